@@ -1,0 +1,16 @@
+//! The service on a host: std sockets and threads.
+//!
+//! [`Server::start`] gives every event to a handler, on the server's work queue;
+//! [`Server::with_queue`] gives them to an [`EventQueue`] that the application reads from its own
+//! threads. Two threads run a server: one waits for sockets and deadlines, the other is the work
+//! queue. Dropping the [`Server`] ends it.
+
+mod application;
+mod port;
+mod queue;
+mod server;
+
+pub use application::{Handler, HostApplication};
+pub use port::HostPort;
+pub use queue::{EventQueue, QueuedEvent};
+pub use server::{Clients, Options, Server};

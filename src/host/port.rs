@@ -1,0 +1,326 @@
+//! The [`Port`] to std.
+
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest as MioInterest, Poll, Registry, Token, Waker};
+
+use crate::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+/// Readiness taken from the operating system at once.
+const EVENTS: usize = 256;
+
+/// The port to std: non-blocking sockets under one edge-triggered poll.
+pub struct HostPort {
+    started: std::time::Instant,
+    poll: Mutex<(Poll, Events)>,
+    registry: Registry,
+    waker: Waker,
+    woken: AtomicBool,
+    listener: Mutex<Option<TcpListener>>,
+    timer: Mutex<Option<Instant>>,
+    lobby: usize,
+    /// `None` ends the work queue.
+    work: Sender<Option<Work>>,
+    service_work_queued: AtomicBool,
+}
+
+impl HostPort {
+    /// A port that accepts connections at `addr`, for `max_clients` clients. What is to be done for
+    /// them is sent to `work`.
+    pub(super) fn new(
+        addr: SocketAddr,
+        max_clients: usize,
+        work: Sender<Option<Work>>,
+    ) -> io::Result<(Self, SocketAddr)> {
+        let listener = TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, WAKER)?;
+        let port = Self {
+            started: std::time::Instant::now(),
+            poll: Mutex::new((poll, Events::with_capacity(EVENTS))),
+            registry,
+            waker,
+            woken: AtomicBool::new(false),
+            listener: Mutex::new(None),
+            timer: Mutex::new(None),
+            lobby: max_clients,
+            work,
+            service_work_queued: AtomicBool::new(false),
+        };
+        port.registry.register(
+            &mut SourceFd(&listener.as_raw_fd()),
+            LISTENER,
+            MioInterest::READABLE,
+        )?;
+        *lock(&port.listener) = Some(listener);
+        Ok((port, addr))
+    }
+
+    /// The work queue ends after what is on it.
+    pub(super) fn end_work_queue(&self) {
+        let _ = self.work.send(None);
+    }
+
+    /// The service's own work was taken from the queue.
+    pub(super) fn service_work_begins(&self) {
+        self.service_work_queued.store(false, Ordering::SeqCst);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic in a handler is caught before it reaches any of these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Port for HostPort {
+    type Lock<T> = Monitor<T>;
+    type Socket = HostSocket;
+    type Storage = Box<[u8]>;
+    type Slots = Box<[Slot<Self>]>;
+    type Blocks = Box<[Option<Box<[u8]>>]>;
+
+    fn now(&self) -> Instant {
+        let elapsed = self.started.elapsed().as_millis();
+        Instant(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    fn submit(&self, work: Work) {
+        if work == Work::Service && self.service_work_queued.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // Fails only when the work queue has ended, after the service.
+        let _ = self.work.send(Some(work));
+    }
+
+    fn on_service_thread(&self) -> bool {
+        SERVICE_THREAD.get()
+    }
+
+    fn thread(&self) -> usize {
+        THREAD.with(|number| *number)
+    }
+
+    fn accept(&self) -> Result<HostSocket, SocketError> {
+        let listener = lock(&self.listener);
+        let listener = listener.as_ref().ok_or(SocketError::WouldBlock)?;
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream
+                        .set_nonblocking(true)
+                        .map_err(|_| SocketError::Failed)?;
+                    // Frames leave when they are written, not when the last one was acknowledged.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(HostSocket(Arc::new(stream)));
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => return Err(SocketError::WouldBlock),
+                    // The client gave up while it was waiting; the next one may not have.
+                    ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset => {}
+                    _ => {
+                        log::warn!("accepting failed: {error}");
+                        return Err(SocketError::Failed);
+                    }
+                },
+            }
+        }
+    }
+
+    fn watch_listener(&self) {
+        if let Some(listener) = &*lock(&self.listener) {
+            let _ = self.registry.reregister(
+                &mut SourceFd(&listener.as_raw_fd()),
+                LISTENER,
+                MioInterest::READABLE,
+            );
+        }
+    }
+
+    fn close_listener(&self) {
+        if let Some(listener) = lock(&self.listener).take() {
+            let _ = self
+                .registry
+                .deregister(&mut SourceFd(&listener.as_raw_fd()));
+        }
+    }
+
+    fn attach(&self, slot: usize, socket: &HostSocket) -> Result<(), SocketError> {
+        // Edge-triggered, so that once is enough: whatever happens later is told, and the service
+        // receives and sends until there is no more before it waits.
+        let interest = MioInterest::READABLE | MioInterest::WRITABLE;
+        self.registry
+            .register(&mut SourceFd(&socket.0.as_raw_fd()), Token(slot), interest)
+            .map_err(|_| SocketError::Failed)
+    }
+
+    fn watch(&self, slot: usize, socket: &HostSocket, interest: Interest) {
+        // See `attach`. The lobby alone reads without emptying the socket.
+        if slot == self.lobby && interest.contains(Interest::READ) {
+            let _ = self.registry.reregister(
+                &mut SourceFd(&socket.0.as_raw_fd()),
+                Token(slot),
+                MioInterest::READABLE,
+            );
+        }
+    }
+
+    fn close(&self, _slot: usize, socket: HostSocket) {
+        let _ = self
+            .registry
+            .deregister(&mut SourceFd(&socket.0.as_raw_fd()));
+    }
+
+    fn set_timer(&self, at: Instant) {
+        let earlier = lock(&self.timer).replace(at).is_none_or(|timer| at < timer);
+        if earlier && !SERVING_THREAD.get() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::SeqCst) {
+            let _ = self.waker.wake();
+        }
+    }
+
+    fn wait(&self, ready: &mut dyn FnMut(Ready)) {
+        SERVICE_THREAD.set(true);
+        SERVING_THREAD.set(true);
+        let mut poll = lock(&self.poll);
+        let (poll, events) = &mut *poll;
+        let timer = *lock(&self.timer);
+        let timeout = timer.map(|at| Duration::from_millis(at.0.saturating_sub(self.now().0)));
+        if let Err(error) = poll.poll(events, timeout) {
+            if error.kind() != ErrorKind::Interrupted {
+                log::error!("waiting for sockets failed: {error}");
+            }
+            return;
+        }
+        for event in &*events {
+            ready(match event.token() {
+                WAKER => {
+                    self.woken.store(false, Ordering::SeqCst);
+                    Ready::Wake
+                }
+                LISTENER => Ready::Listener,
+                Token(slot) if slot == self.lobby => Ready::Lobby,
+                Token(slot) => Ready::Client {
+                    slot,
+                    writable: event.is_writable(),
+                },
+            });
+        }
+        let now = self.now();
+        let due = lock(&self.timer).take_if(|at| *at <= now).is_some();
+        if due {
+            ready(Ready::Timer);
+        }
+    }
+}
+
+thread_local! {
+    static SERVICE_THREAD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static SERVING_THREAD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static THREAD: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+}
+
+/// From now on the calling thread is one of the service's own.
+pub(super) fn become_service_thread() {
+    SERVICE_THREAD.set(true);
+}
+
+/// A TCP connection.
+#[derive(Clone)]
+pub struct HostSocket(Arc<TcpStream>);
+
+impl Socket for HostSocket {
+    fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
+        retry(|| (&*self.0).read(space))
+    }
+
+    fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
+        let mut filled = parts.iter().filter(|part| !part.is_empty());
+        match (filled.next(), filled.next()) {
+            (None, _) => Ok(0),
+            (Some(one), None) => retry(|| (&*self.0).write(one)),
+            _ => {
+                let mut slices = heapless::Vec::<IoSlice<'_>, 16>::new();
+                for part in parts {
+                    let _ = slices.push(IoSlice::new(part));
+                }
+                retry(|| (&*self.0).write_vectored(&slices))
+            }
+        }
+    }
+
+    fn shutdown_write(&self) {
+        let _ = self.0.shutdown(Shutdown::Write);
+    }
+}
+
+fn retry(mut io: impl FnMut() -> io::Result<usize>) -> Result<usize, SocketError> {
+    loop {
+        match io() {
+            Ok(count) => return Ok(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(SocketError::WouldBlock);
+            }
+            Err(_) => return Err(SocketError::Failed),
+        }
+    }
+}
+
+/// A mutex with its condition variable.
+pub struct Monitor<T> {
+    value: Mutex<T>,
+    changed: Condvar,
+}
+
+impl<T> Lock<T> for Monitor<T> {
+    type Guard<'a>
+        = MutexGuard<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self {
+        Self {
+            value: Mutex::new(value),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, T> {
+        lock(&self.value)
+    }
+
+    fn wait<'a>(&'a self, guard: MutexGuard<'a, T>, timeout_ms: u32) -> MutexGuard<'a, T> {
+        let timeout = Duration::from_millis(u64::from(timeout_ms));
+        let (guard, _) = self
+            .changed
+            .wait_timeout(guard, timeout)
+            .unwrap_or_else(PoisonError::into_inner);
+        guard
+    }
+
+    fn notify_all(&self) {
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,198 @@
+//! Events on a queue, for an application that takes them on its own threads.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::server::Clients;
+use crate::protocol::{CloseCode, Request};
+use crate::service::{ClientId, Delivery, Event, EventMask, Message};
+
+/// A queue of events. Taking them from several threads is fine.
+///
+/// When it is full nothing is lost: clients are not received from until there is room.
+pub struct EventQueue {
+    shared: Arc<Shared>,
+    clients: Arc<Clients>,
+}
+
+/// The server's end of the queue.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    filled: Condvar,
+    pub mask: EventMask,
+    depth: usize,
+}
+
+struct State {
+    events: VecDeque<Entry>,
+    /// An event was turned away; the service is to be told when there is room.
+    turned_away: bool,
+    closed: bool,
+}
+
+/// An event with its bytes. They are copied, since safe Rust cannot lend bytes of a buffer in which
+/// the next messages are still being unmasked; the hold on the client is real.
+struct Entry {
+    client: Option<ClientId>,
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain(Event<'static>),
+    Connected,
+    Text { first: bool, last: bool },
+    Binary { first: bool, last: bool },
+    Ping,
+    Pong,
+    CloseFrame(Option<CloseCode>),
+}
+
+impl Shared {
+    pub fn new(mask: EventMask, depth: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                events: VecDeque::with_capacity(depth.min(1024)),
+                turned_away: false,
+                closed: false,
+            }),
+            filled: Condvar::new(),
+            mask,
+            depth: depth.max(1),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn deliver(&self, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
+        let mut state = self.lock();
+        if state.events.len() >= self.depth {
+            state.turned_away = true;
+            return Delivery::Full;
+        }
+        let (kind, bytes): (Kind, &[u8]) = match *event {
+            Event::Connected(request) => (Kind::Connected, request.to_bytes()),
+            Event::Text(Message { bytes, first, last }) => (Kind::Text { first, last }, bytes),
+            Event::Binary(Message { bytes, first, last }) => (Kind::Binary { first, last }, bytes),
+            Event::Ping(bytes) => (Kind::Ping, bytes),
+            Event::Pong(bytes) => (Kind::Pong, bytes),
+            Event::CloseFrame { code, body } => (Kind::CloseFrame(code), body),
+            Event::Error => (Kind::Plain(Event::Error), &[]),
+            Event::Connecting => (Kind::Plain(Event::Connecting), &[]),
+            Event::Closing => (Kind::Plain(Event::Closing), &[]),
+            Event::Closed => (Kind::Plain(Event::Closed), &[]),
+            Event::InvalidFrame => (Kind::Plain(Event::InvalidFrame), &[]),
+            Event::Timeout => (Kind::Plain(Event::Timeout), &[]),
+            Event::TlsFailed => (Kind::Plain(Event::TlsFailed), &[]),
+            Event::ListenFailed => (Kind::Plain(Event::ListenFailed), &[]),
+            Event::LinkDown => (Kind::Plain(Event::LinkDown), &[]),
+            Event::LinkUp => (Kind::Plain(Event::LinkUp), &[]),
+            Event::Writable => (Kind::Plain(Event::Writable), &[]),
+        };
+        let held = !matches!(kind, Kind::Plain(_) | Kind::Connected);
+        state.events.push_back(Entry {
+            client,
+            kind,
+            bytes: bytes.to_vec(),
+        });
+        drop(state);
+        self.filled.notify_one();
+        if held { Delivery::Held } else { Delivery::Done }
+    }
+
+    /// The server has ended: what is on the queue can still be taken.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+    }
+}
+
+impl EventQueue {
+    pub(super) fn new(shared: Arc<Shared>, clients: Arc<Clients>) -> Self {
+        Self { shared, clients }
+    }
+
+    /// Takes the next event, waiting for it; `None` once the server has ended and all is taken.
+    pub fn recv(&self) -> Option<QueuedEvent<'_>> {
+        self.take(None)
+    }
+
+    /// Takes the next event, waiting for up to `timeout`.
+    pub fn recv_timeout(&self, timeout: Duration) -> Option<QueuedEvent<'_>> {
+        self.take(Some(Instant::now() + timeout))
+    }
+
+    fn take(&self, until: Option<Instant>) -> Option<QueuedEvent<'_>> {
+        let mut state = self.shared.lock();
+        let entry = loop {
+            if let Some(entry) = state.events.pop_front() {
+                break entry;
+            }
+            if state.closed {
+                return None;
+            }
+            let filled = &self.shared.filled;
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return None,
+                Some(left) => {
+                    let waited = filled.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        };
+        let turned_away = std::mem::take(&mut state.turned_away);
+        drop(state);
+        if turned_away {
+            self.clients.room();
+        }
+        Some(QueuedEvent {
+            entry,
+            clients: &self.clients,
+        })
+    }
+}
+
+/// An event taken from a queue. While it is kept, a message in it is held: its client is not received
+/// from, and is cut off at the hold time-out.
+pub struct QueuedEvent<'a> {
+    entry: Entry,
+    clients: &'a Clients,
+}
+
+impl QueuedEvent<'_> {
+    /// The client, or `None` for events of the service as a whole.
+    #[must_use]
+    pub fn client(&self) -> Option<ClientId> {
+        self.entry.client
+    }
+
+    /// The event.
+    #[must_use]
+    pub fn event(&self) -> Event<'_> {
+        let bytes = self.entry.bytes.as_slice();
+        match self.entry.kind {
+            Kind::Plain(event) => event,
+            Kind::Connected => Event::Connected(Request::from_bytes(bytes)),
+            Kind::Text { first, last } => Event::Text(Message { bytes, first, last }),
+            Kind::Binary { first, last } => Event::Binary(Message { bytes, first, last }),
+            Kind::Ping => Event::Ping(bytes),
+            Kind::Pong => Event::Pong(bytes),
+            Kind::CloseFrame(code) => Event::CloseFrame { code, body: bytes },
+        }
+    }
+}
+
+impl Drop for QueuedEvent<'_> {
+    fn drop(&mut self) {
+        if !matches!(self.entry.kind, Kind::Plain(_) | Kind::Connected) {
+            if let Some(client) = self.entry.client {
+                self.clients.release(client);
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Starting and ending a server.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::application::{Handler, HostApplication};
+use super::port::{HostPort, become_service_thread};
+use super::queue::{self, EventQueue};
+use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD};
+use crate::service::{Config, EventMask, Service, Slot, Work};
+
+/// The service of a host server: what a handler, and the owner of the server, call `send`, `ping`,
+/// `close`, … on. Running it is the server's business.
+pub type Clients = Service<HostPort, HostApplication>;
+
+/// How a server is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The address to listen at. `::` is every address, of IPv4 too.
+    pub addr: IpAddr,
+    /// The port to listen at; 0: any free one.
+    pub port: u16,
+    /// How many clients there may be.
+    pub max_clients: u16,
+    /// The largest message that is delivered whole, in bytes; at least 4.
+    pub rx_buffer: usize,
+    /// Blocks of unsent output that clients which read slowly may share. Each holds a message of
+    /// `rx_buffer` bytes.
+    pub tx_blocks: usize,
+    /// Origins that may connect; none: any, and clients without an origin too.
+    pub origins: Vec<String>,
+    /// Time-outs and further limits.
+    pub limits: Config,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8000,
+            max_clients: 64,
+            rx_buffer: 1400,
+            tx_blocks: 16,
+            origins: Vec::new(),
+            limits: Config::default(),
+        }
+    }
+}
+
+/// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
+pub struct Server {
+    clients: Arc<Clients>,
+    addr: SocketAddr,
+    queue: Option<Arc<queue::Shared>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Starts a server that gives its events to `handler`.
+    ///
+    /// # Errors
+    /// The operating system's, if the address cannot be listened at; `InvalidInput` for options that
+    /// cannot work.
+    pub fn start(options: &Options, handler: impl Handler) -> io::Result<Self> {
+        Self::launch(options, Some(Box::new(handler)), None)
+    }
+
+    /// Starts a server that puts the events in `mask` on a queue for `depth` of them.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn with_queue(
+        options: &Options,
+        mask: EventMask,
+        depth: usize,
+    ) -> io::Result<(Self, EventQueue)> {
+        let shared = Arc::new(queue::Shared::new(mask, depth));
+        let server = Self::launch(options, None, Some(Arc::clone(&shared)))?;
+        let queue = EventQueue::new(shared, Arc::clone(&server.clients));
+        Ok((server, queue))
+    }
+
+    fn launch(
+        options: &Options,
+        handler: Option<Box<dyn Handler>>,
+        queue: Option<Arc<queue::Shared>>,
+    ) -> io::Result<Self> {
+        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        if options.max_clients == 0 {
+            return invalid("the number of clients must be at least 1");
+        }
+        let storage = options.rx_buffer.saturating_add(OVERHEAD);
+        if storage < Slot::<HostPort>::MIN_STORAGE || storage > isize::MAX.unsigned_abs() {
+            return invalid("the receive size must be at least 4 bytes, and fit into memory");
+        }
+        let max_clients = usize::from(options.max_clients);
+        let addr = SocketAddr::new(options.addr, options.port);
+        let (work, work_queue) = channel();
+        let (port, addr) = HostPort::new(addr, max_clients, work)?;
+        let block = options.rx_buffer.saturating_add(MAX_SERVER_HEADER);
+        let application = HostApplication {
+            handler,
+            queue: queue.clone(),
+            origins: options.origins.clone(),
+        };
+        let bytes = |len| vec![0; len].into_boxed_slice();
+        let slots = (0..max_clients)
+            .map(|_| Slot::new(bytes(storage)))
+            .collect();
+        let blocks = (0..options.tx_blocks).map(|_| Some(bytes(block))).collect();
+        let clients = Arc::new(Service::new(
+            port,
+            application,
+            options.limits,
+            slots,
+            blocks,
+        ));
+        let serving = Arc::clone(&clients);
+        let working = Arc::clone(&clients);
+        let threads = vec![
+            thread::Builder::new()
+                .name("wss".into())
+                .spawn(move || serving.serve())?,
+            thread::Builder::new()
+                .name("wss-work".into())
+                .spawn(move || run_work_queue(&working, &work_queue))?,
+        ];
+        Ok(Self {
+            clients,
+            addr,
+            queue,
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// What to send with, and to ask about clients.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The address at which the server listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Ends the server: closes every client with 1001, waits for them for at most the close time-out,
+    /// and cuts off the rest. False if a handler is still running then.
+    ///
+    /// Must not be called from a handler: use `clients.stop()` there, which does not wait.
+    pub fn stop(&self) -> bool {
+        self.clients.stop();
+        let ended = self.clients.wait_stopped();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended {
+            self.clients.port().end_work_queue();
+            for thread in threads.drain(..) {
+                let _ = thread.join();
+            }
+        }
+        if let Some(queue) = &self.queue {
+            queue.close();
+        }
+        ended
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The thread of the work queue.
+fn run_work_queue(clients: &Clients, queue: &Receiver<Option<Work>>) {
+    become_service_thread();
+    while let Ok(Some(work)) = queue.recv() {
+        if work == Work::Service {
+            clients.port().service_work_begins();
+        }
+        clients.run(work);
+    }
+}

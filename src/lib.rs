@@ -1,0 +1,21 @@
+//! A strict, small WebSocket server (RFC 6455).
+//!
+//! The crate is three layers, each knowing only the ones above it in this list:
+//!
+//! - [`protocol`]: RFC 6455 as a pure state machine: bytes in, bytes and events out. No socket, no
+//!   clock, no allocation, no `unsafe`.
+//! - [`service`]: client slots, events, keep-alive, back-pressure and limits, generic over a
+//!   [`service::Port`]. No operating system.
+//! - [`host`] (feature `host`): the port to `std`: sockets, threads, a work queue and event queues.
+//!
+//! With `default-features = false` only the first two are built, for `no_std` targets.
+#![cfg_attr(not(feature = "host"), no_std)]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "host")]
+pub mod host;
+pub mod protocol;
+pub mod service;
+
+pub use protocol::{CloseCode, MessageKind, Request, Status};
+pub use service::{ClientId, Event, EventMask, SendError, Verdict};

@@ -1,0 +1,196 @@
+//! The default server: an echo server on the host.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use wss::host::{Clients, Handler, Options, Server};
+use wss::protocol::Opcode;
+use wss::service::{Message, Target};
+use wss::{ClientId, Event, MessageKind, Request, Verdict};
+
+const HELP: &str = "\
+A WebSocket server that echoes every message.
+
+Usage: wss [options]
+
+  --addr ADDR                address to listen at (127.0.0.1; :: for all)
+  --port PORT                port to listen at (8000; 0 for any free one)
+  --max-clients N            clients at one time (64)
+  --rx-buffer BYTES          largest message that is received whole (1400)
+  --streaming                take larger messages too, piece by piece
+  --client-timeout-ms MS     longest silence of a client (30000)
+  --handshake-timeout-ms MS  longest time for the opening handshake (10000)
+  --send-timeout-ms MS       longest time that output may wait for a client (10000)
+  --ping-interval-ms MS      silence after which a client is pinged (half the
+                             client time-out; 0: never)
+  --origin URL               origin that may connect (repeatable; none: any)
+  --subprotocol NAME         subprotocol to speak (repeatable, preferred first)
+  --broadcast                send every message to every client
+  -v, --verbose              log events (twice: frames refused, too)
+  -h, --help                 show this
+  -V, --version              show the version
+";
+
+/// What the command line asks for.
+struct Arguments {
+    options: Options,
+    subprotocols: Vec<String>,
+    broadcast: bool,
+    verbose: u8,
+}
+
+enum Command {
+    Serve(Arguments),
+    Print(&'static str),
+}
+
+fn main() -> ExitCode {
+    match parse_arguments(lexopt::Parser::from_env()).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wss: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>> {
+    let mut options = Options::default();
+    let mut ping_interval = None;
+    let (mut subprotocols, mut broadcast, mut verbose) = (Vec::new(), false, 0);
+    while let Some(argument) = parser.next()? {
+        let limits = &mut options.limits;
+        match argument {
+            Long("addr") => options.addr = parser.value()?.parse()?,
+            Long("port") => options.port = parser.value()?.parse()?,
+            Long("max-clients") => options.max_clients = parser.value()?.parse()?,
+            Long("rx-buffer") => options.rx_buffer = parser.value()?.parse()?,
+            Long("streaming") => limits.streaming = true,
+            Long("client-timeout-ms") => limits.client_timeout_ms = parser.value()?.parse()?,
+            Long("handshake-timeout-ms") => {
+                limits.handshake_timeout_ms = parser.value()?.parse()?
+            }
+            Long("send-timeout-ms") => limits.send_timeout_ms = parser.value()?.parse()?,
+            Long("ping-interval-ms") => ping_interval = Some(parser.value()?.parse()?),
+            Long("origin") => options.origins.push(parser.value()?.string()?),
+            Long("subprotocol") => subprotocols.push(parser.value()?.string()?),
+            Long("broadcast") => broadcast = true,
+            Short('v') | Long("verbose") => verbose += 1,
+            Short('h') | Long("help") => return Ok(Command::Print(HELP)),
+            Short('V') | Long("version") => {
+                return Ok(Command::Print(concat!(
+                    "wss ",
+                    env!("CARGO_PKG_VERSION"),
+                    "\n"
+                )));
+            }
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    let limits = &mut options.limits;
+    limits.ping_interval_ms = ping_interval.unwrap_or(limits.client_timeout_ms / 2);
+    if broadcast && limits.streaming {
+        // Pieces of one client's message would come between those of another's.
+        return Err("--broadcast and --streaming cannot be used together".into());
+    }
+    Ok(Command::Serve(Arguments {
+        options,
+        subprotocols,
+        broadcast,
+        verbose,
+    }))
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    let arguments = match command {
+        Command::Print(text) => {
+            std::io::stdout().write_all(text.as_bytes())?;
+            return Ok(());
+        }
+        Command::Serve(arguments) => arguments,
+    };
+    let level = match arguments.verbose {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new().filter_level(level).init();
+    // Before the server is ready, so that a signal that comes right after ends it well.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let options = &arguments.options;
+    let echo = Echo {
+        subprotocols: arguments.subprotocols,
+        broadcast: arguments.broadcast,
+    };
+    let server = Server::start(options, echo).map_err(|error| {
+        format!(
+            "cannot listen at {}:{}: {error}",
+            options.addr, options.port
+        )
+    })?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "listening on ws://{}", server.local_addr())?;
+    stdout.flush()?;
+    let _ = signals.forever().next();
+    log::info!("ending");
+    server.stop();
+    log::info!("{:?}", server.clients().stats());
+    Ok(())
+}
+
+/// Sends every message back, or to everyone.
+struct Echo {
+    subprotocols: Vec<String>,
+    broadcast: bool,
+}
+
+impl Echo {
+    fn echo(&self, clients: &Clients, id: ClientId, kind: MessageKind, message: &Message<'_>) {
+        let to = if self.broadcast {
+            Target::All
+        } else {
+            Target::Client(id)
+        };
+        let opcode = if message.first {
+            kind.into()
+        } else {
+            Opcode::Continuation
+        };
+        if let Err(error) = clients.send_frame(to, message.last, opcode, message.bytes) {
+            log::warn!(
+                "{id}: a message of {} bytes was not sent: {error}",
+                message.len()
+            );
+        }
+    }
+}
+
+impl Handler for Echo {
+    fn on_request<'a>(&'a self, _client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+        let spoken = |name: &&String| request.subprotocols().any(|offered| offered == *name);
+        match self.subprotocols.iter().find(spoken) {
+            Some(name) => Verdict::AcceptSubprotocol(name),
+            None => Verdict::Accept,
+        }
+    }
+
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        let Some(id) = client else {
+            log::warn!("{event:?}");
+            return;
+        };
+        match event {
+            Event::Text(message) => self.echo(clients, id, MessageKind::Text, message),
+            Event::Binary(message) => self.echo(clients, id, MessageKind::Binary, message),
+            Event::Connected(request) => log::info!("{id}: connected to {}", request.path()),
+            Event::CloseFrame {
+                code: Some(code), ..
+            } => log::info!("{id}: closes with {code}"),
+            event => log::info!("{id}: {event:?}"),
+        }
+    }
+}

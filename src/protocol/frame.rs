@@ -1,0 +1,213 @@
+//! Frame headers (RFC 6455 section 5.2).
+
+use super::incoming::Violation;
+
+/// The longest payload of a control frame, in bytes (section 5.5).
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+/// The longest header that a server sends: no mask.
+pub const MAX_SERVER_HEADER: usize = 10;
+/// The longest header that a client sends.
+pub(super) const MAX_CLIENT_HEADER: usize = 14;
+
+/// What a frame is (section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Opcode {
+    /// Goes on with a fragmented message.
+    Continuation = 0x0,
+    /// Text in UTF-8, or the first fragment of it.
+    Text = 0x1,
+    /// Binary data, or the first fragment of it.
+    Binary = 0x2,
+    /// Starts or answers the closing handshake.
+    Close = 0x8,
+    /// Asks for a pong.
+    Ping = 0x9,
+    /// Answers a ping, or is a heartbeat of its own.
+    Pong = 0xA,
+}
+
+impl Opcode {
+    /// The opcode with this number, or `None` for the reserved ones.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        Some(match number {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xA => Self::Pong,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a control frame: at most 125 bytes, never fragmented.
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+}
+
+/// The header of a frame that a client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientHeader {
+    pub opcode: Opcode,
+    pub fin: bool,
+    pub payload_len: u64,
+    pub mask: [u8; 4],
+    /// Bytes that the header itself takes.
+    pub len: usize,
+}
+
+impl ClientHeader {
+    /// Reads a header at the front of `bytes`; `None` while it is incomplete. What its first two
+    /// bytes already show to be wrong is found with those.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, Violation> {
+        let [first, second, rest @ ..] = bytes else {
+            return Ok(None);
+        };
+        if first & 0x70 != 0 {
+            return Err(Violation::ReservedBits);
+        }
+        let opcode = Opcode::new(first & 0x0F).ok_or(Violation::ReservedOpcode)?;
+        let fin = first & 0x80 != 0;
+        let short_len = second & 0x7F;
+        if opcode.is_control() {
+            if !fin {
+                return Err(Violation::FragmentedControl);
+            }
+            if usize::from(short_len) > MAX_CONTROL_PAYLOAD {
+                return Err(Violation::ControlTooLong);
+            }
+        }
+        if second & 0x80 == 0 {
+            return Err(Violation::Unmasked);
+        }
+        let (payload_len, rest, len) = match (short_len, rest) {
+            (126, [a, b, rest @ ..]) => {
+                let long = u64::from(u16::from_be_bytes([*a, *b]));
+                if long < 126 {
+                    return Err(Violation::LengthNotMinimal);
+                }
+                (long, rest, 8)
+            }
+            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
+                let long = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+                if long > i64::MAX.unsigned_abs() {
+                    return Err(Violation::LengthTopBit);
+                }
+                if long <= u64::from(u16::MAX) {
+                    return Err(Violation::LengthNotMinimal);
+                }
+                (long, rest, MAX_CLIENT_HEADER)
+            }
+            (126 | 127, _) => return Ok(None),
+            (short, rest) => (u64::from(short), rest, 6),
+        };
+        let [a, b, c, d, ..] = rest else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            opcode,
+            fin,
+            payload_len,
+            mask: [*a, *b, *c, *d],
+            len,
+        }))
+    }
+}
+
+/// The header of a frame that a server sends: no mask, the shortest encoding of the length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    bytes: [u8; MAX_SERVER_HEADER],
+    len: u8,
+}
+
+impl FrameHeader {
+    /// The header of a frame with a payload of `payload_len` bytes.
+    #[must_use]
+    pub fn new(fin: bool, opcode: Opcode, payload_len: usize) -> Self {
+        let first = if fin { 0x80 } else { 0 } | opcode as u8;
+        let payload_len = payload_len as u64;
+        let [.., g, h] = payload_len.to_be_bytes();
+        let (bytes, len) = if payload_len < 126 {
+            ([first, h, 0, 0, 0, 0, 0, 0, 0, 0], 2)
+        } else if payload_len <= u64::from(u16::MAX) {
+            ([first, 126, g, h, 0, 0, 0, 0, 0, 0], 4)
+        } else {
+            let [a, b, c, d, e, f, ..] = payload_len.to_be_bytes();
+            ([first, 127, a, b, c, d, e, f, g, h], 10)
+        };
+        Self { bytes, len }
+    }
+
+    /// The bytes of the header, as they go on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_use_the_shortest_length() {
+        let header = |len| {
+            FrameHeader::new(true, Opcode::Binary, len)
+                .as_bytes()
+                .to_vec()
+        };
+        assert_eq!(header(0), [0x82, 0]);
+        assert_eq!(header(125), [0x82, 125]);
+        assert_eq!(header(126), [0x82, 126, 0, 126]);
+        assert_eq!(header(65535), [0x82, 126, 0xff, 0xff]);
+        assert_eq!(header(65536), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(FrameHeader::new(false, Opcode::Text, 1).as_bytes(), [1, 1]);
+    }
+
+    #[test]
+    fn a_header_is_incomplete_until_its_last_byte() {
+        for header in [
+            &[0x81, 0x85, 1, 2, 3, 4][..],
+            &[0x82, 0xfe, 0, 126, 1, 2, 3, 4],
+            &[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4],
+        ] {
+            for len in 0..header.len() {
+                assert_eq!(ClientHeader::parse(&header[..len]), Ok(None));
+            }
+            let parsed = ClientHeader::parse(header).unwrap().unwrap();
+            assert_eq!(parsed.len, header.len());
+            assert_eq!(parsed.mask, [1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_header_is_refused_as_early_as_it_shows() {
+        let wrong = [
+            (&[0xC1, 0x80][..], Violation::ReservedBits),
+            (&[0xA1, 0x80], Violation::ReservedBits),
+            (&[0x91, 0x80], Violation::ReservedBits),
+            (&[0x83, 0x80], Violation::ReservedOpcode),
+            (&[0x8B, 0x80], Violation::ReservedOpcode),
+            (&[0x09, 0x80], Violation::FragmentedControl),
+            (&[0x89, 0xFE], Violation::ControlTooLong),
+            (&[0x81, 0x05], Violation::Unmasked),
+            (&[0x82, 0xFE, 0, 125], Violation::LengthNotMinimal),
+            (
+                &[0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],
+                Violation::LengthNotMinimal,
+            ),
+            (
+                &[0x82, 0xFF, 0x80, 0, 0, 0, 0, 1, 0, 0],
+                Violation::LengthTopBit,
+            ),
+        ];
+        for (bytes, violation) in wrong {
+            assert_eq!(ClientHeader::parse(bytes), Err(violation), "{bytes:x?}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The server's answer to an opening handshake (RFC 6455 section 4.2.2).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha1::{Digest as _, Sha1};
+
+/// Appended to the client's key before hashing (RFC 6455 section 1.3).
+pub(super) const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// An HTTP status that refuses an opening handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Status(u16);
+
+impl Status {
+    /// The request is not a valid opening handshake.
+    pub const BAD_REQUEST: Self = Self(400);
+    /// The origin, or the client, may not connect.
+    pub const FORBIDDEN: Self = Self(403);
+    /// There is no WebSocket at that path.
+    pub const NOT_FOUND: Self = Self(404);
+    /// The method is not GET.
+    pub const METHOD_NOT_ALLOWED: Self = Self(405);
+    /// The request asks for no upgrade to a WebSocket of version 13.
+    pub const UPGRADE_REQUIRED: Self = Self(426);
+    /// The request is longer than the server's limit.
+    pub const HEADERS_TOO_LARGE: Self = Self(431);
+    /// The application failed to decide.
+    pub const INTERNAL_ERROR: Self = Self(500);
+    /// Every client slot is taken.
+    pub const UNAVAILABLE: Self = Self(503);
+
+    /// The status with the number `status`, if it says that a request failed: 400 to 599.
+    #[must_use]
+    pub const fn new(status: u16) -> Option<Self> {
+        match status {
+            400..=599 => Some(Self(status)),
+            _ => None,
+        }
+    }
+
+    /// The number of the status.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    const fn reason(self) -> &'static str {
+        match self.0 {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            426 => "Upgrade Required",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            503 => "Service Unavailable",
+            _ => "Refused",
+        }
+    }
+
+    /// The fields that a response with this status has to have (RFC 9110 section 15.5).
+    const fn fields(self) -> &'static str {
+        match self.0 {
+            405 => "Allow: GET\r\nConnection: close\r\n",
+            426 => {
+                "Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+            }
+            _ => "Connection: close\r\n",
+        }
+    }
+}
+
+impl core::fmt::Display for Status {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} {}", self.0, self.reason())
+    }
+}
+
+/// A whole response that refuses the handshake, in parts to be sent one after the other.
+pub struct Refusal {
+    digits: [u8; 3],
+    status: Status,
+}
+
+impl Refusal {
+    /// The response with this status.
+    #[must_use]
+    pub fn new(status: Status) -> Self {
+        let digit = |divisor: u16| {
+            let digit = status.0.checked_div(divisor).unwrap_or_default() % 10;
+            b'0'.saturating_add(digit.to_le_bytes()[0])
+        };
+        Self {
+            digits: [digit(100), digit(10), digit(1)],
+            status,
+        }
+    }
+
+    /// The response.
+    #[must_use]
+    pub fn parts(&self) -> [&[u8]; 6] {
+        [
+            b"HTTP/1.1 ",
+            &self.digits,
+            b" ",
+            self.status.reason().as_bytes(),
+            b"\r\nContent-Length: 0\r\n",
+            self.status.fields().as_bytes(),
+        ]
+    }
+
+    /// What ends the response, after the parts.
+    pub const END: &'static [u8] = b"\r\n";
+}
+
+/// The value of `Sec-WebSocket-Accept`: proof that the server read the client's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptKey([u8; 28]);
+
+impl AcceptKey {
+    /// Derives the value from the client's `Sec-WebSocket-Key`, as it stood in the request.
+    #[must_use]
+    pub fn new(client_key: &str) -> Self {
+        let digest = Sha1::new()
+            .chain_update(client_key)
+            .chain_update(GUID)
+            .finalize();
+        let mut accept = [0; 28];
+        // 20 bytes are always 28 characters.
+        let _ = BASE64.encode_slice(digest, &mut accept);
+        Self(accept)
+    }
+
+    /// The 28 characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The whole 101 response, in parts to be sent one after the other.
+    #[must_use]
+    pub fn response<'a>(&'a self, subprotocol: Option<&'a str>) -> [&'a [u8]; 5] {
+        let (field, value): (&[u8], &[u8]) = match subprotocol {
+            Some(name) => (b"\r\nSec-WebSocket-Protocol: ", name.as_bytes()),
+            None => (b"", b""),
+        };
+        [
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Accept: ",
+            &self.0,
+            field,
+            value,
+            b"\r\n\r\n",
+        ]
+    }
+}
+
+/// Whether `key` is the Base64 of 16 bytes, as a `Sec-WebSocket-Key` has to be (section 4.2.1).
+pub(super) fn is_client_key(key: &str) -> bool {
+    // The decoder asks for room for a whole last group, 18 bytes.
+    let mut decoded = [0; 18];
+    key.len() == 24 && BASE64.decode_slice(key, &mut decoded) == Ok(16)
+}
+
+/// Whether a request with this `Origin` may connect where only `allowed` origins may.
+///
+/// Scheme and host compare without regard to case, as RFC 6454 has it. An empty list allows every
+/// request. A request without an origin comes from no browser; a list refuses it.
+pub fn origin_allowed<'a>(
+    origin: Option<&str>,
+    allowed: impl IntoIterator<Item = &'a str>,
+) -> bool {
+    let mut allowed = allowed.into_iter().peekable();
+    if allowed.peek().is_none() {
+        return true;
+    }
+    origin.is_some_and(|origin| allowed.any(|entry| entry.eq_ignore_ascii_case(origin)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_key_of_the_example_in_section_1_3() {
+        let accept = AcceptKey::new("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept.as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let response = String::from_utf8(accept.response(Some("chat")).concat()).unwrap();
+        assert!(response.ends_with(
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+             Sec-WebSocket-Protocol: chat\r\n\r\n"
+        ));
+    }
+
+    #[test]
+    fn a_client_key_decodes_to_16_bytes() {
+        assert!(is_client_key("dGhlIHNhbXBsZSBub25jZQ=="));
+        for wrong in [
+            "",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZQ=",
+            "dGhlIHNhbXBsZSBub25jZTE=",
+            "dGhlIHNhbXBsZSBub25jZTEy",
+            "dGhlIHNhbXBsZSBub25jZR==",
+            "dGhlIHNhbXBsZSBub25j!Q==",
+        ] {
+            assert!(!is_client_key(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_complete_response() {
+        let response = |status| {
+            let refusal = Refusal::new(status);
+            let bytes = [&refusal.parts().concat(), Refusal::END].concat();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!(
+            response(Status::METHOD_NOT_ALLOWED),
+            "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nAllow: GET\r\n\
+             Connection: close\r\n\r\n"
+        );
+        assert_eq!(
+            response(Status::UPGRADE_REQUIRED),
+            "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        assert!(response(Status::new(451).unwrap()).starts_with("HTTP/1.1 451 Refused\r\n"));
+        assert_eq!(Status::new(200), None);
+    }
+
+    #[test]
+    fn origins_compare_without_case_and_whole() {
+        let allowed = ["https://example.com", "http://[::1]:8080"];
+        let verdict = |origin| origin_allowed(origin, allowed);
+        assert!(verdict(Some("HTTPS://Example.com")));
+        assert!(!verdict(Some("https://example.com.evil.org")));
+        assert!(!verdict(Some("null")));
+        assert!(!verdict(None));
+        assert!(origin_allowed(None, []));
+    }
+}

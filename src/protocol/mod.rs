@@ -1,0 +1,29 @@
+//! RFC 6455 as a pure state machine: bytes in, bytes and events out.
+//!
+//! A connection is two halves. [`Incoming`] owns the receive buffer: the opening handshake and the
+//! frames are parsed, unmasked and delivered in place there, and any split of the byte stream gives
+//! the same steps. [`Outgoing`] checks what the application asks to send and lays out frame headers.
+//! Neither knows a socket, a clock or the other half: what one asks of the other (a pong, the echo
+//! of a close) is a [`Step`] that the owner of both acts on.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+mod close;
+mod frame;
+mod handshake;
+mod incoming;
+mod mask;
+mod outgoing;
+mod request;
+mod storage;
+mod utf8;
+
+pub use close::{CloseCode, MAX_REASON};
+pub use frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_SERVER_HEADER, Opcode};
+pub use handshake::{AcceptKey, Refusal, Status, origin_allowed};
+pub use incoming::{Data, Incoming, MessageKind, OVERHEAD, Step, Violation};
+pub use mask::unmask;
+pub use outgoing::{FrameError, Outgoing, Planned};
+pub use request::{HANDSHAKE_LIMIT, Request};
+pub use storage::Storage;
+pub use utf8::Utf8;

@@ -1,0 +1,156 @@
+//! The outgoing half of a connection: which frames may be sent, and their headers.
+
+use super::frame::{FrameHeader, Opcode};
+use super::utf8::Utf8;
+
+/// Checks the frames that the application sends, in the order in which they go out.
+///
+/// A frame is first planned with [`Outgoing::plan`], which changes nothing, and becomes part of the
+/// stream by [`Outgoing::commit`] once it is certain to go out whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outgoing {
+    open: Option<Fragment>,
+}
+
+/// A fragmented message that has been started and not yet finished.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment {
+    /// The check of the text so far; `None` for a binary message.
+    utf8: Option<Utf8>,
+}
+
+/// A data frame that may be sent next.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    /// The header to send before the payload.
+    pub header: FrameHeader,
+    open: Option<Fragment>,
+}
+
+impl Planned {
+    /// A control frame, which may come anywhere between the fragments of a message; it is not to be
+    /// committed.
+    #[must_use]
+    pub const fn control(header: FrameHeader) -> Self {
+        Self { header, open: None }
+    }
+}
+
+/// Why a data frame may not be sent (RFC 6455 section 5.4 and 5.6). Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// Only text, binary and continuation frames carry messages.
+    ControlOpcode,
+    /// There is no fragmented message to go on with.
+    NothingToContinue,
+    /// A fragmented message has to be finished first.
+    InsideFragmented,
+    /// Text that is not UTF-8, or ends inside a character.
+    NotUtf8,
+}
+
+impl Outgoing {
+    /// Whether a fragmented message has been started and not finished.
+    #[must_use]
+    pub const fn is_fragmented(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Checks a data frame, and gives what to send before its payload.
+    ///
+    /// # Errors
+    /// See [`FrameError`]; nothing is changed.
+    pub fn plan(&self, fin: bool, opcode: Opcode, payload: &[u8]) -> Result<Planned, FrameError> {
+        let mut fragment = match (opcode, self.open) {
+            (Opcode::Text, None) => Fragment {
+                utf8: Some(Utf8::default()),
+            },
+            (Opcode::Binary, None) => Fragment { utf8: None },
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(FrameError::InsideFragmented),
+            (Opcode::Continuation, Some(fragment)) => fragment,
+            (Opcode::Continuation, None) => return Err(FrameError::NothingToContinue),
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {
+                return Err(FrameError::ControlOpcode);
+            }
+        };
+        if let Some(utf8) = &mut fragment.utf8 {
+            utf8.push(payload).map_err(|_| FrameError::NotUtf8)?;
+            if fin {
+                utf8.finish().map_err(|_| FrameError::NotUtf8)?;
+            }
+        }
+        Ok(Planned {
+            header: FrameHeader::new(fin, opcode, payload.len()),
+            open: (!fin).then_some(fragment),
+        })
+    }
+
+    /// The frame planned goes out.
+    pub const fn commit(&mut self, planned: &Planned) {
+        self.open = planned.open;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(
+        outgoing: &mut Outgoing,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, FrameError> {
+        let planned = outgoing.plan(fin, opcode, payload)?;
+        outgoing.commit(&planned);
+        Ok(planned.header.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_fragmented_message_takes_continuations_only() {
+        let mut out = Outgoing::default();
+        let opening = send(&mut out, true, Opcode::Continuation, b"");
+        assert_eq!(opening, Err(FrameError::NothingToContinue));
+        assert_eq!(
+            send(&mut out, false, Opcode::Text, b"ab"),
+            Ok(vec![0x01, 2])
+        );
+        let inside = send(&mut out, true, Opcode::Binary, b"");
+        assert_eq!(inside, Err(FrameError::InsideFragmented));
+        assert_eq!(
+            send(&mut out, false, Opcode::Continuation, b"c"),
+            Ok(vec![0x00, 1])
+        );
+        assert_eq!(
+            send(&mut out, true, Opcode::Continuation, b""),
+            Ok(vec![0x80, 0])
+        );
+        assert_eq!(
+            send(&mut out, true, Opcode::Binary, b"x"),
+            Ok(vec![0x82, 1])
+        );
+    }
+
+    #[test]
+    fn control_frames_are_no_messages() {
+        for opcode in [Opcode::Close, Opcode::Ping, Opcode::Pong] {
+            let sent = send(&mut Outgoing::default(), true, opcode, b"");
+            assert_eq!(sent, Err(FrameError::ControlOpcode));
+        }
+    }
+
+    #[test]
+    fn text_is_utf8_across_its_fragments() {
+        let mut out = Outgoing::default();
+        assert_eq!(
+            send(&mut out, true, Opcode::Text, b"\xc3"),
+            Err(FrameError::NotUtf8)
+        );
+        assert!(send(&mut out, false, Opcode::Text, b"\xc3").is_ok());
+        let wrong = send(&mut out, false, Opcode::Continuation, b"\xff");
+        assert_eq!(wrong, Err(FrameError::NotUtf8));
+        let short = send(&mut out, true, Opcode::Continuation, b"");
+        assert_eq!(short, Err(FrameError::NotUtf8));
+        assert!(send(&mut out, true, Opcode::Continuation, b"\xa4").is_ok());
+    }
+}

@@ -1,0 +1,690 @@
+//! The client's opening handshake (RFC 6455 section 4.2.1), parsed as it arrives.
+
+use super::handshake::{Status, is_client_key};
+use super::storage::Storage;
+
+/// The longest opening request that is read unless configured otherwise, in bytes.
+pub const HANDSHAKE_LIMIT: usize = 4096;
+
+/// Room for the longest word that has a meaning: `sec-websocket-protocol`, `transfer-encoding`, …
+const WORD: usize = 24;
+
+bitflags::bitflags! {
+    /// What the request has said so far.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    struct Seen: u16 {
+        const GET = 1 << 0;
+        const HTTP_1_1 = 1 << 1;
+        const HOST = 1 << 2;
+        const UPGRADE_WEBSOCKET = 1 << 3;
+        const CONNECTION_UPGRADE = 1 << 4;
+        const KEY = 1 << 5;
+        const VERSION = 1 << 6;
+        const VERSION_13 = 1 << 7;
+        const ORIGIN = 1 << 8;
+    }
+}
+
+/// A field of the request that is kept.
+///
+/// Kept fields stand one after the other at the front of the receive buffer, each as its tag, its
+/// length in two bytes and its value. That is never longer than what was received of the request,
+/// so the request is parsed and kept in the buffer it is received into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kept {
+    Target,
+    Host,
+    Key,
+    Origin,
+    Subprotocols,
+}
+
+/// Header fields with a meaning for the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Keep(Kept),
+    Upgrade,
+    Connection,
+    Version,
+    ContentLength,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the request line, where empty lines are passed over (RFC 9112 section 2.2).
+    Start,
+    StartLf,
+    Method,
+    Target,
+    HttpVersion,
+    LineLf,
+    LineStart,
+    Name,
+    BeforeValue,
+    Value,
+    EndLf,
+}
+
+/// The parser of an opening request: one byte at a time, whatever the splits.
+///
+/// Needs room for what it keeps (target, host, key, origin, subprotocols); everything else is read
+/// and forgotten.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestParser {
+    state: State,
+    field: Field,
+    seen: Seen,
+    word: [u8; WORD],
+    /// Length of the word; more than `WORD` for one too long to have a meaning.
+    word_len: u8,
+    /// Bytes at the front of the storage that hold kept fields.
+    kept: u16,
+    /// Where the field being kept began.
+    kept_from: u16,
+    received: u16,
+    limit: u16,
+}
+
+impl RequestParser {
+    /// A parser that refuses requests over `limit` bytes.
+    pub fn new(limit: u16) -> Self {
+        Self {
+            state: State::Start,
+            field: Field::Other,
+            seen: Seen::empty(),
+            word: [0; WORD],
+            word_len: 0,
+            kept: 0,
+            kept_from: 0,
+            received: 0,
+            limit,
+        }
+    }
+
+    /// Bytes at the front of the storage that may not be received into.
+    pub fn kept(&self) -> usize {
+        usize::from(self.kept)
+    }
+
+    /// Takes the next byte of the request; the storage's bytes up to it may be overwritten.
+    ///
+    /// True once the request is complete and can be upgraded; the byte was the last one of it.
+    ///
+    /// # Errors
+    /// The status with which the request has to be refused.
+    pub fn push(&mut self, storage: &mut impl Storage, byte: u8) -> Result<bool, Status> {
+        self.received = self.received.saturating_add(1);
+        if self.received > self.limit {
+            return Err(Status::HEADERS_TOO_LARGE);
+        }
+        let bad = Err(Status::BAD_REQUEST);
+        self.state = match (self.state, byte) {
+            (State::Start, b'\r') => State::StartLf,
+            (State::StartLf, b'\n') => State::Start,
+            (State::Start | State::Method, byte) if is_token(byte) => {
+                self.word_push(byte);
+                State::Method
+            }
+            (State::Method, b' ') => {
+                let is_get = self.word_take() == Some(b"GET");
+                self.seen.set(Seen::GET, is_get);
+                self.keep_begin(storage, Kept::Target);
+                State::Target
+            }
+            (State::Target, b' ') => {
+                self.keep_end(storage);
+                if !is_target(self.find(storage, Kept::Target)) {
+                    return bad;
+                }
+                State::HttpVersion
+            }
+            (State::Target, 0x21..=0x7E) if byte != b'#' => {
+                self.keep(storage, byte);
+                State::Target
+            }
+            (State::HttpVersion, b'\r') => {
+                self.http_version()?;
+                State::LineLf
+            }
+            (State::HttpVersion, 0x21..=0x7E) => {
+                self.word_push(byte);
+                State::HttpVersion
+            }
+            (State::LineLf, b'\n') => State::LineStart,
+            (State::LineStart, b'\r') => State::EndLf,
+            (State::LineStart | State::Name, byte) if is_token(byte) => {
+                self.word_push(byte.to_ascii_lowercase());
+                State::Name
+            }
+            (State::Name, b':') => {
+                self.field_begin(storage)?;
+                State::BeforeValue
+            }
+            (State::BeforeValue, b' ' | b'\t') => State::BeforeValue,
+            (State::BeforeValue | State::Value, b'\r') => {
+                self.field_end(storage)?;
+                State::LineLf
+            }
+            (State::BeforeValue | State::Value, b'\t' | 0x20..=0x7E | 0x80..) => {
+                self.field_byte(storage, byte)?;
+                State::Value
+            }
+            (State::EndLf, b'\n') => {
+                self.complete(storage)?;
+                return Ok(true);
+            }
+            _ => return bad,
+        };
+        Ok(false)
+    }
+
+    /// What the request asks for; to be read once it is complete.
+    pub fn request<'a>(&self, storage: &'a impl Storage) -> Request<'a> {
+        Request {
+            kept: storage.bytes(0..self.kept()),
+        }
+    }
+
+    fn http_version(&mut self) -> Result<(), Status> {
+        match self.word_take() {
+            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0']) => Ok(()),
+            Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9']) => {
+                self.seen.insert(Seen::HTTP_1_1);
+                Ok(())
+            }
+            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']) => Ok(()),
+            _ => Err(Status::BAD_REQUEST),
+        }
+    }
+
+    fn field_begin(&mut self, storage: &mut impl Storage) -> Result<(), Status> {
+        let (field, once) = match self.word_take() {
+            Some(b"host") => (Field::Keep(Kept::Host), Seen::HOST),
+            Some(b"sec-websocket-key") => (Field::Keep(Kept::Key), Seen::KEY),
+            Some(b"origin") => (Field::Keep(Kept::Origin), Seen::ORIGIN),
+            Some(b"sec-websocket-version") => (Field::Version, Seen::VERSION),
+            Some(b"sec-websocket-protocol") => (Field::Keep(Kept::Subprotocols), Seen::empty()),
+            Some(b"upgrade") => (Field::Upgrade, Seen::empty()),
+            Some(b"connection") => (Field::Connection, Seen::empty()),
+            Some(b"content-length") => (Field::ContentLength, Seen::empty()),
+            // A body after an opening handshake would be taken for frames.
+            Some(b"transfer-encoding") => return Err(Status::BAD_REQUEST),
+            _ => (Field::Other, Seen::empty()),
+        };
+        if self.seen.intersects(once) {
+            return Err(Status::BAD_REQUEST);
+        }
+        self.seen.insert(once);
+        self.field = field;
+        if let Field::Keep(kept) = field {
+            self.keep_begin(storage, kept);
+        }
+        Ok(())
+    }
+
+    fn field_byte(&mut self, storage: &mut impl Storage, byte: u8) -> Result<(), Status> {
+        match (self.field, byte) {
+            (Field::Keep(Kept::Subprotocols), b',' | b' ' | b'\t') => self.keep(storage, byte),
+            (Field::Keep(Kept::Subprotocols), byte) if !is_token(byte) => {
+                return Err(Status::BAD_REQUEST);
+            }
+            // A kept value has no spaces inside; those at its end are cut off when it ends.
+            (Field::Keep(_), b' ' | b'\t' | 0x21..=0x7E) => self.keep(storage, byte),
+            (Field::Keep(_), _) => return Err(Status::BAD_REQUEST),
+            (Field::Upgrade | Field::Connection, b',') => self.list_element(),
+            (Field::ContentLength, byte) if !matches!(byte, b'0' | b' ' | b'\t') => {
+                return Err(Status::BAD_REQUEST);
+            }
+            (Field::Upgrade | Field::Connection | Field::Version, b' ' | b'\t') => {
+                // A space inside an element spoils it; one after it does not.
+                if self.word_len > 0 {
+                    self.word_push(b' ');
+                }
+            }
+            (Field::Upgrade | Field::Connection | Field::Version, byte) => {
+                self.word_push(byte.to_ascii_lowercase());
+            }
+            (Field::ContentLength | Field::Other, _) => {}
+        }
+        Ok(())
+    }
+
+    fn field_end(&mut self, storage: &mut impl Storage) -> Result<(), Status> {
+        match self.field {
+            Field::Keep(kept) => {
+                self.keep_end(storage);
+                let value = storage.bytes(usize::from(self.kept_from)..self.kept());
+                let value = value.get(3..).unwrap_or_default();
+                let spaced = value.iter().any(u8::is_ascii_whitespace);
+                if kept == Kept::Host && value.is_empty() || kept != Kept::Subprotocols && spaced {
+                    return Err(Status::BAD_REQUEST);
+                }
+            }
+            Field::Upgrade | Field::Connection => self.list_element(),
+            Field::Version => {
+                let is_13 = self.word_take().map(<[u8]>::trim_ascii_end) == Some(b"13");
+                self.seen.set(Seen::VERSION_13, is_13);
+            }
+            Field::ContentLength | Field::Other => {}
+        }
+        Ok(())
+    }
+
+    /// One element of `Upgrade` or `Connection` is complete.
+    fn list_element(&mut self) {
+        let field = self.field;
+        let found = match (field, self.word_take().map(<[u8]>::trim_ascii_end)) {
+            (Field::Upgrade, Some(b"websocket")) => Seen::UPGRADE_WEBSOCKET,
+            (Field::Connection, Some(b"upgrade")) => Seen::CONNECTION_UPGRADE,
+            _ => Seen::empty(),
+        };
+        self.seen.insert(found);
+    }
+
+    /// The head of the request is complete: may it be upgraded?
+    fn complete(&self, storage: &impl Storage) -> Result<(), Status> {
+        let seen = |what| self.seen.contains(what);
+        if !seen(Seen::HTTP_1_1 | Seen::HOST) {
+            Err(Status::BAD_REQUEST)
+        } else if !seen(Seen::GET) {
+            Err(Status::METHOD_NOT_ALLOWED)
+        } else if !seen(Seen::UPGRADE_WEBSOCKET | Seen::CONNECTION_UPGRADE) {
+            Err(Status::UPGRADE_REQUIRED)
+        } else if seen(Seen::VERSION) && !seen(Seen::VERSION_13) {
+            Err(Status::UPGRADE_REQUIRED)
+        } else if !seen(Seen::VERSION) || !is_client_key(self.request(storage).key()) {
+            Err(Status::BAD_REQUEST)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn word_push(&mut self, byte: u8) {
+        if let Some(place) = self.word.get_mut(usize::from(self.word_len)) {
+            *place = byte;
+        }
+        // Stays above `WORD` for a word of any length, and never comes round to a short one.
+        self.word_len = self.word_len.saturating_add(1);
+    }
+
+    /// Ends the word, which is `None` if it was too long to have a meaning.
+    fn word_take(&mut self) -> Option<&[u8]> {
+        let len = usize::from(self.word_len);
+        self.word_len = 0;
+        self.word.get(..len)
+    }
+
+    fn keep_begin(&mut self, storage: &mut impl Storage, kept: Kept) {
+        self.kept_from = self.kept;
+        for byte in [kept as u8, 0, 0] {
+            self.keep(storage, byte);
+        }
+    }
+
+    fn keep(&mut self, storage: &mut impl Storage, byte: u8) {
+        let at = self.kept();
+        if let [place] = storage.bytes_mut(at..at.saturating_add(1)) {
+            *place = byte;
+            self.kept = self.kept.saturating_add(1);
+        }
+    }
+
+    /// Cuts off white space at the end, and writes the length of the field.
+    fn keep_end(&mut self, storage: &mut impl Storage) {
+        let from = usize::from(self.kept_from);
+        if let [_, high, low, value @ ..] = storage.bytes_mut(from..self.kept()) {
+            let len = value.trim_ascii_end().len();
+            let cut = value.len().saturating_sub(len);
+            let len = u16::try_from(len).unwrap_or(u16::MAX);
+            [*high, *low] = len.to_be_bytes();
+            self.kept = self
+                .kept
+                .saturating_sub(u16::try_from(cut).unwrap_or(u16::MAX));
+        }
+    }
+
+    fn find<'a>(&self, storage: &'a impl Storage, kept: Kept) -> &'a str {
+        self.request(storage).first(kept).unwrap_or_default()
+    }
+}
+
+/// What a client asks for in its opening handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    kept: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// The request as it is kept, to be kept elsewhere.
+    #[must_use]
+    pub const fn to_bytes(&self) -> &'a [u8] {
+        self.kept
+    }
+
+    /// A request from what [`to_bytes`](Self::to_bytes) gave.
+    #[must_use]
+    pub const fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self { kept: bytes }
+    }
+
+    /// The path, percent-encoded as it came: `/chat`.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        match self.target().split('?').next() {
+            // `ws://host?query` leaves the path out (RFC 9112 section 3.2.1).
+            None | Some("") => "/",
+            Some(path) => path,
+        }
+    }
+
+    /// The query without its question mark, if the target has one.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        self.target().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The `Host` field.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        self.first(Kept::Host).unwrap_or_default()
+    }
+
+    /// The `Origin` field, which browsers send.
+    #[must_use]
+    pub fn origin(&self) -> Option<&'a str> {
+        self.first(Kept::Origin)
+    }
+
+    /// The `Sec-WebSocket-Key` field: 24 characters.
+    #[must_use]
+    pub fn key(&self) -> &'a str {
+        self.first(Kept::Key).unwrap_or_default()
+    }
+
+    /// The subprotocols that the client offers, the preferred one first.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.all(Kept::Subprotocols)
+            .flat_map(|list| list.split(','))
+            .map(str::trim_ascii)
+            .filter(|name| !name.is_empty())
+    }
+
+    /// The target from its path on: browsers send just that, proxies a whole URL.
+    fn target(&self) -> &'a str {
+        let target = self.first(Kept::Target).unwrap_or_default();
+        match target.split_once("://") {
+            Some((_, rest)) if !target.starts_with('/') => {
+                let path = rest.find(['/', '?']).and_then(|at| rest.get(at..));
+                path.unwrap_or_default()
+            }
+            _ => target,
+        }
+    }
+
+    fn first(&self, kept: Kept) -> Option<&'a str> {
+        self.all(kept).next()
+    }
+
+    fn all(&self, wanted: Kept) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut rest = self.kept;
+        core::iter::from_fn(move || {
+            let [tag, high, low, fields @ ..] = rest else {
+                return None;
+            };
+            let len = usize::from(u16::from_be_bytes([*high, *low]));
+            let (value, next) = fields.split_at_checked(len)?;
+            rest = next;
+            Some((*tag, value))
+        })
+        .filter(move |(tag, _)| *tag == wanted as u8)
+        .filter_map(|(_, value)| core::str::from_utf8(value).ok())
+    }
+}
+
+/// A target may be a path or a whole URL (RFC 6455 section 4.2.1).
+fn is_target(target: &str) -> bool {
+    target.starts_with('/')
+        || target.split_once("://").is_some_and(|(scheme, rest)| {
+            let known = ["http", "https", "ws", "wss"];
+            !rest.is_empty() && known.iter().any(|name| name.eq_ignore_ascii_case(scheme))
+        })
+}
+
+/// A character of a token (RFC 9110 section 5.6.2).
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const FIELDS: &str = "Host: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                          Sec-WebSocket-Version: 13\r\n";
+
+    struct Parsed {
+        storage: Vec<u8>,
+        parser: RequestParser,
+        outcome: Result<usize, Status>,
+    }
+
+    impl Parsed {
+        fn request(&self) -> Request<'_> {
+            self.outcome.unwrap();
+            self.parser.request(&self.storage)
+        }
+    }
+
+    /// Parses in place, as the receive buffer is used: every byte arrives where it is free.
+    fn parse(request: &str) -> Parsed {
+        let mut storage = vec![0; 700];
+        let mut parser = RequestParser::new(4096);
+        let mut outcome = Err(Status::INTERNAL_ERROR);
+        for (at, byte) in request.bytes().enumerate() {
+            match parser.push(&mut storage, byte) {
+                Ok(false) => {}
+                Ok(true) => {
+                    outcome = Ok(at + 1);
+                    break;
+                }
+                Err(status) => {
+                    outcome = Err(status);
+                    break;
+                }
+            }
+            assert!(parser.kept() <= at + 1);
+        }
+        Parsed {
+            storage,
+            parser,
+            outcome,
+        }
+    }
+
+    fn refusal(request: &str) -> Status {
+        parse(request).outcome.unwrap_err()
+    }
+
+    #[test]
+    fn a_browsers_request_is_read() {
+        let text = "GET /chat?room=1&x=%20 HTTP/1.1\r\nHost: localhost:8000\r\n\
+                    User-Agent: Mozilla/5.0 (with, a long value)\r\n\
+                    connection: keep-alive,\tUPGRADE \r\nUpgrade: h2c, WebSocket\r\n\
+                    Origin:  http://localhost \r\nSec-WebSocket-Version: 13\r\n\
+                    Sec-WebSocket-Protocol: chat.v2, chat\r\nSec-WebSocket-Protocol:soap\r\n\
+                    Sec-WebSocket-Extensions: permessage-deflate\r\n\
+                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nrest";
+        let parsed = parse(text);
+        assert_eq!(parsed.outcome, Ok(text.len() - 4));
+        let request = parsed.request();
+        assert_eq!(request.path(), "/chat");
+        assert_eq!(request.query(), Some("room=1&x=%20"));
+        assert_eq!(request.host(), "localhost:8000");
+        assert_eq!(request.origin(), Some("http://localhost"));
+        assert_eq!(request.key(), "dGhlIHNhbXBsZSBub25jZQ==");
+        let offered: Vec<_> = request.subprotocols().collect();
+        assert_eq!(offered, ["chat.v2", "chat", "soap"]);
+    }
+
+    #[test]
+    fn a_target_may_be_a_whole_url() {
+        let path = |target: &str| {
+            let parsed = parse(&format!("GET {target} HTTP/1.1\r\n{FIELDS}{KEY}\r\n"));
+            let request = parsed.request();
+            (
+                request.path().to_owned(),
+                request.query().map(str::to_owned),
+            )
+        };
+        assert_eq!(path("/"), ("/".into(), None));
+        assert_eq!(path("http://h/a?b"), ("/a".into(), Some("b".into())));
+        assert_eq!(path("ws://h:1"), ("/".into(), None));
+        assert_eq!(path("ws://h?b"), ("/".into(), Some("b".into())));
+        assert_eq!(path("/a://b?"), ("/a://b".into(), Some(String::new())));
+    }
+
+    #[test]
+    fn a_request_without_upgrade_is_told_to_upgrade() {
+        for fields in [
+            "Host: h\r\n",
+            "Host: h\r\nUpgrade: websocket\r\n",
+            "Host: h\r\nUpgrade: web socket\r\nConnection: upgrade\r\n",
+            "Host: h\r\nUpgrade: websocket2\r\nConnection: upgrade\r\n",
+            "Host: h\r\nUpgrade: websocket\r\nConnection: keep-alive, upgrade-insecure-requests\r\n",
+        ] {
+            let request = format!("GET / HTTP/1.1\r\n{fields}{KEY}\r\n");
+            assert_eq!(refusal(&request), Status::UPGRADE_REQUIRED, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_version_other_than_13_is_told_which() {
+        let with = |version: &str| {
+            refusal(&format!(
+                "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 {version}{KEY}\r\n"
+            ))
+        };
+        assert_eq!(
+            with("Sec-WebSocket-Version: 8\r\n"),
+            Status::UPGRADE_REQUIRED
+        );
+        assert_eq!(
+            with("Sec-WebSocket-Version: 1 3\r\n"),
+            Status::UPGRADE_REQUIRED
+        );
+        assert_eq!(with(""), Status::BAD_REQUEST);
+    }
+
+    #[test]
+    fn only_get_may_upgrade() {
+        for method in [
+            "POST",
+            "HEAD",
+            "get",
+            "GETT",
+            "AVERYLONGMETHODTHATNOBODYWOULDEVERUSE",
+        ] {
+            let request = format!("{method} / HTTP/1.1\r\n{FIELDS}{KEY}\r\n");
+            assert_eq!(refusal(&request), Status::METHOD_NOT_ALLOWED, "{method}");
+        }
+    }
+
+    #[test]
+    fn only_http_1_1_and_later_1_x_may_upgrade() {
+        let with = |version: &str| parse(&format!("GET / {version}\r\n{FIELDS}{KEY}\r\n")).outcome;
+        assert!(with("HTTP/1.1").is_ok());
+        assert!(with("HTTP/1.2").is_ok());
+        for wrong in [
+            "HTTP/1.0",
+            "HTTP/0.9",
+            "HTTP/2.0",
+            "HTTP/1.10",
+            "http/1.1",
+            "HTTP/1.",
+            "",
+        ] {
+            assert_eq!(with(wrong), Err(Status::BAD_REQUEST), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn malformed_requests_are_refused() {
+        let get = format!("GET / HTTP/1.1\r\n{FIELDS}");
+        for wrong in [
+            "\n".to_owned(),
+            "GET  / HTTP/1.1\r\n".to_owned(),
+            "GET chat HTTP/1.1\r\n".to_owned(),
+            "GET * HTTP/1.1\r\n".to_owned(),
+            "GET ftp://h/ HTTP/1.1\r\n".to_owned(),
+            "GET /#a HTTP/1.1\r\n".to_owned(),
+            "GET /\u{e9} HTTP/1.1\r\n".to_owned(),
+            "GET / HTTP/1.1\n".to_owned(),
+            "GET / HTTP/1.1 \r\n".to_owned(),
+            format!("{get}X: a\rb"),
+            format!("{get}X : a\r\n"),
+            format!("{get} folded\r\n"),
+            format!("{get}X: a\0b\r\n"),
+            format!("{get}: a\r\n"),
+            format!("{get}Host: again\r\n"),
+            format!("{get}Sec-WebSocket-Version: 13\r\n"),
+            format!("{get}{KEY}{KEY}"),
+            format!("{get}\r\n"),
+            format!("{get}Sec-WebSocket-Key: short\r\n\r\n"),
+            format!("{get}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTEyMw==\r\n\r\n"),
+            format!("{get}Content-Length: 10\r\n"),
+            format!("{get}Transfer-Encoding: chunked\r\n"),
+            format!("{get}Sec-WebSocket-Protocol: a/b\r\n"),
+            format!("{get}Origin: a b\r\n"),
+            format!("GET / HTTP/1.1\r\nHost: \r\n{KEY}\r\n"),
+            format!("GET / HTTP/1.1\r\nUpgrade: websocket\r\n{KEY}\r\n"),
+        ] {
+            assert_eq!(refusal(&wrong), Status::BAD_REQUEST, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn empty_lines_before_the_request_are_passed_over() {
+        let request = format!("\r\n\r\nGET / HTTP/1.1\r\n{FIELDS}Content-Length: 0\r\n{KEY}\r\n");
+        assert!(parse(&request).outcome.is_ok());
+    }
+
+    #[test]
+    fn a_request_over_the_limit_is_refused_at_its_first_byte_too_many() {
+        let long = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(5000));
+        let mut storage = vec![0; 256];
+        let mut parser = RequestParser::new(4096);
+        for (at, byte) in long.bytes().enumerate() {
+            let outcome = parser.push(&mut storage, byte);
+            let expected = if at < 4096 {
+                Ok(false)
+            } else {
+                Err(Status::HEADERS_TOO_LARGE)
+            };
+            assert_eq!(outcome, expected, "byte {at}");
+            if at == 4096 {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The bytes that a connection works in, given by its owner.
+
+use core::ops::Range;
+
+/// A fixed run of bytes, accessed by range.
+///
+/// Only the bytes of the range asked for are ever borrowed, so that an owner whose storage is shared
+/// with an application (a message held beneath the bytes being parsed) can lend disjoint parts.
+/// A range that does not lie within the storage gives an empty slice; the state machines never ask
+/// for one.
+pub trait Storage {
+    /// How many bytes there are.
+    fn capacity(&self) -> usize;
+    /// The bytes in `range`.
+    fn bytes(&self, range: Range<usize>) -> &[u8];
+    /// The bytes in `range`, to be changed.
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8];
+
+    /// Moves the bytes of `source` to `to`; the two may overlap.
+    fn shift(&mut self, source: Range<usize>, to: usize) {
+        let low = source.start.min(to);
+        let high = source.end.max(to.saturating_add(source.len()));
+        let (from, to) = (source.start.saturating_sub(low), to.saturating_sub(low));
+        let bytes = self.bytes_mut(low..high);
+        let end = from.saturating_add(source.len());
+        if end <= bytes.len() && to.saturating_add(source.len()) <= bytes.len() {
+            bytes.copy_within(from..end, to);
+        }
+    }
+}
+
+impl<T: AsRef<[u8]> + AsMut<[u8]>> Storage for T {
+    fn capacity(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.as_ref().get(range).unwrap_or_default()
+    }
+
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.as_mut().get_mut(range).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shift_moves_overlapping_bytes_down_and_up() {
+        let mut bytes = *b"abcdef";
+        bytes.shift(2..6, 0);
+        assert_eq!(&bytes, b"cdefef");
+        bytes.shift(0..4, 1);
+        assert_eq!(&bytes, b"ccdeff");
+    }
+
+    #[test]
+    fn a_range_outside_the_storage_is_empty() {
+        let mut bytes = [1u8; 4];
+        assert!(bytes.bytes(2..9).is_empty());
+        assert!(bytes.bytes_mut(5..6).is_empty());
+    }
+}

@@ -1,0 +1,215 @@
+//! What an application is told.
+
+use core::fmt;
+use core::ops::Deref;
+
+use crate::protocol::{CloseCode, Request};
+
+/// Where events can be delivered: to the callback, and to queues.
+pub const MAX_SINKS: usize = 4;
+
+/// A client, for as long as its connection lives.
+///
+/// The generation tells it from clients that had the same slot before, so that an id that was kept
+/// too long reaches nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId {
+    slot: u16,
+    generation: u16,
+}
+
+impl ClientId {
+    pub(super) fn new(slot: usize, generation: u16) -> Self {
+        Self {
+            slot: u16::try_from(slot).unwrap_or(u16::MAX),
+            generation,
+        }
+    }
+
+    /// The slot: the client index of the C interface, from 0.
+    #[must_use]
+    pub fn slot(self) -> usize {
+        usize::from(self.slot)
+    }
+
+    /// How often the slot had been used before.
+    #[must_use]
+    pub const fn generation(self) -> u16 {
+        self.generation
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {}", self.slot)
+    }
+}
+
+/// A message, or with streaming a piece of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its bytes. Pieces of a text end on character boundaries.
+    pub bytes: &'a [u8],
+    /// Whether it begins the message.
+    pub first: bool,
+    /// Whether it ends the message.
+    pub last: bool,
+}
+
+impl<'a> Message<'a> {
+    /// The text of a text message, which was checked to be UTF-8. Empty for binary data that is not.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        core::str::from_utf8(self.bytes).unwrap_or_default()
+    }
+
+    /// Whether it is a whole message.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.first && self.last
+    }
+}
+
+impl Deref for Message<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+/// Something happened. The order for each client is `Connecting`, `Connected`, …, `Closing`,
+/// `Closed`.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An error that no other event names: no memory, descriptors or sockets.
+    Error,
+    /// A connection was accepted.
+    Connecting,
+    /// The 101 response was sent; what the client had asked for.
+    Connected(Request<'a>),
+    /// Binary data.
+    Binary(Message<'a>),
+    /// Text in UTF-8.
+    Text(Message<'a>),
+    /// A ping, which the service has answered.
+    Ping(&'a [u8]),
+    /// A pong that does not answer the service's own keep-alive.
+    Pong(&'a [u8]),
+    /// A close frame: the client starts the closing handshake, or answers.
+    CloseFrame {
+        /// Its code, if it has one.
+        code: Option<CloseCode>,
+        /// Its body as received: the code in two bytes, then the reason.
+        body: &'a [u8],
+    },
+    /// The connection is ending. Once, before every `Closed`.
+    Closing,
+    /// The connection is gone. Once for each `Connecting`.
+    Closed,
+    /// The client broke RFC 6455; `Closing` follows.
+    InvalidFrame,
+    /// The client was silent, or did not finish its opening handshake; `Closing` follows.
+    Timeout,
+    /// TLS failed.
+    TlsFailed,
+    /// The listening socket could not be opened.
+    ListenFailed,
+    /// The network interface went down.
+    LinkDown,
+    /// The network interface came up.
+    LinkUp,
+    /// A send that was refused for want of room can be tried again.
+    Writable,
+}
+
+bitflags::bitflags! {
+    /// A set of events. Each has the bit of its number in the C interface.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct EventMask: u32 {
+        /// [`Event::Error`].
+        const ERROR = 1 << 0;
+        /// [`Event::Connecting`].
+        const CONNECTING = 1 << 1;
+        /// [`Event::Connected`].
+        const CONNECTED = 1 << 2;
+        /// [`Event::Binary`].
+        const BINARY = 1 << 3;
+        /// [`Event::Text`].
+        const TEXT = 1 << 4;
+        /// [`Event::Ping`].
+        const PING = 1 << 5;
+        /// [`Event::Pong`].
+        const PONG = 1 << 6;
+        /// [`Event::CloseFrame`].
+        const CLOSE_FRAME = 1 << 7;
+        /// [`Event::Closing`].
+        const CLOSING = 1 << 8;
+        /// [`Event::Closed`].
+        const CLOSED = 1 << 9;
+        /// [`Event::InvalidFrame`].
+        const INVALID_FRAME = 1 << 10;
+        /// [`Event::Timeout`].
+        const TIMEOUT = 1 << 11;
+        /// [`Event::TlsFailed`].
+        const TLS_FAILED = 1 << 12;
+        /// [`Event::ListenFailed`].
+        const LISTEN_FAILED = 1 << 13;
+        /// [`Event::LinkDown`].
+        const LINK_DOWN = 1 << 14;
+        /// [`Event::LinkUp`].
+        const LINK_UP = 1 << 15;
+        /// [`Event::Writable`], an extension.
+        const WRITABLE = 1 << 16;
+    }
+}
+
+impl EventMask {
+    /// The events that say what became of a client, in the order in which they are delivered when
+    /// several are due.
+    pub(super) const STATES: [Self; 8] = [
+        Self::CONNECTING,
+        Self::CONNECTED,
+        Self::WRITABLE,
+        Self::TLS_FAILED,
+        Self::INVALID_FRAME,
+        Self::TIMEOUT,
+        Self::CLOSING,
+        Self::CLOSED,
+    ];
+
+    /// The events that concern the service as a whole, in the order in which they are delivered.
+    pub(super) const SERVICE: [(Self, Event<'static>); 4] = [
+        (Self::LISTEN_FAILED, Event::ListenFailed),
+        (Self::LINK_DOWN, Event::LinkDown),
+        (Self::LINK_UP, Event::LinkUp),
+        (Self::ERROR, Event::Error),
+    ];
+}
+
+impl Event<'_> {
+    /// The bit of this event.
+    #[must_use]
+    pub const fn mask(&self) -> EventMask {
+        match self {
+            Self::Error => EventMask::ERROR,
+            Self::Connecting => EventMask::CONNECTING,
+            Self::Connected(_) => EventMask::CONNECTED,
+            Self::Binary(_) => EventMask::BINARY,
+            Self::Text(_) => EventMask::TEXT,
+            Self::Ping(_) => EventMask::PING,
+            Self::Pong(_) => EventMask::PONG,
+            Self::CloseFrame { .. } => EventMask::CLOSE_FRAME,
+            Self::Closing => EventMask::CLOSING,
+            Self::Closed => EventMask::CLOSED,
+            Self::InvalidFrame => EventMask::INVALID_FRAME,
+            Self::Timeout => EventMask::TIMEOUT,
+            Self::TlsFailed => EventMask::TLS_FAILED,
+            Self::ListenFailed => EventMask::LISTEN_FAILED,
+            Self::LinkDown => EventMask::LINK_DOWN,
+            Self::LinkUp => EventMask::LINK_UP,
+            Self::Writable => EventMask::WRITABLE,
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The service: client slots, events, keep-alive, back-pressure and limits, over a [`Port`].
+//!
+//! Three kinds of threads meet here, and the port runs the first two:
+//!
+//! - the *serving thread* in [`Service::serve`]: it waits for sockets and deadlines, accepts
+//!   connections, and hands clients to the work queue (`serve.rs`);
+//! - the *work queue* calling [`Service::run`]: it receives, parses, delivers events and sends the
+//!   answers, one client at a time (`run.rs`);
+//! - *application threads* calling [`Service::send`], [`Service::close`], … (`send.rs`).
+//!
+//! They share the slots (`slot.rs`), each behind its own lock. No lock is held while an event is
+//! delivered, and never two slots' locks at once; inside a slot's lock only the locks of the pool
+//! and of the shared state are taken, each on its own.
+
+mod config;
+mod event;
+mod output;
+mod pool;
+mod port;
+mod run;
+mod send;
+mod serve;
+mod slot;
+mod stats;
+
+pub use config::Config;
+pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
+pub use port::{Instant, Interest, Lock, Port, Ready, Socket, SocketError, Work};
+pub use send::{SendError, Target};
+pub use slot::Slot;
+pub use stats::{Stats, Traffic};
+
+use crate::protocol::{Request, Status};
+use pool::Pool;
+use slot::{Guard, Inner, Phase};
+
+/// Deadlines are kept to this many milliseconds: they come due up to this much late, never early.
+pub const TIMER_GRANULARITY_MS: u64 = 100;
+
+/// How far a client's connection is (the C interface's `SYS_WSS_STATE`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientState {
+    /// There is no such client.
+    Closed,
+    /// The connection is ending.
+    Closing,
+    /// The opening handshake is under way.
+    Connecting,
+    /// Messages can be sent.
+    Connected,
+}
+
+/// What the application says to an opening request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// The client may connect, without a subprotocol.
+    Accept,
+    /// The client may connect, speaking this subprotocol, which has to be one that it offers.
+    AcceptSubprotocol(&'a str),
+    /// The request is refused with this status.
+    Refuse(Status),
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is done with; the bytes it spoke of are free.
+    Done,
+    /// It was taken, and its bytes must stay until [`Service::release`] for it.
+    Held,
+    /// There was no room; it is delivered again after [`Service::room`].
+    Full,
+}
+
+/// Whoever receives the events.
+pub trait Application<P: Port>: Sized {
+    /// Which events each sink wants. A sink that is not there wants none.
+    fn masks(&self) -> [EventMask; MAX_SINKS];
+
+    /// Decides on an opening request. Called on the work queue.
+    fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a>;
+
+    /// Delivers an event to a sink; `client` is `None` for events of the service as a whole. Called
+    /// on the work queue with no lock held; every method of the service may be called from inside.
+    fn deliver(
+        &self,
+        service: &Service<P, Self>,
+        sink: usize,
+        client: Option<ClientId>,
+        event: &Event<'_>,
+    ) -> Delivery;
+}
+
+/// A WebSocket server.
+pub struct Service<P: Port, A: Application<P>> {
+    port: P,
+    application: A,
+    config: Config,
+    slots: P::Slots,
+    pool: P::Lock<Pool<P>>,
+    shared: P::Lock<Shared>,
+}
+
+/// What is shared by all threads, beside the slots.
+struct Shared {
+    life: Life,
+    /// Free slots, and the lowest slot that may be free.
+    free: usize,
+    lowest: usize,
+    /// When the timer is set for.
+    timer: Option<Instant>,
+    /// Events of the service that each sink is still to be told.
+    pending: [EventMask; MAX_SINKS],
+    stats: Stats,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Serving,
+    /// Until when clients have to be gone.
+    Stopping(Instant),
+    Stopped,
+}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// A service for as many clients as there are slots, with `blocks` for output that clients do
+    /// not take at once. The blocks are of one size: the largest frame that can be sent without
+    /// waiting.
+    pub fn new(
+        port: P,
+        application: A,
+        config: Config,
+        slots: P::Slots,
+        blocks: P::Blocks,
+    ) -> Self {
+        let free = slots.as_ref().len();
+        Self {
+            port,
+            application,
+            config,
+            slots,
+            pool: P::Lock::new(Pool::new(blocks)),
+            shared: P::Lock::new(Shared {
+                life: Life::Serving,
+                free,
+                lowest: 0,
+                timer: None,
+                pending: [EventMask::empty(); MAX_SINKS],
+                stats: Stats::default(),
+            }),
+        }
+    }
+
+    /// The port.
+    pub const fn port(&self) -> &P {
+        &self.port
+    }
+
+    /// The application.
+    pub const fn application(&self) -> &A {
+        &self.application
+    }
+
+    /// The limits.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many clients there may be.
+    pub fn max_clients(&self) -> usize {
+        self.slots.as_ref().len()
+    }
+
+    /// How far the connection of the client in `slot` is.
+    pub fn state(&self, slot: usize) -> ClientState {
+        let Some(slot) = self.slot(slot) else {
+            return ClientState::Closed;
+        };
+        let inner = slot.lock();
+        match inner.phase {
+            Phase::Handshake => ClientState::Connecting,
+            Phase::Open => ClientState::Connected,
+            Phase::CloseSent | Phase::Lingering => ClientState::Closing,
+            Phase::Dead => ClientState::Closed,
+        }
+    }
+
+    /// The client in `slot` now, if there is one.
+    pub fn client(&self, slot: usize) -> Option<ClientId> {
+        let inner = self.slot(slot)?.lock();
+        (inner.phase != Phase::Dead).then(|| inner.id(slot))
+    }
+
+    /// What the service has done so far.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.shared.lock().stats;
+        for slot in self.slots.as_ref() {
+            stats.traffic.add(&slot.lock().traffic);
+        }
+        stats.most_blocks = self.pool.lock().most_used();
+        stats
+    }
+
+    /// A message of this client, taken with [`Delivery::Held`], is no longer needed. Once all are
+    /// released, the client is received from again.
+    pub fn release(&self, client: ClientId) {
+        let index = client.slot();
+        let Some(slot) = self.slot(index) else {
+            return;
+        };
+        let mut inner = slot.lock();
+        if inner.generation != client.generation() || inner.held == 0 {
+            return;
+        }
+        inner.held = inner.held.saturating_sub(1);
+        inner.held_since = self.port.now();
+        if inner.held == 0 {
+            // The client had no chance to be heard while it was held up.
+            inner.heard = inner.held_since;
+            self.kick(index, &mut inner);
+        }
+    }
+
+    /// A sink that was [`Delivery::Full`] has room again.
+    pub fn room(&self) {
+        for (index, slot) in self.slots.as_ref().iter().enumerate() {
+            let mut inner = slot.lock();
+            if inner.stalled {
+                self.kick(index, &mut inner);
+            }
+        }
+        self.port.submit(Work::Service);
+    }
+
+    /// Tells an event that concerns the service as a whole. Until it is delivered, the same event
+    /// again is the same.
+    pub fn announce(&self, event: EventMask) {
+        let masks = self.application.masks();
+        let mut shared = self.shared.lock();
+        for (pending, mask) in shared.pending.iter_mut().zip(masks) {
+            *pending |= event & mask;
+        }
+        drop(shared);
+        self.port.submit(Work::Service);
+    }
+
+    fn slot(&self, index: usize) -> Option<&Slot<P>> {
+        self.slots.as_ref().get(index)
+    }
+
+    /// Has the slot's work item run soon.
+    fn kick(&self, index: usize, inner: &mut Inner<P>) {
+        if inner.kick() {
+            self.port.submit(Work::Client(index));
+        }
+    }
+
+    /// Watches an idle slot's socket for what it waits for, and minds its next deadline.
+    fn settle(&self, index: usize, inner: &mut Inner<P>) {
+        let interest = inner.interest();
+        if interest != inner.watched {
+            if let Some(socket) = &inner.socket {
+                self.port.watch(index, socket, interest);
+                inner.watched = interest;
+            }
+        }
+        let deadline = inner.next_deadline(&self.config);
+        if deadline < inner.covered {
+            inner.covered = deadline;
+            self.set_timer(deadline);
+        }
+    }
+
+    /// Has the serving thread look at all deadlines at `at` or earlier.
+    fn set_timer(&self, at: Instant) {
+        if at == Instant::NEVER {
+            return;
+        }
+        let at = at.at_granularity();
+        let mut shared = self.shared.lock();
+        if shared.timer.is_none_or(|timer| at < timer) {
+            shared.timer = Some(at);
+            self.port.set_timer(at);
+        }
+    }
+
+    /// Makes sure that the output has a block, if one is free.
+    fn reserve(&self, inner: &mut Inner<P>) -> bool {
+        if !inner.output.has_block() {
+            match self.pool.lock().take() {
+                Some(block) => inner.output.give_block(block),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Gives the output's block back unless something unsent is in it.
+    fn give_back(&self, inner: &mut Inner<P>) {
+        if let Some(block) = inner.output.take_empty_block() {
+            self.return_block(block);
+        }
+    }
+
+    fn return_block(&self, block: P::Storage) {
+        if self.pool.lock().give(block) {
+            // Somebody was refused for want of a block.
+            self.port.submit(Work::Service);
+        }
+    }
+
+    /// Sends what is unsent, as far as it goes, and lets others have their turn if all has gone.
+    fn flush(&self, slot: &Slot<P>, inner: &mut Guard<'_, P>, incoming: Option<&slot::Inbound<P>>) {
+        let inner: &mut Inner<P> = inner;
+        if let Some(socket) = &inner.socket {
+            let parked = inner.inbound.as_ref();
+            let incoming = incoming.or(parked).map(|inbound| &inbound.incoming);
+            inner.output.flush(socket, incoming, self.port.now());
+        }
+        if inner.output.pending() || inner.output.caller {
+            return;
+        }
+        self.give_back(inner);
+        if inner.output.waiters > 0 {
+            slot.notify_all();
+        }
+    }
+}

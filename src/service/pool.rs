@@ -1,0 +1,67 @@
+//! The blocks in which unsent output is kept.
+
+use super::port::Port;
+use crate::protocol::Storage;
+
+pub(super) struct Pool<P: Port> {
+    blocks: P::Blocks,
+    block_size: usize,
+    used: u32,
+    most_used: u32,
+    /// Somebody asked in vain.
+    starved: bool,
+}
+
+impl<P: Port> Pool<P> {
+    pub fn new(mut blocks: P::Blocks) -> Self {
+        let sizes = blocks.as_mut().iter().flatten().map(Storage::capacity);
+        let block_size = sizes.min().unwrap_or(0);
+        Self {
+            blocks,
+            block_size,
+            used: 0,
+            most_used: 0,
+            starved: false,
+        }
+    }
+
+    /// The size of each block, in bytes.
+    pub fn block_size(&self) -> usize {
+        self.block_size
+    }
+
+    pub fn most_used(&self) -> u32 {
+        self.most_used
+    }
+
+    /// Whether a block is free.
+    pub fn has_block(&mut self) -> bool {
+        self.blocks.as_mut().iter().any(Option::is_some)
+    }
+
+    pub fn take(&mut self) -> Option<P::Storage> {
+        let block = self.blocks.as_mut().iter_mut().find_map(Option::take);
+        match block {
+            Some(_) => {
+                self.used = self.used.saturating_add(1);
+                self.most_used = self.most_used.max(self.used);
+            }
+            None => self.starved = true,
+        }
+        block
+    }
+
+    /// Takes a block back: true if somebody had asked in vain since the last time.
+    pub fn give(&mut self, block: P::Storage) -> bool {
+        if let Some(place) = self
+            .blocks
+            .as_mut()
+            .iter_mut()
+            .find(|place| place.is_none())
+        {
+            *place = Some(block);
+            self.used = self.used.saturating_sub(1);
+        }
+        core::mem::take(&mut self.starved)
+    }
+}

@@ -1,0 +1,194 @@
+//! What the service needs of an operating system.
+
+use core::ops::{Add, DerefMut};
+
+use super::slot::Slot;
+use crate::protocol::Storage;
+
+/// A point in time: milliseconds of a clock that never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(pub u64);
+
+impl Instant {
+    /// The end of time: a deadline that never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// Rounded up to the granularity of the service's timer, 100 ms.
+    pub(super) fn at_granularity(self) -> Self {
+        Self(
+            self.0
+                .checked_next_multiple_of(super::TIMER_GRANULARITY_MS)
+                .unwrap_or(u64::MAX),
+        )
+    }
+}
+
+impl Instant {
+    /// Milliseconds from `now` until then.
+    pub(super) fn from(self, now: Self) -> u32 {
+        u32::try_from(self.0.saturating_sub(now.0)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Adds milliseconds.
+impl Add<u32> for Instant {
+    type Output = Self;
+
+    fn add(self, ms: u32) -> Self {
+        Self(self.0.saturating_add(u64::from(ms)))
+    }
+}
+
+/// A piece of work for the work queue, which runs one at a time by [`Service::run`](super::Service::run).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// What is to be done for the client in this slot. Never queued twice at the same time.
+    Client(usize),
+    /// What concerns the service as a whole. May be asked for while it is queued; once is enough.
+    Service,
+}
+
+/// What the thread of [`Service::serve`](super::Service::serve) is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// A connection can be accepted. Not told again until [`Port::watch_listener`].
+    Listener,
+    /// The client's socket is ready for something it was watched for, or has failed. It is no longer
+    /// watched until the next [`Port::watch`].
+    Client {
+        /// The client's slot.
+        slot: usize,
+        /// Whether it can be written to.
+        writable: bool,
+    },
+    /// The connection that is being turned away can be read, or has ended.
+    Lobby,
+    /// The time of [`Port::set_timer`] has come.
+    Timer,
+    /// [`Port::wake`] was called.
+    Wake,
+}
+
+bitflags::bitflags! {
+    /// What a socket is watched for.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Interest: u8 {
+        /// Bytes, or the end of them, can be received.
+        const READ = 1;
+        /// Bytes can be sent.
+        const WRITE = 2;
+    }
+}
+
+/// Why a socket did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketError {
+    /// Not now; nothing was done.
+    WouldBlock,
+    /// Never again: the connection is gone. For [`Port::accept`]: no connection could be had, for
+    /// want of memory or descriptors.
+    Failed,
+}
+
+/// A connected, non-blocking stream socket. Clones are the same socket.
+pub trait Socket: Clone {
+    /// Receives into `space`; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// See [`SocketError`].
+    fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError>;
+
+    /// Sends the bytes of `parts`, one after the other, as far as there is room; how many went.
+    ///
+    /// # Errors
+    /// See [`SocketError`].
+    fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError>;
+
+    /// Says that nothing more will be sent.
+    fn shutdown_write(&self);
+}
+
+/// A lock around a value, and a place to wait for a change of it: a monitor.
+pub trait Lock<T> {
+    /// Access to the value for as long as it is kept.
+    type Guard<'a>: DerefMut<Target = T>
+    where
+        Self: 'a,
+        T: 'a;
+
+    /// Puts a lock around `value`.
+    fn new(value: T) -> Self;
+    /// Waits for the lock.
+    fn lock(&self) -> Self::Guard<'_>;
+    /// Gives up the lock until [`notify_all`](Self::notify_all), or for `timeout_ms` milliseconds, or
+    /// for no reason at all.
+    fn wait<'a>(&'a self, guard: Self::Guard<'a>, timeout_ms: u32) -> Self::Guard<'a>;
+    /// Wakes everyone who waits.
+    fn notify_all(&self);
+}
+
+/// The operating system beneath a [`Service`](super::Service).
+///
+/// Every method may be called from any thread, with locks of the service held unless it says
+/// otherwise; none may call back into the service.
+pub trait Port: Sized {
+    /// Locks.
+    type Lock<T>: Lock<T>;
+    /// Sockets.
+    type Socket: Socket;
+    /// Receive buffers and blocks for unsent output.
+    type Storage: Storage;
+    /// The client slots: as many as there may be clients.
+    type Slots: AsRef<[Slot<Self>]>;
+    /// The blocks for unsent output.
+    type Blocks: AsMut<[Option<Self::Storage>]>;
+
+    /// The time.
+    fn now(&self) -> Instant;
+
+    /// Puts `work` on the work queue.
+    fn submit(&self, work: Work);
+
+    /// Whether this is a thread of the service's own (the serving thread or the work queue's), which
+    /// must never wait.
+    fn on_service_thread(&self) -> bool;
+
+    /// A number that tells the calling thread from every other living one.
+    fn thread(&self) -> usize;
+
+    /// Accepts a connection. Only called on the serving thread.
+    ///
+    /// # Errors
+    /// [`SocketError::WouldBlock`] if there is none.
+    fn accept(&self) -> Result<Self::Socket, SocketError>;
+
+    /// Has [`Ready::Listener`] told, once, when a connection can be accepted. The service asks for it
+    /// after each time; it is watched from the start. Only called on the serving thread.
+    fn watch_listener(&self);
+
+    /// Stops listening. Only called on the serving thread.
+    fn close_listener(&self);
+
+    /// From now on the socket is the client's in `slot` (or the one in the lobby, whose number is
+    /// that of the slots); it is not watched yet. Only called on the serving thread.
+    ///
+    /// # Errors
+    /// [`SocketError::Failed`] if it cannot be watched.
+    fn attach(&self, slot: usize, socket: &Self::Socket) -> Result<(), SocketError>;
+
+    /// Watches the socket for `interest`, once, instead of what it was watched for before.
+    fn watch(&self, slot: usize, socket: &Self::Socket, interest: Interest);
+
+    /// Closes the socket, now or as soon as the serving thread can.
+    fn close(&self, slot: usize, socket: Self::Socket);
+
+    /// Ends [`wait`](Self::wait) at `at`, instead of the time set before.
+    fn set_timer(&self, at: Instant);
+
+    /// Ends [`wait`](Self::wait).
+    fn wake(&self);
+
+    /// Waits until something is ready and tells it. Only called on the serving thread, with no lock
+    /// held.
+    fn wait(&self, ready: &mut dyn FnMut(Ready));
+}

@@ -1,0 +1,560 @@
+//! The work item of a client: receive, parse, deliver, answer.
+
+use core::ops::Range;
+
+use super::event::{Event, EventMask, MAX_SINKS, Message};
+use super::port::{Instant, Lock as _, Port, Socket as _, SocketError, Work};
+use super::slot::{Delivering, Guard, Inbound, Inner, Owner, Phase, Slot};
+use super::{Application, Delivery, Life, Service, Verdict};
+use crate::protocol::{
+    AcceptKey, Data, FrameHeader, MessageKind, Opcode, Refusal, Status, Step, Violation,
+};
+
+/// The payload of the service's own pings begins with this; a counter follows.
+const KEEP_ALIVE: [u8; 3] = *b"wss";
+
+/// One run of a client's work item.
+struct Run<'a, P: Port> {
+    index: usize,
+    slot: &'a Slot<P>,
+    masks: [EventMask; MAX_SINKS],
+    now: Instant,
+    received: Received,
+    /// All that was received is parsed, or cannot be parsed before something held is released.
+    starved: bool,
+    /// Sinks (a bit each) that had no room in this run.
+    full: u8,
+}
+
+/// What this run has received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Received {
+    NotYet,
+    /// As much as there was room for: there may be more.
+    Full,
+    /// All that there was.
+    All,
+}
+
+/// What a run has to do next.
+enum Task {
+    /// Deliver what was received last to this sink.
+    Data(usize),
+    /// Deliver a state event to this sink.
+    State(usize, EventMask),
+    Parse,
+    Receive,
+    /// Nothing more now.
+    Park(Because),
+    /// Nothing more ever.
+    Vacate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Because {
+    /// The client has to send, or to take output; or the application has to act.
+    Waiting,
+    /// Output has to go first, and none has been tried in this run.
+    Unsent,
+    /// Others have their turn before the rest is received.
+    Fairness,
+}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Does a piece of work. To be called by the port's work queue, one at a time.
+    pub fn run(&self, work: Work) {
+        match work {
+            Work::Client(index) => self.run_client(index),
+            Work::Service => self.run_service(),
+        }
+    }
+
+    fn run_client(&self, index: usize) {
+        let Some(slot) = self.slot(index) else {
+            return;
+        };
+        let mut inner = slot.lock();
+        let Some(mut inbound) = inner.start() else {
+            return;
+        };
+        let mut run = Run {
+            index,
+            slot,
+            masks: self.application.masks(),
+            now: self.port.now(),
+            received: Received::NotYet,
+            starved: false,
+            full: 0,
+        };
+        if inner.output.blocked {
+            self.flush(slot, &mut inner, Some(&inbound));
+        }
+        loop {
+            let task = self.next_task(&mut run, &mut inner, &mut inbound);
+            inner = match task {
+                Task::Data(sink) => self.deliver_data(&mut run, inner, &mut inbound, sink),
+                Task::State(sink, event) => {
+                    self.deliver_state(&mut run, inner, &inbound, sink, event)
+                }
+                Task::Parse => self.parse(&mut run, inner, &mut inbound),
+                Task::Receive => self.receive(&mut run, inner, &mut inbound),
+                Task::Park(because) => {
+                    self.flush(slot, &mut inner, Some(&inbound));
+                    if because == Because::Unsent && !inner.output.blocked {
+                        continue;
+                    }
+                    if because == Because::Fairness {
+                        inner.owner = Owner::RunningAgain;
+                    }
+                    if inner.park(inbound) {
+                        drop(inner);
+                        self.port.submit(Work::Client(index));
+                    } else {
+                        self.settle(index, &mut inner);
+                    }
+                    return;
+                }
+                Task::Vacate => return self.vacate(inner, inbound, index),
+            };
+        }
+    }
+
+    /// Decides what comes next, in this order: what was received is delivered, then what became of
+    /// the client; then, if nothing of that is left and output is not in the way, more is parsed.
+    fn next_task(
+        &self,
+        run: &mut Run<'_, P>,
+        inner: &mut Guard<'_, P>,
+        inbound: &mut Inbound<P>,
+    ) -> Task {
+        if inner.phase == Phase::Dead {
+            self.disconnect(run, inner);
+        }
+        self.tell_writable(run, inner);
+        let undelivered = inbound.undelivered.as_ref().map_or(0, |(_, sinks)| *sinks);
+        for (sink, pending) in inner.pending.iter().enumerate() {
+            let bit = 1 << sink;
+            if run.full & bit != 0 {
+                continue;
+            }
+            if undelivered & bit != 0 {
+                return Task::Data(sink);
+            }
+            let next = EventMask::STATES
+                .iter()
+                .find(|event| pending.contains(**event));
+            if let Some(event) = next {
+                return Task::State(sink, *event);
+            }
+        }
+        if run.full != 0 {
+            if !inner.is_held_up() {
+                inner.held_since = run.now;
+            }
+            inner.stalled = true;
+            return Task::Park(Because::Waiting);
+        }
+        inbound.undelivered = None;
+        match inner.phase {
+            Phase::Dead if inner.held > 0 => Task::Park(Because::Waiting),
+            Phase::Dead => Task::Vacate,
+            Phase::Lingering => self.linger(run, inner, inbound),
+            _ if inner.output.caller => Task::Park(Because::Waiting),
+            _ if inner.output.blocked => Task::Park(Because::Unsent),
+            _ if !run.starved => Task::Parse,
+            _ if inner.output.broken && run.received == Received::All && inner.held == 0 => {
+                // Nothing goes out any more, and nothing more comes in.
+                inner.advance(Phase::Dead, run.now, &run.masks);
+                self.next_task(run, inner, inbound)
+            }
+            _ => receive_more(run, inner),
+        }
+    }
+
+    /// Closes the socket of a dead connection.
+    fn disconnect(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
+        let Some(socket) = inner.socket.take() else {
+            return;
+        };
+        if let Some(block) = inner.output.discard() {
+            self.return_block(block);
+        }
+        run.slot.notify_all();
+        self.port.close(run.index, socket);
+    }
+
+    /// Lets the application know that a send can be tried again after one was refused.
+    fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
+        if inner.output.refused && inner.output.is_clear() && self.pool.lock().has_block() {
+            inner.output.refused = false;
+            if inner.phase == Phase::Open {
+                inner.tell(EventMask::WRITABLE, &run.masks);
+            }
+        }
+    }
+
+    /// Everything is said: sends the rest, shuts our side, and drops what comes until the client
+    /// closes its side (RFC 6455 section 7.1.1).
+    fn linger(
+        &self,
+        run: &mut Run<'_, P>,
+        inner: &mut Guard<'_, P>,
+        inbound: &mut Inbound<P>,
+    ) -> Task {
+        if inner.output.pending() {
+            self.flush(run.slot, inner, Some(inbound));
+        }
+        if inner.output.broken {
+            inner.advance(Phase::Dead, run.now, &run.masks);
+            // Comes back here as dead.
+            return self.next_task(run, inner, inbound);
+        }
+        if inner.output.pending() || inner.output.caller {
+            return Task::Park(Because::Waiting);
+        }
+        if !inner.shut {
+            inner.shut = true;
+            if let Some(socket) = &inner.socket {
+                socket.shutdown_write();
+            }
+        }
+        inbound.incoming.end();
+        receive_more(run, inner)
+    }
+
+    /// Delivers what was received last to `sink`.
+    fn deliver_data<'a>(
+        &self,
+        run: &mut Run<'a, P>,
+        mut inner: Guard<'a, P>,
+        inbound: &mut Inbound<P>,
+        sink: usize,
+    ) -> Guard<'a, P> {
+        let Some((step, sinks)) = inbound.undelivered.take() else {
+            return inner;
+        };
+        let Some((event, range)) = received_event(&step, inbound) else {
+            return inner;
+        };
+        let payload = inbound.bytes(&range);
+        if !inner.is_held_up() {
+            inner.held_since = run.now;
+        }
+        inner.held = inner.held.saturating_add(1);
+        inner.delivering = Some(Delivering {
+            address: payload.as_ptr() as usize,
+            len: payload.len(),
+            start: range.start,
+        });
+        let id = inner.id(run.index);
+        drop(inner);
+        let delivery = self.application.deliver(self, sink, Some(id), &event);
+        let mut inner = run.slot.lock();
+        inner.delivering = None;
+        let mut sinks = sinks & !(1 << sink);
+        match delivery {
+            Delivery::Held => inbound.incoming.hold(&range),
+            Delivery::Done => inner.held = inner.held.saturating_sub(1),
+            Delivery::Full => {
+                inner.held = inner.held.saturating_sub(1);
+                run.full |= 1 << sink;
+                sinks |= 1 << sink;
+            }
+        }
+        inbound.undelivered = Some((step, sinks));
+        inner
+    }
+
+    /// Delivers a state event to `sink`.
+    fn deliver_state<'a>(
+        &self,
+        run: &mut Run<'a, P>,
+        inner: Guard<'a, P>,
+        inbound: &Inbound<P>,
+        sink: usize,
+        mask: EventMask,
+    ) -> Guard<'a, P> {
+        let event = match mask {
+            EventMask::CONNECTING => Some(Event::Connecting),
+            EventMask::CONNECTED => inbound.incoming.request().map(Event::Connected),
+            EventMask::WRITABLE => Some(Event::Writable),
+            EventMask::TLS_FAILED => Some(Event::TlsFailed),
+            EventMask::INVALID_FRAME => Some(Event::InvalidFrame),
+            EventMask::TIMEOUT => Some(Event::Timeout),
+            EventMask::CLOSING => Some(Event::Closing),
+            _ => Some(Event::Closed),
+        };
+        let id = inner.id(run.index);
+        drop(inner);
+        let delivery = match event {
+            Some(event) => self.application.deliver(self, sink, Some(id), &event),
+            None => Delivery::Done,
+        };
+        let mut inner = run.slot.lock();
+        if delivery == Delivery::Full {
+            run.full |= 1 << sink;
+        } else if let Some(pending) = inner.pending.get_mut(sink) {
+            pending.remove(mask);
+        }
+        inner
+    }
+
+    /// Parses what has been received, up to the next thing that somebody has to know.
+    fn parse<'a>(
+        &self,
+        run: &mut Run<'a, P>,
+        inner: Guard<'a, P>,
+        inbound: &mut Inbound<P>,
+    ) -> Guard<'a, P> {
+        if inner.held == 0 {
+            inbound.incoming.release();
+        }
+        if inner.phase > Phase::Handshake {
+            inbound.incoming.upgrade();
+        }
+        drop(inner);
+        let step = inbound.incoming.next();
+        if step == Step::Request {
+            return self.answer_request(run, inbound);
+        }
+        let mut inner = run.slot.lock();
+        let open = inner.phase == Phase::Open;
+        let mut delivered = true;
+        match &step {
+            Step::Data(data) if open => inner.traffic.received(data.range.len()),
+            Step::Ping(range) if open => {
+                let payload = inbound.bytes(range);
+                let header = FrameHeader::new(true, Opcode::Pong, payload.len());
+                // Only parsed while the output is clear, so that this can only fail for good.
+                let _ = self.emit(&mut inner, &header, payload, Some(range.clone()), true);
+            }
+            Step::Pong(range) if open => {
+                let (count, unanswered) = inner.keep_alive;
+                let [a, b, c] = KEEP_ALIVE;
+                if unanswered && inbound.bytes(range) == [a, b, c, count] {
+                    inner.keep_alive = (count, false);
+                    delivered = false;
+                }
+            }
+            Step::Close { code, .. } => {
+                inner.close(*code, Phase::Lingering, run.now, &run.masks);
+            }
+            Step::Fail(violation) => {
+                self.fail(run, &mut inner, *violation);
+                delivered = false;
+            }
+            Step::Refuse(status) => {
+                self.refuse(run, &mut inner, *status);
+                delivered = false;
+            }
+            _ => delivered = false,
+        }
+        if delivered {
+            let mask = received_event(&step, inbound).map(|(event, _)| event.mask());
+            let mask = mask.unwrap_or_default();
+            let wanting = run.masks.iter().enumerate();
+            let sinks = wanting
+                .filter(|(_, wanted)| wanted.intersects(mask))
+                .fold(0, |sinks, (sink, _)| sinks | 1 << sink);
+            inbound.undelivered = Some((step, sinks));
+        } else if matches!(step, Step::NeedBytes | Step::NeedRelease) {
+            run.starved = true;
+        }
+        inner
+    }
+
+    /// Receives once.
+    fn receive<'a>(
+        &self,
+        run: &mut Run<'a, P>,
+        inner: Guard<'a, P>,
+        inbound: &mut Inbound<P>,
+    ) -> Guard<'a, P> {
+        let Some(socket) = inner.socket.clone() else {
+            run.received = Received::All;
+            return inner;
+        };
+        drop(inner);
+        let space = inbound.incoming.space();
+        let room = space.len();
+        let received = socket.receive(space);
+        drop(socket);
+        run.starved = false;
+        run.received = Received::All;
+        let mut inner = run.slot.lock();
+        match received {
+            Ok(0) | Err(SocketError::Failed) => inner.advance(Phase::Dead, run.now, &run.masks),
+            Ok(count) => {
+                inbound.incoming.received(count);
+                inner.heard = run.now;
+                if count >= room {
+                    run.received = Received::Full;
+                }
+            }
+            Err(SocketError::WouldBlock) => {}
+        }
+        inner
+    }
+
+    /// Asks the application about the opening request, and answers it.
+    fn answer_request<'a>(&self, run: &mut Run<'a, P>, inbound: &mut Inbound<P>) -> Guard<'a, P> {
+        let id = run.slot.lock().id(run.index);
+        let Some(request) = inbound.incoming.request() else {
+            return run.slot.lock();
+        };
+        let verdict = match self.application.accept(id, &request) {
+            Verdict::Accept => Ok(None),
+            Verdict::AcceptSubprotocol(name) => {
+                // Only what the client offers may be chosen (RFC 6455 section 4.2.2).
+                let offered = request.subprotocols().any(|offered| offered == name);
+                offered.then_some(Some(name)).ok_or(Status::INTERNAL_ERROR)
+            }
+            Verdict::Refuse(status) => Err(status),
+        };
+        let mut inner = run.slot.lock();
+        if inner.phase != Phase::Handshake {
+            return inner;
+        }
+        match verdict {
+            Ok(subprotocol) => {
+                let accept = AcceptKey::new(request.key());
+                self.emit_response(&mut inner, &accept.response(subprotocol));
+                inner.open(run.now, &run.masks);
+                let stats = &mut self.shared.lock().stats;
+                stats.connected = stats.connected.wrapping_add(1);
+            }
+            Err(status) => {
+                self.refuse(run, &mut inner, status);
+                inbound.incoming.end();
+            }
+        }
+        inner
+    }
+
+    fn refuse(&self, run: &Run<'_, P>, inner: &mut Inner<P>, status: Status) {
+        let refusal = Refusal::new(status);
+        let [a, b, c, d, e, f] = refusal.parts();
+        self.emit_response(inner, &[a, b, c, d, e, f, Refusal::END]);
+        inner.advance(Phase::Lingering, run.now, &run.masks);
+        self.shared.lock().stats.refused(status);
+        log::debug!("{}: request refused: {status}", inner.id(run.index));
+    }
+
+    /// Fails the connection: the client broke the protocol (RFC 6455 section 7.1.7).
+    fn fail(&self, run: &Run<'_, P>, inner: &mut Inner<P>, violation: Violation) {
+        let code = violation.close_code();
+        if inner.phase == Phase::Open {
+            inner.tell(EventMask::INVALID_FRAME, &run.masks);
+            self.shared.lock().stats.failed(code);
+        }
+        inner.close(Some(code), Phase::Lingering, run.now, &run.masks);
+        log::debug!(
+            "{}: {violation:?}, closing with {code}",
+            inner.id(run.index)
+        );
+    }
+
+    /// The connection is gone and everybody knows: the slot is free.
+    fn vacate(&self, mut inner: Guard<'_, P>, inbound: Inbound<P>, index: usize) {
+        let traffic = core::mem::take(&mut inner.traffic);
+        inner.vacate(inbound);
+        drop(inner);
+        let mut shared = self.shared.lock();
+        shared.free = shared.free.saturating_add(1);
+        shared.lowest = shared.lowest.min(index);
+        shared.stats.closed = shared.stats.closed.wrapping_add(1);
+        shared.stats.traffic.add(&traffic);
+        let stopping = shared.life != Life::Serving;
+        drop(shared);
+        if stopping {
+            self.port.wake();
+        }
+    }
+
+    /// Delivers what concerns the service as a whole, and gives clients a chance that were refused
+    /// for want of a block.
+    fn run_service(&self) {
+        for sink in 0..MAX_SINKS {
+            for (mask, event) in EventMask::SERVICE {
+                let mut shared = self.shared.lock();
+                let due = shared
+                    .pending
+                    .get(sink)
+                    .is_some_and(|due| due.intersects(mask));
+                drop(shared);
+                if !due {
+                    continue;
+                }
+                if self.application.deliver(self, sink, None, &event) == Delivery::Full {
+                    break;
+                }
+                shared = self.shared.lock();
+                if let Some(pending) = shared.pending.get_mut(sink) {
+                    pending.remove(mask);
+                }
+            }
+        }
+        for (index, slot) in self.slots.as_ref().iter().enumerate() {
+            let mut inner = slot.lock();
+            if inner.output.refused && inner.output.is_clear() {
+                self.kick(index, &mut inner);
+            }
+        }
+    }
+
+    /// Sends a keep-alive ping, unless the client takes no output.
+    pub(super) fn keep_alive(&self, inner: &mut Inner<P>) {
+        let count = inner.keep_alive.0.wrapping_add(1);
+        let [a, b, c] = KEEP_ALIVE;
+        let payload = [a, b, c, count];
+        let header = FrameHeader::new(true, Opcode::Ping, payload.len());
+        if self.emit(inner, &header, &payload, None, false).is_ok() {
+            inner.keep_alive = (count, true);
+        }
+    }
+}
+
+/// Receives once a run, so that the clients have their turns; and not while something is held.
+fn receive_more<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> Task {
+    match run.received {
+        _ if inner.held > 0 => Task::Park(Because::Waiting),
+        Received::NotYet => Task::Receive,
+        Received::Full => Task::Park(Because::Fairness),
+        Received::All => Task::Park(Because::Waiting),
+    }
+}
+
+/// The event that a step is delivered as, and where its bytes are.
+fn received_event<'a, P: Port>(
+    step: &Step,
+    inbound: &'a Inbound<P>,
+) -> Option<(Event<'a>, Range<usize>)> {
+    let (event, range) = match step {
+        Step::Data(data) => {
+            let Data {
+                kind,
+                first,
+                last,
+                range,
+            } = data.clone();
+            let bytes = inbound.bytes(&range);
+            let message = Message { bytes, first, last };
+            let event = match kind {
+                MessageKind::Text => Event::Text(message),
+                MessageKind::Binary => Event::Binary(message),
+            };
+            (event, range)
+        }
+        Step::Ping(range) => (Event::Ping(inbound.bytes(range)), range.clone()),
+        Step::Pong(range) => (Event::Pong(inbound.bytes(range)), range.clone()),
+        Step::Close { code, body } => {
+            let event = Event::CloseFrame {
+                code: *code,
+                body: inbound.bytes(body),
+            };
+            (event, body.clone())
+        }
+        _ => return None,
+    };
+    Some((event, range))
+}

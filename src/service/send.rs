@@ -1,0 +1,508 @@
+//! What the application asks for, from any thread.
+
+use core::ops::Range;
+
+use super::event::ClientId;
+use super::output::total_len;
+use super::port::{Lock as _, Port};
+use super::slot::{Guard, Inner, Owner, Phase};
+use super::{Application, Life, Service, Slot};
+use crate::protocol::{
+    CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
+    Planned,
+};
+
+/// Whom a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This client, if it still lives.
+    Client(ClientId),
+    /// Whichever client has this slot now.
+    Slot(usize),
+    /// Every connected client.
+    All,
+}
+
+impl From<ClientId> for Target {
+    fn from(client: ClientId) -> Self {
+        Self::Client(client)
+    }
+}
+
+/// Why something was not sent. Nothing of it was, unless it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// There is no such client, or it is not connected (yet, or any more).
+    NotConnected,
+    /// The client takes no output now, or another thread's fragmented message is not finished. On an
+    /// application thread: not within the send time-out. [`Event::Writable`](super::Event::Writable)
+    /// follows when it can be tried again.
+    WouldBlock,
+    /// The frame is larger than what can be kept without waiting: it can only be sent from a thread
+    /// of the application, or as the answer that repeats the message being delivered.
+    TooLong,
+    /// The connection was cut off in the middle of the frame, because the client did not take the
+    /// rest of it within the send time-out or went away.
+    Aborted,
+    /// The frame may not be sent.
+    Frame(FrameError),
+    /// A ping of more than 125 bytes.
+    PingTooLong,
+    /// A close code that may not be sent, or a reason that is over 123 bytes or has no code.
+    Close,
+}
+
+impl core::fmt::Display for SendError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotConnected => "the client is not connected",
+            Self::WouldBlock => "the client takes no output now",
+            Self::TooLong => "the frame is too long to be sent without waiting",
+            Self::Aborted => "the connection was cut off in the middle of the frame",
+            Self::Frame(FrameError::ControlOpcode) => "a control frame is no message",
+            Self::Frame(FrameError::NothingToContinue) => "there is no message to continue",
+            Self::Frame(FrameError::InsideFragmented) => "a fragmented message is not finished",
+            Self::Frame(FrameError::NotUtf8) => "the text is not UTF-8",
+            Self::PingTooLong => "a ping has at most 125 bytes",
+            Self::Close => "the close code may not be sent, or the reason is too long",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+impl From<FrameError> for SendError {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+/// A frame that the application wants to send.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
+    fin: bool,
+    opcode: Opcode,
+    payload: &'a [u8],
+}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Sends a whole message.
+    ///
+    /// On the service's own threads (in a callback) this never waits; what the client does not take
+    /// at once is kept. On other threads it waits for its turn, and for as much as cannot be kept, up
+    /// to the send time-out. To all: never waits for one, and a client without room is left out.
+    ///
+    /// # Errors
+    /// See [`SendError`]. To all: the first failure, after trying every client.
+    pub fn send(
+        &self,
+        to: impl Into<Target>,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        self.send_frame(to, true, kind.into(), payload)
+    }
+
+    /// Sends a text message, as [`send`](Self::send).
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_text(&self, to: impl Into<Target>, text: &str) -> Result<(), SendError> {
+        self.send(to, MessageKind::Text, text.as_bytes())
+    }
+
+    /// Sends a binary message, as [`send`](Self::send).
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_binary(&self, to: impl Into<Target>, bytes: &[u8]) -> Result<(), SendError> {
+        self.send(to, MessageKind::Binary, bytes)
+    }
+
+    /// Sends one frame: a whole message (`fin` with text or binary), or the first, a further or
+    /// (with `fin`) the last fragment of one. A fragmented message belongs to the thread that started
+    /// it; messages of others wait until it is finished. Otherwise as [`send`](Self::send).
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_frame(
+        &self,
+        to: impl Into<Target>,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let frame = Frame {
+            fin,
+            opcode,
+            payload,
+        };
+        if opcode.is_control() {
+            return Err(SendError::Frame(FrameError::ControlOpcode));
+        }
+        self.send_to(to.into(), frame)
+    }
+
+    /// Sends a ping with up to 125 bytes.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn ping(&self, to: impl Into<Target>, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::PingTooLong);
+        }
+        let frame = Frame {
+            fin: true,
+            opcode: Opcode::Ping,
+            payload,
+        };
+        self.send_to(to.into(), frame)
+    }
+
+    /// Starts the closing handshake, with a code and a reason of up to 123 bytes of UTF-8. What was
+    /// accepted for sending before is sent first. The reason is left out where there is no room for
+    /// it.
+    ///
+    /// # Errors
+    /// [`SendError::Close`] and [`SendError::NotConnected`].
+    pub fn close(
+        &self,
+        to: impl Into<Target>,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        if !code.may_be_sent() || reason.len() > MAX_REASON {
+            return Err(SendError::Close);
+        }
+        self.for_each(to.into(), |index, slot, mut inner| {
+            if inner.phase != Phase::Open || inner.output.broken {
+                return Err(SendError::NotConnected);
+            }
+            let masks = self.application.masks();
+            let now = self.port.now();
+            if reason.is_empty() || !self.keep_close(&mut inner, code, reason) {
+                inner.output.close(Some(code));
+            }
+            inner.advance(Phase::CloseSent, now, &masks);
+            self.flush(slot, &mut inner, None);
+            self.kick(index, &mut inner);
+            Ok(())
+        })
+    }
+
+    /// Ends the service: stops listening, closes every client with 1001 and, at the close time-out,
+    /// cuts off those that are left. Returns at once; [`wait_stopped`](Self::wait_stopped) waits.
+    pub fn stop(&self) {
+        let mut shared = self.shared.lock();
+        if shared.life == Life::Serving {
+            shared.life = Life::Stopping(self.port.now() + self.config.close_timeout_ms);
+            self.port.wake();
+        }
+    }
+
+    /// Waits until the service has stopped, but not much longer than the close time-out: false if
+    /// work for a client (a callback) was still not finished then. Must not be called on the service's
+    /// own threads.
+    pub fn wait_stopped(&self) -> bool {
+        let grace = self.config.close_timeout_ms.saturating_add(500);
+        let until = self.port.now() + grace;
+        let mut shared = self.shared.lock();
+        while shared.life != Life::Stopped && self.port.now() < until {
+            shared = self.shared.wait(shared, until.from(self.port.now()));
+        }
+        shared.life == Life::Stopped && shared.free == self.max_clients()
+    }
+
+    /// Calls `each` for every client meant by `to`, with its slot locked.
+    fn for_each<'a>(
+        &'a self,
+        to: Target,
+        mut each: impl FnMut(usize, &'a Slot<P>, Guard<'a, P>) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let (index, generation) = match to {
+            Target::Client(client) => (client.slot(), Some(client.generation())),
+            Target::Slot(index) => (index, None),
+            Target::All => {
+                let mut outcome = Ok(());
+                for (index, slot) in self.slots.as_ref().iter().enumerate() {
+                    let inner = slot.lock();
+                    if inner.phase == Phase::Open {
+                        outcome = outcome.and(each(index, slot, inner));
+                    }
+                }
+                return outcome;
+            }
+        };
+        let slot = self.slot(index).ok_or(SendError::NotConnected)?;
+        let inner = slot.lock();
+        if generation.is_some_and(|generation| generation != inner.generation) {
+            return Err(SendError::NotConnected);
+        }
+        each(index, slot, inner)
+    }
+
+    fn send_to(&self, to: Target, frame: Frame<'_>) -> Result<(), SendError> {
+        let may_wait = to != Target::All && !self.port.on_service_thread();
+        self.for_each(to, |index, slot, inner| {
+            let (mut inner, outcome) = if may_wait {
+                self.send_waiting(index, slot, inner, frame)
+            } else {
+                self.send_at_once(inner, frame)
+            };
+            match outcome {
+                Ok(()) if !frame.opcode.is_control() => inner.traffic.sent(frame.payload.len()),
+                Err(SendError::WouldBlock) => {
+                    inner.output.refused = true;
+                    let stats = &mut self.shared.lock().stats;
+                    stats.would_block = stats.would_block.wrapping_add(1);
+                }
+                _ => {}
+            }
+            self.after_send(index, slot, &mut inner);
+            outcome
+        })
+    }
+
+    /// Checks a frame against the connection and the frames before it.
+    fn plan(&self, inner: &Inner<P>, frame: &Frame<'_>) -> Result<Planned, SendError> {
+        if inner.phase != Phase::Open || inner.output.broken {
+            return Err(SendError::NotConnected);
+        }
+        if frame.opcode.is_control() {
+            let header = FrameHeader::new(frame.fin, frame.opcode, frame.payload.len());
+            return Ok(Planned::control(header));
+        }
+        let fragmented = inner.outgoing.is_fragmented();
+        if fragmented && inner.fragment_thread != self.port.thread() {
+            return Err(SendError::WouldBlock);
+        }
+        Ok(inner
+            .outgoing
+            .plan(frame.fin, frame.opcode, frame.payload)?)
+    }
+
+    /// The planned frame goes out, or is kept to go out.
+    fn commit(&self, slot: Option<&Slot<P>>, inner: &mut Inner<P>, planned: &Planned) {
+        inner.outgoing.commit(planned);
+        if inner.outgoing.is_fragmented() {
+            inner.fragment_thread = self.port.thread();
+        } else if let Some(slot) = slot.filter(|_| inner.output.waiters > 0) {
+            slot.notify_all();
+        }
+    }
+
+    /// Sends without waiting.
+    fn send_at_once<'a>(
+        &self,
+        mut inner: Guard<'a, P>,
+        frame: Frame<'_>,
+    ) -> (Guard<'a, P>, Result<(), SendError>) {
+        let outcome = self.plan(&inner, &frame).and_then(|planned| {
+            let own = inner.own_range(frame.payload);
+            // Frames for the client whose work item runs leave together when it ends.
+            let batch = inner.inbound.is_none() && self.port.on_service_thread();
+            self.emit(&mut inner, &planned.header, frame.payload, own, batch)?;
+            self.commit(None, &mut inner, &planned);
+            Ok(())
+        });
+        (inner, outcome)
+    }
+
+    /// Sends a frame, or keeps what the socket does not take: in place where its payload is the
+    /// message being delivered (`own`), in a block otherwise. With `batch`, a frame that fits into the
+    /// block is only put there. Refused whole or not at all.
+    pub(super) fn emit(
+        &self,
+        inner: &mut Inner<P>,
+        header: &FrameHeader,
+        payload: &[u8],
+        own: Option<Range<usize>>,
+        batch: bool,
+    ) -> Result<(), SendError> {
+        if !inner.output.is_clear() {
+            return Err(SendError::WouldBlock);
+        }
+        let parts = [header.as_bytes(), payload];
+        let total = total_len(&parts);
+        let fits = total <= self.pool.lock().block_size();
+        if batch && fits && self.reserve(inner) && inner.output.append(&parts) {
+            return Ok(());
+        }
+        if own.is_none() {
+            if !fits {
+                return Err(SendError::TooLong);
+            }
+            if !self.reserve(inner) {
+                return Err(SendError::WouldBlock);
+            }
+        }
+        let sent = self.write(inner, &parts)?;
+        if sent == total {
+            return Ok(());
+        }
+        match own {
+            Some(range) => inner.output.keep_own(*header, range, sent),
+            // No room for the rest: something older is still in the block, so none of this has gone.
+            None if !inner.output.append(&unsent(&parts, sent)) => {
+                return Err(SendError::WouldBlock);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Writes what is in the block and `parts`; how much of them went.
+    fn write(&self, inner: &mut Inner<P>, parts: &[&[u8]]) -> Result<usize, SendError> {
+        let socket = inner.socket.as_ref().ok_or(SendError::NotConnected)?;
+        let sent = inner.output.write(socket, parts, self.port.now());
+        if inner.output.broken {
+            return Err(SendError::NotConnected);
+        }
+        Ok(sent)
+    }
+
+    /// Sends all of `parts`, before any frame: what the socket does not take is kept, and if it
+    /// cannot be, the connection is broken.
+    pub(super) fn emit_response(&self, inner: &mut Inner<P>, parts: &[&[u8]]) {
+        let Ok(sent) = self.write(inner, parts) else {
+            return;
+        };
+        if sent == total_len(parts) {
+            return;
+        }
+        let mut rest = heapless::Vec::<&[u8], 8>::new();
+        let mut skip = sent;
+        for part in parts {
+            let taken = part.len().min(skip);
+            skip = skip.saturating_sub(taken);
+            let _ = rest.push(part.get(taken..).unwrap_or_default());
+        }
+        if !self.reserve(inner) || !inner.output.append(&rest) {
+            inner.output.broken = true;
+        }
+    }
+
+    /// Sends on a thread that may wait.
+    fn send_waiting<'a>(
+        &self,
+        index: usize,
+        slot: &'a Slot<P>,
+        mut inner: Guard<'a, P>,
+        frame: Frame<'_>,
+    ) -> (Guard<'a, P>, Result<(), SendError>) {
+        let generation = inner.generation;
+        let until = self.port.now() + self.config.send_timeout_ms;
+        let planned = loop {
+            match self.plan(&inner, &frame) {
+                Ok(planned) if inner.output.is_clear() => break planned,
+                Ok(_) | Err(SendError::WouldBlock) => {}
+                Err(error) => return (inner, Err(error)),
+            }
+            if self.port.now() >= until {
+                return (inner, Err(SendError::WouldBlock));
+            }
+            inner.output.waiters = inner.output.waiters.saturating_add(1);
+            inner = slot.wait(inner, until.from(self.port.now()));
+            if inner.generation != generation {
+                return (inner, Err(SendError::NotConnected));
+            }
+            inner.output.waiters = inner.output.waiters.saturating_sub(1);
+        };
+        let parts = [planned.header.as_bytes(), frame.payload];
+        let total = total_len(&parts);
+        let mut sent = match self.write(&mut inner, &parts) {
+            Ok(sent) => sent,
+            Err(error) => return (inner, Err(error)),
+        };
+        let kept = sent == total
+            || total.saturating_sub(sent) <= self.pool.lock().block_size()
+                && self.reserve(&mut inner)
+                && inner.output.append(&unsent(&parts, sent));
+        if !kept {
+            // The rest goes from here, as the client takes it.
+            inner.output.caller = true;
+            let outcome = loop {
+                if inner.owner == Owner::Idle {
+                    self.settle(index, &mut inner);
+                }
+                inner = slot.wait(inner, until.from(self.port.now()));
+                if inner.generation != generation {
+                    return (inner, Err(SendError::Aborted));
+                }
+                if inner.output.broken || inner.phase == Phase::Dead {
+                    break Err(SendError::Aborted);
+                }
+                if !inner.output.blocked {
+                    match self.write(&mut inner, &unsent(&parts, sent)) {
+                        Ok(more) => sent = sent.saturating_add(more),
+                        Err(_) => break Err(SendError::Aborted),
+                    }
+                }
+                if sent == total {
+                    break Ok(());
+                }
+                if self.port.now() >= until {
+                    if sent == 0 {
+                        break Err(SendError::WouldBlock);
+                    }
+                    self.abort(&mut inner);
+                    break Err(SendError::Aborted);
+                }
+            };
+            inner.output.caller = false;
+            self.flush(slot, &mut inner, None);
+            self.kick(index, &mut inner);
+            if outcome.is_err() {
+                return (inner, outcome);
+            }
+        }
+        self.commit(Some(slot), &mut inner, &planned);
+        (inner, Ok(()))
+    }
+
+    /// Cuts the connection off. The slot's work item has to run to tell it.
+    pub(super) fn abort(&self, inner: &mut Inner<P>) {
+        let masks = self.application.masks();
+        inner.advance(Phase::Dead, self.port.now(), &masks);
+        let stats = &mut self.shared.lock().stats;
+        stats.aborted = stats.aborted.wrapping_add(1);
+    }
+
+    /// What a send leaves behind: somebody has to watch for room, or to see that the connection is
+    /// gone.
+    pub(super) fn after_send(&self, index: usize, slot: &Slot<P>, inner: &mut Guard<'_, P>) {
+        let inner: &mut Inner<P> = inner;
+        if inner.output.broken {
+            if inner.output.waiters > 0 {
+                slot.notify_all();
+            }
+            self.kick(index, inner);
+        }
+        // A work item that runs settles when it ends, and has use for the block until then.
+        if inner.inbound.is_some() {
+            self.give_back(inner);
+        }
+        if inner.owner == Owner::Idle {
+            self.settle(index, inner);
+        }
+    }
+
+    /// Keeps a close frame with a reason in the block, if it can be put behind all other output.
+    fn keep_close(&self, inner: &mut Inner<P>, code: CloseCode, reason: &str) -> bool {
+        let code = code.get().to_be_bytes();
+        let header = FrameHeader::new(true, Opcode::Close, code.len().saturating_add(reason.len()));
+        !inner.output.holds_own()
+            && !inner.output.caller
+            && self.reserve(inner)
+            && inner
+                .output
+                .append(&[header.as_bytes(), &code, reason.as_bytes()])
+    }
+}
+
+/// What is left of a frame after `sent` bytes.
+fn unsent<'a>([header, payload]: &[&'a [u8]; 2], sent: usize) -> [&'a [u8]; 2] {
+    let rest = header.get(sent..).unwrap_or_default();
+    let payload_sent = sent.saturating_sub(header.len());
+    [rest, payload.get(payload_sent..).unwrap_or_default()]
+}

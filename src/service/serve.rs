@@ -1,0 +1,299 @@
+//! The serving thread: it waits for sockets and deadlines, accepts connections, and hands clients to
+//! the work queue.
+
+use super::event::EventMask;
+use super::port::{Instant, Interest, Lock as _, Port, Ready, Socket as _, SocketError};
+use super::slot::{Due, Owner, Phase};
+use super::{Application, Life, Service};
+use crate::protocol::{CloseCode, Refusal, Status};
+
+/// The most connections that are accepted in a row before the clients have their turn.
+const ACCEPT_AT_ONCE: usize = 16;
+/// How long a connection that is turned away may take to read the answer.
+const LOBBY_MS: u32 = 1_000;
+/// After accepting failed for want of memory or descriptors, it is tried again after this long.
+const ACCEPT_AGAIN_MS: u32 = 100;
+
+/// What only the serving thread knows.
+struct Serving<P: Port> {
+    /// A connection that was told that every slot is taken, and when it is closed if it does not
+    /// close itself. Only the last one has that long; closing at once could lose the answer.
+    lobby: Option<(P::Socket, Instant)>,
+    accept_again: Option<Instant>,
+    /// Shutting down has begun.
+    stopping: bool,
+    /// Clients left at the end of shutting down were cut off.
+    forced: bool,
+}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Serves until [`stop`](Self::stop). To be called once, on the thread that serves.
+    pub fn serve(&self) {
+        let mut serving = Serving {
+            lobby: None,
+            accept_again: None,
+            stopping: false,
+            forced: false,
+        };
+        while self.shared.lock().life != Life::Stopped {
+            self.port
+                .wait(&mut |ready| self.on_ready(&mut serving, ready));
+            self.progress_stop(&mut serving);
+        }
+    }
+
+    fn on_ready(&self, serving: &mut Serving<P>, ready: Ready) {
+        match ready {
+            Ready::Listener if !serving.stopping => self.accept(serving),
+            Ready::Client { slot, writable } => self.on_client(slot, writable),
+            Ready::Lobby => self.on_lobby(serving),
+            Ready::Timer => self.on_timer(serving),
+            Ready::Listener | Ready::Wake => {}
+        }
+    }
+
+    fn on_client(&self, index: usize, writable: bool) {
+        let Some(slot) = self.slot(index) else {
+            return;
+        };
+        let mut inner = slot.lock();
+        inner.watched = Interest::empty();
+        if inner.output.caller && writable {
+            // A sender in the middle of its frame goes on itself.
+            inner.output.blocked = false;
+            slot.notify_all();
+        } else {
+            self.kick(index, &mut inner);
+        }
+    }
+
+    fn accept(&self, serving: &mut Serving<P>) {
+        for _ in 0..ACCEPT_AT_ONCE {
+            match self.port.accept() {
+                Ok(socket) => self.admit(serving, socket),
+                Err(SocketError::WouldBlock) => break,
+                Err(SocketError::Failed) => {
+                    let stats = &mut self.shared.lock().stats;
+                    stats.accept_errors = stats.accept_errors.wrapping_add(1);
+                    self.announce(EventMask::ERROR);
+                    // It would fail again at once: the listener is not watched until then.
+                    let again = self.port.now() + ACCEPT_AGAIN_MS;
+                    serving.accept_again = Some(again);
+                    return self.set_timer(again);
+                }
+            }
+        }
+        self.port.watch_listener();
+    }
+
+    /// Gives a connection a slot, or turns it away.
+    fn admit(&self, serving: &mut Serving<P>, socket: P::Socket) {
+        let Some(index) = self.free_slot() else {
+            return self.turn_away(serving, socket);
+        };
+        if self.port.attach(index, &socket).is_err() {
+            self.port.close(index, socket);
+            return self.announce(EventMask::ERROR);
+        }
+        let masks = self.application.masks();
+        if let Some(slot) = self.slot(index) {
+            let now = self.port.now();
+            slot.lock().occupy(socket, now, &self.config, &masks);
+        }
+        let mut shared = self.shared.lock();
+        shared.free = shared.free.saturating_sub(1);
+        let clients = self.max_clients().saturating_sub(shared.free);
+        let stats = &mut shared.stats;
+        stats.accepted = stats.accepted.wrapping_add(1);
+        stats.most_clients = stats
+            .most_clients
+            .max(u32::try_from(clients).unwrap_or(u32::MAX));
+        drop(shared);
+        self.port.submit(super::Work::Client(index));
+    }
+
+    /// The lowest free slot. Only the serving thread occupies slots, so that it stays free.
+    fn free_slot(&self) -> Option<usize> {
+        let shared = self.shared.lock();
+        if shared.free == 0 {
+            return None;
+        }
+        let lowest = shared.lowest;
+        drop(shared);
+        let is_free = |index: &usize| {
+            self.slot(*index)
+                .is_some_and(|slot| slot.lock().owner == Owner::Free)
+        };
+        // One below may have become free meanwhile.
+        let found = (lowest..self.max_clients())
+            .find(is_free)
+            .or_else(|| (0..lowest).find(is_free));
+        if let Some(index) = found {
+            let mut shared = self.shared.lock();
+            if shared.lowest == lowest {
+                shared.lowest = index.saturating_add(1);
+            }
+        }
+        found
+    }
+
+    /// Answers 503, and leaves the client some time to read it.
+    fn turn_away(&self, serving: &mut Serving<P>, socket: P::Socket) {
+        let stats = &mut self.shared.lock().stats;
+        stats.refused_full = stats.refused_full.wrapping_add(1);
+        self.clear_lobby(serving);
+        let refusal = Refusal::new(Status::UNAVAILABLE);
+        let [a, b, c, d, e, f] = refusal.parts();
+        let answered = socket.send(&[a, b, c, d, e, f, Refusal::END]).is_ok();
+        socket.shutdown_write();
+        let lobby = self.max_clients();
+        if answered && self.port.attach(lobby, &socket).is_ok() {
+            self.port.watch(lobby, &socket, Interest::READ);
+            let until = self.port.now() + LOBBY_MS;
+            serving.lobby = Some((socket, until));
+            self.set_timer(until);
+        } else {
+            self.port.close(lobby, socket);
+        }
+    }
+
+    fn on_lobby(&self, serving: &mut Serving<P>) {
+        let Some((socket, _)) = &serving.lobby else {
+            return;
+        };
+        let mut dropped = [0; 128];
+        match socket.receive(&mut dropped) {
+            Ok(0) | Err(SocketError::Failed) => self.clear_lobby(serving),
+            Ok(_) | Err(SocketError::WouldBlock) => {
+                self.port.watch(self.max_clients(), socket, Interest::READ);
+            }
+        }
+    }
+
+    fn clear_lobby(&self, serving: &mut Serving<P>) {
+        if let Some((socket, _)) = serving.lobby.take() {
+            self.port.close(self.max_clients(), socket);
+        }
+    }
+
+    /// Does what is due, and sets the timer for what will be next.
+    fn on_timer(&self, serving: &mut Serving<P>) {
+        self.shared.lock().timer = None;
+        let now = self.port.now();
+        let mut next = Instant::NEVER;
+        if let Some((_, until)) = serving.lobby {
+            if now >= until {
+                self.clear_lobby(serving);
+            } else {
+                next = until;
+            }
+        }
+        match serving.accept_again {
+            Some(again) if now >= again => {
+                serving.accept_again = None;
+                if !serving.stopping {
+                    self.accept(serving);
+                }
+            }
+            Some(again) => next = next.min(again),
+            None => {}
+        }
+        for index in 0..self.max_clients() {
+            next = next.min(self.expire(index, now));
+        }
+        if let Life::Stopping(until) = self.shared.lock().life {
+            next = next.min(until.max(now + 1));
+        }
+        self.set_timer(next);
+    }
+
+    /// Does what is due for a client; when something will be next.
+    fn expire(&self, index: usize, now: Instant) -> Instant {
+        let Some(slot) = self.slot(index) else {
+            return Instant::NEVER;
+        };
+        let mut inner = slot.lock();
+        if inner.owner == Owner::Free {
+            return Instant::NEVER;
+        }
+        let masks = self.application.masks();
+        let due = inner.expire(now, &self.config, &masks);
+        let mut shared = self.shared.lock();
+        match due {
+            Due::Silent => shared.stats.timeouts = shared.stats.timeouts.wrapping_add(1),
+            Due::Aborted => shared.stats.aborted = shared.stats.aborted.wrapping_add(1),
+            Due::NotYet | Due::Ping | Due::Over => {}
+        }
+        drop(shared);
+        match due {
+            Due::NotYet => {}
+            Due::Ping => {
+                self.keep_alive(&mut inner);
+                self.after_send(index, slot, &mut inner);
+            }
+            Due::Silent | Due::Aborted | Due::Over => {
+                self.flush(slot, &mut inner, None);
+                slot.notify_all();
+                self.kick(index, &mut inner);
+            }
+        }
+        inner.covered = inner.next_deadline(&self.config);
+        inner.covered
+    }
+
+    /// Shuts down: clients are closed, and at the end cut off.
+    fn progress_stop(&self, serving: &mut Serving<P>) {
+        let shared = self.shared.lock();
+        let Life::Stopping(until) = shared.life else {
+            return;
+        };
+        let all_free = shared.free == self.max_clients();
+        drop(shared);
+        if !serving.stopping {
+            serving.stopping = true;
+            self.port.close_listener();
+            self.clear_lobby(serving);
+            self.end_clients(false);
+            self.set_timer(until);
+        } else if all_free || serving.forced {
+            self.shared.lock().life = Life::Stopped;
+            self.shared.notify_all();
+        } else if self.port.now() >= until {
+            // One more round for the work queue to tell and to close what is left.
+            serving.forced = true;
+            self.end_clients(true);
+            self.set_timer(until + 100);
+        }
+    }
+
+    /// Starts closing every client with 1001, or, with `force`, cuts it off with whatever events have
+    /// not been taken.
+    fn end_clients(&self, force: bool) {
+        let masks = self.application.masks();
+        let now = self.port.now();
+        for (index, slot) in self.slots.as_ref().iter().enumerate() {
+            let mut inner = slot.lock();
+            if inner.owner == Owner::Free {
+                continue;
+            }
+            match inner.phase {
+                _ if force => {
+                    inner.advance(Phase::Dead, now, &masks);
+                    inner.held = 0;
+                    inner.pending.fill(EventMask::empty());
+                    if let Some(inbound) = &mut inner.inbound {
+                        inbound.undelivered = None;
+                    }
+                }
+                Phase::Handshake => inner.advance(Phase::Dead, now, &masks),
+                _ => {
+                    let code = Some(CloseCode::GOING_AWAY);
+                    inner.close(code, Phase::CloseSent, now, &masks);
+                    self.flush(slot, &mut inner, None);
+                }
+            }
+            slot.notify_all();
+            self.kick(index, &mut inner);
+        }
+    }
+}

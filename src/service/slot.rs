@@ -1,0 +1,418 @@
+//! A client slot: who works on it, how far its connection is, and when that has to change.
+//!
+//! Every transition is a method of [`Inner`], called with the slot's lock held; ARCHITECTURE.md has
+//! the table of them.
+
+use super::config::Config;
+use super::event::{ClientId, EventMask, MAX_SINKS};
+use super::output::Output;
+use super::port::{Instant, Interest, Lock, Port};
+use super::stats::Traffic;
+use crate::protocol::{CloseCode, Incoming, OVERHEAD, Outgoing, Step};
+
+/// A place for one client, with its receive buffer.
+pub struct Slot<P: Port> {
+    inner: P::Lock<Inner<P>>,
+}
+
+pub(super) type Guard<'a, P> = <<P as Port>::Lock<Inner<P>> as Lock<Inner<P>>>::Guard<'a>;
+
+impl<P: Port> Slot<P> {
+    /// A free slot. Its largest message has [`OVERHEAD`] bytes less than `storage`, which must have
+    /// at least [`MIN_STORAGE`](Self::MIN_STORAGE).
+    pub fn new(storage: P::Storage) -> Self {
+        Self {
+            inner: P::Lock::new(Inner::new(storage)),
+        }
+    }
+
+    /// The smallest storage that works: the longest character has to fit in a piece of text.
+    pub const MIN_STORAGE: usize = OVERHEAD + 4;
+
+    pub(super) fn lock(&self) -> Guard<'_, P> {
+        self.inner.lock()
+    }
+
+    pub(super) fn wait<'a>(&'a self, guard: Guard<'a, P>, timeout_ms: u32) -> Guard<'a, P> {
+        self.inner.wait(guard, timeout_ms)
+    }
+
+    pub(super) fn notify_all(&self) {
+        self.inner.notify_all();
+    }
+}
+
+/// Who works on the slot. Whoever finds it `Idle` or takes it from the work queue is alone with the
+/// incoming half until it parks the slot again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Nobody's: no connection.
+    Free,
+    /// Nothing to do until the socket is ready (polled), or the application releases a message or
+    /// takes events (held), or a deadline comes.
+    Idle,
+    /// Its work item is on the work queue.
+    Queued,
+    /// Its work item runs.
+    Running,
+    /// Its work item runs, and has to run again: something happened meanwhile.
+    RunningAgain,
+}
+
+/// How far the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Reading the opening request.
+    Handshake,
+    /// Frames go both ways.
+    Open,
+    /// Our close frame is sent or queued; the client's is awaited.
+    CloseSent,
+    /// Everything is said: once our output has gone our side is shut, and what still comes is
+    /// dropped until the client closes, so that it gets to see what we sent last.
+    Lingering,
+    /// The connection is gone; what remains is to tell.
+    Dead,
+}
+
+/// The incoming half, in the hands of whoever owns the slot.
+pub(super) struct Inbound<P: Port> {
+    pub incoming: Incoming<P::Storage>,
+    /// What was received last, with the sinks (a bit each) that have not got it yet.
+    pub undelivered: Option<(Step, u8)>,
+}
+
+/// The message that the callback is being given, to know it when it is sent back.
+#[derive(Clone, Copy)]
+pub(super) struct Delivering {
+    pub address: usize,
+    pub len: usize,
+    pub start: usize,
+}
+
+pub(super) struct Inner<P: Port> {
+    pub owner: Owner,
+    pub phase: Phase,
+    pub generation: u16,
+    pub inbound: Option<Inbound<P>>,
+    pub socket: Option<P::Socket>,
+    pub outgoing: Outgoing,
+    /// The thread whose fragmented message is being sent.
+    pub fragment_thread: usize,
+    pub output: Output<P>,
+    /// State events that each sink is still to be told.
+    pub pending: [EventMask; MAX_SINKS],
+    pub delivering: Option<Delivering>,
+    /// Messages that the application has not released.
+    pub held: u16,
+    /// A sink had no room.
+    pub stalled: bool,
+    /// Our side of the connection is shut.
+    pub shut: bool,
+    pub watched: Interest,
+    /// When the phase began.
+    pub since: Instant,
+    /// When the client was last heard of, or last let off being silent.
+    pub heard: Instant,
+    pub pinged: Instant,
+    /// How many keep-alive pings were sent, and whether the last is unanswered.
+    pub keep_alive: (u8, bool),
+    /// Since when the application keeps the client waiting.
+    pub held_since: Instant,
+    /// The timer is set no later than this on behalf of this slot.
+    pub covered: Instant,
+    pub traffic: Traffic,
+}
+
+/// What a deadline that came due asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// It has not come yet.
+    NotYet,
+    /// A keep-alive ping is to be sent.
+    Ping,
+    /// The client was silent for too long.
+    Silent,
+    /// The connection is being cut off.
+    Aborted,
+    /// The connection ends as it should.
+    Over,
+}
+
+impl<P: Port> Inner<P> {
+    fn new(storage: P::Storage) -> Self {
+        let incoming = Incoming::new(storage, 0, false);
+        Self {
+            owner: Owner::Free,
+            phase: Phase::Dead,
+            generation: 0,
+            inbound: Some(Inbound {
+                incoming,
+                undelivered: None,
+            }),
+            socket: None,
+            outgoing: Outgoing::default(),
+            fragment_thread: 0,
+            output: Output::new(),
+            pending: [EventMask::empty(); MAX_SINKS],
+            delivering: None,
+            held: 0,
+            stalled: false,
+            shut: false,
+            watched: Interest::empty(),
+            since: Instant(0),
+            heard: Instant(0),
+            pinged: Instant(0),
+            keep_alive: (0, false),
+            held_since: Instant(0),
+            covered: Instant::NEVER,
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub fn id(&self, slot: usize) -> ClientId {
+        ClientId::new(slot, self.generation)
+    }
+
+    // Who works on the slot.
+
+    /// Free → Queued: a connection was accepted.
+    pub fn occupy(
+        &mut self,
+        socket: P::Socket,
+        now: Instant,
+        config: &Config,
+        masks: &[EventMask; MAX_SINKS],
+    ) {
+        if let Some(inbound) = &mut self.inbound {
+            inbound
+                .incoming
+                .restart(config.handshake_limit, config.streaming);
+            inbound.undelivered = None;
+        }
+        self.owner = Owner::Queued;
+        self.phase = Phase::Handshake;
+        self.socket = Some(socket);
+        self.outgoing = Outgoing::default();
+        self.output = Output::new();
+        self.shut = false;
+        self.stalled = false;
+        self.watched = Interest::empty();
+        self.since = now;
+        self.keep_alive = (0, false);
+        self.covered = Instant::NEVER;
+        self.traffic = Traffic::default();
+        self.tell(EventMask::CONNECTING, masks);
+    }
+
+    /// Asks for the work item to run: true if it has to be put on the work queue for that.
+    pub fn kick(&mut self) -> bool {
+        match self.owner {
+            Owner::Idle => {
+                self.owner = Owner::Queued;
+                true
+            }
+            Owner::Running => {
+                self.owner = Owner::RunningAgain;
+                false
+            }
+            Owner::Free | Owner::Queued | Owner::RunningAgain => false,
+        }
+    }
+
+    /// Queued → Running: takes the incoming half.
+    pub fn start(&mut self) -> Option<Inbound<P>> {
+        if self.owner != Owner::Queued {
+            return None;
+        }
+        let inbound = self.inbound.take()?;
+        self.owner = Owner::Running;
+        self.stalled = false;
+        Some(inbound)
+    }
+
+    /// Running → Idle, or Queued if something happened meanwhile: true if the work item has to be
+    /// put on the work queue again.
+    pub fn park(&mut self, inbound: Inbound<P>) -> bool {
+        self.inbound = Some(inbound);
+        let again = self.owner == Owner::RunningAgain;
+        self.owner = if again { Owner::Queued } else { Owner::Idle };
+        again
+    }
+
+    /// Running → Free: the connection is gone and everybody knows.
+    pub fn vacate(&mut self, inbound: Inbound<P>) {
+        self.inbound = Some(inbound);
+        self.owner = Owner::Free;
+        self.generation = self.generation.wrapping_add(1);
+        self.held = 0;
+        self.pending = [EventMask::empty(); MAX_SINKS];
+    }
+
+    // How far the connection is.
+
+    /// Notes a state event for every sink that wants it.
+    pub fn tell(&mut self, event: EventMask, masks: &[EventMask; MAX_SINKS]) {
+        for (pending, mask) in self.pending.iter_mut().zip(masks) {
+            *pending |= event & *mask;
+        }
+    }
+
+    /// Handshake → Open: the 101 response is on its way.
+    pub fn open(&mut self, now: Instant, masks: &[EventMask; MAX_SINKS]) {
+        self.phase = Phase::Open;
+        (self.since, self.heard, self.pinged) = (now, now, now);
+        self.tell(EventMask::CONNECTED, masks);
+    }
+
+    /// On to a later phase. Every connection passes out of `Handshake` or `Open` once, and tells
+    /// CLOSING then.
+    pub fn advance(&mut self, phase: Phase, now: Instant, masks: &[EventMask; MAX_SINKS]) {
+        if phase <= self.phase {
+            return;
+        }
+        if self.phase <= Phase::Open {
+            self.tell(EventMask::CLOSING, masks);
+        }
+        self.phase = phase;
+        self.since = now;
+        if phase == Phase::Dead {
+            self.tell(EventMask::CLOSED, masks);
+        }
+    }
+
+    /// Starts the closing handshake, or answers it, with a close frame behind all other output.
+    pub fn close(
+        &mut self,
+        code: Option<CloseCode>,
+        phase: Phase,
+        now: Instant,
+        masks: &[EventMask; MAX_SINKS],
+    ) {
+        if self.phase == Phase::Open {
+            self.output.close(code);
+        }
+        self.advance(phase, now, masks);
+    }
+
+    // What it waits for.
+
+    /// The application keeps the client waiting: it holds messages or takes no events.
+    pub fn is_held_up(&self) -> bool {
+        self.held > 0 || self.stalled
+    }
+
+    /// What the socket has to be watched for while the slot is idle.
+    pub fn interest(&self) -> Interest {
+        let mut interest = Interest::empty();
+        let unsent = self.output.blocked || self.output.caller;
+        let reads = self.phase != Phase::Dead && !self.is_held_up() && !unsent;
+        interest.set(Interest::READ, reads);
+        interest.set(Interest::WRITE, self.output.blocked);
+        interest
+    }
+
+    /// When something has to be done although nothing happens.
+    pub fn next_deadline(&self, config: &Config) -> Instant {
+        match self.phase {
+            _ if self.owner == Owner::Free => Instant::NEVER,
+            Phase::Handshake => self.since + config.handshake_timeout_ms,
+            Phase::Open => {
+                let (sending, waiting) = self.waiting_deadlines(config);
+                sending.min(waiting)
+            }
+            Phase::CloseSent | Phase::Lingering => self.since + config.close_timeout_ms,
+            Phase::Dead if self.held > 0 => self.held_since + config.hold_timeout_ms,
+            Phase::Dead => Instant::NEVER,
+        }
+    }
+
+    /// In phase `Open`: when output has to have gone, and when the application has to have released
+    /// something or else the client has to be heard of.
+    fn waiting_deadlines(&self, config: &Config) -> (Instant, Instant) {
+        // A sender in the middle of its frame minds its own deadline.
+        let sending = if self.output.blocked && !self.output.caller {
+            self.output.since + config.send_timeout_ms
+        } else {
+            Instant::NEVER
+        };
+        let waiting = if self.is_held_up() {
+            self.held_since + config.hold_timeout_ms
+        } else if self.output.blocked {
+            // Not read from, so its silence says nothing.
+            Instant::NEVER
+        } else {
+            let silence = self.heard + config.client_timeout_ms;
+            match config.ping_interval_ms {
+                0 => silence,
+                interval => silence.min(self.heard.max(self.pinged) + interval),
+            }
+        };
+        (sending, waiting)
+    }
+
+    /// Does what is due at `now`.
+    pub fn expire(&mut self, now: Instant, config: &Config, masks: &[EventMask; MAX_SINKS]) -> Due {
+        if now < self.next_deadline(config) {
+            return Due::NotYet;
+        }
+        match self.phase {
+            Phase::Handshake => {
+                self.tell(EventMask::TIMEOUT, masks);
+                self.advance(Phase::Dead, now, masks);
+                Due::Silent
+            }
+            Phase::Open if now >= self.waiting_deadlines(config).0 => {
+                self.advance(Phase::Dead, now, masks);
+                Due::Aborted
+            }
+            Phase::Open if self.is_held_up() => {
+                self.close(
+                    Some(CloseCode::INTERNAL_ERROR),
+                    Phase::Lingering,
+                    now,
+                    masks,
+                );
+                Due::Aborted
+            }
+            Phase::Open if now >= self.heard + config.client_timeout_ms => {
+                self.tell(EventMask::TIMEOUT, masks);
+                self.close(Some(CloseCode::NORMAL), Phase::CloseSent, now, masks);
+                Due::Silent
+            }
+            Phase::Open => {
+                self.pinged = now;
+                Due::Ping
+            }
+            Phase::CloseSent | Phase::Lingering => {
+                let aborted = self.phase == Phase::CloseSent;
+                self.advance(Phase::Dead, now, masks);
+                if aborted { Due::Aborted } else { Due::Over }
+            }
+            Phase::Dead => {
+                // The application had its time; what it still holds is void.
+                self.held = 0;
+                Due::Over
+            }
+        }
+    }
+
+    /// Where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
+    pub fn own_range(&self, payload: &[u8]) -> Option<core::ops::Range<usize>> {
+        let delivering = self.delivering?;
+        let offset = (payload.as_ptr() as usize).checked_sub(delivering.address)?;
+        let end = offset.checked_add(payload.len())?;
+        if payload.is_empty() || end > delivering.len {
+            return None;
+        }
+        let start = delivering.start;
+        Some(start.checked_add(offset)?..start.checked_add(end)?)
+    }
+}
+
+impl<P: Port> Inbound<P> {
+    /// The bytes that a step speaks of.
+    pub fn bytes(&self, range: &core::ops::Range<usize>) -> &[u8] {
+        self.incoming.bytes(range.clone())
+    }
+}

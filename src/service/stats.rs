@@ -1,0 +1,99 @@
+//! What a service has done so far.
+
+use crate::protocol::{CloseCode, Status};
+
+/// Counters of a service, from its start. They wrap around.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that got a slot.
+    pub accepted: u32,
+    /// Clients that were upgraded.
+    pub connected: u32,
+    /// Connections that ended, of those that got a slot.
+    pub closed: u32,
+    /// The most clients at one time.
+    pub most_clients: u32,
+    /// Connections turned away because every slot was taken.
+    pub refused_full: u32,
+    /// Requests refused with 403 (an origin or client that may not connect).
+    pub refused_forbidden: u32,
+    /// Requests refused with any other status.
+    pub refused_requests: u32,
+    /// Connections that could not be accepted for want of memory or descriptors.
+    pub accept_errors: u32,
+    /// Clients that were silent too long, or did not finish their handshake in time.
+    pub timeouts: u32,
+    /// Clients failed with 1002.
+    pub protocol_errors: u32,
+    /// Clients failed with 1007.
+    pub invalid_payloads: u32,
+    /// Clients failed with 1009.
+    pub messages_too_big: u32,
+    /// Clients cut off because they did not take output, or the application did not release a
+    /// message, or the closing handshake was not finished in time.
+    pub aborted: u32,
+    /// Frames refused before their first byte because a client takes no output.
+    pub would_block: u32,
+    /// The most blocks of unsent output in use at one time.
+    pub most_blocks: u32,
+    /// What went through all connections.
+    pub traffic: Traffic,
+}
+
+/// What went through a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages (or pieces) received.
+    pub messages_received: u32,
+    /// Data frames sent.
+    pub messages_sent: u32,
+    /// Bytes of payload in the messages received.
+    pub bytes_received: u64,
+    /// Bytes of payload in the data frames sent.
+    pub bytes_sent: u64,
+}
+
+impl Traffic {
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self {
+            messages_received,
+            messages_sent,
+            bytes_received,
+            bytes_sent,
+        } = other;
+        self.messages_received = self.messages_received.wrapping_add(*messages_received);
+        self.messages_sent = self.messages_sent.wrapping_add(*messages_sent);
+        self.bytes_received = self.bytes_received.wrapping_add(*bytes_received);
+        self.bytes_sent = self.bytes_sent.wrapping_add(*bytes_sent);
+    }
+
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.messages_received = self.messages_received.wrapping_add(1);
+        self.bytes_received = self.bytes_received.wrapping_add(bytes as u64);
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.messages_sent = self.messages_sent.wrapping_add(1);
+        self.bytes_sent = self.bytes_sent.wrapping_add(bytes as u64);
+    }
+}
+
+impl Stats {
+    pub(super) fn refused(&mut self, status: Status) {
+        let counter = match status {
+            Status::FORBIDDEN => &mut self.refused_forbidden,
+            _ => &mut self.refused_requests,
+        };
+        *counter = counter.wrapping_add(1);
+    }
+
+    pub(super) fn failed(&mut self, code: CloseCode) {
+        let counter = match code {
+            CloseCode::INVALID_PAYLOAD => &mut self.invalid_payloads,
+            CloseCode::MESSAGE_TOO_BIG => &mut self.messages_too_big,
+            _ => &mut self.protocol_errors,
+        };
+        *counter = counter.wrapping_add(1);
+    }
+}

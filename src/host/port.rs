@@ -270,8 +270,9 @@ impl Socket for HostSocket {
         }
     }
 
-    fn shutdown_write(&self) {
-        let _ = self.0.shutdown(Shutdown::Write);
+    fn shutdown_write(&self) -> Result<(), SocketError> {
+        let shut = self.0.shutdown(Shutdown::Write);
+        shut.map_err(|_| SocketError::Failed)
     }
 }
 

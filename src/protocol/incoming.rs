@@ -212,7 +212,7 @@ impl<B: Storage> Incoming<B> {
     /// Where the next bytes are to be received. Never empty unless something is held.
     pub fn space(&mut self) -> &mut [u8] {
         let from = match &self.phase {
-            Phase::Handshake(parser) => parser.kept(),
+            Phase::Handshake(parser) => parser.receive_at(),
             Phase::Ended if self.floor == 0 => 0,
             Phase::Upgrading(_) | Phase::Frames(_) | Phase::Ended => {
                 self.compact();
@@ -226,7 +226,7 @@ impl<B: Storage> Incoming<B> {
     pub fn received(&mut self, count: usize) {
         match &self.phase {
             Phase::Handshake(parser) => {
-                self.pos = parser.kept();
+                self.pos = parser.receive_at();
                 self.len = self.pos.saturating_add(count);
             }
             Phase::Ended => {}
@@ -300,7 +300,7 @@ impl<B: Storage> Incoming<B> {
                 self.phase = Phase::Upgrading(*parser);
                 return Ok(Step::Request);
             }
-            if parser.kept() >= self.storage.capacity() {
+            if parser.receive_at() >= self.storage.capacity() {
                 return Err(Step::Refuse(Status::HEADERS_TOO_LARGE));
             }
         }

@@ -28,7 +28,7 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// A control frame, which may come anywhere between the fragments of a message; it is not to be
+    /// A control frame, which may come anywhere between the fragments of a message and is not to be
     /// committed.
     #[must_use]
     pub const fn control(header: FrameHeader) -> Self {

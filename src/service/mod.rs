@@ -27,6 +27,7 @@ pub use config::Config;
 pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
 pub use port::{Instant, Interest, Lock, Port, Ready, Socket, SocketError, Work};
 pub use send::{SendError, Target};
+pub use serve::Serving;
 pub use slot::Slot;
 pub use stats::{Stats, Traffic};
 
@@ -246,6 +247,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     fn slot(&self, index: usize) -> Option<&Slot<P>> {
         self.slots.as_ref().get(index)
+    }
+
+    /// Adds one to a counter.
+    fn count(&self, counter: impl FnOnce(&mut Stats) -> &mut u32) {
+        let mut shared = self.shared.lock();
+        let counter = counter(&mut shared.stats);
+        *counter = counter.wrapping_add(1);
     }
 
     /// Has the slot's work item run soon.

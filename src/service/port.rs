@@ -105,7 +105,10 @@ pub trait Socket: Clone {
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError>;
 
     /// Says that nothing more will be sent.
-    fn shutdown_write(&self);
+    ///
+    /// # Errors
+    /// [`SocketError`] if that cannot be said without closing the socket, as on Zephyr.
+    fn shutdown_write(&self) -> Result<(), SocketError>;
 }
 
 /// A lock around a value, and a place to wait for a change of it: a monitor.

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::event::{Event, EventMask, MAX_SINKS, Message};
 use super::port::{Instant, Lock as _, Port, Socket as _, SocketError, Work};
-use super::slot::{Delivering, Guard, Inbound, Inner, Owner, Phase, Slot};
+use super::slot::{Delivering, Guard, Inbound, Inner, Owner, Phase, Shut, Slot};
 use super::{Application, Delivery, Life, Service, Verdict};
 use crate::protocol::{
     AcceptKey, Data, FrameHeader, MessageKind, Opcode, Refusal, Status, Step, Violation,
@@ -212,14 +212,20 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.output.pending() || inner.output.caller {
             return Task::Park(Because::Waiting);
         }
-        if !inner.shut {
-            inner.shut = true;
-            if let Some(socket) = &inner.socket {
-                socket.shutdown_write();
-            }
+        if inner.shut == Shut::No {
+            let shut = inner.socket.as_ref().map(P::Socket::shutdown_write);
+            inner.shut = if matches!(shut, Some(Ok(()))) { Shut::Half } else { Shut::Never };
         }
         inbound.incoming.end();
-        receive_more(run, inner)
+        match receive_more(run, inner) {
+            Task::Park(Because::Waiting) if inner.shut == Shut::Never && inner.held == 0 => {
+                // Only closing says that we are done. What had arrived is received, since closing
+                // with unread bytes would reset the connection and could lose our last words.
+                inner.advance(Phase::Dead, run.now, &run.masks);
+                self.next_task(run, inner, inbound)
+            }
+            task => task,
+        }
     }
 
     /// Delivers what was received last to `sink`.
@@ -420,8 +426,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 let accept = AcceptKey::new(request.key());
                 self.emit_response(&mut inner, &accept.response(subprotocol));
                 inner.open(run.now, &run.masks);
-                let stats = &mut self.shared.lock().stats;
-                stats.connected = stats.connected.wrapping_add(1);
+                self.count(|stats| &mut stats.connected);
             }
             Err(status) => {
                 self.refuse(run, &mut inner, status);
@@ -436,7 +441,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let [a, b, c, d, e, f] = refusal.parts();
         self.emit_response(inner, &[a, b, c, d, e, f, Refusal::END]);
         inner.advance(Phase::Lingering, run.now, &run.masks);
-        self.shared.lock().stats.refused(status);
+        self.count(|stats| stats.refused(status));
         log::debug!("{}: request refused: {status}", inner.id(run.index));
     }
 
@@ -445,7 +450,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let code = violation.close_code();
         if inner.phase == Phase::Open {
             inner.tell(EventMask::INVALID_FRAME, &run.masks);
-            self.shared.lock().stats.failed(code);
+            self.count(|stats| stats.failed(code));
         }
         inner.close(Some(code), Phase::Lingering, run.now, &run.masks);
         log::debug!(

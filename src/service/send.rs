@@ -247,14 +247,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let (mut inner, outcome) = if may_wait {
                 self.send_waiting(index, slot, inner, frame)
             } else {
-                self.send_at_once(inner, frame)
+                self.send_at_once(slot, inner, frame)
             };
             match outcome {
                 Ok(()) if !frame.opcode.is_control() => inner.traffic.sent(frame.payload.len()),
                 Err(SendError::WouldBlock) => {
                     inner.output.refused = true;
-                    let stats = &mut self.shared.lock().stats;
-                    stats.would_block = stats.would_block.wrapping_add(1);
+                    self.count(|stats| &mut stats.would_block);
                 }
                 _ => {}
             }
@@ -282,11 +281,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// The planned frame goes out, or is kept to go out.
-    fn commit(&self, slot: Option<&Slot<P>>, inner: &mut Inner<P>, planned: &Planned) {
+    fn commit(&self, slot: &Slot<P>, inner: &mut Inner<P>, frame: &Frame<'_>, planned: &Planned) {
+        if frame.opcode.is_control() {
+            return;
+        }
         inner.outgoing.commit(planned);
         if inner.outgoing.is_fragmented() {
             inner.fragment_thread = self.port.thread();
-        } else if let Some(slot) = slot.filter(|_| inner.output.waiters > 0) {
+        } else if inner.output.waiters > 0 {
             slot.notify_all();
         }
     }
@@ -294,6 +296,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Sends without waiting.
     fn send_at_once<'a>(
         &self,
+        slot: &Slot<P>,
         mut inner: Guard<'a, P>,
         frame: Frame<'_>,
     ) -> (Guard<'a, P>, Result<(), SendError>) {
@@ -302,7 +305,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             // Frames for the client whose work item runs leave together when it ends.
             let batch = inner.inbound.is_none() && self.port.on_service_thread();
             self.emit(&mut inner, &planned.header, frame.payload, own, batch)?;
-            self.commit(None, &mut inner, &planned);
+            self.commit(slot, &mut inner, &frame, &planned);
             Ok(())
         });
         (inner, outcome)
@@ -456,7 +459,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return (inner, outcome);
             }
         }
-        self.commit(Some(slot), &mut inner, &planned);
+        self.commit(slot, &mut inner, &frame, &planned);
         (inner, Ok(()))
     }
 
@@ -464,8 +467,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub(super) fn abort(&self, inner: &mut Inner<P>) {
         let masks = self.application.masks();
         inner.advance(Phase::Dead, self.port.now(), &masks);
-        let stats = &mut self.shared.lock().stats;
-        stats.aborted = stats.aborted.wrapping_add(1);
+        self.count(|stats| &mut stats.aborted);
     }
 
     /// What a send leaves behind: somebody has to watch for room, or to see that the connection is

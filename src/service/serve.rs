@@ -15,7 +15,7 @@ const LOBBY_MS: u32 = 1_000;
 const ACCEPT_AGAIN_MS: u32 = 100;
 
 /// What only the serving thread knows.
-struct Serving<P: Port> {
+pub struct Serving<P: Port> {
     /// A connection that was told that every slot is taken, and when it is closed if it does not
     /// close itself. Only the last one has that long; closing at once could lose the answer.
     lobby: Option<(P::Socket, Instant)>,
@@ -26,20 +26,38 @@ struct Serving<P: Port> {
     forced: bool,
 }
 
-impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Serves until [`stop`](Self::stop). To be called once, on the thread that serves.
-    pub fn serve(&self) {
-        let mut serving = Serving {
+impl<P: Port> Serving<P> {
+    /// To be kept from one [`Service::serve_once`] to the next.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
             lobby: None,
             accept_again: None,
             stopping: false,
             forced: false,
-        };
-        while self.shared.lock().life != Life::Stopped {
-            self.port
-                .wait(&mut |ready| self.on_ready(&mut serving, ready));
-            self.progress_stop(&mut serving);
         }
+    }
+}
+
+impl<P: Port> Default for Serving<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Serves until [`stop`](Self::stop). To be called once, on the thread that serves.
+    pub fn serve(&self) {
+        let mut serving = Serving::new();
+        while self.serve_once(&mut serving) {}
+    }
+
+    /// Waits once, for a thread that has a loop of its own, and does what there is to do: false once
+    /// the service has stopped.
+    pub fn serve_once(&self, serving: &mut Serving<P>) -> bool {
+        self.port.wait(&mut |ready| self.on_ready(serving, ready));
+        self.progress_stop(serving);
+        self.shared.lock().life != Life::Stopped
     }
 
     fn on_ready(&self, serving: &mut Serving<P>, ready: Ready) {
@@ -73,8 +91,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Ok(socket) => self.admit(serving, socket),
                 Err(SocketError::WouldBlock) => break,
                 Err(SocketError::Failed) => {
-                    let stats = &mut self.shared.lock().stats;
-                    stats.accept_errors = stats.accept_errors.wrapping_add(1);
+                    self.count(|stats| &mut stats.accept_errors);
                     self.announce(EventMask::ERROR);
                     // It would fail again at once: the listener is not watched until then.
                     let again = self.port.now() + ACCEPT_AGAIN_MS;
@@ -139,13 +156,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Answers 503, and leaves the client some time to read it.
     fn turn_away(&self, serving: &mut Serving<P>, socket: P::Socket) {
-        let stats = &mut self.shared.lock().stats;
-        stats.refused_full = stats.refused_full.wrapping_add(1);
+        self.count(|stats| &mut stats.refused_full);
         self.clear_lobby(serving);
         let refusal = Refusal::new(Status::UNAVAILABLE);
         let [a, b, c, d, e, f] = refusal.parts();
         let answered = socket.send(&[a, b, c, d, e, f, Refusal::END]).is_ok();
-        socket.shutdown_write();
+        // Where this cannot be said, the client reads it from the response.
+        let _ = socket.shutdown_write();
         let lobby = self.max_clients();
         if answered && self.port.attach(lobby, &socket).is_ok() {
             self.port.watch(lobby, &socket, Interest::READ);
@@ -218,13 +235,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let masks = self.application.masks();
         let due = inner.expire(now, &self.config, &masks);
-        let mut shared = self.shared.lock();
         match due {
-            Due::Silent => shared.stats.timeouts = shared.stats.timeouts.wrapping_add(1),
-            Due::Aborted => shared.stats.aborted = shared.stats.aborted.wrapping_add(1),
+            Due::Silent => self.count(|stats| &mut stats.timeouts),
+            Due::Aborted => self.count(|stats| &mut stats.aborted),
             Due::NotYet | Due::Ping | Due::Over => {}
         }
-        drop(shared);
         match due {
             Due::NotYet => {}
             Due::Ping => {

@@ -75,6 +75,17 @@ pub(super) enum Phase {
     Dead,
 }
 
+/// Whether our side of the connection is shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    /// Not yet.
+    No,
+    /// The client can see that nothing more comes.
+    Half,
+    /// That cannot be said on this socket without closing it.
+    Never,
+}
+
 /// The incoming half, in the hands of whoever owns the slot.
 pub(super) struct Inbound<P: Port> {
     pub incoming: Incoming<P::Storage>,
@@ -107,8 +118,7 @@ pub(super) struct Inner<P: Port> {
     pub held: u16,
     /// A sink had no room.
     pub stalled: bool,
-    /// Our side of the connection is shut.
-    pub shut: bool,
+    pub shut: Shut,
     pub watched: Interest,
     /// When the phase began.
     pub since: Instant,
@@ -158,7 +168,7 @@ impl<P: Port> Inner<P> {
             delivering: None,
             held: 0,
             stalled: false,
-            shut: false,
+            shut: Shut::No,
             watched: Interest::empty(),
             since: Instant(0),
             heard: Instant(0),
@@ -195,7 +205,7 @@ impl<P: Port> Inner<P> {
         self.socket = Some(socket);
         self.outgoing = Outgoing::default();
         self.output = Output::new();
-        self.shut = false;
+        self.shut = Shut::No;
         self.stalled = false;
         self.watched = Interest::empty();
         self.since = now;
@@ -400,9 +410,13 @@ impl<P: Port> Inner<P> {
     /// Where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
     pub fn own_range(&self, payload: &[u8]) -> Option<core::ops::Range<usize>> {
         let delivering = self.delivering?;
+        if payload.is_empty() {
+            // No bytes, which are anywhere.
+            return Some(delivering.start..delivering.start);
+        }
         let offset = (payload.as_ptr() as usize).checked_sub(delivering.address)?;
         let end = offset.checked_add(payload.len())?;
-        if payload.is_empty() || end > delivering.len {
+        if end > delivering.len {
             return None;
         }
         let start = delivering.start;

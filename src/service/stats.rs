@@ -80,20 +80,18 @@ impl Traffic {
 }
 
 impl Stats {
-    pub(super) fn refused(&mut self, status: Status) {
-        let counter = match status {
+    pub(super) const fn refused(&mut self, status: Status) -> &mut u32 {
+        match status {
             Status::FORBIDDEN => &mut self.refused_forbidden,
             _ => &mut self.refused_requests,
-        };
-        *counter = counter.wrapping_add(1);
+        }
     }
 
-    pub(super) fn failed(&mut self, code: CloseCode) {
-        let counter = match code {
+    pub(super) const fn failed(&mut self, code: CloseCode) -> &mut u32 {
+        match code {
             CloseCode::INVALID_PAYLOAD => &mut self.invalid_payloads,
             CloseCode::MESSAGE_TOO_BIG => &mut self.messages_too_big,
             _ => &mut self.protocol_errors,
-        };
-        *counter = counter.wrapping_add(1);
+        }
     }
 }

@@ -1,0 +1,143 @@
+//! Encoding: messages to server frames, which are gathered in a buffer and go out when it is full.
+//!
+//! - wss: [`Outgoing::plan`] gives the header, as in the service; header and payload are copied. Text
+//!   is checked to be UTF-8, since an application (in C, say) gives bytes;
+//! - tungstenite: [`WebSocket::write`] as a server, whose payloads are shared, not copied, when the
+//!   message is made, and of a type that is UTF-8. Its buffer goes to a stream that does nothing;
+//! - memcpy: the payload is copied into the buffer.
+
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Message, WebSocket};
+use wss::protocol::{Opcode, Outgoing};
+
+use crate::frames::Content;
+use crate::measure::side_by_side;
+
+/// tungstenite's default.
+const BUFFER: usize = 128 * 1024;
+
+/// Measures and prints the table.
+pub fn run(quick: bool) {
+    println!("\nEncoding: ns/message (MB/s of payload)\n");
+    println!(
+        "{:>7} {:>8} {:>20} {:>20} {:>20} {:>17} {:>10}",
+        "payload", "content", "wss", "tungstenite", "memcpy", "tungstenite/wss", "wss/memcpy"
+    );
+    for len in [16, 125, 1024, 16384, 65536] {
+        for content in [Content::Binary, Content::Ascii, Content::Text] {
+            let payload = content.payload(len);
+            let [wss, tungstenite, memcpy] = side_by_side(
+                quick,
+                [
+                    &mut wss(content, &payload),
+                    &mut tungstenite(content, &payload),
+                    &mut memcpy(&payload),
+                ],
+            );
+            let cell = |ns: f64| format!("{ns:.1} ({:.0})", len as f64 * 1e3 / ns);
+            println!(
+                "{len:>7} {:>8} {:>20} {:>20} {:>20} {:>17.2} {:>10.2}",
+                content.name(),
+                cell(wss),
+                cell(tungstenite),
+                cell(memcpy),
+                tungstenite / wss,
+                wss / memcpy
+            );
+        }
+    }
+}
+
+fn wss(content: Content, payload: &[u8]) -> impl FnMut(u64) {
+    let opcode = match content {
+        Content::Binary => Opcode::Binary,
+        Content::Ascii | Content::Text => Opcode::Text,
+    };
+    let mut buffer = Buffer::new();
+    let mut outgoing = Outgoing::default();
+    move |messages| {
+        for _ in 0..messages {
+            let planned = outgoing.plan(true, opcode, black_box(payload));
+            let planned = planned.expect("the payload is valid");
+            buffer.append(&[planned.header.as_bytes(), payload]);
+            outgoing.commit(&planned);
+        }
+    }
+}
+
+fn tungstenite(content: Content, payload: &[u8]) -> impl FnMut(u64) {
+    let message = match content {
+        Content::Binary => Message::binary(payload.to_vec()),
+        Content::Ascii | Content::Text => {
+            let text = String::from_utf8(payload.to_vec()).expect("the payload is text");
+            Message::text(text)
+        }
+    };
+    let config = WebSocketConfig::default().write_buffer_size(BUFFER);
+    let mut socket = WebSocket::from_raw_socket(Sink, Role::Server, Some(config));
+    move |messages| {
+        for _ in 0..messages {
+            let message = black_box(&message).clone();
+            socket.write(message).expect("the sink takes everything");
+        }
+    }
+}
+
+fn memcpy(payload: &[u8]) -> impl FnMut(u64) {
+    let mut buffer = Buffer::new();
+    move |messages| {
+        for _ in 0..messages {
+            buffer.append(&[black_box(payload)]);
+        }
+    }
+}
+
+/// Gathers what is to go out.
+struct Buffer {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self {
+            bytes: vec![0; BUFFER],
+            len: 0,
+        }
+    }
+
+    fn append(&mut self, parts: &[&[u8]]) {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if self.len + total > self.bytes.len() {
+            let _ = Sink.write(&self.bytes[..self.len]);
+            self.len = 0;
+        }
+        for part in parts {
+            self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
+            self.len += part.len();
+        }
+    }
+}
+
+/// Takes everything.
+struct Sink;
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(black_box(bytes).len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Nothing is read.
+impl Read for Sink {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}

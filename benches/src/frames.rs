@@ -1,0 +1,84 @@
+//! Frames made by hand, so that neither candidate makes what both are given.
+
+/// What messages consist of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Bytes that look random, in binary messages.
+    Binary,
+    /// Text of ASCII alone.
+    Ascii,
+    /// Text in several scripts: characters of one to four bytes.
+    Text,
+}
+
+impl Content {
+    /// Its name in the tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Ascii => "ASCII",
+            Self::Text => "text",
+        }
+    }
+
+    /// A payload of `len` bytes.
+    pub fn payload(self, len: usize) -> Vec<u8> {
+        match self {
+            Self::Binary => (0u32..)
+                .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+                .take(len)
+                .collect(),
+            Self::Ascii => (b' '..=b'~').cycle().take(len).collect(),
+            Self::Text => {
+                let mut text = String::new();
+                for character in "Zażółć gęślą jaźń; Καλημέρα κόσμε; 世界 😀. ".chars().cycle() {
+                    if text.len() + character.len_utf8() > len {
+                        break;
+                    }
+                    text.push(character);
+                }
+                text.extend(std::iter::repeat_n('.', len - text.len()));
+                text.into_bytes()
+            }
+        }
+    }
+
+    /// The first byte of an unfragmented frame.
+    const fn first_byte(self) -> u8 {
+        match self {
+            Self::Binary => 0x82,
+            Self::Ascii | Self::Text => 0x81,
+        }
+    }
+
+    /// The frame in which a client sends `payload`.
+    pub fn client_frame(self, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+        let mut frame = self.header(payload.len(), 0x80);
+        frame.extend(mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(b, m)| b ^ m));
+        frame
+    }
+
+    /// The frame in which a server sends `payload`.
+    pub fn server_frame(self, payload: &[u8]) -> Vec<u8> {
+        let mut frame = self.header(payload.len(), 0);
+        frame.extend(payload);
+        frame
+    }
+
+    fn header(self, len: usize, masked: u8) -> Vec<u8> {
+        let mut header = vec![self.first_byte()];
+        match len {
+            0..126 => header.push(masked | len as u8),
+            126..=0xffff => {
+                header.push(masked | 126);
+                header.extend((len as u16).to_be_bytes());
+            }
+            _ => {
+                header.push(masked | 127);
+                header.extend((len as u64).to_be_bytes());
+            }
+        }
+        header
+    }
+}

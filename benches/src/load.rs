@@ -1,0 +1,205 @@
+//! A generator of load for an echo server: clients that keep a number of messages on their way.
+//!
+//! Clients are blocking sockets, and their frames are made beforehand. A thread serves its clients
+//! one after the other: it reads whatever of the echo is there, waiting for the first byte, and writes
+//! as many new messages as came back. So a client costs one `read` and one `write` for a burst of
+//! messages, and the generator keeps no server waiting that gives every client its turn.
+//!
+//! The first echo of each connection is compared byte by byte, after that the bytes are counted; at
+//! the end everything sent must have come back, and nothing else.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::frames::Content;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
+/// A close frame with code 1000, masked with zeros, and the answer.
+const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+const CLOSE_ECHO: [u8; 4] = [0x88, 2, 0x03, 0xe8];
+
+/// A server that answers nothing for this long has failed.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The load.
+#[derive(Clone, Copy)]
+pub struct Load {
+    /// The size of a message, in bytes.
+    pub payload: usize,
+    /// How many clients.
+    pub clients: usize,
+    /// How many messages of each client are on their way at a time.
+    pub depth: usize,
+    /// How many threads the clients share.
+    pub threads: usize,
+}
+
+/// What came of a load.
+#[derive(Clone, Copy)]
+pub struct Outcome {
+    /// Messages that came back in a second.
+    pub per_second: f64,
+    /// Processor time that the server took for a message, in microseconds. This and the next are zero
+    /// where the operating system is not Linux.
+    pub server_time: f64,
+    /// The share of the time in which a thread of the generator was running.
+    pub busy: f64,
+}
+
+/// Puts a load on the echo server at `addr`, which runs in this process, for some time.
+pub fn run(addr: SocketAddr, load: Load, time: Duration) -> Outcome {
+    let ready = Barrier::new(load.threads + 1);
+    let generate = |number: usize| {
+        let clients = (number..load.clients).step_by(load.threads);
+        let clients = clients.map(|number| Client::connect(addr, load, number as u32));
+        let mut clients: Vec<Client> = clients.map(unless_failed).collect();
+        ready.wait();
+        let running = time_running("/proc/thread-self");
+        let messages = unless_failed(keep_busy(&mut clients, time));
+        let running = time_running("/proc/thread-self").saturating_sub(running);
+        ready.wait();
+        clients.drain(..).map(Client::finish).for_each(unless_failed);
+        (messages, running)
+    };
+    thread::scope(|scope| {
+        let generate = &generate;
+        let threads = (0..load.threads).map(|number| scope.spawn(move || generate(number)));
+        let threads: Vec<_> = threads.collect();
+        ready.wait();
+        let (start, running) = (Instant::now(), time_all_running());
+        ready.wait();
+        let elapsed = start.elapsed().as_secs_f64();
+        let all = time_all_running().saturating_sub(running);
+        let (mut messages, mut generator) = (0, Duration::ZERO);
+        for thread in threads {
+            let (its_messages, running) = thread.join().expect("it has not panicked");
+            messages += its_messages;
+            generator += running;
+        }
+        let server = all.saturating_sub(generator);
+        Outcome {
+            per_second: messages as f64 / elapsed,
+            server_time: server.as_secs_f64() * 1e6 / messages as f64,
+            busy: generator.as_secs_f64() / elapsed / load.threads as f64,
+        }
+    })
+}
+
+/// Lets `clients` work for some time; how many messages came back.
+fn keep_busy(clients: &mut [Client], time: Duration) -> io::Result<usize> {
+    let mut buffer = vec![0; 256 * 1024];
+    let start = Instant::now();
+    for client in &mut *clients {
+        client.send(client.depth)?;
+    }
+    let mut messages = 0;
+    while start.elapsed() < time {
+        for client in &mut *clients {
+            messages += client.turn(&mut buffer)?;
+        }
+    }
+    Ok(messages)
+}
+
+/// How long the threads of this process have been running, by what Linux tells.
+fn time_all_running() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    tasks.flatten().map(|task| time_running(task.path())).sum()
+}
+
+fn time_running(task: impl AsRef<Path>) -> Duration {
+    let stat = std::fs::read_to_string(task.as_ref().join("schedstat")).unwrap_or_default();
+    let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
+}
+
+fn unless_failed<T>(outcome: io::Result<T>) -> T {
+    outcome.expect("the server echoes")
+}
+
+struct Client {
+    stream: TcpStream,
+    depth: usize,
+    /// As many frames as go out at once.
+    frames: Vec<u8>,
+    frame_len: usize,
+    /// The length of the echo of one of them.
+    echo_len: usize,
+    /// How many bytes of an echo have come that is not complete.
+    partial: usize,
+}
+
+impl Client {
+    fn connect(addr: SocketAddr, load: Load, number: u32) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(addr)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        stream.write_all(REQUEST)?;
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            response.extend(byte);
+        }
+        check(response.starts_with(b"HTTP/1.1 101 "), "not upgraded")?;
+        let payload = Content::Binary.payload(load.payload);
+        let mask = number.wrapping_mul(0x9e37_79b9) | 1;
+        let frame = Content::Binary.client_frame(&payload, mask.to_be_bytes());
+        let expected = Content::Binary.server_frame(&payload);
+        stream.write_all(&frame)?;
+        let mut echo = vec![0; expected.len()];
+        stream.read_exact(&mut echo)?;
+        check(echo == expected, "not what was sent")?;
+        Ok(Self {
+            stream,
+            depth: load.depth,
+            frames: frame.repeat(load.depth),
+            frame_len: frame.len(),
+            echo_len: expected.len(),
+            partial: 0,
+        })
+    }
+
+    fn send(&mut self, messages: usize) -> io::Result<()> {
+        self.stream
+            .write_all(&self.frames[..messages * self.frame_len])
+    }
+
+    /// Reads once, and sends as many messages as have come back; how many.
+    fn turn(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        check(count > 0, "closed")?;
+        self.partial += count;
+        let messages = self.partial / self.echo_len;
+        self.partial %= self.echo_len;
+        check(messages <= self.depth, "more than was sent")?;
+        self.send(messages)?;
+        Ok(messages)
+    }
+
+    /// Closes the connection, and sees what comes before its end.
+    fn finish(mut self) -> io::Result<()> {
+        self.stream.write_all(&CLOSE)?;
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest)?;
+        let missing = self.depth * self.echo_len - self.partial;
+        check(rest.ends_with(&CLOSE_ECHO), "not closed")?;
+        let rest = rest.len() - CLOSE_ECHO.len();
+        check(rest == missing, "not as much as was sent")
+    }
+}
+
+fn check(fine: bool, what: &str) -> io::Result<()> {
+    if fine {
+        return Ok(());
+    }
+    Err(io::Error::new(ErrorKind::InvalidData, what))
+}

@@ -1,0 +1,49 @@
+//! How deep the stack grew: everything below the stack pointer is painted
+//! first, and what lost its paint afterwards has been in use.
+
+use core::arch::asm;
+use core::ptr;
+
+const PAINT: u32 = 0xcccc_cccc;
+
+// From the linker scripts: the stack grows from the end of RAM down to the guard.
+unsafe extern "C" {
+    static _stack_start: u32;
+    static mut _guard_end: u32;
+}
+
+/// Paints all of the stack that is not in use now.
+pub fn paint() {
+    // In assembly because only there nothing else is put on the stack between
+    // reading the stack pointer and painting up to it.
+    //
+    // SAFETY: the memory from `_guard_end` to the stack pointer is nobody's:
+    // there is no heap, and no interrupt is enabled.
+    unsafe {
+        asm!(
+            "mov {sp}, sp",
+            "2:",
+            "cmp {at}, {sp}",
+            "bhs 3f",
+            "str {paint}, [{at}], #4",
+            "b 2b",
+            "3:",
+            at = inout(reg) &raw mut _guard_end => _,
+            sp = out(reg) _,
+            paint = in(reg) PAINT,
+            options(nostack),
+        );
+    }
+}
+
+/// The most bytes of stack in use at any time since `paint`, those that were
+/// in use by `paint`'s callers included.
+pub fn peak() -> usize {
+    let top = (&raw const _stack_start).expose_provenance();
+    let mut at = (&raw const _guard_end).expose_provenance();
+    // SAFETY: reads aligned words of RAM; volatile, as no Rust object lies there.
+    while at < top && unsafe { ptr::with_exposed_provenance::<u32>(at).read_volatile() } == PAINT {
+        at += size_of::<u32>();
+    }
+    top - at
+}

@@ -1,0 +1,161 @@
+//! Deadlines, on the test's clock.
+
+use wss::service::{Config, Delivery};
+use wss::{Event, SendError};
+
+use crate::harness::{Harness, REQUEST, echo, frame, ignore, server_frame};
+
+/// What the service sends when a client was silent: a counter is behind the name.
+fn keep_alive(count: u8) -> Vec<u8> {
+    server_frame(0x89, &[b'w', b's', b's', count])
+}
+
+#[test]
+fn the_whole_handshake_has_one_deadline_however_it_drips() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connect();
+    let start = Harness::now();
+    for byte in REQUEST.as_bytes().chunks(1).take(120) {
+        client.send(byte);
+        h.pass(100);
+    }
+    assert!(client.is_closed());
+    let expected = ["0 connecting", "0 timeout", "0 closing", "0 closed"];
+    assert_eq!(h.events(), expected);
+    assert!(Harness::now() - start >= 10_000);
+    assert_eq!(h.service.stats().timeouts, 1);
+    h.assert_all_closed();
+}
+
+#[test]
+fn a_client_that_only_listens_is_pinged_and_stays() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    h.events();
+    for count in 1..=5 {
+        h.pass(14_900);
+        assert_eq!(client.take(), b"");
+        h.pass(200);
+        assert_eq!(client.take(), keep_alive(count));
+        client.send(&frame(0x8A, &[b'w', b's', b's', count]));
+        h.settle();
+    }
+    assert_eq!(h.events(), [""; 0], "the pongs to these are not told");
+    // A pong that answers nothing of ours is.
+    client.send(&frame(0x8A, b"wss\x05"));
+    h.settle();
+    assert_eq!(h.events(), ["0 pong wss\u{5}"]);
+}
+
+#[test]
+fn a_silent_client_is_closed_with_1000() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    h.pass(29_900);
+    assert_eq!(client.take(), keep_alive(1));
+    h.pass(200);
+    let close = server_frame(0x88, &[3, 232]);
+    assert!(client.take().ends_with(&close));
+    assert_eq!(h.events()[2..], ["0 timeout", "0 closing"]);
+    // A dead peer answers nothing: the closing handshake has a deadline too.
+    h.pass(4_800);
+    assert!(!client.is_closed());
+    h.pass(300);
+    assert!(client.is_closed());
+    assert_eq!(h.events(), ["0 closed"]);
+    h.assert_all_closed();
+}
+
+#[test]
+fn pings_can_be_switched_off() {
+    let config = Config {
+        ping_interval_ms: 0,
+        client_timeout_ms: 1_000,
+        ..Config::default()
+    };
+    let mut h = Harness::new(1, config, ignore);
+    let client = h.connected();
+    h.pass(900);
+    assert_eq!(client.take(), b"");
+    client.send(&frame(0x8A, b""));
+    h.pass(900);
+    assert_eq!(client.take(), b"");
+    h.pass(300);
+    assert_eq!(client.take(), server_frame(0x88, &[3, 232]));
+}
+
+#[test]
+fn there_is_no_timer_without_clients() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    h.settle();
+    assert_eq!(h.timer(), None);
+    let client = h.connected();
+    let timer = h.timer().unwrap();
+    assert_eq!(timer % 100, 0, "rounded up to 100 ms");
+    client.eof();
+    h.settle();
+    h.pass(20_000);
+    assert_eq!(h.timer(), None);
+}
+
+#[test]
+fn a_client_that_takes_no_output_is_cut_off() {
+    let mut h = Harness::new(2, Config::default(), echo);
+    let (slow, neighbour) = (h.connected(), h.connected());
+    h.events();
+    slow.set_window(3);
+    slow.send(&frame(0x82, &[1; 200]));
+    h.settle();
+    assert_eq!(slow.take().len(), 3);
+    // Its next messages wait; a neighbour's do not.
+    slow.send(&frame(0x82, &[2; 10]));
+    neighbour.send(&frame(0x81, b"quick"));
+    h.pass(9_900);
+    assert_eq!(neighbour.take(), server_frame(0x81, b"quick"));
+    assert!(!slow.is_closed());
+    h.pass(300);
+    assert!(slow.is_closed());
+    let events = h.events();
+    assert_eq!(events[events.len() - 2..], ["0 closing", "0 closed"]);
+    assert_eq!(h.service.stats().aborted, 1);
+}
+
+#[test]
+fn a_sender_waits_for_room_no_longer_than_the_send_timeout() {
+    let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
+    let client = h.connected();
+    client.set_window(0);
+    let start = Harness::now();
+    let id = h.service.client(0).unwrap();
+    let sent = h.as_thread(1, |service| service.send_text(id, "nothing of it goes"));
+    assert_eq!(sent, Err(SendError::WouldBlock));
+    assert_eq!(Harness::now() - start, 10_000);
+    client.set_window(4);
+    h.settle();
+    let sent = h.as_thread(1, |service| service.send_text(id, "some of it goes"));
+    assert_eq!(sent, Err(SendError::Aborted));
+    h.settle();
+    assert!(client.is_closed());
+    h.assert_all_closed();
+}
+
+#[test]
+fn a_message_held_too_long_ends_with_1011() {
+    let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
+        Event::Text(_) => Delivery::Held,
+        _ => Delivery::Done,
+    });
+    let client = h.connected();
+    client.send(&frame(0x81, b"held"));
+    h.pass(29_900);
+    assert_eq!(client.take(), b"", "its silence does not count meanwhile");
+    h.pass(200);
+    assert_eq!(client.take(), server_frame(0x88, &[3, 243]));
+    h.pass(5_200);
+    assert!(client.is_closed());
+    assert_eq!(h.events()[3..], ["0 closing", "0 closed"]);
+    // The slot comes back although nothing was ever released.
+    h.pass(30_200);
+    h.assert_all_closed();
+    h.connected();
+}

@@ -1,0 +1,186 @@
+//! Queues: holding messages, releasing them, and having no room.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use wss::service::{Lock as _, Config, Delivery, Interest, MAX_SINKS};
+use wss::{ClientId, Event, EventMask};
+
+use crate::harness::{Harness, RX, Svc, frame};
+
+/// Holds every message, as a queue does.
+fn hold(_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>) -> Delivery {
+    match event {
+        Event::Text(_) | Event::Binary(_) | Event::Ping(_) | Event::CloseFrame { .. } => {
+            Delivery::Held
+        }
+        _ => Delivery::Done,
+    }
+}
+
+#[test]
+fn messages_already_received_are_delivered_without_a_release_between_them() {
+    let mut h = Harness::new(1, Config::default(), hold);
+    let client = h.connected();
+    let frames: Vec<_> = (0..10).map(|i| frame(0x81, &[b'0' + i])).collect();
+    client.send(&frames.concat());
+    h.settle();
+    assert_eq!(h.events().len(), 2 + 10);
+    // Nothing more is received until all are released.
+    client.send(&frame(0x81, b"later"));
+    let id = h.service.client(0).unwrap();
+    for _ in 0..9 {
+        h.service.release(id);
+        h.settle();
+        assert_eq!(h.service.port().watched(0), Interest::empty());
+        assert_eq!(h.events(), [""; 0]);
+    }
+    h.service.release(id);
+    h.settle();
+    assert_eq!(h.events(), ["0 text later"]);
+}
+
+#[test]
+fn a_fragment_is_closed_up_only_when_the_ping_in_its_way_is_released() {
+    let mut h = Harness::new(1, Config::default(), hold);
+    let client = h.connected();
+    let parts = [frame(0x01, b"ab"), frame(0x89, b"ping"), frame(0x80, b"cd")];
+    client.send(&parts.concat());
+    h.settle();
+    assert_eq!(h.events()[2..], ["0 ping ping"]);
+    h.service.release(h.service.client(0).unwrap());
+    h.settle();
+    assert_eq!(h.events(), ["0 text abcd"]);
+}
+
+#[test]
+fn what_comes_before_the_end_is_delivered_before_the_end() {
+    let mut h = Harness::new(1, Config::default(), hold);
+    let client = h.connected();
+    client.send(&[frame(0x81, b"a"), frame(0x81, b"b"), frame(0x88, b"")].concat());
+    client.eof();
+    h.settle();
+    let id = h.service.client(0).unwrap();
+    assert_eq!(h.events()[2..], ["0 text a", "0 text b", "0 close frame 0", "0 closing"]);
+    for _ in 0..3 {
+        h.service.release(id);
+    }
+    h.settle();
+    assert_eq!(h.events(), ["0 closed"]);
+    h.assert_all_closed();
+}
+
+/// Has room for so many events.
+fn with_room(
+    room: Rc<Cell<usize>>,
+) -> impl Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery {
+    move |_, _, _, _| match room.get() {
+        0 => Delivery::Full,
+        left => {
+            room.set(left - 1);
+            Delivery::Done
+        }
+    }
+}
+
+#[test]
+fn a_full_queue_loses_nothing_and_keeps_the_order() {
+    let room = Rc::new(Cell::new(0));
+    let mut h = Harness::new(2, Config::default(), with_room(Rc::clone(&room)));
+    let client = h.connect();
+    client.send(crate::harness::REQUEST.as_bytes());
+    client.send(&[frame(0x81, b"a"), frame(0x89, b"p"), frame(0xFF, b"")].concat());
+    client.eof();
+    h.service.announce(EventMask::LINK_UP);
+    h.settle();
+    let mut events = Vec::new();
+    for _ in 0..20 {
+        assert_eq!(h.events(), [""; 0]);
+        room.set(1);
+        h.service.room();
+        h.settle();
+        let told = h.events();
+        assert!(told.len() <= 1);
+        events.extend(told);
+        room.set(0);
+    }
+    events.retain(|event| event != "service linkup");
+    let expected = [
+        "0 connecting",
+        "0 connected /chat",
+        "0 text a",
+        "0 ping p",
+        "0 invalidframe",
+        "0 closing",
+        "0 closed",
+    ];
+    assert_eq!(events, expected);
+    h.assert_all_closed();
+}
+
+#[test]
+fn a_full_queue_stops_reading_but_not_the_neighbours() {
+    let full = Rc::new(Cell::new(false));
+    let is_full = Rc::clone(&full);
+    let mut h = Harness::new(2, Config::default(), move |_, _, client, _| {
+        let stuck = is_full.get() && client.is_some_and(|client| client.slot() == 0);
+        if stuck { Delivery::Full } else { Delivery::Done }
+    });
+    let (first, second) = (h.connected(), h.connected());
+    h.events();
+    full.set(true);
+    for _ in 0..50 {
+        first.send(&frame(0x82, &[0; RX]));
+        second.send(&frame(0x81, b"x"));
+    }
+    h.settle();
+    assert_eq!(h.events().len(), 50);
+    assert!(first.0.lock().to_server.len() > 48 * RX);
+    full.set(false);
+    h.service.room();
+    h.settle();
+    assert_eq!(h.events().len(), 50);
+}
+
+#[test]
+fn several_sinks_get_what_they_want_and_the_last_releases() {
+    let mut h = Harness::new(1, Config::default(), hold);
+    let mut masks = [EventMask::empty(); MAX_SINKS];
+    masks[0] = EventMask::TEXT | EventMask::BINARY;
+    masks[2] = EventMask::TEXT | EventMask::CLOSED;
+    h.service.application().masks.set(masks);
+    let client = h.connected();
+    client.send(&[frame(0x81, b"a"), frame(0x82, b"b")].concat());
+    h.settle();
+    assert_eq!(h.events(), ["0 text a", "@2 0 text a", "0 binary 1"]);
+    client.send(&frame(0x81, b"c"));
+    let id = h.service.client(0).unwrap();
+    for _ in 0..3 {
+        assert_eq!(h.events(), [""; 0]);
+        h.service.release(id);
+        h.settle();
+    }
+    assert_eq!(h.events(), ["0 text c", "@2 0 text c"]);
+    client.eof();
+    h.service.release(id);
+    h.service.release(id);
+    h.settle();
+    assert_eq!(h.events(), ["@2 0 closed"]);
+}
+
+#[test]
+fn a_release_inside_the_delivery_counts() {
+    let mut h = Harness::new(1, Config::default(), |service, _, client, event| match event {
+        Event::Text(_) => {
+            service.release(client.unwrap());
+            Delivery::Held
+        }
+        _ => Delivery::Done,
+    });
+    let client = h.connected();
+    client.send(&frame(0x81, b"a"));
+    h.settle();
+    client.send(&frame(0x81, b"b"));
+    h.settle();
+    assert_eq!(h.events()[2..], ["0 text a", "0 text b"]);
+}

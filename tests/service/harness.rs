@@ -1,0 +1,325 @@
+//! A service on a scripted port, driven a step at a time on one thread, with a clock of its own.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::sync::Arc;
+
+use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
+use wss::service::{
+    Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Slot, Work,
+};
+use wss::{ClientId, Event, EventMask, Request, Verdict};
+
+use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
+
+/// The receive size of the clients under test.
+pub const RX: usize = 300;
+/// What a client is sent when its request is accepted.
+pub const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                            Connection: Upgrade\r\n\
+                            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
+                           Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+thread_local! {
+    static NOW: Cell<u64> = const { Cell::new(0) };
+    static ON_SERVICE_THREAD: Cell<bool> = const { Cell::new(false) };
+    static THREAD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One real thread that plays all the others.
+pub struct Single;
+
+impl Kind for Single {
+    type Lock<T> = Alone<T>;
+
+    fn on_service_thread() -> bool {
+        ON_SERVICE_THREAD.get()
+    }
+
+    fn thread() -> usize {
+        THREAD.get()
+    }
+
+    fn now() -> u64 {
+        NOW.get()
+    }
+}
+
+/// A lock that panics where a real one would deadlock: taken twice by one thread.
+pub struct Alone<T>(RefCell<T>);
+
+impl<T> Lock<T> for Alone<T> {
+    type Guard<'a>
+        = RefMut<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    fn lock(&self) -> RefMut<'_, T> {
+        self.0.borrow_mut()
+    }
+
+    fn wait<'a>(&'a self, guard: RefMut<'a, T>, timeout_ms: u32) -> RefMut<'a, T> {
+        assert!(!ON_SERVICE_THREAD.get(), "the service's own threads never wait");
+        // Nobody else could do anything meanwhile.
+        NOW.set(NOW.get() + u64::from(timeout_ms));
+        guard
+    }
+
+    fn notify_all(&self) {}
+}
+
+pub type Svc = Service<ScriptPort<Single>, App>;
+type React = dyn Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery;
+
+/// Notes every event, then does what the test wants.
+pub struct App {
+    pub masks: Cell<[EventMask; MAX_SINKS]>,
+    pub events: RefCell<Vec<String>>,
+    pub verdict: Cell<Verdict<'static>>,
+    react: Box<React>,
+}
+
+impl Application<ScriptPort<Single>> for App {
+    fn masks(&self) -> [EventMask; MAX_SINKS] {
+        self.masks.get()
+    }
+
+    fn accept<'a>(&'a self, _client: ClientId, _request: &Request<'a>) -> Verdict<'a> {
+        self.verdict.get()
+    }
+
+    fn deliver(
+        &self,
+        service: &Svc,
+        sink: usize,
+        client: Option<ClientId>,
+        event: &Event<'_>,
+    ) -> Delivery {
+        assert!(ON_SERVICE_THREAD.get(), "events are delivered on the work queue");
+        let delivery = (self.react)(service, sink, client, event);
+        if delivery != Delivery::Full {
+            let who = client.map_or("service".into(), |client| client.slot().to_string());
+            let sink = if sink == 0 { String::new() } else { format!("@{sink} ") };
+            let text = format!("{sink}{who} {}", describe(event));
+            self.events.borrow_mut().push(text);
+        }
+        delivery
+    }
+}
+
+fn describe(event: &Event<'_>) -> String {
+    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    match event {
+        Event::Connected(request) => format!("connected {}", request.path()),
+        Event::Text(message) if message.is_whole() => format!("text {}", message.text()),
+        Event::Binary(message) if message.is_whole() => format!("binary {}", message.len()),
+        Event::Text(message) | Event::Binary(message) => {
+            format!("piece {} {} {}", message.first, message.last, message.len())
+        }
+        Event::Ping(bytes) => format!("ping {}", lossy(bytes)),
+        Event::Pong(bytes) => format!("pong {}", lossy(bytes)),
+        Event::CloseFrame { code, .. } => {
+            format!("close frame {}", code.map_or(0, |code| code.get()))
+        }
+        event => format!("{event:?}").to_lowercase(),
+    }
+}
+
+pub struct Harness {
+    pub service: Svc,
+    serving: Serving<ScriptPort<Single>>,
+}
+
+/// What answers every message with itself.
+pub fn echo(service: &Svc, _: usize, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
+    if let (Some(client), Event::Text(message) | Event::Binary(message)) = (client, event) {
+        let opcode = match (event, message.first) {
+            (_, false) => Opcode::Continuation,
+            (Event::Text(_), _) => Opcode::Text,
+            _ => Opcode::Binary,
+        };
+        let sent = service.send_frame(client, message.last, opcode, message.bytes);
+        assert_eq!(sent, Ok(()), "an echo is never refused");
+    }
+    Delivery::Done
+}
+
+/// Takes what it is given and does nothing.
+pub fn ignore(_: &Svc, _: usize, _: Option<ClientId>, _: &Event<'_>) -> Delivery {
+    Delivery::Done
+}
+
+impl Harness {
+    pub fn new(
+        slots: usize,
+        config: Config,
+        react: impl Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery + 'static,
+    ) -> Self {
+        Self::with_blocks(slots, 2, config, react)
+    }
+
+    pub fn with_blocks(
+        slots: usize,
+        blocks: usize,
+        config: Config,
+        react: impl Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery + 'static,
+    ) -> Self {
+        let mut masks = [EventMask::empty(); MAX_SINKS];
+        masks[0] = EventMask::all();
+        let app = App {
+            masks: Cell::new(masks),
+            events: RefCell::default(),
+            verdict: Cell::new(Verdict::Accept),
+            react: Box::new(react),
+        };
+        let bytes = |len| vec![0xEE; len].into_boxed_slice();
+        let storage = (0..slots).map(|_| Slot::new(bytes(RX + OVERHEAD))).collect();
+        let blocks = (0..blocks).map(|_| Some(bytes(RX + 10))).collect();
+        let port = ScriptPort::new(slots);
+        Self {
+            service: Service::new(port, app, config, storage, blocks),
+            serving: Serving::new(),
+        }
+    }
+
+    /// A connection that waits to be accepted.
+    pub fn connect(&self) -> Client {
+        let wire = Wire {
+            window: usize::MAX,
+            ..Wire::default()
+        };
+        let client = Client(Arc::new(Alone::new(wire)));
+        let socket = ScriptSocket(Arc::clone(&client.0));
+        self.service.port().state.lock().backlog.push_back(Some(socket));
+        client
+    }
+
+    /// A client that has been upgraded.
+    pub fn connected(&mut self) -> Client {
+        let client = self.connect();
+        client.send(REQUEST.as_bytes());
+        self.settle();
+        assert_eq!(client.take(), ACCEPTED.as_bytes());
+        client
+    }
+
+    /// Runs the service until nothing happens any more, at the present time.
+    pub fn settle(&mut self) {
+        ON_SERVICE_THREAD.set(true);
+        for round in 0.. {
+            assert!(round < 10_000, "the service never comes to rest");
+            let work = self.service.port().state.lock().work.pop_front();
+            match work {
+                Some(work) => self.service.run(work),
+                None => {
+                    let told = |h: &Self| h.service.port().state.lock().told;
+                    let before = told(self);
+                    self.service.serve_once(&mut self.serving);
+                    if told(self) == before && self.queued().is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        ON_SERVICE_THREAD.set(false);
+    }
+
+    /// Lets `ms` milliseconds pass, in steps, as timers would see it.
+    pub fn pass(&mut self, ms: u64) {
+        for _ in 0..ms.div_ceil(10) {
+            NOW.set(NOW.get() + 10);
+            self.settle();
+        }
+    }
+
+    /// The events since the last call.
+    pub fn events(&self) -> Vec<String> {
+        self.service.application().events.take()
+    }
+
+    /// Does something as a thread of the application.
+    pub fn as_thread<T>(&self, thread: usize, act: impl FnOnce(&Svc) -> T) -> T {
+        THREAD.set(thread);
+        let result = act(&self.service);
+        THREAD.set(0);
+        result
+    }
+
+    /// What is on the work queue.
+    pub fn queued(&self) -> Vec<Work> {
+        self.service.port().state.lock().work.iter().copied().collect()
+    }
+
+    pub fn timer(&self) -> Option<u64> {
+        self.service.port().state.lock().timer.map(|at| at.0)
+    }
+
+    pub fn now() -> u64 {
+        NOW.get()
+    }
+
+    /// Every slot is free and every connection accounted for.
+    pub fn assert_all_closed(&self) {
+        let stats = self.service.stats();
+        assert_eq!(stats.accepted, stats.closed, "{stats:?}");
+        for slot in 0..self.service.max_clients() {
+            assert_eq!(self.service.client(slot), None);
+        }
+    }
+}
+
+/// The client's end of a connection.
+pub struct Client(pub Arc<Alone<Wire>>);
+
+impl Client {
+    pub fn send(&self, bytes: &[u8]) {
+        self.0.lock().to_server.extend(bytes);
+    }
+
+    /// Everything that the server sent since the last call.
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().from_server)
+    }
+
+    pub fn writes(&self) -> usize {
+        std::mem::take(&mut self.0.lock().writes)
+    }
+
+    pub fn set_window(&self, bytes: usize) {
+        self.0.lock().window = bytes;
+    }
+
+    pub fn eof(&self) {
+        self.0.lock().eof = true;
+    }
+
+    pub fn reset(&self) {
+        self.0.lock().reset = true;
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+}
+
+/// A masked frame; `first` is its first byte.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    let mut masked = payload.to_vec();
+    unmask(&mut masked, mask);
+    let mut header = server_frame(first, payload);
+    header.truncate(header.len() - payload.len());
+    header[1] |= 0x80;
+    [header.as_slice(), &mask, &masked].concat()
+}
+
+/// A frame as the server sends it.
+pub fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let header = FrameHeader::new(true, Opcode::Binary, payload.len());
+    [&[first], &header.as_bytes()[1..], payload].concat()
+}

@@ -1,0 +1,203 @@
+//! What is sent, and what becomes of it when a client takes it slowly.
+
+use wss::protocol::{CloseCode, Opcode};
+use wss::service::{Lock as _, Config, Delivery, Target};
+use wss::{Event, SendError};
+
+use crate::harness::{Harness, RX, echo, frame, ignore, server_frame};
+
+#[test]
+fn the_answers_to_one_batch_leave_in_one_write() {
+    let mut h = Harness::new(1, Config::default(), echo);
+    let client = h.connected();
+    client.writes();
+    let batch: Vec<_> = (0..10u8).map(|i| frame(0x82, &[i; 5])).collect();
+    client.send(&[batch.concat(), frame(0x89, b"?")].concat());
+    h.settle();
+    assert_eq!(client.writes(), 1);
+    let mut expected: Vec<_> = (0..10u8).map(|i| server_frame(0x82, &[i; 5])).collect();
+    expected.push(server_frame(0x8A, b"?"));
+    assert_eq!(client.take(), expected.concat());
+}
+
+/// Echoes of every size, through a window that opens a few bytes at a time, with every size of
+/// batch: order and content hold, and nothing is refused.
+#[test]
+fn a_slow_reader_gets_every_echo_whole_and_in_order() {
+    for (blocks, step) in [(2, 1), (2, 7), (0, 5), (1, 64), (0, 301)] {
+        let mut h = Harness::with_blocks(1, blocks, Config::default(), echo);
+        let client = h.connected();
+        client.set_window(0);
+        let mut expected = Vec::new();
+        let sizes = [0, 1, 125, 126, RX, 3, RX - 1, 0, 40, 299];
+        for (at, size) in sizes.into_iter().enumerate() {
+            let payload = vec![at as u8; size];
+            client.send(&frame(0x82, &payload));
+            expected.extend(server_frame(0x82, &payload));
+            client.send(&frame(0x89, &payload[..size.min(9)]));
+            expected.extend(server_frame(0x8A, &payload[..size.min(9)]));
+        }
+        let mut received = Vec::new();
+        for _ in 0..=expected.len() / step + 1 {
+            h.settle();
+            received.extend(client.take());
+            client.set_window(step);
+        }
+        assert_eq!(received, expected, "{blocks} blocks, {step} bytes at a time");
+    }
+}
+
+#[test]
+fn memory_stays_flat_while_a_client_takes_nothing() {
+    let mut h = Harness::new(1, Config::default(), echo);
+    let client = h.connected();
+    client.set_window(0);
+    let frames: Vec<_> = (0..100).map(|_| frame(0x82, &[1; RX])).collect();
+    client.send(&frames.concat());
+    h.settle();
+    let unread = client.0.lock().to_server.len();
+    assert!(unread > 97 * RX, "what is not answered is not received: {unread} bytes left");
+}
+
+#[test]
+fn a_broadcast_leaves_out_who_takes_nothing() {
+    let mut h = Harness::with_blocks(3, 1, Config::default(), ignore);
+    let clients = [h.connected(), h.connected(), h.connected()];
+    h.events();
+    clients[1].set_window(0);
+    clients[2].set_window(0);
+    // The only block takes what the second does not; there is none for the third.
+    assert_eq!(h.service.send_text(Target::All, "to all"), Err(SendError::WouldBlock));
+    h.settle();
+    let whole = server_frame(0x81, b"to all");
+    assert_eq!(clients[0].take(), whole);
+    assert_eq!(h.service.stats().would_block, 1);
+    clients[1].set_window(1000);
+    clients[2].set_window(1000);
+    h.settle();
+    assert_eq!(clients[1].take(), whole);
+    assert_eq!(clients[2].take(), b"", "not a byte of it");
+    // The one that was left out learns that there is room again.
+    assert_eq!(h.events(), ["2 writable"]);
+    assert_eq!(h.service.send_text(Target::All, "again"), Ok(()));
+    for client in &clients {
+        assert_eq!(client.take(), server_frame(0x81, b"again"));
+    }
+}
+
+#[test]
+fn a_callback_never_waits_and_is_told_when_there_is_room() {
+    let mut h = Harness::new(2, Config::default(), |service, _, client, event| {
+        match (client.map(|client| client.slot()), event) {
+            (Some(1), Event::Text(_)) => {
+                let first = service.send_binary(Target::Slot(0), &[1; 200]);
+                let second = service.send_binary(Target::Slot(0), &[2; 200]);
+                assert_eq!((first, second), (Ok(()), Err(SendError::WouldBlock)));
+            }
+            (Some(0), Event::Writable) => {
+                assert_eq!(service.send_binary(Target::Slot(0), &[3]), Ok(()));
+            }
+            _ => {}
+        }
+        Delivery::Done
+    });
+    let (slow, other) = (h.connected(), h.connected());
+    h.events();
+    slow.set_window(10);
+    other.send(&frame(0x81, b"go"));
+    h.settle();
+    slow.set_window(1000);
+    h.settle();
+    let expected = [server_frame(0x82, &[1; 200]), server_frame(0x82, &[3])];
+    assert_eq!(slow.take(), expected.concat());
+    assert_eq!(h.events(), ["1 text go", "0 writable"]);
+}
+
+#[test]
+fn a_frame_that_cannot_be_kept_is_refused_where_nobody_may_wait() {
+    let mut h = Harness::new(1, Config::default(), |service, _, client, event| {
+        if let (Some(client), Event::Text(_)) = (client, event) {
+            let sent = service.send_binary(client, &[0; RX + 10]);
+            assert_eq!(sent, Err(SendError::TooLong));
+        }
+        Delivery::Done
+    });
+    let client = h.connected();
+    client.send(&frame(0x81, b"go"));
+    h.settle();
+    assert_eq!(client.take(), b"");
+    // An application thread may wait, and sends any length.
+    let id = h.service.client(0).unwrap();
+    assert_eq!(h.service.send_binary(id, &[5; 5000]), Ok(()));
+    assert_eq!(client.take(), server_frame(0x82, &[5; 5000]));
+}
+
+#[test]
+fn a_close_comes_behind_everything_that_was_accepted() {
+    for reason in ["", "because"] {
+        let mut h = Harness::new(1, Config::default(), echo);
+        let client = h.connected();
+        client.set_window(5);
+        client.send(&frame(0x82, &[9; 250]));
+        h.settle();
+        let id = h.service.client(0).unwrap();
+        assert_eq!(h.service.close(id, CloseCode::NORMAL, reason), Ok(()));
+        client.set_window(1000);
+        h.settle();
+        let body = [&[3, 232], reason.as_bytes()].concat();
+        let output = client.take();
+        assert!(output.starts_with(&server_frame(0x82, &[9; 250])));
+        let close = &output[server_frame(0x82, &[9; 250]).len()..];
+        // The reason is left out where it could not be kept.
+        assert!(close == server_frame(0x88, &body) || close == server_frame(0x88, &[3, 232]));
+    }
+}
+
+#[test]
+fn a_fragmented_message_belongs_to_its_thread() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    let id = h.service.client(0).unwrap();
+    let send = |h: &Harness, thread, fin, opcode, text: &str| {
+        h.as_thread(thread, |service| service.send_frame(id, fin, opcode, text.as_bytes()))
+    };
+    assert_eq!(send(&h, 1, false, Opcode::Text, "a"), Ok(()));
+    assert_eq!(send(&h, 2, true, Opcode::Text, "x"), Err(SendError::WouldBlock));
+    assert_eq!(h.as_thread(2, |service| service.ping(id, b"p")), Ok(()));
+    assert!(matches!(send(&h, 1, true, Opcode::Text, "y"), Err(SendError::Frame(_))));
+    assert_eq!(send(&h, 1, true, Opcode::Continuation, "b"), Ok(()));
+    assert_eq!(send(&h, 2, true, Opcode::Text, "x"), Ok(()));
+    let expected = [
+        server_frame(0x01, b"a"),
+        server_frame(0x89, b"p"),
+        server_frame(0x80, b"b"),
+        server_frame(0x81, b"x"),
+    ];
+    assert_eq!(client.take(), expected.concat());
+    h.settle();
+}
+
+#[test]
+fn streaming_echoes_a_message_of_any_length_in_flat_memory() {
+    let config = Config {
+        streaming: true,
+        ..Config::default()
+    };
+    let mut h = Harness::new(1, config, echo);
+    let client = h.connected();
+    let text = "aä€".repeat(1000);
+    client.send(&frame(0x81, text.as_bytes()));
+    h.settle();
+    let (mut output, mut echoed) = (client.take(), Vec::<u8>::new());
+    while !output.is_empty() {
+        let (len, at) = match output[1] {
+            126 => (usize::from(u16::from_be_bytes([output[2], output[3]])), 4),
+            len => (usize::from(len), 2),
+        };
+        assert!(len <= RX);
+        echoed.extend(&output[at..at + len]);
+        output.drain(..at + len);
+    }
+    assert_eq!(echoed, text.as_bytes());
+    assert_eq!(h.service.stats().traffic.bytes_sent, text.len() as u64);
+}

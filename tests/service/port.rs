@@ -1,0 +1,245 @@
+//! A port whose sockets, clock and work queue are scripts, over any kind of lock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use wss::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
+
+/// The kind of locks and threads that a scripted port works with.
+pub trait Kind: Sized + Send + Sync + 'static {
+    type Lock<T>: Lock<T>;
+    fn on_service_thread() -> bool;
+    fn thread() -> usize;
+    fn now() -> u64;
+}
+
+/// The two directions of a connection, as the server's operating system has them.
+#[derive(Default)]
+pub struct Wire {
+    /// Bytes from the client that the server has not received.
+    pub to_server: VecDeque<u8>,
+    /// The client has shut its side.
+    pub eof: bool,
+    /// The client has reset the connection.
+    pub reset: bool,
+    /// Everything that the server sent.
+    pub from_server: Vec<u8>,
+    /// How many more bytes the client takes.
+    pub window: usize,
+    /// How many times the server wrote something.
+    pub writes: usize,
+    /// The server cannot shut its side.
+    pub no_shutdown: bool,
+    /// The server has shut its side.
+    pub shut: bool,
+    /// The server has closed the socket.
+    pub closed: bool,
+}
+
+pub struct ScriptSocket<K: Kind>(pub Arc<K::Lock<Wire>>);
+
+impl<K: Kind> Clone for ScriptSocket<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Kind> Socket for ScriptSocket<K> {
+    fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
+        assert!(!space.is_empty(), "nothing can be received into no space");
+        let mut wire = self.0.lock();
+        assert!(!wire.closed, "a closed socket is not used");
+        if wire.reset {
+            return Err(SocketError::Failed);
+        }
+        if wire.to_server.is_empty() {
+            return if wire.eof { Ok(0) } else { Err(SocketError::WouldBlock) };
+        }
+        let count = space.len().min(wire.to_server.len());
+        for (place, byte) in space.iter_mut().zip(wire.to_server.drain(..count)) {
+            *place = byte;
+        }
+        Ok(count)
+    }
+
+    fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
+        let mut wire = self.0.lock();
+        assert!(!wire.closed && !wire.shut, "a shut socket is not written to");
+        if wire.reset {
+            return Err(SocketError::Failed);
+        }
+        let bytes = parts.concat();
+        let count = bytes.len().min(wire.window);
+        if count == 0 && !bytes.is_empty() {
+            return Err(SocketError::WouldBlock);
+        }
+        wire.window -= count;
+        wire.writes += 1;
+        wire.from_server.extend(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn shutdown_write(&self) -> Result<(), SocketError> {
+        let mut wire = self.0.lock();
+        if wire.no_shutdown {
+            return Err(SocketError::Failed);
+        }
+        wire.shut = true;
+        Ok(())
+    }
+}
+
+/// What the port is told and asked.
+pub struct State<K: Kind> {
+    /// Connections that wait to be accepted; `None` stands for one that cannot be.
+    pub backlog: VecDeque<Option<ScriptSocket<K>>>,
+    pub listening: bool,
+    pub listener_watched: bool,
+    pub work: VecDeque<Work>,
+    watched: Vec<(Option<ScriptSocket<K>>, Interest)>,
+    pub timer: Option<Instant>,
+    pub woken: bool,
+    /// How often something was ready.
+    pub told: usize,
+}
+
+pub struct ScriptPort<K: Kind> {
+    pub state: K::Lock<State<K>>,
+}
+
+impl<K: Kind> ScriptPort<K> {
+    pub fn new(slots: usize) -> Self {
+        Self {
+            state: K::Lock::new(State {
+                backlog: VecDeque::new(),
+                listening: true,
+                listener_watched: true,
+                work: VecDeque::new(),
+                // One more for the lobby.
+                watched: vec![(None, Interest::empty()); slots + 1],
+                timer: None,
+                woken: false,
+                told: 0,
+            }),
+        }
+    }
+
+    /// What is ready now; each is no longer watched.
+    fn take_ready(&self) -> Vec<Ready> {
+        let mut state = self.state.lock();
+        let mut ready = Vec::new();
+        if state.listening && state.listener_watched && !state.backlog.is_empty() {
+            state.listener_watched = false;
+            ready.push(Ready::Listener);
+        }
+        let lobby = state.watched.len() - 1;
+        for (slot, (socket, interest)) in state.watched.iter_mut().enumerate() {
+            let Some(socket) = socket else { continue };
+            let wire = socket.0.lock();
+            let readable = wire.reset || wire.eof || !wire.to_server.is_empty();
+            let writable = wire.reset || wire.window > 0;
+            if interest.contains(Interest::READ) && readable
+                || interest.contains(Interest::WRITE) && writable
+            {
+                *interest = Interest::empty();
+                ready.push(if slot == lobby {
+                    Ready::Lobby
+                } else {
+                    Ready::Client { slot, writable }
+                });
+            }
+        }
+        if std::mem::take(&mut state.woken) {
+            ready.push(Ready::Wake);
+        }
+        if state.timer.take_if(|at| at.0 <= K::now()).is_some() {
+            ready.push(Ready::Timer);
+        }
+        state.told += ready.len();
+        ready
+    }
+
+    pub fn watched(&self, slot: usize) -> Interest {
+        self.state.lock().watched[slot].1
+    }
+}
+
+impl<K: Kind> Port for ScriptPort<K> {
+    type Lock<T> = K::Lock<T>;
+    type Socket = ScriptSocket<K>;
+    type Storage = Box<[u8]>;
+    type Slots = Vec<Slot<Self>>;
+    type Blocks = Vec<Option<Box<[u8]>>>;
+
+    fn now(&self) -> Instant {
+        Instant(K::now())
+    }
+
+    fn submit(&self, work: Work) {
+        let mut state = self.state.lock();
+        let queued = state.work.contains(&work);
+        assert!(!queued || work == Work::Service, "{work:?} is queued twice");
+        if !queued {
+            state.work.push_back(work);
+        }
+        drop(state);
+        self.state.notify_all();
+    }
+
+    fn on_service_thread(&self) -> bool {
+        K::on_service_thread()
+    }
+
+    fn thread(&self) -> usize {
+        K::thread()
+    }
+
+    fn accept(&self) -> Result<ScriptSocket<K>, SocketError> {
+        match self.state.lock().backlog.pop_front() {
+            None => Err(SocketError::WouldBlock),
+            Some(None) => Err(SocketError::Failed),
+            Some(Some(socket)) => Ok(socket),
+        }
+    }
+
+    fn watch_listener(&self) {
+        self.state.lock().listener_watched = true;
+    }
+
+    fn close_listener(&self) {
+        self.state.lock().listening = false;
+    }
+
+    fn attach(&self, slot: usize, socket: &ScriptSocket<K>) -> Result<(), SocketError> {
+        let place = &mut self.state.lock().watched[slot];
+        assert!(place.0.is_none(), "slot {slot} has a socket already");
+        *place = (Some(socket.clone()), Interest::empty());
+        Ok(())
+    }
+
+    fn watch(&self, slot: usize, _socket: &ScriptSocket<K>, interest: Interest) {
+        self.state.lock().watched[slot].1 = interest;
+        self.state.notify_all();
+    }
+
+    fn close(&self, slot: usize, socket: ScriptSocket<K>) {
+        self.state.lock().watched[slot] = (None, Interest::empty());
+        socket.0.lock().closed = true;
+    }
+
+    fn set_timer(&self, at: Instant) {
+        self.state.lock().timer = Some(at);
+        self.state.notify_all();
+    }
+
+    fn wake(&self) {
+        self.state.lock().woken = true;
+        self.state.notify_all();
+    }
+
+    fn wait(&self, ready: &mut dyn FnMut(Ready)) {
+        for what in self.take_ready() {
+            ready(what);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Any sequence of what peers, applications and clocks can do keeps the promises.
+
+use proptest::prelude::*;
+use wss::protocol::CloseCode;
+use wss::service::{Config, Target};
+
+use crate::harness::{Client, Harness, REQUEST, echo, frame, ignore};
+
+#[derive(Clone, Debug)]
+enum Act {
+    Connect,
+    Upgrade(usize),
+    Frame(usize, u8, usize),
+    Raw(usize, Vec<u8>),
+    Window(usize, usize),
+    Eof(usize),
+    Reset(usize),
+    Pass(u64),
+    Send(usize, usize),
+    Broadcast(usize),
+    Ping(usize),
+    Close(usize),
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    let who = 0..4usize;
+    let first = prop_oneof![
+        6 => prop::sample::select(vec![0x81u8, 0x82, 0x01, 0x00, 0x80, 0x89, 0x8A]),
+        1 => prop::sample::select(vec![0x88u8, 0xC1, 0x83]),
+    ];
+    prop_oneof![
+        3 => Just(Act::Connect),
+        3 => who.clone().prop_map(Act::Upgrade),
+        8 => (who.clone(), first, 0..320usize).prop_map(|(who, f, len)| Act::Frame(who, f, len)),
+        1 => (who.clone(), proptest::collection::vec(any::<u8>(), 1..40))
+            .prop_map(|(who, bytes)| Act::Raw(who, bytes)),
+        3 => (who.clone(), prop_oneof![0..5usize, Just(50), Just(usize::MAX)])
+            .prop_map(|(who, window)| Act::Window(who, window)),
+        1 => who.clone().prop_map(Act::Eof),
+        1 => who.clone().prop_map(Act::Reset),
+        2 => prop_oneof![Just(100), Just(1_000), Just(11_000)].prop_map(Act::Pass),
+        3 => (who.clone(), 0..400usize).prop_map(|(who, len)| Act::Send(who, len)),
+        1 => (0..320usize).prop_map(Act::Broadcast),
+        1 => who.clone().prop_map(Act::Ping),
+        1 => who.prop_map(Act::Close),
+    ]
+}
+
+/// The frames that a client was sent, all whole but perhaps the last, after the response.
+fn assert_whole_frames(mut bytes: &[u8]) {
+    let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
+        return;
+    };
+    assert!(bytes.starts_with(b"HTTP/1.1 "));
+    let accepted = bytes.starts_with(b"HTTP/1.1 101");
+    bytes = &bytes[head + 4..];
+    assert!(accepted || bytes.is_empty(), "nothing follows a refusal");
+    let mut closed = false;
+    while let [first, len, rest @ ..] = bytes {
+        assert!(!closed, "nothing follows a close frame");
+        assert!(matches!(first, 0x81 | 0x82 | 0x01 | 0x00 | 0x80 | 0x88 | 0x89 | 0x8A), "{first:x}");
+        closed = *first == 0x88;
+        let (len, rest) = match (len, rest) {
+            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+            (126, _) => return,
+            (len, rest) => (usize::from(*len), rest),
+        };
+        bytes = rest.get(len..).unwrap_or_default();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_slot_comes_back_and_no_frame_is_torn(
+        acts in proptest::collection::vec(any_act(), 1..60),
+        blocks in 0..3usize,
+        streaming: bool,
+    ) {
+        let config = Config { streaming, ..Config::default() };
+        // Echoed pieces would come between the fragments of what the test sends itself.
+        let react = if streaming { ignore } else { echo };
+        let mut h = Harness::with_blocks(3, blocks, config, react);
+        let mut clients: Vec<Client> = Vec::new();
+        for act in acts {
+            let pick = |who: usize| (!clients.is_empty()).then(|| &clients[who % clients.len()]);
+            match act {
+                Act::Connect => clients.push(h.connect()),
+                Act::Upgrade(who) => if let Some(client) = pick(who) {
+                    client.send(REQUEST.as_bytes());
+                },
+                Act::Frame(who, first, len) => if let Some(client) = pick(who) {
+                    client.send(&frame(first, &vec![b'x'; len]));
+                },
+                Act::Raw(who, bytes) => if let Some(client) = pick(who) { client.send(&bytes) },
+                Act::Window(who, window) => if let Some(client) = pick(who) {
+                    client.set_window(window);
+                },
+                Act::Eof(who) => if let Some(client) = pick(who) { client.eof() },
+                Act::Reset(who) => if let Some(client) = pick(who) { client.reset() },
+                Act::Pass(ms) => h.pass(ms),
+                Act::Send(who, len) => {
+                    let _ = h.service.send_binary(Target::Slot(who), &vec![1; len]);
+                }
+                Act::Broadcast(len) => {
+                    let _ = h.service.send_binary(Target::All, &vec![2; len]);
+                }
+                Act::Ping(who) => { let _ = h.service.ping(Target::Slot(who), b"?"); }
+                Act::Close(who) => {
+                    let _ = h.service.close(Target::Slot(who), CloseCode::NORMAL, "enough");
+                }
+            }
+            h.settle();
+        }
+        // Silence ends them all: whatever state they were left in.
+        h.pass(60_000);
+        h.assert_all_closed();
+        let events = h.events();
+        for slot in 0..3 {
+            let of_slot: Vec<_> = events.iter().filter_map(|event| {
+                let (who, what) = event.split_once(' ')?;
+                (who == slot.to_string()).then_some(what)
+            }).collect();
+            let mut state = "closed";
+            for what in of_slot {
+                state = match (state, what) {
+                    ("closed", "connecting") => "connecting",
+                    ("connecting", "connected /chat") => "connected",
+                    ("connecting" | "connected", "closing") => "closing",
+                    ("closing", "closed") => "closed",
+                    ("closing", what) if what.starts_with("close frame") => "closing",
+                    ("connecting" | "connected", "timeout") => state,
+                    ("connected", "invalidframe" | "writable") => state,
+                    ("connected", what) => {
+                        let data = ["text", "binary", "piece", "ping", "pong", "close frame"];
+                        prop_assert!(data.iter().any(|data| what.starts_with(data)), "{}", what);
+                        state
+                    }
+                    (state, what) => panic!("{what} while {state}: {events:?}"),
+                };
+            }
+            prop_assert_eq!(state, "closed");
+        }
+        for client in &clients {
+            assert_whole_frames(&client.take());
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Ending the service.
+
+use wss::Event;
+use wss::service::{Lock as _, Config, Delivery, Target};
+
+use crate::harness::{Harness, echo, frame, ignore, server_frame};
+
+#[test]
+fn stopping_closes_every_client_with_1001() {
+    let mut h = Harness::new(3, Config::default(), echo);
+    let (first, second, third) = (h.connected(), h.connected(), h.connect());
+    h.settle();
+    h.events();
+    h.service.stop();
+    h.settle();
+    let close = server_frame(0x88, &[3, 233]);
+    for client in [&first, &second] {
+        assert_eq!(client.take(), close);
+        client.send(&frame(0x88, &[3, 233]));
+        client.eof();
+    }
+    assert!(third.is_closed(), "a handshake is cut off");
+    assert!(!h.service.port().state.lock().listening);
+    h.settle();
+    h.assert_all_closed();
+    assert!(h.service.wait_stopped());
+    assert!(h.service.send_text(Target::All, "x").is_ok(), "to nobody");
+}
+
+#[test]
+fn clients_that_do_not_answer_are_cut_off() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    let (dead, stuck) = (h.connected(), h.connected());
+    stuck.set_window(0);
+    h.service.stop();
+    h.pass(4_900);
+    assert!(!dead.is_closed());
+    h.pass(400);
+    assert!(dead.is_closed() && stuck.is_closed());
+    h.assert_all_closed();
+    assert!(h.service.wait_stopped());
+}
+
+#[test]
+fn an_application_that_takes_no_events_does_not_keep_it_from_stopping() {
+    let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
+        Event::Text(_) => Delivery::Held,
+        Event::Closing | Event::Closed => Delivery::Full,
+        _ => Delivery::Done,
+    });
+    let client = h.connected();
+    client.send(&frame(0x81, b"held for ever"));
+    h.settle();
+    h.service.stop();
+    h.pass(5_400);
+    assert!(client.is_closed());
+    h.assert_all_closed();
+    assert!(h.service.wait_stopped());
+}
+
+#[test]
+fn stopping_from_inside_a_callback() {
+    let mut h = Harness::new(2, Config::default(), |service, _, _, event| {
+        if let Event::Text(_) = event {
+            service.stop();
+        }
+        Delivery::Done
+    });
+    let clients = [h.connected(), h.connected()];
+    clients[0].send(&frame(0x81, b"stop"));
+    h.settle();
+    for client in &clients {
+        assert_eq!(client.take(), server_frame(0x88, &[3, 233]));
+        client.eof();
+    }
+    h.settle();
+    assert!(h.service.wait_stopped());
+    h.assert_all_closed();
+}
+
+#[test]
+fn nobody_connects_while_it_stops() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    let first = h.connected();
+    h.service.stop();
+    h.settle();
+    let late = h.connect();
+    h.settle();
+    assert_eq!(late.take(), b"");
+    first.eof();
+    h.settle();
+    assert!(h.service.wait_stopped());
+}

@@ -31,7 +31,10 @@ impl Content {
             Self::Ascii => (b' '..=b'~').cycle().take(len).collect(),
             Self::Text => {
                 let mut text = String::new();
-                for character in "Zażółć gęślą jaźń; Καλημέρα κόσμε; 世界 😀. ".chars().cycle() {
+                for character in "Zażółć gęślą jaźń; Καλημέρα κόσμε; 世界 😀. "
+                    .chars()
+                    .cycle()
+                {
                     if text.len() + character.len_utf8() > len {
                         break;
                     }

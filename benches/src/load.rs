@@ -5,6 +5,10 @@
 //! as many new messages as came back. So a client costs one `read` and one `write` for a burst of
 //! messages, and the generator keeps no server waiting that gives every client its turn.
 //!
+//! There are as many threads as processors, but not more than clients. With fewer, a server always
+//! has to be woken on another processor than the one that is done with the client; with a thread for
+//! each of many clients, more time goes into switching between them.
+//!
 //! The first echo of each connection is compared byte by byte, after that the bytes are counted; at
 //! the end everything sent must have come back, and nothing else.
 
@@ -37,8 +41,6 @@ pub struct Load {
     pub clients: usize,
     /// How many messages of each client are on their way at a time.
     pub depth: usize,
-    /// How many threads the clients share.
-    pub threads: usize,
 }
 
 /// What came of a load.
@@ -55,9 +57,11 @@ pub struct Outcome {
 
 /// Puts a load on the echo server at `addr`, which runs in this process, for some time.
 pub fn run(addr: SocketAddr, load: Load, time: Duration) -> Outcome {
-    let ready = Barrier::new(load.threads + 1);
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let number_of_threads = load.clients.min(processors);
+    let ready = Barrier::new(number_of_threads + 1);
     let generate = |number: usize| {
-        let clients = (number..load.clients).step_by(load.threads);
+        let clients = (number..load.clients).step_by(number_of_threads);
         let clients = clients.map(|number| Client::connect(addr, load, number as u32));
         let mut clients: Vec<Client> = clients.map(unless_failed).collect();
         ready.wait();
@@ -65,18 +69,24 @@ pub fn run(addr: SocketAddr, load: Load, time: Duration) -> Outcome {
         let messages = unless_failed(keep_busy(&mut clients, time));
         let running = time_running("/proc/thread-self").saturating_sub(running);
         ready.wait();
-        clients.drain(..).map(Client::finish).for_each(unless_failed);
+        // The threads of the server must not end before their time is read.
+        ready.wait();
+        clients
+            .drain(..)
+            .map(Client::finish)
+            .for_each(unless_failed);
         (messages, running)
     };
     thread::scope(|scope| {
         let generate = &generate;
-        let threads = (0..load.threads).map(|number| scope.spawn(move || generate(number)));
+        let threads = (0..number_of_threads).map(|number| scope.spawn(move || generate(number)));
         let threads: Vec<_> = threads.collect();
         ready.wait();
         let (start, running) = (Instant::now(), time_all_running());
         ready.wait();
         let elapsed = start.elapsed().as_secs_f64();
         let all = time_all_running().saturating_sub(running);
+        ready.wait();
         let (mut messages, mut generator) = (0, Duration::ZERO);
         for thread in threads {
             let (its_messages, running) = thread.join().expect("it has not panicked");
@@ -87,7 +97,7 @@ pub fn run(addr: SocketAddr, load: Load, time: Duration) -> Outcome {
         Outcome {
             per_second: messages as f64 / elapsed,
             server_time: server.as_secs_f64() * 1e6 / messages as f64,
-            busy: generator.as_secs_f64() / elapsed / load.threads as f64,
+            busy: generator.as_secs_f64() / elapsed / number_of_threads as f64,
         }
     })
 }

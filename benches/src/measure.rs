@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Times each of `works`, which does the given number of repetitions, by turns; the median of the
 /// nanoseconds for one repetition.
-pub fn side_by_side<const N: usize>(
-    quick: bool,
-    mut works: [&mut dyn FnMut(u64); N],
-) -> [f64; N] {
+pub fn side_by_side<const N: usize>(quick: bool, mut works: [&mut dyn FnMut(u64); N]) -> [f64; N] {
     let (turn, turns) = if quick {
         (Duration::from_millis(3), 5)
     } else {

@@ -204,8 +204,11 @@ impl<P: Port> Output<P> {
         incoming: Option<&Incoming<P::Storage>>,
         now: Instant,
     ) {
-        self.blocked &= self.pending();
-        if !self.pending() || self.caller {
+        if self.caller {
+            return;
+        }
+        if !self.pending() {
+            self.blocked = false;
             return;
         }
         if self.own.is_some() && incoming.is_none() {

@@ -214,7 +214,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         if inner.shut == Shut::No {
             let shut = inner.socket.as_ref().map(P::Socket::shutdown_write);
-            inner.shut = if matches!(shut, Some(Ok(()))) { Shut::Half } else { Shut::Never };
+            inner.shut = if matches!(shut, Some(Ok(()))) {
+                Shut::Half
+            } else {
+                Shut::Never
+            };
         }
         inbound.incoming.end();
         match receive_more(run, inner) {

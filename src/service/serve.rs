@@ -14,6 +14,9 @@ const LOBBY_MS: u32 = 1_000;
 /// After accepting failed for want of memory or descriptors, it is tried again after this long.
 const ACCEPT_AGAIN_MS: u32 = 100;
 
+/// How long the work queue has, at the end of shutting down, to see that clients are cut off.
+const FORCED_MS: u32 = 100;
+
 /// What only the serving thread knows.
 pub struct Serving<P: Port> {
     /// A connection that was told that every slot is taken, and when it is closed if it does not
@@ -258,26 +261,29 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Shuts down: clients are closed, and at the end cut off.
     fn progress_stop(&self, serving: &mut Serving<P>) {
-        let shared = self.shared.lock();
-        let Life::Stopping(until) = shared.life else {
+        let Life::Stopping(until) = self.shared.lock().life else {
             return;
         };
-        let all_free = shared.free == self.max_clients();
-        drop(shared);
         if !serving.stopping {
             serving.stopping = true;
             self.port.close_listener();
             self.clear_lobby(serving);
             self.end_clients(false);
             self.set_timer(until);
-        } else if all_free || serving.forced {
-            self.shared.lock().life = Life::Stopped;
+        }
+        let mut shared = self.shared.lock();
+        if shared.free == self.max_clients()
+            || serving.forced && self.port.now() >= until + FORCED_MS
+        {
+            shared.life = Life::Stopped;
+            drop(shared);
             self.shared.notify_all();
-        } else if self.port.now() >= until {
+        } else if !serving.forced && self.port.now() >= until {
+            drop(shared);
             // One more round for the work queue to tell and to close what is left.
             serving.forced = true;
             self.end_clients(true);
-            self.set_timer(until + 100);
+            self.set_timer(until + FORCED_MS);
         }
     }
 

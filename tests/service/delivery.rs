@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use wss::service::{Lock as _, Config, Delivery, Interest, MAX_SINKS};
+use wss::service::{Config, Delivery, Interest, Lock as _, MAX_SINKS};
 use wss::{ClientId, Event, EventMask};
 
 use crate::harness::{Harness, RX, Svc, frame};
@@ -61,7 +61,10 @@ fn what_comes_before_the_end_is_delivered_before_the_end() {
     client.eof();
     h.settle();
     let id = h.service.client(0).unwrap();
-    assert_eq!(h.events()[2..], ["0 text a", "0 text b", "0 close frame 0", "0 closing"]);
+    assert_eq!(
+        h.events()[2..],
+        ["0 text a", "0 text b", "0 close frame 0", "0 closing"]
+    );
     for _ in 0..3 {
         h.service.release(id);
     }
@@ -124,7 +127,11 @@ fn a_full_queue_stops_reading_but_not_the_neighbours() {
     let is_full = Rc::clone(&full);
     let mut h = Harness::new(2, Config::default(), move |_, _, client, _| {
         let stuck = is_full.get() && client.is_some_and(|client| client.slot() == 0);
-        if stuck { Delivery::Full } else { Delivery::Done }
+        if stuck {
+            Delivery::Full
+        } else {
+            Delivery::Done
+        }
     });
     let (first, second) = (h.connected(), h.connected());
     h.events();
@@ -170,13 +177,17 @@ fn several_sinks_get_what_they_want_and_the_last_releases() {
 
 #[test]
 fn a_release_inside_the_delivery_counts() {
-    let mut h = Harness::new(1, Config::default(), |service, _, client, event| match event {
-        Event::Text(_) => {
-            service.release(client.unwrap());
-            Delivery::Held
-        }
-        _ => Delivery::Done,
-    });
+    let mut h = Harness::new(
+        1,
+        Config::default(),
+        |service, _, client, event| match event {
+            Event::Text(_) => {
+                service.release(client.unwrap());
+                Delivery::Held
+            }
+            _ => Delivery::Done,
+        },
+    );
     let client = h.connected();
     client.send(&frame(0x81, b"a"));
     h.settle();

@@ -4,9 +4,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 
 use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
-use wss::service::{
-    Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Slot, Work,
-};
+use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Slot, Work};
 use wss::{ClientId, Event, EventMask, Request, Verdict};
 
 use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
@@ -31,6 +29,7 @@ thread_local! {
 pub struct Single;
 
 impl Kind for Single {
+    const WAITS: bool = false;
     type Lock<T> = Alone<T>;
 
     fn on_service_thread() -> bool {
@@ -64,7 +63,10 @@ impl<T> Lock<T> for Alone<T> {
     }
 
     fn wait<'a>(&'a self, guard: RefMut<'a, T>, timeout_ms: u32) -> RefMut<'a, T> {
-        assert!(!ON_SERVICE_THREAD.get(), "the service's own threads never wait");
+        assert!(
+            !ON_SERVICE_THREAD.get(),
+            "the service's own threads never wait"
+        );
         // Nobody else could do anything meanwhile.
         NOW.set(NOW.get() + u64::from(timeout_ms));
         guard
@@ -100,11 +102,18 @@ impl Application<ScriptPort<Single>> for App {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
-        assert!(ON_SERVICE_THREAD.get(), "events are delivered on the work queue");
+        assert!(
+            ON_SERVICE_THREAD.get(),
+            "events are delivered on the work queue"
+        );
         let delivery = (self.react)(service, sink, client, event);
         if delivery != Delivery::Full {
             let who = client.map_or("service".into(), |client| client.slot().to_string());
-            let sink = if sink == 0 { String::new() } else { format!("@{sink} ") };
+            let sink = if sink == 0 {
+                String::new()
+            } else {
+                format!("@{sink} ")
+            };
             let text = format!("{sink}{who} {}", describe(event));
             self.events.borrow_mut().push(text);
         }
@@ -178,7 +187,9 @@ impl Harness {
             react: Box::new(react),
         };
         let bytes = |len| vec![0xEE; len].into_boxed_slice();
-        let storage = (0..slots).map(|_| Slot::new(bytes(RX + OVERHEAD))).collect();
+        let storage = (0..slots)
+            .map(|_| Slot::new(bytes(RX + OVERHEAD)))
+            .collect();
         let blocks = (0..blocks).map(|_| Some(bytes(RX + 10))).collect();
         let port = ScriptPort::new(slots);
         Self {
@@ -195,7 +206,12 @@ impl Harness {
         };
         let client = Client(Arc::new(Alone::new(wire)));
         let socket = ScriptSocket(Arc::clone(&client.0));
-        self.service.port().state.lock().backlog.push_back(Some(socket));
+        self.service
+            .port()
+            .state
+            .lock()
+            .backlog
+            .push_back(Some(socket));
         client
     }
 
@@ -252,7 +268,14 @@ impl Harness {
 
     /// What is on the work queue.
     pub fn queued(&self) -> Vec<Work> {
-        self.service.port().state.lock().work.iter().copied().collect()
+        self.service
+            .port()
+            .state
+            .lock()
+            .work
+            .iter()
+            .copied()
+            .collect()
     }
 
     pub fn timer(&self) -> Option<u64> {
@@ -322,4 +345,30 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 pub fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader::new(true, Opcode::Binary, payload.len());
     [&[first], &header.as_bytes()[1..], payload].concat()
+}
+
+/// The frames that a client was sent, all whole but perhaps the last, after the response.
+pub fn assert_whole_frames(mut bytes: &[u8]) {
+    let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
+        return;
+    };
+    assert!(bytes.starts_with(b"HTTP/1.1 "));
+    let accepted = bytes.starts_with(b"HTTP/1.1 101");
+    bytes = &bytes[head + 4..];
+    assert!(accepted || bytes.is_empty(), "nothing follows a refusal");
+    let mut closed = false;
+    while let [first, len, rest @ ..] = bytes {
+        assert!(!closed, "nothing follows a close frame");
+        assert!(
+            matches!(first, 0x81 | 0x82 | 0x01 | 0x00 | 0x80 | 0x88 | 0x89 | 0x8A),
+            "{first:x}"
+        );
+        closed = *first == 0x88;
+        let (len, rest) = match (len, rest) {
+            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+            (126, _) => return,
+            (len, rest) => (usize::from(*len), rest),
+        };
+        bytes = rest.get(len..).unwrap_or_default();
+    }
 }

@@ -1,7 +1,7 @@
 //! Every connection passes through the same states, whatever happens to it.
 
 use wss::protocol::CloseCode;
-use wss::service::{Lock as _, ClientState, Config, Delivery};
+use wss::service::{ClientState, Config, Delivery, Lock as _};
 use wss::{Event, EventMask, SendError, Status, Verdict};
 
 use crate::harness::{ACCEPTED, Harness, REQUEST, echo, frame, ignore, server_frame};
@@ -94,7 +94,11 @@ fn an_end_at_any_byte_is_told_once() {
             let client = h.connect();
             client.send(&bytes[..cut]);
             h.settle();
-            if reset { client.reset() } else { client.eof() }
+            if reset {
+                client.reset()
+            } else {
+                client.eof()
+            }
             h.settle();
             let events = h.events();
             let count = |what: &str| events.iter().filter(|event| event.ends_with(what)).count();
@@ -124,7 +128,10 @@ fn a_client_too_many_gets_503_and_nobody_notices() {
     let late = h.connect();
     h.settle();
     let answer = String::from_utf8(late.take()).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
+        "{answer}"
+    );
     assert!(!late.is_closed(), "it has time to read the answer");
     late.send(REQUEST.as_bytes());
     late.eof();
@@ -188,7 +195,10 @@ fn a_slot_is_used_again_only_after_closed_was_delivered() {
 #[test]
 fn a_refused_request_closes() {
     let mut h = Harness::new(1, Config::default(), ignore);
-    h.service.application().verdict.set(Verdict::Refuse(Status::NOT_FOUND));
+    h.service
+        .application()
+        .verdict
+        .set(Verdict::Refuse(Status::NOT_FOUND));
     let client = h.connect();
     client.send(REQUEST.as_bytes());
     h.settle();
@@ -206,13 +216,19 @@ fn a_refused_request_closes() {
 #[test]
 fn a_subprotocol_has_to_be_one_that_is_offered() {
     let mut h = Harness::new(1, Config::default(), ignore);
-    h.service.application().verdict.set(Verdict::AcceptSubprotocol("chat"));
+    h.service
+        .application()
+        .verdict
+        .set(Verdict::AcceptSubprotocol("chat"));
     let offer = REQUEST.replace("Host", "Sec-WebSocket-Protocol: soap, chat\r\nHost");
     let client = h.connect();
     client.send(offer.as_bytes());
     h.settle();
     let answer = String::from_utf8(client.take()).unwrap();
-    assert!(answer.ends_with("\r\nSec-WebSocket-Protocol: chat\r\n\r\n"), "{answer}");
+    assert!(
+        answer.ends_with("\r\nSec-WebSocket-Protocol: chat\r\n\r\n"),
+        "{answer}"
+    );
     client.eof();
     h.settle();
     let client = h.connect();
@@ -244,9 +260,16 @@ fn a_protocol_error_is_told_and_answered() {
         ];
         assert_eq!(h.events(), expected);
         let close = server_frame(0x88, &code.to_be_bytes());
-        assert_eq!(client.take(), [server_frame(0x81, b"before"), close].concat());
+        assert_eq!(
+            client.take(),
+            [server_frame(0x81, b"before"), close].concat()
+        );
         let stats = h.service.stats();
-        let counters = [stats.protocol_errors, stats.invalid_payloads, stats.messages_too_big];
+        let counters = [
+            stats.protocol_errors,
+            stats.invalid_payloads,
+            stats.messages_too_big,
+        ];
         assert_eq!(counters.iter().sum::<u32>(), 1);
         assert_eq!(counters[counter], 1);
     }
@@ -257,16 +280,33 @@ fn the_application_closes_with_code_and_reason() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     let code = CloseCode::new(4001).unwrap();
-    assert_eq!(h.service.close(h.service.client(0).unwrap(), code, "enough"), Ok(()));
+    assert_eq!(
+        h.service
+            .close(h.service.client(0).unwrap(), code, "enough"),
+        Ok(())
+    );
     assert_eq!(h.service.state(0), ClientState::Closing);
     // Nothing can be sent after a close frame, a second one neither.
     let target = wss::service::Target::Slot(0);
-    assert_eq!(h.service.send_text(target, "x"), Err(SendError::NotConnected));
-    assert_eq!(h.service.close(target, code, ""), Err(SendError::NotConnected));
+    assert_eq!(
+        h.service.send_text(target, "x"),
+        Err(SendError::NotConnected)
+    );
+    assert_eq!(
+        h.service.close(target, code, ""),
+        Err(SendError::NotConnected)
+    );
     h.settle();
     assert_eq!(client.take(), server_frame(0x88, b"\x0f\xa1enough"));
     // What was on its way is dropped, the answer is told.
-    client.send(&[frame(0x81, b"late"), frame(0x89, b"late"), frame(0x88, b"\x0f\xa1")].concat());
+    client.send(
+        &[
+            frame(0x81, b"late"),
+            frame(0x89, b"late"),
+            frame(0x88, b"\x0f\xa1"),
+        ]
+        .concat(),
+    );
     h.settle();
     assert!(client.0.lock().shut);
     client.eof();
@@ -343,7 +383,10 @@ fn wrong_calls_change_nothing() {
         assert_eq!(service.close(id, code, ""), Err(SendError::Close));
     }
     let reason = "x".repeat(124);
-    assert_eq!(service.close(id, CloseCode::NORMAL, &reason), Err(SendError::Close));
+    assert_eq!(
+        service.close(id, CloseCode::NORMAL, &reason),
+        Err(SendError::Close)
+    );
     for opcode in [wss::protocol::Opcode::Ping, wss::protocol::Opcode::Close] {
         let sent = service.send_frame(id, true, opcode, b"");
         assert!(matches!(sent, Err(SendError::Frame(_))));

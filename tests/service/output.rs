@@ -1,7 +1,7 @@
 //! What is sent, and what becomes of it when a client takes it slowly.
 
 use wss::protocol::{CloseCode, Opcode};
-use wss::service::{Lock as _, Config, Delivery, Target};
+use wss::service::{Config, Delivery, Lock as _, Target};
 use wss::{Event, SendError};
 
 use crate::harness::{Harness, RX, echo, frame, ignore, server_frame};
@@ -43,7 +43,10 @@ fn a_slow_reader_gets_every_echo_whole_and_in_order() {
             received.extend(client.take());
             client.set_window(step);
         }
-        assert_eq!(received, expected, "{blocks} blocks, {step} bytes at a time");
+        assert_eq!(
+            received, expected,
+            "{blocks} blocks, {step} bytes at a time"
+        );
     }
 }
 
@@ -56,7 +59,10 @@ fn memory_stays_flat_while_a_client_takes_nothing() {
     client.send(&frames.concat());
     h.settle();
     let unread = client.0.lock().to_server.len();
-    assert!(unread > 97 * RX, "what is not answered is not received: {unread} bytes left");
+    assert!(
+        unread > 97 * RX,
+        "what is not answered is not received: {unread} bytes left"
+    );
 }
 
 #[test]
@@ -67,7 +73,10 @@ fn a_broadcast_leaves_out_who_takes_nothing() {
     clients[1].set_window(0);
     clients[2].set_window(0);
     // The only block takes what the second does not; there is none for the third.
-    assert_eq!(h.service.send_text(Target::All, "to all"), Err(SendError::WouldBlock));
+    assert_eq!(
+        h.service.send_text(Target::All, "to all"),
+        Err(SendError::WouldBlock)
+    );
     h.settle();
     let whole = server_frame(0x81, b"to all");
     assert_eq!(clients[0].take(), whole);
@@ -159,12 +168,20 @@ fn a_fragmented_message_belongs_to_its_thread() {
     let client = h.connected();
     let id = h.service.client(0).unwrap();
     let send = |h: &Harness, thread, fin, opcode, text: &str| {
-        h.as_thread(thread, |service| service.send_frame(id, fin, opcode, text.as_bytes()))
+        h.as_thread(thread, |service| {
+            service.send_frame(id, fin, opcode, text.as_bytes())
+        })
     };
     assert_eq!(send(&h, 1, false, Opcode::Text, "a"), Ok(()));
-    assert_eq!(send(&h, 2, true, Opcode::Text, "x"), Err(SendError::WouldBlock));
+    assert_eq!(
+        send(&h, 2, true, Opcode::Text, "x"),
+        Err(SendError::WouldBlock)
+    );
     assert_eq!(h.as_thread(2, |service| service.ping(id, b"p")), Ok(()));
-    assert!(matches!(send(&h, 1, true, Opcode::Text, "y"), Err(SendError::Frame(_))));
+    assert!(matches!(
+        send(&h, 1, true, Opcode::Text, "y"),
+        Err(SendError::Frame(_))
+    ));
     assert_eq!(send(&h, 1, true, Opcode::Continuation, "b"), Ok(()));
     assert_eq!(send(&h, 2, true, Opcode::Text, "x"), Ok(()));
     let expected = [

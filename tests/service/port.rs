@@ -7,6 +7,8 @@ use wss::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketErr
 
 /// The kind of locks and threads that a scripted port works with.
 pub trait Kind: Sized + Send + Sync + 'static {
+    /// Whether waiting for readiness waits, for there are other threads.
+    const WAITS: bool;
     type Lock<T>: Lock<T>;
     fn on_service_thread() -> bool;
     fn thread() -> usize;
@@ -53,7 +55,11 @@ impl<K: Kind> Socket for ScriptSocket<K> {
             return Err(SocketError::Failed);
         }
         if wire.to_server.is_empty() {
-            return if wire.eof { Ok(0) } else { Err(SocketError::WouldBlock) };
+            return if wire.eof {
+                Ok(0)
+            } else {
+                Err(SocketError::WouldBlock)
+            };
         }
         let count = space.len().min(wire.to_server.len());
         for (place, byte) in space.iter_mut().zip(wire.to_server.drain(..count)) {
@@ -64,7 +70,10 @@ impl<K: Kind> Socket for ScriptSocket<K> {
 
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
         let mut wire = self.0.lock();
-        assert!(!wire.closed && !wire.shut, "a shut socket is not written to");
+        assert!(
+            !wire.closed && !wire.shut,
+            "a shut socket is not written to"
+        );
         if wire.reset {
             return Err(SocketError::Failed);
         }
@@ -125,8 +134,7 @@ impl<K: Kind> ScriptPort<K> {
     }
 
     /// What is ready now; each is no longer watched.
-    fn take_ready(&self) -> Vec<Ready> {
-        let mut state = self.state.lock();
+    fn take_ready(state: &mut State<K>) -> Vec<Ready> {
         let mut ready = Vec::new();
         if state.listening && state.listener_watched && !state.backlog.is_empty() {
             state.listener_watched = false;
@@ -238,7 +246,14 @@ impl<K: Kind> Port for ScriptPort<K> {
     }
 
     fn wait(&self, ready: &mut dyn FnMut(Ready)) {
-        for what in self.take_ready() {
+        let mut state = self.state.lock();
+        let mut all = Self::take_ready(&mut state);
+        while K::WAITS && all.is_empty() {
+            state = self.state.wait(state, u32::MAX);
+            all = Self::take_ready(&mut state);
+        }
+        drop(state);
+        for what in all {
             ready(what);
         }
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wss::protocol::CloseCode;
 use wss::service::{Config, Target};
 
-use crate::harness::{Client, Harness, REQUEST, echo, frame, ignore};
+use crate::harness::{Client, Harness, REQUEST, assert_whole_frames, echo, frame, ignore};
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -44,29 +44,6 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => who.clone().prop_map(Act::Ping),
         1 => who.prop_map(Act::Close),
     ]
-}
-
-/// The frames that a client was sent, all whole but perhaps the last, after the response.
-fn assert_whole_frames(mut bytes: &[u8]) {
-    let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
-        return;
-    };
-    assert!(bytes.starts_with(b"HTTP/1.1 "));
-    let accepted = bytes.starts_with(b"HTTP/1.1 101");
-    bytes = &bytes[head + 4..];
-    assert!(accepted || bytes.is_empty(), "nothing follows a refusal");
-    let mut closed = false;
-    while let [first, len, rest @ ..] = bytes {
-        assert!(!closed, "nothing follows a close frame");
-        assert!(matches!(first, 0x81 | 0x82 | 0x01 | 0x00 | 0x80 | 0x88 | 0x89 | 0x8A), "{first:x}");
-        closed = *first == 0x88;
-        let (len, rest) = match (len, rest) {
-            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
-            (126, _) => return,
-            (len, rest) => (usize::from(*len), rest),
-        };
-        bytes = rest.get(len..).unwrap_or_default();
-    }
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Ending the service.
 
 use wss::Event;
-use wss::service::{Lock as _, Config, Delivery, Target};
+use wss::service::{Config, Delivery, Lock as _, Target};
 
 use crate::harness::{Harness, echo, frame, ignore, server_frame};
 

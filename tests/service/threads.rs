@@ -1,1 +1,407 @@
-//! x
+//! The service's threads and the application's, in every order that shuttle finds.
+//!
+//! Real locks would show a race once in a million runs; here the schedule is the test's, and a
+//! wake-up that is lost is a deadlock that is reported. `WSS_SCHEDULES` says how many schedules each
+//! test explores of either kind (300).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use shuttle::thread;
+use wss::protocol::{CloseCode, OVERHEAD};
+use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Slot, Target};
+use wss::{ClientId, Event, EventMask, Request, SendError, Verdict};
+
+use crate::harness::{REQUEST, assert_whole_frames, frame};
+use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
+
+const RX: usize = 64;
+
+struct Shuttle;
+
+shuttle::thread_local! {
+    static ON_SERVICE_THREAD: std::cell::Cell<bool> = std::cell::Cell::new(false);
+    static THREAD: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+}
+thread_local! {
+    /// One real thread runs all of a test's.
+    static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+impl Kind for Shuttle {
+    const WAITS: bool = true;
+    type Lock<T> = ShuttleLock<T>;
+
+    fn on_service_thread() -> bool {
+        ON_SERVICE_THREAD.with(std::cell::Cell::get)
+    }
+
+    fn thread() -> usize {
+        THREAD.with(|number| *number)
+    }
+
+    fn now() -> u64 {
+        NOW.get()
+    }
+}
+
+/// A wait here never times out, so that every wake-up that is needed has to come.
+struct ShuttleLock<T>(shuttle::sync::Mutex<T>, shuttle::sync::Condvar);
+
+impl<T> Lock<T> for ShuttleLock<T> {
+    type Guard<'a>
+        = shuttle::sync::MutexGuard<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self {
+        Self(
+            shuttle::sync::Mutex::new(value),
+            shuttle::sync::Condvar::new(),
+        )
+    }
+
+    fn lock(&self) -> Self::Guard<'_> {
+        self.0.lock().unwrap()
+    }
+
+    fn wait<'a>(&'a self, guard: Self::Guard<'a>, _timeout_ms: u32) -> Self::Guard<'a> {
+        self.1.wait(guard).unwrap()
+    }
+
+    fn notify_all(&self) {
+        self.1.notify_all();
+    }
+}
+
+type Svc = Service<ScriptPort<Shuttle>, App>;
+
+/// Answers texts with themselves; holds binary messages until the releasing thread has seen them.
+struct App {
+    events: std::sync::Mutex<Vec<(ClientId, EventMask)>>,
+    held: ShuttleLock<Vec<ClientId>>,
+    done: AtomicBool,
+}
+
+impl Application<ScriptPort<Shuttle>> for App {
+    fn masks(&self) -> [EventMask; MAX_SINKS] {
+        let mut masks = [EventMask::empty(); MAX_SINKS];
+        masks[0] = EventMask::all();
+        masks
+    }
+
+    fn accept<'a>(&'a self, _: ClientId, _: &Request<'a>) -> Verdict<'a> {
+        Verdict::Accept
+    }
+
+    fn deliver(
+        &self,
+        service: &Svc,
+        _: usize,
+        client: Option<ClientId>,
+        event: &Event<'_>,
+    ) -> Delivery {
+        let Some(client) = client else {
+            return Delivery::Done;
+        };
+        self.events.lock().unwrap().push((client, event.mask()));
+        match event {
+            Event::Text(message) => {
+                let _ = service.send_text(client, message.text());
+                Delivery::Done
+            }
+            Event::Binary(_) => {
+                self.held.lock().push(client);
+                self.held.notify_all();
+                Delivery::Held
+            }
+            _ => Delivery::Done,
+        }
+    }
+}
+
+fn service(slots: usize, blocks: usize) -> Arc<Svc> {
+    let bytes = |len| vec![0; len].into_boxed_slice();
+    let storage = (0..slots)
+        .map(|_| Slot::new(bytes(RX + OVERHEAD)))
+        .collect();
+    let blocks = (0..blocks).map(|_| Some(bytes(RX + 10))).collect();
+    let app = App {
+        events: std::sync::Mutex::default(),
+        held: ShuttleLock::new(Vec::new()),
+        done: AtomicBool::new(false),
+    };
+    Arc::new(Service::new(
+        ScriptPort::new(slots),
+        app,
+        Config::default(),
+        storage,
+        blocks,
+    ))
+}
+
+/// The threads that run a service, and one that releases what is held.
+struct Running(Arc<Svc>, Vec<thread::JoinHandle<()>>);
+
+impl Running {
+    fn start(service: Arc<Svc>) -> Self {
+        let spawn = |body: fn(&Svc)| {
+            let service = Arc::clone(&service);
+            thread::spawn(move || body(&service))
+        };
+        let threads = vec![
+            spawn(|service| {
+                ON_SERVICE_THREAD.with(|here| here.set(true));
+                service.serve();
+            }),
+            spawn(|service| {
+                ON_SERVICE_THREAD.with(|here| here.set(true));
+                let state = &service.port().state;
+                loop {
+                    let mut guard = state.lock();
+                    while guard.work.is_empty() {
+                        if service.application().done.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        guard = state.wait(guard, u32::MAX);
+                    }
+                    let work = guard.work.pop_front().unwrap();
+                    drop(guard);
+                    service.run(work);
+                }
+            }),
+            spawn(|service| {
+                let app = service.application();
+                loop {
+                    let mut held = app.held.lock();
+                    while held.is_empty() {
+                        if app.done.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        held = app.held.wait(held, u32::MAX);
+                    }
+                    let client = held.remove(0);
+                    drop(held);
+                    service.release(client);
+                }
+            }),
+        ];
+        Self(service, threads)
+    }
+
+    /// Ends everything, and checks what must hold in the end.
+    fn finish(self, clients: &[Peer]) {
+        let Self(service, threads) = self;
+        service.stop();
+        assert!(service.wait_stopped());
+        let app = service.application();
+        app.done.store(true, Ordering::Relaxed);
+        // Whoever waits looks once more; the locks make sure that nobody is just about to wait.
+        drop(service.port().state.lock());
+        service.port().state.notify_all();
+        drop(app.held.lock());
+        app.held.notify_all();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let stats = service.stats();
+        assert_eq!(stats.accepted, stats.closed);
+        let events = app.events.lock().unwrap();
+        let count = |mask| events.iter().filter(|(_, event)| *event == mask).count();
+        assert_eq!(count(EventMask::CONNECTING), count(EventMask::CLOSING));
+        assert_eq!(count(EventMask::CONNECTING), count(EventMask::CLOSED));
+        let mut ended: Vec<ClientId> = Vec::new();
+        for (client, event) in &*events {
+            assert!(!ended.contains(client), "{event:?} after closed");
+            if *event == EventMask::CLOSED {
+                ended.push(*client);
+            }
+        }
+        for client in clients {
+            assert_whole_frames(&client.0.lock().from_server);
+        }
+    }
+}
+
+struct Peer(Arc<ShuttleLock<Wire>>, Arc<Svc>);
+
+impl Peer {
+    fn connect(service: &Arc<Svc>, window: usize) -> Self {
+        let wire = Wire {
+            window,
+            ..Wire::default()
+        };
+        let wire = Arc::new(ShuttleLock::new(wire));
+        let socket = ScriptSocket(Arc::clone(&wire));
+        service.port().state.lock().backlog.push_back(Some(socket));
+        service.port().state.notify_all();
+        Self(wire, Arc::clone(service))
+    }
+
+    fn act(&self, act: impl FnOnce(&mut Wire)) {
+        act(&mut self.0.lock());
+        // So that the change comes before the serving thread looks, or wakes it after.
+        drop(self.1.port().state.lock());
+        self.1.port().state.notify_all();
+    }
+
+    fn send(&self, bytes: &[u8]) {
+        self.act(|wire| wire.to_server.extend(bytes));
+    }
+
+    fn upgraded(self) -> Self {
+        self.send(REQUEST.as_bytes());
+        while self.1.state(0) != wss::service::ClientState::Connected {
+            thread::yield_now();
+        }
+        self
+    }
+}
+
+fn check(test: fn()) {
+    let iterations = std::env::var("WSS_SCHEDULES").map_or(300, |count| count.parse().unwrap());
+    // PCT finds what needs few, well-placed switches; random what needs many.
+    shuttle::check_random(test, iterations);
+    shuttle::check_pct(test, iterations, 3);
+}
+
+fn sender(
+    service: &Arc<Svc>,
+    text: &'static str,
+) -> thread::JoinHandle<Vec<Result<(), SendError>>> {
+    let service = Arc::clone(service);
+    thread::spawn(move || {
+        (0..3)
+            .map(|_| service.send_text(Target::Slot(0), text))
+            .collect()
+    })
+}
+
+#[test]
+fn two_senders_share_a_client_that_reads_slowly() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::connect(&running.0, 129 + 20).upgraded();
+        let first = sender(&running.0, "the first sender's message");
+        // Too long for a block, so that the sender is in the middle of its frame meanwhile.
+        let long = "x".repeat(RX * 2).leak();
+        let second = sender(&running.0, long);
+        peer.send(&frame(0x81, b"echo"));
+        for _ in 0..12 {
+            peer.act(|wire| wire.window += 60);
+            thread::yield_now();
+        }
+        peer.act(|wire| wire.window = usize::MAX / 2);
+        for thread in [first, second] {
+            let sent = thread.join().unwrap();
+            assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+        }
+        peer.act(|wire| wire.eof = true);
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn a_close_while_others_send() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::connect(&running.0, 129 + 10).upgraded();
+        let sending = sender(&running.0, "sent while it closes");
+        let closing = {
+            let service = Arc::clone(&running.0);
+            thread::spawn(move || service.close(Target::Slot(0), CloseCode::NORMAL, "bye"))
+        };
+        peer.send(&frame(0x81, b"a"));
+        peer.act(|wire| wire.window = usize::MAX / 2);
+        assert_eq!(closing.join().unwrap(), Ok(()));
+        sending.join().unwrap();
+        peer.send(&frame(0x88, b"\x03\xe8"));
+        peer.act(|wire| wire.eof = true);
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn a_reset_while_a_frame_is_under_way_and_the_slot_is_used_again() {
+    check(|| {
+        let running = Running::start(service(1, 0));
+        let peer = Peer::connect(&running.0, 129 + 3).upgraded();
+        let sending = sender(&running.0, "nobody reads this");
+        peer.send(&frame(0x82, b"held"));
+        peer.act(|wire| wire.reset = true);
+        let next = Peer::connect(&running.0, usize::MAX / 2);
+        next.send(REQUEST.as_bytes());
+        next.send(&frame(0x81, b"x"));
+        next.act(|wire| wire.eof = true);
+        sending.join().unwrap();
+        running.finish(&[peer, next]);
+    });
+}
+
+#[test]
+fn messages_are_released_while_more_arrive() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::connect(&running.0, usize::MAX / 2).upgraded();
+        for _ in 0..3 {
+            peer.send(
+                &[
+                    frame(0x82, b"held"),
+                    frame(0x02, b"fr"),
+                    frame(0x80, b"agment"),
+                ]
+                .concat(),
+            );
+            thread::yield_now();
+        }
+        while running.0.stats().traffic.messages_received < 6 {
+            thread::yield_now();
+        }
+        peer.act(|wire| wire.eof = true);
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn stopping_while_everything_goes_on() {
+    check(|| {
+        let running = Running::start(service(2, 1));
+        let peer = Peer::connect(&running.0, usize::MAX / 2).upgraded();
+        let late = Peer::connect(&running.0, usize::MAX / 2);
+        let sending = sender(&running.0, "still sending");
+        let stopping = {
+            let service = Arc::clone(&running.0);
+            thread::spawn(move || service.stop())
+        };
+        late.send(REQUEST.as_bytes());
+        peer.send(&[frame(0x81, b"a"), frame(0x82, b"b"), frame(0x88, b"")].concat());
+        late.act(|wire| wire.eof = true);
+        peer.act(|wire| wire.eof = true);
+        sending.join().unwrap();
+        stopping.join().unwrap();
+        running.finish(&[peer, late]);
+    });
+}
+
+#[test]
+fn a_deadline_comes_while_others_work() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::connect(&running.0, 129 + 5).upgraded();
+        let sending = sender(&running.0, "not taken in time");
+        // The timer of the send time-out comes whenever it comes.
+        let start = NOW.get();
+        peer.send(&frame(0x81, b"a"));
+        NOW.set(start + 11_000);
+        drop(running.0.port().state.lock());
+        running.0.port().state.notify_all();
+        thread::yield_now();
+        peer.act(|wire| wire.window = usize::MAX / 2);
+        sending.join().unwrap();
+        peer.act(|wire| wire.eof = true);
+        running.finish(&[peer]);
+    });
+}

@@ -40,9 +40,7 @@ fn drain(incoming: &mut Incoming<Vec<u8>>, seen: &mut Vec<Seen>) {
                 Seen::Request(path)
             }
             Step::Refuse(status) => Seen::Refuse(status.get()),
-            Step::Data(data) => {
-                Seen::Data(data.kind, data.first, data.last, bytes(&data.range))
-            }
+            Step::Data(data) => Seen::Data(data.kind, data.first, data.last, bytes(&data.range)),
             Step::Ping(range) => Seen::Ping(bytes(range)),
             Step::Pong(range) => Seen::Pong(bytes(range)),
             Step::Close { code, body } => Seen::Close(code.map(CloseCode::get), bytes(body)),
@@ -170,7 +168,9 @@ fn a_control_frame_fits_between_the_fragments_of_the_largest_message() {
 fn a_message_over_the_receive_size_fails_with_1009_at_its_header() {
     let header = &frame(0x82, &[0; MAX + 1])[..8];
     assert_eq!(script_with(header, false), [Seen::Fail(Violation::TooBig)]);
-    let huge = [0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4];
+    let huge = [
+        0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4,
+    ];
     assert_eq!(script_with(&huge, false), [Seen::Fail(Violation::TooBig)]);
     let seen = script(&[frame(0x02, &[0; MAX]), frame(0x80, &[0])]);
     assert_eq!(seen, [Seen::Fail(Violation::TooBig)]);
@@ -229,9 +229,15 @@ fn violations_fail_with_1002() {
         (vec![0x89, 0xFE], Violation::ControlTooLong),
         (vec![0x81, 0x05], Violation::Unmasked),
         (vec![0x82, 0xFE, 0, 5], Violation::LengthNotMinimal),
-        (vec![0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], Violation::LengthTopBit),
+        (
+            vec![0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0],
+            Violation::LengthTopBit,
+        ),
         (frame(0x80, b"x"), Violation::NothingToContinue),
-        ([frame(0x01, b""), frame(0x81, b"")].concat(), Violation::InsideFragmented),
+        (
+            [frame(0x01, b""), frame(0x81, b"")].concat(),
+            Violation::InsideFragmented,
+        ),
         (frame(0x88, b"\x03"), Violation::CloseCode),
         (frame(0x88, b"\x03\xed"), Violation::CloseCode),
     ];
@@ -258,15 +264,25 @@ fn text_that_is_not_utf8_fails_with_1007_at_its_first_wrong_byte() {
     assert_eq!(script_with(&unfinished, false), []);
     assert_eq!(script(&[frame(0x81, b"\xc3")]), fails);
     assert_eq!(script(&[frame(0x01, b"\xc3"), frame(0x80, b"")]), fails);
-    assert_eq!(script(&[frame(0x88, b"\x03\xe8\xff")]), [Seen::Fail(Violation::CloseReason)]);
+    assert_eq!(
+        script(&[frame(0x88, b"\x03\xe8\xff")]),
+        [Seen::Fail(Violation::CloseReason)]
+    );
     assert_eq!(Violation::NotUtf8.close_code().get(), 1007);
     assert_eq!(Violation::CloseReason.close_code().get(), 1007);
 }
 
 #[test]
 fn nothing_follows_a_close_or_a_failure() {
-    let after = [frame(0x88, b"\x03\xe8bye"), frame(0x81, b"late"), frame(0x88, b"")];
-    assert_eq!(script(&after), [Seen::Close(Some(1000), b"\x03\xe8bye".into())]);
+    let after = [
+        frame(0x88, b"\x03\xe8bye"),
+        frame(0x81, b"late"),
+        frame(0x88, b""),
+    ];
+    assert_eq!(
+        script(&after),
+        [Seen::Close(Some(1000), b"\x03\xe8bye".into())]
+    );
     let after = [frame(0xFF, b""), frame(0x81, b"late")];
     assert_eq!(script(&after), [Seen::Fail(Violation::ReservedBits)]);
 }
@@ -289,7 +305,10 @@ fn a_request_that_needs_more_than_the_buffer_is_refused() {
 #[test]
 fn headers_that_nobody_needs_take_no_room() {
     let padded = REQUEST.replace("Host:", &format!("X: {}\r\nHost:", "a".repeat(3000)));
-    assert_eq!(replay(&[padded.as_bytes()], false), [Seen::Request("/chat".into())]);
+    assert_eq!(
+        replay(&[padded.as_bytes()], false),
+        [Seen::Request("/chat".into())]
+    );
 }
 
 /// What is held must stay where it is, however many bytes and steps follow.

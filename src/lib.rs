@@ -10,6 +10,7 @@
 //!
 //! With `default-features = false` only the first two are built, for `no_std` targets.
 #![cfg_attr(not(feature = "host"), no_std)]
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "host")]
@@ -19,3 +20,8 @@ pub mod service;
 
 pub use protocol::{CloseCode, MessageKind, Request, Status};
 pub use service::{ClientId, Event, EventMask, SendError, Verdict};
+
+/// The examples of the README are tested with the documentation's.
+#[cfg(all(doctest, feature = "host"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -72,7 +72,7 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
             Long("streaming") => limits.streaming = true,
             Long("client-timeout-ms") => limits.client_timeout_ms = parser.value()?.parse()?,
             Long("handshake-timeout-ms") => {
-                limits.handshake_timeout_ms = parser.value()?.parse()?
+                limits.handshake_timeout_ms = parser.value()?.parse()?;
             }
             Long("send-timeout-ms") => limits.send_timeout_ms = parser.value()?.parse()?,
             Long("ping-interval-ms") => ping_interval = Some(parser.value()?.parse()?),

@@ -79,7 +79,7 @@ impl Application<HostPort> for HostApplication {
             (HANDLER, Some(handler), _) => {
                 // A handler that panics (which the panic hook has reported) must not end the service.
                 let _ = catch_unwind(AssertUnwindSafe(|| {
-                    handler.on_event(service, client, event)
+                    handler.on_event(service, client, event);
                 }));
                 Delivery::Done
             }

@@ -151,7 +151,7 @@ impl Server {
     /// Ends the server: closes every client with 1001, waits for them for at most the close time-out,
     /// and cuts off the rest. False if a handler is still running then.
     ///
-    /// Must not be called from a handler: use `clients.stop()` there, which does not wait.
+    /// In a handler it only starts that, and is false.
     pub fn stop(&self) -> bool {
         self.clients.stop();
         let ended = self.clients.wait_stopped();

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn only_the_codes_of_section_7_4_may_be_sent() {
         for code in 0..=u16::MAX {
-            let allowed = matches!(code, 1000 | 1001 | 1002 | 1003)
+            let allowed = matches!(code, 1000..=1003)
                 || (1007..=1014).contains(&code)
                 || (3000..5000).contains(&code);
             assert_eq!(CloseCode::new(code).is_some(), allowed, "{code}");

@@ -56,7 +56,7 @@ pub struct Data {
 
 /// What the bytes received come to next.
 ///
-/// The bytes of a range are at [`Incoming::bytes`] until the next call of [`Incoming::next`], or as
+/// The bytes of a range are at [`Incoming::bytes`] until the next call of [`Incoming::step`], or as
 /// long as they are held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -132,7 +132,7 @@ impl Violation {
 /// The incoming half of a connection.
 ///
 /// Its owner receives into [`space`](Self::space), says how much with
-/// [`received`](Self::received), and takes the steps from [`next`](Self::next) until it answers
+/// [`received`](Self::received), and takes the steps from [`step`](Self::step) until it answers
 /// [`Step::NeedBytes`].
 #[derive(Debug)]
 pub struct Incoming<B> {
@@ -235,8 +235,8 @@ impl<B: Storage> Incoming<B> {
         self.len = self.len.min(self.storage.capacity());
     }
 
-    /// What the bytes received so far come to.
-    pub fn next(&mut self) -> Step {
+    /// What the bytes received so far come to next.
+    pub fn step(&mut self) -> Step {
         let step = match &mut self.phase {
             Phase::Handshake(_) => self.next_of_request(),
             Phase::Upgrading(_) => Ok(Step::NeedBytes),

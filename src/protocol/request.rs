@@ -4,7 +4,7 @@ use super::handshake::{Status, is_client_key};
 use super::storage::Storage;
 
 /// The longest opening request that is read unless configured otherwise, in bytes.
-pub const HANDSHAKE_LIMIT: usize = 4096;
+pub const HANDSHAKE_LIMIT: u16 = 4096;
 
 /// The tag and the length in front of a kept field.
 const KEPT_HEADER: usize = 3;
@@ -297,9 +297,9 @@ impl RequestParser {
             Err(Status::BAD_REQUEST)
         } else if !seen(Seen::GET) {
             Err(Status::METHOD_NOT_ALLOWED)
-        } else if !seen(Seen::UPGRADE_WEBSOCKET | Seen::CONNECTION_UPGRADE) {
-            Err(Status::UPGRADE_REQUIRED)
-        } else if seen(Seen::VERSION) && !seen(Seen::VERSION_13) {
+        } else if !seen(Seen::UPGRADE_WEBSOCKET | Seen::CONNECTION_UPGRADE)
+            || seen(Seen::VERSION) && !seen(Seen::VERSION_13)
+        {
             Err(Status::UPGRADE_REQUIRED)
         } else if !seen(Seen::VERSION) || !is_client_key(self.request(storage).key()) {
             Err(Status::BAD_REQUEST)

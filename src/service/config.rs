@@ -27,7 +27,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            handshake_limit: HANDSHAKE_LIMIT as u16,
+            handshake_limit: HANDSHAKE_LIMIT,
             handshake_timeout_ms: 10_000,
             client_timeout_ms: 30_000,
             ping_interval_ms: 15_000,

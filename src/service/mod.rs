@@ -318,7 +318,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Sends what is unsent, as far as it goes, and lets others have their turn if all has gone.
-    fn flush(&self, slot: &Slot<P>, inner: &mut Guard<'_, P>, incoming: Option<&slot::Inbound<P>>) {
+    fn flush_output(
+        &self,
+        slot: &Slot<P>,
+        inner: &mut Guard<'_, P>,
+        incoming: Option<&slot::Inbound<P>>,
+    ) {
         let inner: &mut Inner<P> = inner;
         if let Some(socket) = &inner.socket {
             let parked = inner.inbound.as_ref();

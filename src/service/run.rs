@@ -87,7 +87,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             full: 0,
         };
         if inner.output.blocked {
-            self.flush(slot, &mut inner, Some(&inbound));
+            self.flush_output(slot, &mut inner, Some(&inbound));
         }
         loop {
             let task = self.next_task(&mut run, &mut inner, &mut inbound);
@@ -99,7 +99,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Task::Parse => self.parse(&mut run, inner, &mut inbound),
                 Task::Receive => self.receive(&mut run, inner, &mut inbound),
                 Task::Park(because) => {
-                    self.flush(slot, &mut inner, Some(&inbound));
+                    self.flush_output(slot, &mut inner, Some(&inbound));
                     if because == Because::Unsent && !inner.output.blocked {
                         continue;
                     }
@@ -202,7 +202,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inbound: &mut Inbound<P>,
     ) -> Task {
         if inner.output.pending() {
-            self.flush(run.slot, inner, Some(inbound));
+            self.flush_output(run.slot, inner, Some(inbound));
         }
         if inner.output.broken {
             inner.advance(Phase::Dead, run.now, &run.masks);
@@ -323,7 +323,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inbound.incoming.upgrade();
         }
         drop(inner);
-        let step = inbound.incoming.next();
+        let step = inbound.incoming.step();
         if step == Step::Request {
             return self.answer_request(run, inbound);
         }

@@ -83,6 +83,8 @@ struct Frame<'a> {
     fin: bool,
     opcode: Opcode,
     payload: &'a [u8],
+    /// More follows, so that it need not leave at once.
+    more: bool,
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
@@ -119,6 +121,42 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send(to, MessageKind::Binary, bytes)
     }
 
+    /// As [`send`](Self::send), but the message need not leave before the next one, or before
+    /// [`flush`](Self::flush): several small ones leave in one write. In a callback every message to
+    /// the client whose event it is does so anyway, until the callback's work is done.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_more(
+        &self,
+        to: impl Into<Target>,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let frame = Frame {
+            fin: true,
+            opcode: kind.into(),
+            payload,
+            more: true,
+        };
+        self.send_to(to.into(), frame)
+    }
+
+    /// Has everything leave that was sent with [`send_more`](Self::send_more).
+    ///
+    /// # Errors
+    /// [`SendError::NotConnected`].
+    pub fn flush(&self, to: impl Into<Target>) -> Result<(), SendError> {
+        self.for_each(to.into(), |index, slot, mut inner| {
+            if inner.phase != Phase::Open || inner.output.broken {
+                return Err(SendError::NotConnected);
+            }
+            self.flush_output(slot, &mut inner, None);
+            self.after_send(index, slot, &mut inner);
+            Ok(())
+        })
+    }
+
     /// Sends one frame: a whole message (`fin` with text or binary), or the first, a further or
     /// (with `fin`) the last fragment of one. A fragmented message belongs to the thread that started
     /// it; messages of others wait until it is finished. Otherwise as [`send`](Self::send).
@@ -136,6 +174,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             fin,
             opcode,
             payload,
+            more: false,
         };
         if opcode.is_control() {
             return Err(SendError::Frame(FrameError::ControlOpcode));
@@ -155,6 +194,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             fin: true,
             opcode: Opcode::Ping,
             payload,
+            more: false,
         };
         self.send_to(to.into(), frame)
     }
@@ -184,7 +224,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 inner.output.close(Some(code));
             }
             inner.advance(Phase::CloseSent, now, &masks);
-            self.flush(slot, &mut inner, None);
+            self.flush_output(slot, &mut inner, None);
             self.kick(index, &mut inner);
             Ok(())
         })
@@ -201,9 +241,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Waits until the service has stopped, but not much longer than the close time-out: false if
-    /// work for a client (a callback) was still not finished then. Must not be called on the service's
-    /// own threads.
+    /// work for a client (a callback) was still not finished then. On the service's own threads (in a
+    /// callback), which it would wait for, it does not wait.
     pub fn wait_stopped(&self) -> bool {
+        if self.port.on_service_thread() {
+            return self.shared.lock().life == Life::Stopped;
+        }
         let grace = self.config.close_timeout_ms.saturating_add(500);
         let until = self.port.now() + grace;
         let mut shared = self.shared.lock();
@@ -303,7 +346,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let outcome = self.plan(&inner, &frame).and_then(|planned| {
             let own = inner.own_range(frame.payload);
             // Frames for the client whose work item runs leave together when it ends.
-            let batch = inner.inbound.is_none() && self.port.on_service_thread();
+            let running = inner.inbound.is_none() && self.port.on_service_thread();
+            let batch = running || frame.more;
             self.emit(&mut inner, &planned.header, frame.payload, own, batch)?;
             self.commit(slot, &mut inner, &frame, &planned);
             Ok(())
@@ -412,6 +456,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner.output.waiters = inner.output.waiters.saturating_sub(1);
         };
         let parts = [planned.header.as_bytes(), frame.payload];
+        if frame.more && self.reserve(&mut inner) && inner.output.append(&parts) {
+            self.commit(slot, &mut inner, &frame, &planned);
+            return (inner, Ok(()));
+        }
         let total = total_len(&parts);
         let mut sent = match self.write(&mut inner, &parts) {
             Ok(sent) => sent,
@@ -453,7 +501,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 }
             };
             inner.output.caller = false;
-            self.flush(slot, &mut inner, None);
+            self.flush_output(slot, &mut inner, None);
             self.kick(index, &mut inner);
             if outcome.is_err() {
                 return (inner, outcome);

@@ -250,7 +250,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.after_send(index, slot, &mut inner);
             }
             Due::Silent | Due::Aborted | Due::Over => {
-                self.flush(slot, &mut inner, None);
+                self.flush_output(slot, &mut inner, None);
                 slot.notify_all();
                 self.kick(index, &mut inner);
             }
@@ -310,7 +310,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 _ => {
                     let code = Some(CloseCode::GOING_AWAY);
                     inner.close(code, Phase::CloseSent, now, &masks);
-                    self.flush(slot, &mut inner, None);
+                    self.flush_output(slot, &mut inner, None);
                 }
             }
             slot.notify_all();

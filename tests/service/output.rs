@@ -142,6 +142,44 @@ fn a_frame_that_cannot_be_kept_is_refused_where_nobody_may_wait() {
 }
 
 #[test]
+fn an_application_thread_can_have_several_messages_leave_in_one_write() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    let id = h.service.client(0).unwrap();
+    client.writes();
+    for text in [&b"a"[..], b"b", b"c"] {
+        assert_eq!(
+            h.service.send_more(id, wss::MessageKind::Text, text),
+            Ok(())
+        );
+    }
+    assert_eq!(client.writes(), 0);
+    assert_eq!(h.service.flush(id), Ok(()));
+    assert_eq!(client.writes(), 1);
+    let frames = [
+        server_frame(0x81, b"a"),
+        server_frame(0x81, b"b"),
+        server_frame(0x81, b"c"),
+    ];
+    assert_eq!(client.take(), frames.concat());
+    // Whatever follows takes along what was left.
+    assert_eq!(
+        h.service.send_more(id, wss::MessageKind::Text, b"left"),
+        Ok(())
+    );
+    assert_eq!(h.service.send_text(id, "taken along"), Ok(()));
+    let frames = [
+        server_frame(0x81, b"left"),
+        server_frame(0x81, b"taken along"),
+    ];
+    assert_eq!(client.take(), frames.concat());
+    assert_eq!(client.writes(), 1);
+    client.eof();
+    h.settle();
+    assert_eq!(h.service.flush(id), Err(SendError::NotConnected));
+}
+
+#[test]
 fn a_close_comes_behind_everything_that_was_accepted() {
     for reason in ["", "because"] {
         let mut h = Harness::new(1, Config::default(), echo);

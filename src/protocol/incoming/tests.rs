@@ -29,7 +29,7 @@ fn connection(streaming: bool) -> Incoming<Vec<u8>> {
 /// Takes every step there is, as an owner that holds nothing.
 fn drain(incoming: &mut Incoming<Vec<u8>>, seen: &mut Vec<Seen>) {
     loop {
-        let step = incoming.next();
+        let step = incoming.step();
         let bytes = |range: &Range<usize>| incoming.bytes(range.clone()).to_vec();
         seen.push(match &step {
             Step::NeedBytes => return,
@@ -331,11 +331,11 @@ fn nothing_beneath_held_bytes_moves() {
     .concat();
     incoming.space()[..bytes.len()].copy_from_slice(&bytes);
     incoming.received(bytes.len());
-    assert_eq!(incoming.next(), Step::Request);
+    assert_eq!(incoming.step(), Step::Request);
     incoming.upgrade();
     let mut held = Vec::new();
     loop {
-        match incoming.next() {
+        match incoming.step() {
             Step::Data(Data { range, .. }) | Step::Ping(range) => {
                 incoming.hold(&range);
                 let now = incoming.bytes(range.clone()).to_vec();
@@ -353,11 +353,11 @@ fn nothing_beneath_held_bytes_moves() {
     let kept: Vec<_> = held.iter().map(|(_, bytes)| bytes.as_slice()).collect();
     assert_eq!(kept, [b"first".as_slice(), b"ping"]);
     incoming.release();
-    let Step::Data(data) = incoming.next() else {
+    let Step::Data(data) = incoming.step() else {
         panic!("the message is complete");
     };
     assert_eq!(incoming.bytes(data.range), b"second");
-    assert_eq!(incoming.next(), Step::NeedBytes);
+    assert_eq!(incoming.step(), Step::NeedBytes);
 }
 
 #[test]

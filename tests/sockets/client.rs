@@ -1,0 +1,268 @@
+//! A raw client: bytes on a socket, with frames made and read by hand.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+pub const CONTINUATION: u8 = 0;
+pub const TEXT: u8 = 1;
+pub const BINARY: u8 = 2;
+pub const CLOSE: u8 = 8;
+pub const PING: u8 = 9;
+pub const PONG: u8 = 10;
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The opening request of RFC 6455 section 1.3.
+pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+/// The accept key that belongs to it.
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// The opening request with further header lines, each ended by CR LF.
+pub fn request_with(lines: &str) -> String {
+    let head = REQUEST.strip_suffix("\r\n").unwrap();
+    format!("{head}{lines}\r\n")
+}
+
+/// A frame as a client sends it.
+pub fn frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    let mut bytes = vec![u8::from(fin) << 7 | opcode];
+    match payload.len() {
+        len @ 0..=125 => bytes.push(0x80 | len as u8),
+        len @ 126..=0xffff => {
+            bytes.push(0x80 | 126);
+            bytes.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(b, m)| b ^ m));
+    bytes
+}
+
+/// The body of a close frame.
+pub fn close_body(code: u16, reason: &str) -> Vec<u8> {
+    [&code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+/// A frame as a server sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub fin: bool,
+    pub opcode: u8,
+    pub payload: Vec<u8>,
+}
+
+/// The head of an HTTP response, and its body.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The value of a header field.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.split("\r\n").skip(1).find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// One end of a TCP connection to a server.
+pub struct Client {
+    pub stream: TcpStream,
+    /// Received and not yet taken.
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    /// A connection on which nothing was said yet.
+    pub fn connect(addr: SocketAddr) -> Self {
+        Self::new(TcpStream::connect(addr).unwrap())
+    }
+
+    /// A connection whose receive buffer is small, so that the server gets to feel it when it is not
+    /// read from.
+    pub fn connect_narrow(addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&addr.into()).unwrap();
+        Self::new(socket.into())
+    }
+
+    fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// A client that is upgraded.
+    pub fn open(addr: SocketAddr) -> Self {
+        Self::connect(addr).upgraded()
+    }
+
+    /// Does the opening handshake.
+    pub fn upgraded(mut self) -> Self {
+        self.write(REQUEST.as_bytes());
+        assert_eq!(self.response().status, 101);
+        self
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends a whole message, or a control frame.
+    pub fn send(&mut self, opcode: u8, payload: &[u8]) {
+        self.write(&frame(true, opcode, payload));
+    }
+
+    /// Receives more: false at the end of the stream. A reset is an end too.
+    fn fill(&mut self) -> bool {
+        let mut bytes = [0; 16 * 1024];
+        let count = match self.stream.read(&mut bytes) {
+            Ok(count) => count,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                ) =>
+            {
+                0
+            }
+            Err(error) => panic!("nothing came in time: {error}"),
+        };
+        self.buffer.extend_from_slice(&bytes[..count]);
+        count > 0
+    }
+
+    /// The next `count` bytes, or `None` if the stream ends before.
+    fn take(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.buffer.len() < count {
+            if !self.fill() {
+                return None;
+            }
+        }
+        Some(self.buffer.drain(..count).collect())
+    }
+
+    /// The response to the opening request, with its body if it has one.
+    pub fn response(&mut self) -> Response {
+        self.try_response().expect("a response")
+    }
+
+    /// The response, or `None` if the connection ends before.
+    pub fn try_response(&mut self) -> Option<Response> {
+        let end = loop {
+            let found = self.buffer.windows(4).position(|four| four == b"\r\n\r\n");
+            if let Some(at) = found {
+                break at + 4;
+            }
+            if !self.fill() {
+                return None;
+            }
+        };
+        let head = String::from_utf8(self.take(end)?).unwrap();
+        let status = head.get(9..12).unwrap().parse().unwrap();
+        assert!(head.starts_with("HTTP/1.1 "), "{head}");
+        let mut response = Response {
+            status,
+            head,
+            body: Vec::new(),
+        };
+        if let Some(len) = response.header("Content-Length") {
+            let len = len.parse().unwrap();
+            response.body = self.take(len)?;
+        }
+        Some(response)
+    }
+
+    /// The next frame, or `None` if the connection ends instead.
+    pub fn try_frame(&mut self) -> Option<Frame> {
+        let head = self.take(2)?;
+        assert_eq!(head[0] & 0x70, 0, "reserved bits");
+        assert_eq!(head[1] & 0x80, 0, "a server does not mask");
+        let len = match head[1] {
+            126 => usize::from(u16::from_be_bytes(self.take(2)?.try_into().unwrap())),
+            127 => u64::from_be_bytes(self.take(8)?.try_into().unwrap()) as usize,
+            len => usize::from(len),
+        };
+        Some(Frame {
+            fin: head[0] & 0x80 != 0,
+            opcode: head[0] & 0x0f,
+            payload: self.take(len)?,
+        })
+    }
+
+    pub fn frame(&mut self) -> Frame {
+        self.try_frame().expect("a frame")
+    }
+
+    /// The next frame has to be this message, or control frame.
+    pub fn expect(&mut self, opcode: u8, payload: &[u8]) {
+        let frame = self.frame();
+        assert_eq!((frame.fin, frame.opcode), (true, opcode), "{frame:?}");
+        assert!(frame.payload == payload, "{frame:?}");
+    }
+
+    /// The server has to close with this code and reason.
+    pub fn expect_close(&mut self, code: u16, reason: &str) {
+        self.expect(CLOSE, &close_body(code, reason));
+    }
+
+    /// The stream has to end.
+    pub fn expect_end(&mut self) {
+        let rest = self.take(1);
+        assert_eq!(rest, None, "the connection ends");
+    }
+
+    /// Sends a text that the server has to echo.
+    pub fn echo(&mut self, text: &str) {
+        self.send(TEXT, text.as_bytes());
+        self.expect(TEXT, text.as_bytes());
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end_of_stream(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Sends `bytes` and the end of the stream in one segment.
+    pub fn write_and_end(&mut self, bytes: &[u8]) {
+        // Corked bytes leave only with the end of the stream.
+        SockRef::from(&self.stream).set_tcp_cork(true).unwrap();
+        self.write(bytes);
+        self.end_of_stream();
+    }
+
+    /// Cuts the connection off with a reset.
+    pub fn reset(self) {
+        let now = Some(Duration::ZERO);
+        SockRef::from(&self.stream).set_linger(now).unwrap();
+    }
+}
+
+impl Client {
+    /// Reads and forgets: false at the end of the stream.
+    pub fn discard(&mut self) -> bool {
+        let more = self.fill();
+        self.buffer.clear();
+        more
+    }
+}

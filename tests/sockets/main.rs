@@ -1,0 +1,19 @@
+//! The host server over real sockets: what a client on the wire, and an application, get to see.
+//!
+//! Every module is a subject, every test is named after the rule that it proves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+mod backpressure;
+mod client;
+mod events;
+mod faults;
+mod handshake;
+mod sending;
+mod server;
+mod shutdown;

@@ -1,0 +1,161 @@
+//! Ending a server, and starting the next one.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use wss::Event;
+use wss::host::{Options, Server};
+
+use super::client::{CLOSE, Client, TEXT, close_body};
+use super::server::{echo_server, limited, logging_server, options};
+
+#[test]
+fn stop_closes_every_client_with_1001() {
+    let (server, log) = echo_server(&options());
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = Client::open(server.local_addr());
+            std::thread::spawn(move || {
+                client.expect_close(1001, "");
+                client.send(CLOSE, &close_body(1001, ""));
+                client.expect_end();
+            })
+        })
+        .collect();
+    log.wait_for("connected /chat", 3);
+    assert!(server.stop());
+    for reader in readers {
+        reader.join().unwrap();
+    }
+    let closed = log.so_far().iter().filter(|e| *e == "closed").count();
+    assert_eq!(closed, 3);
+    // Again is not wrong.
+    assert!(server.stop());
+}
+
+#[test]
+fn stop_cuts_off_clients_that_do_not_answer() {
+    for _ in 0..5 {
+        let (server, log) = echo_server(&Options {
+            max_clients: 40,
+            ..limited(|limits| limits.close_timeout_ms = 100)
+        });
+        let mut clients: Vec<_> = (0..40).map(|_| Client::open(server.local_addr())).collect();
+        log.wait_for("connected /chat", 40);
+        assert!(server.stop(), "handlers are not running");
+        for client in &mut clients {
+            client.expect_close(1001, "");
+            client.expect_end();
+        }
+    }
+}
+
+#[test]
+fn stop_from_inside_a_callback_ends_after_it() {
+    let (server, log) = logging_server(&options(), |clients, _, event| {
+        if let Event::Text(_) = event {
+            clients.stop();
+        }
+    });
+    let mut client = Client::open(server.local_addr());
+    client.send(TEXT, b"stop");
+    client.expect_close(1001, "");
+    client.send(CLOSE, &close_body(1001, ""));
+    client.expect_end();
+    drop(client);
+    log.wait_for("closed", 1);
+    assert!(server.clients().wait_stopped());
+    assert!(server.stop());
+}
+
+#[test]
+fn stop_tells_when_a_handler_is_still_running() {
+    let (server, log) = logging_server(
+        &limited(|limits| limits.close_timeout_ms = 100),
+        |_, _, event| {
+            if let Event::Text(_) = event {
+                std::thread::sleep(Duration::from_millis(2500));
+            }
+        },
+    );
+    let mut client = Client::open(server.local_addr());
+    client.send(TEXT, b"sleep");
+    log.wait_for("text sleep", 1);
+    let began = Instant::now();
+    assert!(!server.stop());
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn port_in_use_is_an_error_and_free_again_after_the_end() {
+    let (server, _log) = echo_server(&options());
+    let port = server.local_addr().port();
+    let same = Options { port, ..options() };
+    let error = Server::start(&same, |_: &_, _, _: &Event<'_>| {}).err();
+    assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::AddrInUse));
+    let mut client = Client::open(server.local_addr());
+    client.echo("the first one serves on");
+    drop(server);
+    client.expect_close(1001, "");
+    client.expect_end();
+    for _ in 0..3 {
+        let (server, _log) = echo_server(&same);
+        let mut client = Client::open(server.local_addr());
+        client.echo("restarted");
+        client.send(CLOSE, b"");
+    }
+}
+
+#[test]
+fn servers_of_one_process_know_nothing_of_each_other() {
+    let (one, one_log) = echo_server(&options());
+    let (other, other_log) = echo_server(&options());
+    let mut client = Client::open(one.local_addr());
+    let mut other_client = Client::open(other.local_addr());
+    client.echo("for one");
+    other_client.echo("for the other");
+    drop(client);
+    one_log.wait_for("closed", 1);
+    assert!(one.stop());
+    other_client.echo("still there");
+    assert!(!other_log.so_far().contains(&"text for one".to_owned()));
+}
+
+#[test]
+fn options_that_cannot_work_are_errors() {
+    let none = Options {
+        max_clients: 0,
+        ..options()
+    };
+    let small = Options {
+        rx_buffer: 3,
+        ..options()
+    };
+    let large = Options {
+        rx_buffer: usize::MAX,
+        ..options()
+    };
+    for options in [none, small, large] {
+        let error = Server::start(&options, |_: &_, _, _: &Event<'_>| {}).err();
+        let kind = error.map(|error| error.kind());
+        assert_eq!(kind, Some(ErrorKind::InvalidInput), "{options:?}");
+    }
+}
+
+#[test]
+fn queue_ends_with_its_server() {
+    let (server, queue) = Server::with_queue(&options(), wss::EventMask::all(), 64).unwrap();
+    let client = Client::open(server.local_addr());
+    drop(client);
+    std::thread::scope(|scope| {
+        let taken = scope.spawn(|| {
+            let mut names = Vec::new();
+            while let Some(event) = queue.recv() {
+                names.push(format!("{:?}", event.event().mask()));
+            }
+            names.len()
+        });
+        assert!(server.stop());
+        assert_eq!(taken.join().unwrap(), 4);
+    });
+}

@@ -27,9 +27,10 @@ pub struct Options {
     pub max_clients: u16,
     /// The largest message that is delivered whole, in bytes; at least 4.
     pub rx_buffer: usize,
-    /// Blocks of unsent output that clients which read slowly may share. Each holds a message of
-    /// `rx_buffer` bytes.
-    pub tx_blocks: usize,
+    /// Blocks of unsent output, each for a message of `rx_buffer` bytes; `None`: one for each client.
+    /// With fewer, clients that read slowly may use them all up, and frames to others are refused
+    /// meanwhile.
+    pub tx_blocks: Option<u16>,
     /// Origins that may connect; none: any, and clients without an origin too.
     pub origins: Vec<String>,
     /// Time-outs and further limits.
@@ -43,7 +44,7 @@ impl Default for Options {
             port: 8000,
             max_clients: 64,
             rx_buffer: 1400,
-            tx_blocks: 16,
+            tx_blocks: None,
             origins: Vec::new(),
             limits: Config::default(),
         }
@@ -110,7 +111,8 @@ impl Server {
         let slots = (0..max_clients)
             .map(|_| Slot::new(bytes(storage)))
             .collect();
-        let blocks = (0..options.tx_blocks).map(|_| Some(bytes(block))).collect();
+        let blocks = options.tx_blocks.unwrap_or(options.max_clients);
+        let blocks = (0..blocks).map(|_| Some(bytes(block))).collect();
         let clients = Arc::new(Service::new(
             port,
             application,

@@ -143,6 +143,16 @@ impl FrameHeader {
         Self { bytes, len }
     }
 
+    /// A whole ping with a payload of four bytes, which is no longer than a header.
+    #[must_use]
+    pub const fn ping([a, b, c, d]: [u8; 4]) -> Self {
+        let first = 0x80 | Opcode::Ping as u8;
+        Self {
+            bytes: [first, 4, a, b, c, d, 0, 0, 0, 0],
+            len: 6,
+        }
+    }
+
     /// The bytes of the header, as they go on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -167,6 +177,7 @@ mod tests {
         assert_eq!(header(65535), [0x82, 126, 0xff, 0xff]);
         assert_eq!(header(65536), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
         assert_eq!(FrameHeader::new(false, Opcode::Text, 1).as_bytes(), [1, 1]);
+        assert_eq!(FrameHeader::ping(*b"abcd").as_bytes(), b"\x89\x04abcd");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use stats::{Stats, Traffic};
 
 use crate::protocol::{Request, Status};
 use pool::Pool;
-use slot::{Guard, Inner, Phase};
+use slot::{Guard, Inner, Owner, Phase};
 
 /// Deadlines are kept to this many milliseconds: they come due up to this much late, never early.
 pub const TIMER_GRANULARITY_MS: u64 = 100;
@@ -266,7 +266,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Watches an idle slot's socket for what it waits for, and minds its next deadline.
     fn settle(&self, index: usize, inner: &mut Inner<P>) {
         let interest = inner.interest();
-        if interest != inner.watched {
+        if inner.owner == Owner::Idle && interest != inner.watched {
             if let Some(socket) = &inner.socket {
                 self.port.watch(index, socket, interest);
                 inner.watched = interest;

@@ -106,11 +106,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     if because == Because::Fairness {
                         inner.owner = Owner::RunningAgain;
                     }
-                    if inner.park(inbound) {
-                        drop(inner);
+                    let again = inner.park(inbound);
+                    self.settle(index, &mut inner);
+                    drop(inner);
+                    if again {
                         self.port.submit(Work::Client(index));
-                    } else {
-                        self.settle(index, &mut inner);
                     }
                     return;
                 }
@@ -515,9 +515,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub(super) fn keep_alive(&self, inner: &mut Inner<P>) {
         let count = inner.keep_alive.0.wrapping_add(1);
         let [a, b, c] = KEEP_ALIVE;
-        let payload = [a, b, c, count];
-        let header = FrameHeader::new(true, Opcode::Ping, payload.len());
-        if self.emit(inner, &header, &payload, None, false).is_ok() {
+        // Short enough to be kept without a block, which slow readers may have used up.
+        let ping = FrameHeader::ping([a, b, c, count]);
+        if self.emit(inner, &ping, &[], Some(0..0), false).is_ok() {
             inner.keep_alive = (count, true);
         }
     }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::event::ClientId;
 use super::output::total_len;
 use super::port::{Lock as _, Port};
-use super::slot::{Guard, Inner, Owner, Phase};
+use super::slot::{Guard, Inner, Phase};
 use super::{Application, Life, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
@@ -473,9 +473,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             // The rest goes from here, as the client takes it.
             inner.output.caller = true;
             let outcome = loop {
-                if inner.owner == Owner::Idle {
-                    self.settle(index, &mut inner);
-                }
+                self.settle(index, &mut inner);
                 inner = slot.wait(inner, until.from(self.port.now()));
                 if inner.generation != generation {
                     return (inner, Err(SendError::Aborted));
@@ -532,9 +530,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.inbound.is_some() {
             self.give_back(inner);
         }
-        if inner.owner == Owner::Idle {
-            self.settle(index, inner);
-        }
+        self.settle(index, inner);
     }
 
     /// Keeps a close frame with a reason in the block, if it can be put behind all other output.

@@ -48,6 +48,31 @@ fn a_client_that_only_listens_is_pinged_and_stays() {
 }
 
 #[test]
+fn keep_alive_needs_no_block() {
+    let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
+    let client = h.connected();
+    client.set_window(2);
+    h.pass(15_200);
+    client.set_window(100);
+    h.settle();
+    assert_eq!(client.take(), keep_alive(1));
+}
+
+#[test]
+fn a_peer_that_never_stops_sending_does_not_keep_a_closing_connection() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    client.send(&frame(0xFF, b""));
+    let start = Harness::now();
+    while !client.is_closed() {
+        assert!(Harness::now() < start + 6_000);
+        client.send(&[0; 2000]);
+        h.pass(100);
+    }
+    h.assert_all_closed();
+}
+
+#[test]
 fn a_silent_client_is_closed_with_1000() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();

@@ -17,7 +17,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use wss::protocol::{HANDSHAKE_LIMIT, Incoming, Step};
 
 use crate::frames::Content;
-use crate::measure::side_by_side;
+use crate::measure::compare_in_memory;
 
 /// tungstenite's default.
 const BUFFER: usize = 128 * 1024;
@@ -28,46 +28,26 @@ const REQUEST: &[u8] =
 
 /// Measures and prints the table.
 pub fn run(quick: bool) {
-    println!("\nDecoding: ns/message (MB/s of payload)\n");
-    println!(
-        "{:>7} {:>8} {:>20} {:>20} {:>20} {:>17} {:>10}",
-        "payload", "content", "wss", "tungstenite", "memcpy", "tungstenite/wss", "wss/memcpy"
-    );
-    for len in [16, 125, 1024, 16384, 65536] {
-        for content in [Content::Binary, Content::Ascii, Content::Text] {
-            let stream = Stream::new(content, len);
-            let [wss, tungstenite, memcpy] = side_by_side(
-                quick,
-                [
-                    &mut wss(stream.clone()),
-                    &mut tungstenite(stream.clone()),
-                    &mut memcpy(stream),
-                ],
-            );
-            let cell = |ns: f64| format!("{ns:.1} ({:.0})", len as f64 * 1e3 / ns);
-            println!(
-                "{len:>7} {:>8} {:>20} {:>20} {:>20} {:>17.2} {:>10.2}",
-                content.name(),
-                cell(wss),
-                cell(tungstenite),
-                cell(memcpy),
-                tungstenite / wss,
-                wss / memcpy
-            );
-        }
-    }
+    compare_in_memory("Decoding", quick, |content, payload| {
+        let stream = Stream::new(content, payload);
+        [
+            Box::new(wss(stream.clone())),
+            Box::new(tungstenite(stream.clone())),
+            Box::new(memcpy(stream)),
+        ]
+    });
 }
 
 fn wss(mut stream: Stream) -> impl FnMut(u64) {
-    let mut incoming = Incoming::new(vec![0; BUFFER], HANDSHAKE_LIMIT as u16, false);
+    let mut incoming = Incoming::new(vec![0; BUFFER], HANDSHAKE_LIMIT, false);
     incoming.space()[..REQUEST.len()].copy_from_slice(REQUEST);
     incoming.received(REQUEST.len());
-    assert_eq!(incoming.next(), Step::Request);
+    assert_eq!(incoming.step(), Step::Request);
     incoming.upgrade();
     move |messages| {
         let mut got = 0;
         while got < messages {
-            match incoming.next() {
+            match incoming.step() {
                 Step::Data(data) => {
                     black_box(incoming.bytes(data.range));
                     got += 1;
@@ -114,14 +94,13 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(content: Content, len: usize) -> Self {
-        let payload = content.payload(len);
+    fn new(content: Content, payload: &[u8]) -> Self {
         let mut bytes = Vec::new();
         let mut frame_len = 0;
         // Not a multiple of the buffer, so that every frame is cut somewhere sometime.
         while bytes.len() < BUFFER * 5 / 4 {
             let mask = (bytes.len() as u32).wrapping_mul(0x9e37_79b9) | 1;
-            let frame = content.client_frame(&payload, mask.to_be_bytes());
+            let frame = content.client_frame(payload, mask.to_be_bytes());
             frame_len = frame.len();
             bytes.extend(frame);
         }

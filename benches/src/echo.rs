@@ -36,10 +36,12 @@ pub fn run(quick: bool) {
     };
     let wss = Server::start(&options, echo).expect("the server starts");
     let tungstenite = start_tungstenite();
-    println!("\nEcho: messages/s, µs of processor time of the server for one, generator's load\n");
     println!(
-        "{:>7} {:>7} {:>5} {:>24} {:>24} {:>15} {:>10}",
-        "payload", "clients", "depth", "wss", "tungstenite", "wss/tungstenite", "of time"
+        "\nEcho: messages/s | µs of processor time of the server for one | generator's load\n"
+    );
+    println!(
+        "payload clients depth                      wss              tungstenite  \
+         wss/tungstenite  by processor time"
     );
     for payload in [16, 125, 1024, 16384] {
         for clients in [1, 2, 8] {
@@ -77,14 +79,14 @@ fn compare(load: Load, time: Duration, servers: [SocketAddr; 2]) {
         format!("{per_second:.0} {server_time:6.2} {:3.0}%", busy * 100.0)
     };
     println!(
-        "{:>7} {:>7} {:>5} {:>24} {:>24} {:>15.2} {:>10.2}",
+        "{:>7} {:>7} {:>5} {:>24} {:>24} {:>16.2} {:>18.2}",
         load.payload,
         load.clients,
         load.depth,
         cell(wss),
         cell(tungstenite),
         wss.per_second / tungstenite.per_second,
-        wss.server_time / tungstenite.server_time
+        tungstenite.server_time / wss.server_time
     );
 }
 

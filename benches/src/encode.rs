@@ -14,41 +14,20 @@ use tungstenite::{Message, WebSocket};
 use wss::protocol::{Opcode, Outgoing};
 
 use crate::frames::Content;
-use crate::measure::side_by_side;
+use crate::measure::compare_in_memory;
 
 /// tungstenite's default.
 const BUFFER: usize = 128 * 1024;
 
 /// Measures and prints the table.
 pub fn run(quick: bool) {
-    println!("\nEncoding: ns/message (MB/s of payload)\n");
-    println!(
-        "{:>7} {:>8} {:>20} {:>20} {:>20} {:>17} {:>10}",
-        "payload", "content", "wss", "tungstenite", "memcpy", "tungstenite/wss", "wss/memcpy"
-    );
-    for len in [16, 125, 1024, 16384, 65536] {
-        for content in [Content::Binary, Content::Ascii, Content::Text] {
-            let payload = content.payload(len);
-            let [wss, tungstenite, memcpy] = side_by_side(
-                quick,
-                [
-                    &mut wss(content, &payload),
-                    &mut tungstenite(content, &payload),
-                    &mut memcpy(&payload),
-                ],
-            );
-            let cell = |ns: f64| format!("{ns:.1} ({:.0})", len as f64 * 1e3 / ns);
-            println!(
-                "{len:>7} {:>8} {:>20} {:>20} {:>20} {:>17.2} {:>10.2}",
-                content.name(),
-                cell(wss),
-                cell(tungstenite),
-                cell(memcpy),
-                tungstenite / wss,
-                wss / memcpy
-            );
-        }
-    }
+    compare_in_memory("Encoding", quick, |content, payload| {
+        [
+            Box::new(wss(content, payload)),
+            Box::new(tungstenite(content, payload)),
+            Box::new(memcpy(payload)),
+        ]
+    });
 }
 
 fn wss(content: Content, payload: &[u8]) -> impl FnMut(u64) {

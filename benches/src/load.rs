@@ -130,8 +130,12 @@ fn time_running(task: impl AsRef<Path>) -> Duration {
     Duration::from_nanos(nanos.unwrap_or_default())
 }
 
+/// Ends the benchmark if the server does not do what it should: other threads wait for this one.
 fn unless_failed<T>(outcome: io::Result<T>) -> T {
-    outcome.expect("the server echoes")
+    outcome.unwrap_or_else(|error| {
+        eprintln!("the server does not echo: {error}");
+        std::process::exit(1);
+    })
 }
 
 struct Client {

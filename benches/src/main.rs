@@ -20,7 +20,10 @@ mod measure;
 
 use std::process::ExitCode;
 
-const PARTS: [(&str, fn(bool)); 3] = [
+/// Measures and prints; a short run if true.
+type Part = fn(bool);
+
+const PARTS: [(&str, Part); 3] = [
     ("decode", decode::run),
     ("encode", encode::run),
     ("echo", echo::run),

@@ -3,14 +3,17 @@
 //! [`Server::start`] gives every event to a handler, on the server's work queue;
 //! [`Server::with_queue`] gives them to an [`EventQueue`] that the application reads from its own
 //! threads. Two threads run a server: one waits for sockets and deadlines, the other is the work
-//! queue. Dropping the [`Server`] ends it.
+//! queue. Dropping the [`Server`] ends it. [`Running`] is the service with those threads alone, for
+//! an application of another make.
 
 mod application;
 mod port;
 mod queue;
+mod running;
 mod server;
 
 pub use application::{Handler, HostApplication};
 pub use port::HostPort;
 pub use queue::{EventQueue, QueuedEvent};
+pub use running::Running;
 pub use server::{Clients, Options, Server};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest as MioInterest, Poll, Registry, Token, Waker};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
 
@@ -28,6 +29,8 @@ pub struct HostPort {
     listener: Mutex<Option<TcpListener>>,
     timer: Mutex<Option<Instant>>,
     lobby: usize,
+    /// By slot: the operating system has told the end of the stream.
+    ended: Box<[AtomicBool]>,
     /// `None` ends the work queue.
     work: Sender<Option<Work>>,
     service_work_queued: AtomicBool,
@@ -56,6 +59,7 @@ impl HostPort {
             listener: Mutex::new(None),
             timer: Mutex::new(None),
             lobby: max_clients,
+            ended: (0..max_clients).map(|_| AtomicBool::new(false)).collect(),
             work,
             service_work_queued: AtomicBool::new(false),
         };
@@ -161,6 +165,9 @@ impl Port for HostPort {
     fn attach(&self, slot: usize, socket: &HostSocket) -> Result<(), SocketError> {
         // Edge-triggered, so that once is enough: whatever happens later is told, and the service
         // receives and sends until there is no more before it waits.
+        if let Some(ended) = self.ended.get(slot) {
+            ended.store(false, Ordering::SeqCst);
+        }
         let interest = MioInterest::READABLE | MioInterest::WRITABLE;
         self.registry
             .register(&mut SourceFd(&socket.0.as_raw_fd()), Token(slot), interest)
@@ -168,12 +175,16 @@ impl Port for HostPort {
     }
 
     fn watch(&self, slot: usize, socket: &HostSocket, interest: Interest) {
-        // See `attach`. The lobby alone reads without emptying the socket.
-        if slot == self.lobby && interest.contains(Interest::READ) {
+        // See `attach`. Telling again takes a system call, and is needed only where reading stopped
+        // short: in the lobby, and when the end came together with the last bytes, so that receiving
+        // less than there was room for did not mean that there is no more.
+        let ended = self.ended.get(slot);
+        let again = ended.is_none_or(|ended| ended.load(Ordering::SeqCst));
+        if interest.contains(Interest::READ) && again {
             let _ = self.registry.reregister(
                 &mut SourceFd(&socket.0.as_raw_fd()),
                 Token(slot),
-                MioInterest::READABLE,
+                MioInterest::READABLE | MioInterest::WRITABLE,
             );
         }
     }
@@ -218,10 +229,15 @@ impl Port for HostPort {
                 }
                 LISTENER => Ready::Listener,
                 Token(slot) if slot == self.lobby => Ready::Lobby,
-                Token(slot) => Ready::Client {
-                    slot,
-                    writable: event.is_writable(),
-                },
+                Token(slot) => {
+                    if let Some(ended) = self.ended.get(slot).filter(|_| event.is_read_closed()) {
+                        ended.store(true, Ordering::SeqCst);
+                    }
+                    Ready::Client {
+                        slot,
+                        writable: event.is_writable(),
+                    }
+                }
             });
         }
         let now = self.now();
@@ -265,7 +281,17 @@ impl Socket for HostSocket {
                 for part in parts {
                     let _ = slices.push(IoSlice::new(part));
                 }
-                retry(|| (&*self.0).write_vectored(&slices))
+                // std's `write` does it like this, its `write_vectored` does not: a client that has
+                // gone must not end a program, written in C, that has not said to ignore SIGPIPE.
+                let mut no_control = SendAncillaryBuffer::default();
+                retry(|| {
+                    Ok(sendmsg(
+                        &*self.0,
+                        &slices,
+                        &mut no_control,
+                        SendFlags::NOSIGNAL,
+                    )?)
+                })
             }
         }
     }

@@ -2,15 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use super::application::{Handler, HostApplication};
-use super::port::{HostPort, become_service_thread};
+use super::port::HostPort;
 use super::queue::{self, EventQueue};
-use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use crate::service::{Config, EventMask, Service, Slot, Work};
+use super::running::Running;
+use crate::service::{Config, EventMask, Service};
 
 /// The service of a host server: what a handler, and the owner of the server, call `send`, `ping`,
 /// `close`, … on. Running it is the server's business.
@@ -31,7 +30,8 @@ pub struct Options {
     /// With fewer, clients that read slowly may use them all up, and frames to others are refused
     /// meanwhile.
     pub tx_blocks: Option<u16>,
-    /// Origins that may connect; none: any, and clients without an origin too.
+    /// Origins that may connect; none: any, and clients without an origin too. A [`Running`] service
+    /// leaves that to its application.
     pub origins: Vec<String>,
     /// Time-outs and further limits.
     pub limits: Config,
@@ -89,52 +89,17 @@ impl Server {
         handler: Option<Box<dyn Handler>>,
         queue: Option<Arc<queue::Shared>>,
     ) -> io::Result<Self> {
-        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        if options.max_clients == 0 {
-            return invalid("the number of clients must be at least 1");
-        }
-        let storage = options.rx_buffer.saturating_add(OVERHEAD);
-        if storage < Slot::<HostPort>::MIN_STORAGE || storage > isize::MAX.unsigned_abs() {
-            return invalid("the receive size must be at least 4 bytes, and fit into memory");
-        }
-        let max_clients = usize::from(options.max_clients);
-        let addr = SocketAddr::new(options.addr, options.port);
-        let (work, work_queue) = channel();
-        let (port, addr) = HostPort::new(addr, max_clients, work)?;
-        let block = options.rx_buffer.saturating_add(MAX_SERVER_HEADER);
         let application = HostApplication {
             handler,
             queue: queue.clone(),
             origins: options.origins.clone(),
         };
-        let bytes = |len| vec![0; len].into_boxed_slice();
-        let slots = (0..max_clients)
-            .map(|_| Slot::new(bytes(storage)))
-            .collect();
-        let blocks = options.tx_blocks.unwrap_or(options.max_clients);
-        let blocks = (0..blocks).map(|_| Some(bytes(block))).collect();
-        let clients = Arc::new(Service::new(
-            port,
-            application,
-            options.limits,
-            slots,
-            blocks,
-        ));
-        let serving = Arc::clone(&clients);
-        let working = Arc::clone(&clients);
-        let threads = vec![
-            thread::Builder::new()
-                .name("wss".into())
-                .spawn(move || serving.serve())?,
-            thread::Builder::new()
-                .name("wss-work".into())
-                .spawn(move || run_work_queue(&working, &work_queue))?,
-        ];
+        let running = Running::start(options, application)?;
         Ok(Self {
-            clients,
-            addr,
+            clients: running.service,
+            addr: running.addr,
             queue,
-            threads: Mutex::new(threads),
+            threads: Mutex::new(running.threads),
         })
     }
 
@@ -159,7 +124,6 @@ impl Server {
         let ended = self.clients.wait_stopped();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if ended {
-            self.clients.port().end_work_queue();
             for thread in threads.drain(..) {
                 let _ = thread.join();
             }
@@ -174,16 +138,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// The thread of the work queue.
-fn run_work_queue(clients: &Clients, queue: &Receiver<Option<Work>>) {
-    become_service_thread();
-    while let Ok(Some(work)) = queue.recv() {
-        if work == Work::Service {
-            clients.port().service_work_begins();
-        }
-        clients.run(work);
     }
 }

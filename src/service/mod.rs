@@ -35,7 +35,8 @@ use crate::protocol::{Request, Status};
 use pool::Pool;
 use slot::{Guard, Inner, Owner, Phase};
 
-/// Deadlines are kept to this many milliseconds: they come due up to this much late, never early.
+/// Deadlines are kept to this many milliseconds: they come due up to this much late, and by the
+/// clock of the port never early.
 pub const TIMER_GRANULARITY_MS: u64 = 100;
 
 /// How far a client's connection is (the C interface's `SYS_WSS_STATE`).

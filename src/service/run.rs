@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::event::{Event, EventMask, MAX_SINKS, Message};
 use super::port::{Instant, Lock as _, Port, Socket as _, SocketError, Work};
+use super::send::SendError;
 use super::slot::{Delivering, Guard, Inbound, Inner, Owner, Phase, Shut, Slot};
 use super::{Application, Delivery, Life, Service, Verdict};
 use crate::protocol::{
@@ -20,10 +21,19 @@ struct Run<'a, P: Port> {
     masks: [EventMask; MAX_SINKS],
     now: Instant,
     received: Received,
-    /// All that was received is parsed, or cannot be parsed before something held is released.
-    starved: bool,
+    starved: Starved,
     /// Sinks (a bit each) that had no room in this run.
     full: u8,
+}
+
+/// What parsing waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Starved {
+    No,
+    /// All that was received is parsed.
+    OfBytes,
+    /// The rest cannot be parsed before something held is released.
+    OfRelease,
 }
 
 /// What this run has received.
@@ -83,7 +93,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             masks: self.application.masks(),
             now: self.port.now(),
             received: Received::NotYet,
-            starved: false,
+            starved: Starved::No,
             full: 0,
         };
         if inner.output.blocked {
@@ -155,13 +165,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return Task::Park(Because::Waiting);
         }
         inbound.undelivered = None;
-        match inner.phase {
+        let phase = inner.phase;
+        match phase {
             Phase::Dead if inner.held > 0 => Task::Park(Because::Waiting),
             Phase::Dead => Task::Vacate,
             Phase::Lingering => self.linger(run, inner, inbound),
             _ if inner.output.caller => Task::Park(Because::Waiting),
             _ if inner.output.blocked => Task::Park(Because::Unsent),
-            _ if !run.starved => Task::Parse,
+            _ if !self.answer(inner, inbound) => Task::Park(Because::Unsent),
+            _ if run.starved == Starved::No => Task::Parse,
+            _ if run.starved == Starved::OfRelease && inner.held == 0 => Task::Parse,
             _ if inner.output.broken && run.received == Received::All && inner.held == 0 => {
                 // Nothing goes out any more, and nothing more comes in.
                 inner.advance(Phase::Dead, run.now, &run.masks);
@@ -185,7 +198,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Lets the application know that a send can be tried again after one was refused.
     fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
-        if inner.output.refused && inner.output.is_clear() && self.pool.lock().has_block() {
+        if inner.can_send_again(self.port.thread()) && self.pool.lock().has_block() {
             inner.output.refused = false;
             if inner.phase == Phase::Open {
                 inner.tell(EventMask::WRITABLE, &run.masks);
@@ -324,6 +337,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         drop(inner);
         let step = inbound.incoming.step();
+        run.starved = match step {
+            Step::NeedBytes => Starved::OfBytes,
+            Step::NeedRelease => Starved::OfRelease,
+            _ => Starved::No,
+        };
         if step == Step::Request {
             return self.answer_request(run, inbound);
         }
@@ -333,10 +351,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         match &step {
             Step::Data(data) if open => inner.traffic.received(data.range.len()),
             Step::Ping(range) if open => {
-                let payload = inbound.bytes(range);
-                let header = FrameHeader::new(true, Opcode::Pong, payload.len());
-                // Only parsed while the output is clear, so that this can only fail for good.
-                let _ = self.emit(&mut inner, &header, payload, Some(range.clone()), true);
+                if !self.pong(&mut inner, inbound, range) {
+                    inbound.unanswered = Some(range.clone());
+                }
             }
             Step::Pong(range) if open => {
                 let (count, unanswered) = inner.keep_alive;
@@ -367,10 +384,30 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 .filter(|(_, wanted)| wanted.intersects(mask))
                 .fold(0, |sinks, (sink, _)| sinks | 1 << sink);
             inbound.undelivered = Some((step, sinks));
-        } else if matches!(step, Step::NeedBytes | Step::NeedRelease) {
-            run.starved = true;
         }
+
         inner
+    }
+
+    /// Answers the ping that could not be answered before: false if it still cannot be.
+    fn answer(&self, inner: &mut Inner<P>, inbound: &mut Inbound<P>) -> bool {
+        let Some(range) = inbound.unanswered.take() else {
+            return true;
+        };
+        let answered = self.pong(inner, inbound, &range);
+        if !answered {
+            inbound.unanswered = Some(range);
+        }
+        answered
+    }
+
+    /// Sends a pong with the payload of the ping at `range`: false if other output, of another
+    /// thread, has to go first.
+    fn pong(&self, inner: &mut Inner<P>, inbound: &Inbound<P>, range: &Range<usize>) -> bool {
+        let payload = inbound.bytes(range);
+        let header = FrameHeader::new(true, Opcode::Pong, payload.len());
+        let sent = self.emit(inner, &header, payload, Some(range.clone()), true);
+        sent != Err(SendError::WouldBlock)
     }
 
     /// Receives once.
@@ -384,16 +421,25 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             run.received = Received::All;
             return inner;
         };
+        // Released meanwhile, perhaps: there is no space behind what is still held.
+        if inner.held == 0 {
+            inbound.incoming.release();
+        }
         drop(inner);
         let space = inbound.incoming.space();
         let room = space.len();
         let received = socket.receive(space);
         drop(socket);
-        run.starved = false;
+        run.starved = Starved::No;
         run.received = Received::All;
         let mut inner = run.slot.lock();
         match received {
-            Ok(0) | Err(SocketError::Failed) => inner.advance(Phase::Dead, run.now, &run.masks),
+            Ok(0) => {
+                // The client may have shut only its own side, and read the answers to its last words.
+                self.flush_output(run.slot, &mut inner, Some(inbound));
+                inner.advance(Phase::Dead, run.now, &run.masks);
+            }
+            Err(SocketError::Failed) => inner.advance(Phase::Dead, run.now, &run.masks),
             Ok(count) => {
                 inbound.incoming.received(count);
                 inner.heard = run.now;
@@ -505,7 +551,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
-            if inner.output.refused && inner.output.is_clear() {
+            if inner.can_send_again(self.port.thread()) {
                 self.kick(index, &mut inner);
             }
         }

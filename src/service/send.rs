@@ -293,7 +293,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.send_at_once(slot, inner, frame)
             };
             match outcome {
-                Ok(()) if !frame.opcode.is_control() => inner.traffic.sent(frame.payload.len()),
+                Ok(()) if !frame.opcode.is_control() => {
+                    inner.traffic.sent(frame.payload.len());
+                    if frame.fin && inner.output.refused {
+                        // Others may have been refused because this message was not finished.
+                        self.kick(index, &mut inner);
+                    }
+                }
                 Err(SendError::WouldBlock) => {
                     inner.output.refused = true;
                     self.count(|stats| &mut stats.would_block);

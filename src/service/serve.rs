@@ -15,7 +15,7 @@ const LOBBY_MS: u32 = 1_000;
 const ACCEPT_AGAIN_MS: u32 = 100;
 
 /// How long the work queue has, at the end of shutting down, to see that clients are cut off.
-const FORCED_MS: u32 = 100;
+const FORCED_MS: u32 = 400;
 
 /// What only the serving thread knows.
 pub struct Serving<P: Port> {

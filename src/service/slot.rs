@@ -3,6 +3,8 @@
 //! Every transition is a method of [`Inner`], called with the slot's lock held; ARCHITECTURE.md has
 //! the table of them.
 
+use core::ops::Range;
+
 use super::config::Config;
 use super::event::{ClientId, EventMask, MAX_SINKS};
 use super::output::Output;
@@ -91,6 +93,9 @@ pub(super) struct Inbound<P: Port> {
     pub incoming: Incoming<P::Storage>,
     /// What was received last, with the sinks (a bit each) that have not got it yet.
     pub undelivered: Option<(Step, u8)>,
+    /// Where the payload of a ping is that has not been answered, since other output was in the way.
+    /// Nothing is parsed or received before it is.
+    pub unanswered: Option<Range<usize>>,
 }
 
 /// The message that the callback is being given, to know it when it is sent back.
@@ -159,6 +164,7 @@ impl<P: Port> Inner<P> {
             inbound: Some(Inbound {
                 incoming,
                 undelivered: None,
+                unanswered: None,
             }),
             socket: None,
             outgoing: Outgoing::default(),
@@ -199,6 +205,7 @@ impl<P: Port> Inner<P> {
                 .incoming
                 .restart(config.handshake_limit, config.streaming);
             inbound.undelivered = None;
+            inbound.unanswered = None;
         }
         self.owner = Owner::Queued;
         self.phase = Phase::Handshake;
@@ -407,8 +414,14 @@ impl<P: Port> Inner<P> {
         }
     }
 
+    /// Whether a frame was refused, and one from `thread` would not be again, a free block assumed.
+    pub fn can_send_again(&self, thread: usize) -> bool {
+        let fragmented = self.outgoing.is_fragmented() && self.fragment_thread != thread;
+        self.output.refused && self.output.is_clear() && !fragmented
+    }
+
     /// Where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
-    pub fn own_range(&self, payload: &[u8]) -> Option<core::ops::Range<usize>> {
+    pub fn own_range(&self, payload: &[u8]) -> Option<Range<usize>> {
         let delivering = self.delivering?;
         if payload.is_empty() {
             // No bytes, which are anywhere.
@@ -426,7 +439,7 @@ impl<P: Port> Inner<P> {
 
 impl<P: Port> Inbound<P> {
     /// The bytes that a step speaks of.
-    pub fn bytes(&self, range: &core::ops::Range<usize>) -> &[u8] {
+    pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
         self.incoming.bytes(range.clone())
     }
 }

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -198,13 +199,11 @@ def test_client_too_many_gets_503():
 
 
 def test_broadcast_reaches_every_client():
-    with Server("--broadcast") as server:
-        clients = [server.open() for _ in range(5)]
+    with Server("--broadcast") as server, ExitStack() as stack:
+        clients = [stack.enter_context(server.open()) for _ in range(5)]
         clients[2].send("to all")
         for client in clients:
             assert client.recv(PATIENCE) == "to all"
-        for client in clients:
-            client.close()
 
 
 def test_hundred_clients_at_once(server):
@@ -219,8 +218,8 @@ def test_hundred_clients_at_once(server):
 
 @pytest.mark.parametrize("number", [1, 20])
 def test_sigterm_closes_everyone_with_1001_and_exits_0(number):
-    with Server() as server:
-        clients = [server.open() for _ in range(number)]
+    with Server() as server, ExitStack() as stack:
+        clients = [stack.enter_context(server.open()) for _ in range(number)]
         for client in clients:
             echo(client, "hello")
         code, stderr = server.terminate()
@@ -229,7 +228,7 @@ def test_sigterm_closes_everyone_with_1001_and_exits_0(number):
             assert closed(client)[0] == 1001
 
 
-def test_client_that_ends_the_stream_with_its_last_message_is_gone_at_once():
+def test_end_of_the_stream_with_the_last_bytes_is_noticed_at_once():
     with Server("--max-clients", "1") as server:
         for attempt in range(3):
             with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:

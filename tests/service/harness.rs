@@ -347,28 +347,32 @@ pub fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     [&[first], &header.as_bytes()[1..], payload].concat()
 }
 
-/// The frames that a client was sent, all whole but perhaps the last, after the response.
-pub fn assert_whole_frames(mut bytes: &[u8]) {
+/// The frames that a client was sent after the response: first byte and payload. All must be whole,
+/// but perhaps the last, which is left out then.
+pub fn whole_frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
     let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
-        return;
+        return frames;
     };
     assert!(bytes.starts_with(b"HTTP/1.1 "));
     let accepted = bytes.starts_with(b"HTTP/1.1 101");
     bytes = &bytes[head + 4..];
     assert!(accepted || bytes.is_empty(), "nothing follows a refusal");
-    let mut closed = false;
     while let [first, len, rest @ ..] = bytes {
+        let closed = frames.last().is_some_and(|(first, _)| *first == 0x88);
         assert!(!closed, "nothing follows a close frame");
-        assert!(
-            matches!(first, 0x81 | 0x82 | 0x01 | 0x00 | 0x80 | 0x88 | 0x89 | 0x8A),
-            "{first:x}"
-        );
-        closed = *first == 0x88;
+        let known = [0x81, 0x82, 0x01, 0x00, 0x80, 0x88, 0x89, 0x8A];
+        assert!(known.contains(first), "{first:x}");
         let (len, rest) = match (len, rest) {
             (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
-            (126, _) => return,
+            (126, _) => break,
             (len, rest) => (usize::from(*len), rest),
         };
-        bytes = rest.get(len..).unwrap_or_default();
+        let Some((payload, rest)) = rest.split_at_checked(len) else {
+            break;
+        };
+        frames.push((*first, payload.to_vec()));
+        bytes = rest;
     }
+    frames
 }

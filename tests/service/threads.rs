@@ -12,7 +12,7 @@ use wss::protocol::{CloseCode, OVERHEAD};
 use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Slot, Target};
 use wss::{ClientId, Event, EventMask, Request, SendError, Verdict};
 
-use crate::harness::{REQUEST, assert_whole_frames, frame};
+use crate::harness::{REQUEST, frame, whole_frames};
 use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
 
 const RX: usize = 64;
@@ -81,7 +81,7 @@ type Svc = Service<ScriptPort<Shuttle>, App>;
 
 /// Answers texts with themselves; holds binary messages until the releasing thread has seen them.
 struct App {
-    events: std::sync::Mutex<Vec<(ClientId, EventMask)>>,
+    events: ShuttleLock<Vec<(ClientId, EventMask)>>,
     held: ShuttleLock<Vec<ClientId>>,
     done: AtomicBool,
 }
@@ -107,7 +107,8 @@ impl Application<ScriptPort<Shuttle>> for App {
         let Some(client) = client else {
             return Delivery::Done;
         };
-        self.events.lock().unwrap().push((client, event.mask()));
+        self.events.lock().push((client, event.mask()));
+        self.events.notify_all();
         match event {
             Event::Text(message) => {
                 let _ = service.send_text(client, message.text());
@@ -123,6 +124,16 @@ impl Application<ScriptPort<Shuttle>> for App {
     }
 }
 
+impl App {
+    /// Waits until so many events of a kind were delivered.
+    fn wait_for(&self, mask: EventMask, count: usize) {
+        let mut events = self.events.lock();
+        while events.iter().filter(|(_, event)| *event == mask).count() < count {
+            events = self.events.wait(events, u32::MAX);
+        }
+    }
+}
+
 fn service(slots: usize, blocks: usize) -> Arc<Svc> {
     let bytes = |len| vec![0; len].into_boxed_slice();
     let storage = (0..slots)
@@ -130,7 +141,7 @@ fn service(slots: usize, blocks: usize) -> Arc<Svc> {
         .collect();
     let blocks = (0..blocks).map(|_| Some(bytes(RX + 10))).collect();
     let app = App {
-        events: std::sync::Mutex::default(),
+        events: ShuttleLock::new(Vec::new()),
         held: ShuttleLock::new(Vec::new()),
         done: AtomicBool::new(false),
     };
@@ -209,7 +220,7 @@ impl Running {
         }
         let stats = service.stats();
         assert_eq!(stats.accepted, stats.closed);
-        let events = app.events.lock().unwrap();
+        let events = app.events.lock();
         let count = |mask| events.iter().filter(|(_, event)| *event == mask).count();
         assert_eq!(count(EventMask::CONNECTING), count(EventMask::CLOSING));
         assert_eq!(count(EventMask::CONNECTING), count(EventMask::CLOSED));
@@ -221,7 +232,7 @@ impl Running {
             }
         }
         for client in clients {
-            assert_whole_frames(&client.0.lock().from_server);
+            whole_frames(&client.0.lock().from_server);
         }
     }
 }
@@ -254,9 +265,7 @@ impl Peer {
 
     fn upgraded(self) -> Self {
         self.send(REQUEST.as_bytes());
-        while self.1.state(0) != wss::service::ClientState::Connected {
-            thread::yield_now();
-        }
+        self.1.application().wait_for(EventMask::CONNECTED, 1);
         self
     }
 }
@@ -289,7 +298,7 @@ fn two_senders_share_a_client_that_reads_slowly() {
         // Too long for a block, so that the sender is in the middle of its frame meanwhile.
         let long = "x".repeat(RX * 2).leak();
         let second = sender(&running.0, long);
-        peer.send(&frame(0x81, b"echo"));
+        peer.send(&[frame(0x89, b"1"), frame(0x81, b"echo"), frame(0x89, b"2")].concat());
         for _ in 0..12 {
             peer.act(|wire| wire.window += 60);
             thread::yield_now();
@@ -300,6 +309,16 @@ fn two_senders_share_a_client_that_reads_slowly() {
             assert!(sent.iter().all(Result::is_ok), "{sent:?}");
         }
         peer.act(|wire| wire.eof = true);
+        running.0.application().wait_for(EventMask::CLOSED, 1);
+        // Every message that was accepted arrives, and every ping is answered, in order.
+        let frames = whole_frames(&peer.0.lock().from_server);
+        let count = |text: &[u8]| frames.iter().filter(|(_, payload)| payload == text).count();
+        assert_eq!(
+            (count(b"the first sender's message"), count(long.as_bytes())),
+            (3, 3)
+        );
+        let pongs: Vec<_> = frames.iter().filter(|(first, _)| *first == 0x8A).collect();
+        assert_eq!(pongs, [&(0x8A, b"1".to_vec()), &(0x8A, b"2".to_vec())]);
         running.finish(&[peer]);
     });
 }
@@ -347,19 +366,26 @@ fn messages_are_released_while_more_arrive() {
         let running = Running::start(service(1, 1));
         let peer = Peer::connect(&running.0, usize::MAX / 2).upgraded();
         for _ in 0..3 {
+            // As much as there is room for, so that nothing can be received before a release.
             peer.send(
                 &[
-                    frame(0x82, b"held"),
-                    frame(0x02, b"fr"),
-                    frame(0x80, b"agment"),
+                    frame(0x82, &[1; RX]),
+                    frame(0x82, &[2; RX]),
+                    frame(0x02, b"f"),
+                ]
+                .concat(),
+            );
+            peer.send(
+                &[
+                    frame(0x89, b"?"),
+                    frame(0x80, b"rag"),
+                    frame(0x82, &[3; RX]),
                 ]
                 .concat(),
             );
             thread::yield_now();
         }
-        while running.0.stats().traffic.messages_received < 6 {
-            thread::yield_now();
-        }
+        running.0.application().wait_for(EventMask::BINARY, 12);
         peer.act(|wire| wire.eof = true);
         running.finish(&[peer]);
     });

@@ -19,8 +19,10 @@ fn next(queue: &EventQueue) -> QueuedEvent<'_> {
 fn next_text(queue: &EventQueue) -> QueuedEvent<'_> {
     loop {
         let event = next(queue);
-        if let Event::Text(_) = event.event() {
-            return event;
+        match event.event() {
+            Event::Text(_) => return event,
+            Event::Connecting | Event::Connected(_) => {}
+            other => panic!("{other:?}"),
         }
     }
 }
@@ -35,7 +37,7 @@ fn text(event: &QueuedEvent<'_>) -> String {
 #[test]
 fn held_client_is_not_read_until_release_and_then_goes_on() {
     const MESSAGES: usize = 20_000;
-    let (server, queue) = Server::with_queue(&options(), EventMask::TEXT, 64).unwrap();
+    let (server, queue) = Server::with_queue(&options(), EventMask::all(), 64).unwrap();
     let client = Client::open(server.local_addr());
     let written = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -61,6 +63,50 @@ fn held_client_is_not_read_until_release_and_then_goes_on() {
         drop(first);
         for number in 1..MESSAGES {
             assert_eq!(text(&next_text(&queue)).parse(), Ok(number));
+        }
+    });
+}
+
+#[test]
+fn messages_released_at_any_moment_are_all_received() {
+    const MESSAGES: usize = 3000;
+    // Messages that leave no room in the buffer, so that a release comes when there is none.
+    let options = Options {
+        rx_buffer: 200,
+        ..options()
+    };
+    let (server, queue) = Server::with_queue(&options, EventMask::all(), 64).unwrap();
+    let addr = server.local_addr();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(move || {
+                let mut client = Client::open(addr);
+                let mut bytes = Vec::new();
+                for number in 0..MESSAGES {
+                    let payload = format!("{number:0width$}", width = 5 + number % 196);
+                    bytes.extend(frame(true, TEXT, payload.as_bytes()));
+                }
+                client.write(&bytes);
+                client.end_of_stream();
+                client.expect_end();
+            });
+        }
+        let mut received = HashMap::new();
+        let mut closed = 0;
+        while closed < 4 {
+            let event = next(&queue);
+            let next = received.entry(event.client()).or_insert(0);
+            match event.event() {
+                Event::Text(message) => {
+                    assert_eq!(message.text().parse(), Ok(*next));
+                    *next += 1;
+                }
+                Event::Closed => {
+                    assert_eq!(*next, MESSAGES, "the connection ended in between");
+                    closed += 1;
+                }
+                _ => {}
+            }
         }
     });
 }
@@ -177,7 +223,9 @@ fn large_message_comes_back_whole_to_a_slow_reader() {
         ..options()
     });
     let mut client = Client::connect_narrow(server.local_addr()).upgraded();
-    let payload: Vec<u8> = (0..1_000_000_u32).map(|n| (n * n >> 7) as u8).collect();
+    let payload: Vec<u8> = (0..1_000_000_u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
     client.send(BINARY, &payload);
     // A neighbour is served while nothing is read.
     let mut neighbour = Client::open(server.local_addr());

@@ -126,7 +126,9 @@ fn only_listed_origins_may_connect() {
         client.write(request_with(line).as_bytes());
         assert_eq!(client.response().status, status, "{line}");
     }
-    assert_eq!(server.clients().stats().refused_forbidden, 3);
+    eventually("three refusals are counted", || {
+        server.clients().stats().refused_forbidden == 3
+    });
 }
 
 #[test]
@@ -205,7 +207,8 @@ fn dripping_handshake_ends_at_its_deadline_and_delays_nobody() {
         }
         slowest
     });
-    assert!(began.elapsed() >= Duration::from_millis(300));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(299), "{took:?}");
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     let dripping = log.wait_for("closed", 1);
     let told = ["connecting", "timeout", "closing", "closed"];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use wss::host::{Clients, Options, Server};
 use wss::service::{ClientState, Config, Message};
-use wss::{ClientId, Event, MessageKind};
+use wss::{ClientId, Event, MessageKind, SendError};
 
 use super::client::{Client, PATIENCE};
 
@@ -52,7 +52,11 @@ pub fn echo(clients: &Clients, id: ClientId, event: &Event<'_>) {
         Event::Binary(message) => (MessageKind::Binary, message),
         _ => return,
     };
-    clients.send(id, kind, message).unwrap();
+    match clients.send(id, kind, message) {
+        // The client may be gone by now.
+        Ok(()) | Err(SendError::NotConnected) => {}
+        Err(error) => panic!("{id}: {error}"),
+    }
 }
 
 /// Starts a server whose handler tells the log everything, and then does something of its own.
@@ -73,10 +77,13 @@ pub fn logging_server(
     (server.unwrap(), log)
 }
 
-/// What a handler was told, each event by its name.
+/// An event by its name, and whom it was about.
+type Told = (Option<ClientId>, String);
+
+/// What a handler was told.
 #[derive(Clone, Default)]
 pub struct Log {
-    shared: Arc<(Mutex<Vec<(Option<ClientId>, String)>>, Condvar)>,
+    shared: Arc<(Mutex<Vec<Told>>, Condvar)>,
 }
 
 impl Log {
@@ -97,7 +104,7 @@ impl Log {
     }
 
     /// Waits until `found` finds something in the log.
-    pub fn wait<T>(&self, found: impl Fn(&[(Option<ClientId>, String)]) -> Option<T>) -> T {
+    pub fn wait<T>(&self, found: impl Fn(&[Told]) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
         let mut events = self.shared.0.lock().unwrap();
         loop {

@@ -1,13 +1,14 @@
 //! Ending a server, and starting the next one.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wss::Event;
 use wss::host::{Options, Server};
 
 use super::client::{CLOSE, Client, TEXT, close_body};
-use super::server::{echo_server, limited, logging_server, options};
+use super::server::{echo_server, eventually, limited, logging_server, options};
 
 #[test]
 fn stop_closes_every_client_with_1001() {
@@ -35,13 +36,13 @@ fn stop_closes_every_client_with_1001() {
 
 #[test]
 fn stop_cuts_off_clients_that_do_not_answer() {
-    for _ in 0..5 {
+    for _ in 0..3 {
         let (server, log) = echo_server(&Options {
-            max_clients: 40,
+            max_clients: 16,
             ..limited(|limits| limits.close_timeout_ms = 100)
         });
-        let mut clients: Vec<_> = (0..40).map(|_| Client::open(server.local_addr())).collect();
-        log.wait_for("connected /chat", 40);
+        let mut clients: Vec<_> = (0..16).map(|_| Client::open(server.local_addr())).collect();
+        log.wait_for("connected /chat", 16);
         assert!(server.stop(), "handlers are not running");
         for client in &mut clients {
             client.expect_close(1001, "");
@@ -84,6 +85,26 @@ fn stop_tells_when_a_handler_is_still_running() {
     let began = Instant::now();
     assert!(!server.stop());
     assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn server_dropped_under_a_running_handler_is_freed_after_it() {
+    let token = Arc::new(());
+    let kept = Arc::clone(&token);
+    let (server, log) = logging_server(
+        &limited(|limits| limits.close_timeout_ms = 100),
+        move |_, _, event| {
+            if let Event::Text(_) = event {
+                std::thread::sleep(Duration::from_millis(1500));
+            }
+            let _ = &kept;
+        },
+    );
+    let mut client = Client::open(server.local_addr());
+    client.send(TEXT, b"sleep");
+    log.wait_for("text sleep", 1);
+    drop(server);
+    eventually("the handler is dropped", || Arc::strong_count(&token) == 1);
 }
 
 #[test]

@@ -3,25 +3,49 @@
 #![no_std]
 #![no_main]
 
+mod client;
 mod guard;
-mod port;
 mod semihost;
+#[cfg(feature = "service")]
+mod service;
 mod stack;
 
 use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use semihost::{exit, put, put_number};
 
-pub type Outcome = Result<(), &'static str>;
+/// Passed, or the line of the check that failed: a text would take flash.
+pub type Outcome = Result<(), u32>;
 
 pub struct Test {
     pub name: &'static str,
     pub run: fn() -> Outcome,
 }
 
+/// Ends a test unless `$holds`.
+#[macro_export]
+macro_rules! check {
+    ($holds:expr) => {
+        if !$holds {
+            return Err(line!());
+        }
+    };
+}
+
+/// Something static in a program without threads.
+pub struct Alone<T>(pub T);
+
+// SAFETY: there is one core and no interrupt is enabled, so that there is no
+// second thread to share it with.
+unsafe impl<T> Sync for Alone<T> {}
+
 /// A module of tests is one line here; of the service's, one that the
 /// baseline image goes without: `#[cfg(feature = "service")]`.
-const TESTS: &[&[Test]] = &[port::TESTS];
+const TESTS: &[&[Test]] = &[
+    client::TESTS,
+    #[cfg(feature = "service")]
+    service::TESTS,
+];
 
 #[entry]
 fn main() -> ! {
@@ -31,7 +55,7 @@ fn main() -> ! {
         put("test ");
         put(test.name);
         put(" ... ");
-        stack::paint();
+        stack::start();
         let outcome = (test.run)();
         // Before anything is printed, which needs stack too.
         let peak = stack::peak();
@@ -40,10 +64,10 @@ fn main() -> ! {
                 passed += 1;
                 put("ok");
             }
-            Err(why) => {
+            Err(line) => {
                 failed += 1;
-                put("FAILED: ");
-                put(why);
+                put("FAILED in line ");
+                put_number(line as usize);
             }
         }
         put(" (stack ");
@@ -51,9 +75,9 @@ fn main() -> ! {
         put(")\n");
         deepest = deepest.max(peak);
     }
-    put("stack ");
-    put_number(deepest);
-    put("\n");
+    report("stack", deepest);
+    #[cfg(feature = "service")]
+    service::report();
     put_number(passed);
     put(" passed, ");
     put_number(failed);
@@ -61,19 +85,33 @@ fn main() -> ! {
     exit(passed > 0 && failed == 0)
 }
 
+/// A figure for `run`.
+fn report(what: &str, figure: usize) {
+    put(what);
+    put(" ");
+    put_number(figure);
+    put("\n");
+}
+
+/// Where a test cannot go on: a panic without its formatting.
+#[cold]
+#[inline(never)]
+pub fn give_up(why: &str) -> ! {
+    put(why);
+    exit(false)
+}
+
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     #[cfg(feature = "explain")]
     cortex_m_semihosting::hprintln!("{}", info);
     let _ = info;
-    put("panicked\n");
-    exit(false)
+    give_up("panicked\n")
 }
 
 /// Also where a stack overflow ends, see `guard`. The default handler would only
 /// end at `run`'s timeout.
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    put("hard fault\n");
-    exit(false)
+    give_up("hard fault\n")
 }

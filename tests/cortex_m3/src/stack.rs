@@ -3,6 +3,7 @@
 
 use core::arch::asm;
 use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const PAINT: u32 = 0xcccc_cccc;
 
@@ -12,8 +13,35 @@ unsafe extern "C" {
     static mut _guard_end: u32;
 }
 
+/// The deepest that was seen before the stack was painted again.
+static DEEPEST: AtomicUsize = AtomicUsize::new(0);
+
+/// Starts again.
+pub fn start() {
+    DEEPEST.store(0, Relaxed);
+    paint();
+}
+
+/// The most bytes of stack in use at any time since `start`, those that were
+/// in use by `start`'s callers included.
+pub fn peak() -> usize {
+    DEEPEST.fetch_max(used(), Relaxed);
+    DEEPEST.load(Relaxed)
+}
+
+/// Calls a function, and says how much stack it took.
+#[inline(never)]
+#[cfg(feature = "service")]
+pub fn of(call: impl FnOnce()) -> usize {
+    peak();
+    paint();
+    let before = top() - cortex_m::register::msp::read() as usize;
+    call();
+    used().saturating_sub(before)
+}
+
 /// Paints all of the stack that is not in use now.
-pub fn paint() {
+fn paint() {
     // In assembly because only there nothing else is put on the stack between
     // reading the stack pointer and painting up to it.
     //
@@ -36,14 +64,17 @@ pub fn paint() {
     }
 }
 
-/// The most bytes of stack in use at any time since `paint`, those that were
-/// in use by `paint`'s callers included.
-pub fn peak() -> usize {
-    let top = (&raw const _stack_start).expose_provenance();
+/// The most bytes of stack in use since `paint`.
+fn used() -> usize {
     let mut at = (&raw const _guard_end).expose_provenance();
     // SAFETY: reads aligned words of RAM; volatile, as no Rust object lies there.
-    while at < top && unsafe { ptr::with_exposed_provenance::<u32>(at).read_volatile() } == PAINT {
+    while at < top() && unsafe { ptr::with_exposed_provenance::<u32>(at).read_volatile() } == PAINT
+    {
         at += size_of::<u32>();
     }
-    top - at
+    top() - at
+}
+
+fn top() -> usize {
+    (&raw const _stack_start).expose_provenance()
 }

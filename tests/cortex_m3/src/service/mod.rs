@@ -1,0 +1,146 @@
+//! The service on the Cortex-M3: its memory, and what drives it.
+//!
+//! The port's and the application's functions are not inlined, and the
+//! service's are called through `black_box`: so each stays a function with a
+//! size of its own, and none is shortened for what just these tests do. There
+//! is no logger, so that the service's log messages are left out of the image.
+
+mod application;
+mod bytes;
+mod port;
+mod tests;
+
+use crate::{Alone, Outcome, check, client, stack};
+use core::cell::{Cell, UnsafeCell};
+use core::hint::black_box;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
+use wss::service::{Config, Serving, Slot, Work};
+
+use application::{Echo, Svc};
+use port::{NOW, ScriptPort};
+pub use tests::TESTS;
+
+/// As many as the service is measured with.
+pub const CLIENTS: usize = 2;
+/// Their receive size.
+pub const RX: usize = 1400;
+
+/// All memory of the service; zeroes, so that it takes no flash.
+struct Memory {
+    storage: [[u8; RX + OVERHEAD]; CLIENTS],
+    block: [u8; RX + MAX_SERVER_HEADER],
+    slots: MaybeUninit<[Slot<ScriptPort>; CLIENTS]>,
+    service: MaybeUninit<Svc>,
+}
+
+static MEMORY: Alone<UnsafeCell<Memory>> = Alone(UnsafeCell::new(Memory {
+    storage: [[0; RX + OVERHEAD]; CLIENTS],
+    block: [0; RX + MAX_SERVER_HEADER],
+    slots: MaybeUninit::uninit(),
+    service: MaybeUninit::uninit(),
+}));
+static MEMORY_IN_USE: Alone<Cell<bool>> = Alone(Cell::new(false));
+
+/// The most stack that was seen.
+static RUN_STACK: AtomicUsize = AtomicUsize::new(0);
+static SERVE_STACK: AtomicUsize = AtomicUsize::new(0);
+
+/// A service that is driven a step at a time.
+struct Bench<'a> {
+    service: &'a Svc,
+    serving: Serving<ScriptPort>,
+}
+
+/// Lends a new service, without clients, to a test.
+fn with_service(config: Config, test: impl FnOnce(&mut Bench<'_>) -> Outcome) -> Outcome {
+    check!(!MEMORY_IN_USE.0.replace(true));
+    // SAFETY: whoever has set `MEMORY_IN_USE` is alone with the memory; nothing
+    // of the service before this one is used any more.
+    let memory: &'static mut Memory = unsafe { &mut *MEMORY.0.get() };
+    let new_slot: fn(&'static mut [u8]) -> Slot<ScriptPort> = black_box(Slot::new);
+    let new = black_box(Svc::new);
+    let slots = memory.storage.each_mut().map(|bytes| new_slot(bytes));
+    let blocks = [Some(memory.block.as_mut_slice())];
+    let service = new(
+        ScriptPort::new(),
+        Echo::new(),
+        config,
+        memory.slots.write(slots),
+        blocks,
+    );
+    let outcome = test(&mut Bench {
+        service: memory.service.write(service),
+        serving: Serving::new(),
+    });
+    MEMORY_IN_USE.0.set(false);
+    outcome
+}
+
+impl Bench<'_> {
+    /// A client connects, with a script.
+    fn call(&self, client: usize, sends: client::Script, expects: client::Script) {
+        client::with(client, |client| {
+            client.reset();
+            client.play(sends, expects);
+        });
+        self.service.port().call(client);
+    }
+
+    /// Runs the service until nothing happens any more, at the present time.
+    fn settle(&mut self) -> Outcome {
+        let run: fn(&Svc, Work) = black_box(Svc::run);
+        let serve_once: fn(&Svc, &mut Serving<ScriptPort>) -> bool = black_box(Svc::serve_once);
+        let port = self.service.port();
+        port.on_service_thread.set(true);
+        for _ in 0..20_000 {
+            if let Some(work) = port.next_work() {
+                let used = stack::of(|| run(self.service, work));
+                RUN_STACK.fetch_max(used, Relaxed);
+                continue;
+            }
+            let used = stack::of(|| _ = serve_once(self.service, &mut self.serving));
+            SERVE_STACK.fetch_max(used, Relaxed);
+            if !port.told.take() {
+                port.on_service_thread.set(false);
+                return Ok(());
+            }
+        }
+        // It never comes to rest.
+        Err(line!())
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self, ms: u64) -> Outcome {
+        for _ in 0..ms / 100 {
+            NOW.0.set(NOW.0.get() + 100);
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Every slot is free, every connection is closed and accounted for, and the
+    /// block has come back.
+    fn check_all_free(&self) -> Outcome {
+        for slot in 0..CLIENTS {
+            check!(self.service.client(slot).is_none());
+        }
+        let stats = self.service.stats();
+        check!(stats.accepted == stats.closed);
+        check!(stats.most_blocks <= 1);
+        Ok(())
+    }
+}
+
+/// Figures for `run`.
+pub fn report() {
+    // The tests' own part of the memory.
+    let own = size_of::<ScriptPort>() + size_of::<Echo>();
+    crate::report("own", own);
+    crate::report("run-stack", RUN_STACK.load(Relaxed));
+    crate::report("serve-stack", SERVE_STACK.load(Relaxed));
+    crate::report("slot", size_of::<Slot<ScriptPort>>());
+    crate::report("service", size_of::<Svc>() - own);
+    crate::report("overhead", OVERHEAD);
+}

@@ -1,0 +1,263 @@
+//! The port: sockets are scripted clients, the clock and the work queue are
+//! the tests' to drive.
+
+use crate::{Alone, client, give_up};
+use core::cell::{Cell, RefCell, RefMut};
+use core::hint::black_box;
+use wss::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
+
+use super::CLIENTS;
+
+/// Milliseconds.
+pub static NOW: Alone<Cell<u64>> = Alone(Cell::new(0));
+
+/// A lock for a program without threads.
+pub struct Single<T>(RefCell<T>);
+
+impl<T> Lock<T> for Single<T> {
+    type Guard<'a>
+        = RefMut<'a, T>
+    where
+        T: 'a;
+
+    fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    fn lock(&self) -> RefMut<'_, T> {
+        match self.0.try_borrow_mut() {
+            Ok(guard) => guard,
+            Err(_) => give_up("a lock was taken twice\n"),
+        }
+    }
+
+    /// Nobody else could do anything meanwhile.
+    #[inline(never)]
+    fn wait<'a>(&'a self, guard: RefMut<'a, T>, timeout_ms: u32) -> RefMut<'a, T> {
+        NOW.0.set(NOW.0.get() + u64::from(timeout_ms));
+        guard
+    }
+
+    #[inline(never)]
+    fn notify_all(&self) {}
+}
+
+/// The server's end of a client's connection. What it answers is hidden from
+/// the compiler, as an operating system's answers would be.
+#[derive(Clone, Copy)]
+pub struct ScriptSocket(u8);
+
+impl ScriptSocket {
+    fn client<T>(self, act: impl FnOnce(&mut client::Client) -> T) -> T {
+        client::with(usize::from(self.0), |client| {
+            if client.closed {
+                give_up("a closed socket was used\n");
+            }
+            act(client)
+        })
+    }
+}
+
+impl Socket for ScriptSocket {
+    #[inline(never)]
+    fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
+        if space.is_empty() {
+            give_up("nothing can be received into no space\n");
+        }
+        let read = self.client(|client| client.read(space));
+        black_box(read.ok_or(SocketError::WouldBlock))
+    }
+
+    #[inline(never)]
+    fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
+        let (mut wanted, mut sent) = (0, 0);
+        for part in parts {
+            if sent == wanted {
+                sent += self.client(|client| client.write(part));
+            }
+            wanted += part.len();
+        }
+        let nothing = sent == 0 && wanted > 0;
+        black_box(if nothing {
+            Err(SocketError::WouldBlock)
+        } else {
+            Ok(sent)
+        })
+    }
+
+    #[inline(never)]
+    fn shutdown_write(&self) -> Result<(), SocketError> {
+        self.client(|client| client.ended = true);
+        black_box(Ok(()))
+    }
+}
+
+pub struct ScriptPort {
+    /// Clients that wait to be accepted, a bit each.
+    calling: Cell<u8>,
+    listening: Cell<bool>,
+    listener_watched: Cell<bool>,
+    /// Every client's and the service's, once each.
+    work: [Cell<Option<Work>>; CLIENTS + 1],
+    /// One more than there are slots, for the lobby.
+    watched: [Cell<Option<(ScriptSocket, Interest)>>; CLIENTS + 1],
+    timer: Cell<Option<Instant>>,
+    woken: Cell<bool>,
+    /// Something was ready since this was last looked at.
+    pub told: Cell<bool>,
+    pub on_service_thread: Cell<bool>,
+}
+
+impl ScriptPort {
+    pub const fn new() -> Self {
+        Self {
+            calling: Cell::new(0),
+            listening: Cell::new(true),
+            listener_watched: Cell::new(true),
+            work: [const { Cell::new(None) }; CLIENTS + 1],
+            watched: [const { Cell::new(None) }; CLIENTS + 1],
+            timer: Cell::new(None),
+            woken: Cell::new(false),
+            told: Cell::new(false),
+            on_service_thread: Cell::new(false),
+        }
+    }
+
+    /// A client connects.
+    pub fn call(&self, client: usize) {
+        self.calling.set(self.calling.get() | 1 << client);
+    }
+
+    /// What is first on the work queue.
+    pub fn next_work(&self) -> Option<Work> {
+        let first = self.work[0].take();
+        for pair in self.work.windows(2) {
+            pair[0].swap(&pair[1]);
+        }
+        first
+    }
+
+    fn wait_for(&self, tell: &mut dyn FnMut(Ready)) {
+        if self.listening.get() && self.calling.get() != 0 && self.listener_watched.take() {
+            tell(Ready::Listener);
+        }
+        for (slot, place) in self.watched.iter().enumerate() {
+            let Some((socket, interest)) = place.get() else {
+                continue;
+            };
+            let (readable, writable) =
+                socket.client(|client| (client.is_readable(), client.room > 0));
+            if interest.contains(Interest::READ) && readable
+                || interest.contains(Interest::WRITE) && writable
+            {
+                place.set(Some((socket, Interest::empty())));
+                tell(match slot {
+                    CLIENTS => Ready::Lobby,
+                    slot => Ready::Client { slot, writable },
+                });
+            }
+        }
+        if self.woken.take() {
+            tell(Ready::Wake);
+        }
+        if self.timer.get().is_some_and(|at| at <= self.now()) {
+            self.timer.set(None);
+            tell(Ready::Timer);
+        }
+    }
+}
+
+impl Port for ScriptPort {
+    type Lock<T> = Single<T>;
+    type Socket = ScriptSocket;
+    type Storage = &'static mut [u8];
+    type Slots = &'static [Slot<Self>];
+    type Blocks = [Option<&'static mut [u8]>; 1];
+
+    #[inline(never)]
+    fn now(&self) -> Instant {
+        Instant(NOW.0.get())
+    }
+
+    #[inline(never)]
+    fn submit(&self, work: Work) {
+        for place in &self.work {
+            match place.get() {
+                None => return place.set(Some(work)),
+                Some(queued) if queued != work => {}
+                Some(Work::Service) => return,
+                Some(Work::Client(_)) => break,
+            }
+        }
+        give_up("a client's work was queued twice\n");
+    }
+
+    #[inline(never)]
+    fn on_service_thread(&self) -> bool {
+        self.on_service_thread.get()
+    }
+
+    #[inline(never)]
+    fn thread(&self) -> usize {
+        black_box(1)
+    }
+
+    #[inline(never)]
+    fn accept(&self) -> Result<ScriptSocket, SocketError> {
+        let calling = self.calling.get();
+        let first = calling.trailing_zeros() as u8;
+        self.calling.set(calling & calling.wrapping_sub(1));
+        black_box(match calling {
+            0 => Err(SocketError::WouldBlock),
+            _ => Ok(ScriptSocket(first)),
+        })
+    }
+
+    #[inline(never)]
+    fn watch_listener(&self) {
+        self.listener_watched.set(true);
+    }
+
+    #[inline(never)]
+    fn close_listener(&self) {
+        self.listening.set(false);
+    }
+
+    #[inline(never)]
+    fn attach(&self, slot: usize, socket: &ScriptSocket) -> Result<(), SocketError> {
+        if self.watched[slot].get().is_some() {
+            give_up("the slot has a socket already\n");
+        }
+        self.watched[slot].set(Some((*socket, Interest::empty())));
+        black_box(Ok(()))
+    }
+
+    #[inline(never)]
+    fn watch(&self, slot: usize, socket: &ScriptSocket, interest: Interest) {
+        self.watched[slot].set(Some((*socket, interest)));
+    }
+
+    #[inline(never)]
+    fn close(&self, slot: usize, socket: ScriptSocket) {
+        self.watched[slot].set(None);
+        socket.client(|client| client.closed = true);
+    }
+
+    #[inline(never)]
+    fn set_timer(&self, at: Instant) {
+        self.timer.set(Some(at));
+    }
+
+    #[inline(never)]
+    fn wake(&self) {
+        self.woken.set(true);
+    }
+
+    #[inline(never)]
+    fn wait(&self, ready: &mut dyn FnMut(Ready)) {
+        self.wait_for(&mut |what| {
+            self.told.set(true);
+            ready(what);
+        });
+    }
+}

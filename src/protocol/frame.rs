@@ -6,8 +6,8 @@ use super::incoming::Violation;
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 /// The longest header that a server sends: no mask.
 pub const MAX_SERVER_HEADER: usize = 10;
-/// The longest header that a client sends.
-pub(super) const MAX_CLIENT_HEADER: usize = 14;
+/// The header of a control frame that a client sends.
+pub(super) const CONTROL_HEADER: usize = 6;
 
 /// What a frame is (section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,7 +100,7 @@ impl ClientHeader {
                 if long <= u64::from(u16::MAX) {
                     return Err(Violation::LengthNotMinimal);
                 }
-                (long, rest, MAX_CLIENT_HEADER)
+                (long, rest, 14)
             }
             (126 | 127, _) => return Ok(None),
             (short, rest) => (u64::from(short), rest, 6),

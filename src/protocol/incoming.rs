@@ -12,16 +12,16 @@
 use core::ops::Range;
 
 use super::close::{self, BadClose, CloseCode};
-use super::frame::{ClientHeader, MAX_CLIENT_HEADER, MAX_CONTROL_PAYLOAD, Opcode};
+use super::frame::{CONTROL_HEADER, ClientHeader, MAX_CONTROL_PAYLOAD, Opcode};
 use super::handshake::Status;
 use super::mask::unmask;
 use super::request::{Request, RequestParser};
 use super::storage::Storage;
 use super::utf8::Utf8;
 
-/// What the receive buffer needs beside the largest message: one header and one control frame, which
-/// may come between the fragments of a message that fills the rest.
-pub const OVERHEAD: usize = MAX_CLIENT_HEADER + MAX_CONTROL_PAYLOAD;
+/// What the receive buffer needs beside the largest message: a whole control frame, which may come
+/// between the fragments of a message that fills the rest. That is more than any header.
+pub const OVERHEAD: usize = CONTROL_HEADER + MAX_CONTROL_PAYLOAD;
 
 /// What a message consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

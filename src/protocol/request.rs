@@ -50,8 +50,28 @@ enum Field {
     Connection,
     Version,
     ContentLength,
+    /// A body after an opening handshake would be taken for frames.
+    TransferEncoding,
     Other,
 }
+
+/// The header fields with a meaning, each with what notes that it was there if it may be there only
+/// once.
+const FIELDS: [(&[u8], Field, Seen); 9] = [
+    (b"host", Field::Keep(Kept::Host), Seen::HOST),
+    (b"sec-websocket-key", Field::Keep(Kept::Key), Seen::KEY),
+    (b"origin", Field::Keep(Kept::Origin), Seen::ORIGIN),
+    (b"sec-websocket-version", Field::Version, Seen::VERSION),
+    (
+        b"sec-websocket-protocol",
+        Field::Keep(Kept::Subprotocols),
+        Seen::empty(),
+    ),
+    (b"upgrade", Field::Upgrade, Seen::empty()),
+    (b"connection", Field::Connection, Seen::empty()),
+    (b"content-length", Field::ContentLength, Seen::empty()),
+    (b"transfer-encoding", Field::TransferEncoding, Seen::empty()),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -207,19 +227,14 @@ impl RequestParser {
     }
 
     fn field_begin(&mut self, storage: &mut impl Storage) -> Result<(), Status> {
-        let (field, once) = match self.word_take() {
-            Some(b"host") => (Field::Keep(Kept::Host), Seen::HOST),
-            Some(b"sec-websocket-key") => (Field::Keep(Kept::Key), Seen::KEY),
-            Some(b"origin") => (Field::Keep(Kept::Origin), Seen::ORIGIN),
-            Some(b"sec-websocket-version") => (Field::Version, Seen::VERSION),
-            Some(b"sec-websocket-protocol") => (Field::Keep(Kept::Subprotocols), Seen::empty()),
-            Some(b"upgrade") => (Field::Upgrade, Seen::empty()),
-            Some(b"connection") => (Field::Connection, Seen::empty()),
-            Some(b"content-length") => (Field::ContentLength, Seen::empty()),
-            // A body after an opening handshake would be taken for frames.
-            Some(b"transfer-encoding") => return Err(Status::BAD_REQUEST),
-            _ => (Field::Other, Seen::empty()),
-        };
+        let word = self.word_take();
+        let known = FIELDS.iter().find(|(name, ..)| word == Some(name));
+        let (field, once) = known.map_or((Field::Other, Seen::empty()), |(_, field, once)| {
+            (*field, *once)
+        });
+        if field == Field::TransferEncoding {
+            return Err(Status::BAD_REQUEST);
+        }
         if self.seen.intersects(once) {
             return Err(Status::BAD_REQUEST);
         }
@@ -253,7 +268,7 @@ impl RequestParser {
             (Field::Upgrade | Field::Connection | Field::Version, byte) => {
                 self.word_push(byte.to_ascii_lowercase());
             }
-            (Field::ContentLength | Field::Other, _) => {}
+            (Field::ContentLength | Field::TransferEncoding | Field::Other, _) => {}
         }
         Ok(())
     }
@@ -274,7 +289,7 @@ impl RequestParser {
                 let is_13 = self.word_take().map(<[u8]>::trim_ascii_end) == Some(b"13");
                 self.seen.set(Seen::VERSION_13, is_13);
             }
-            Field::ContentLength | Field::Other => {}
+            Field::ContentLength | Field::TransferEncoding | Field::Other => {}
         }
         Ok(())
     }
@@ -379,17 +394,17 @@ impl<'a> Request<'a> {
     /// The path, percent-encoded as it came: `/chat`.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        match self.target().split('?').next() {
+        match split(self.target(), b'?').0 {
             // `ws://host?query` leaves the path out (RFC 9112 section 3.2.1).
-            None | Some("") => "/",
-            Some(path) => path,
+            "" => "/",
+            path => path,
         }
     }
 
     /// The query without its question mark, if the target has one.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
-        self.target().split_once('?').map(|(_, query)| query)
+        split(self.target(), b'?').1
     }
 
     /// The `Host` field.
@@ -413,20 +428,26 @@ impl<'a> Request<'a> {
     /// The subprotocols that the client offers, the preferred one first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.all(Kept::Subprotocols)
-            .flat_map(|list| list.split(','))
-            .map(str::trim_ascii)
+            .flat_map(|list| {
+                let mut rest = Some(list);
+                core::iter::from_fn(move || {
+                    let (name, others) = split(rest?, b',');
+                    rest = others;
+                    Some(name.trim_ascii())
+                })
+            })
             .filter(|name| !name.is_empty())
     }
 
     /// The target from its path on: browsers send just that, proxies a whole URL.
     fn target(&self) -> &'a str {
         let target = self.first(Kept::Target).unwrap_or_default();
-        match target.split_once("://") {
-            Some((_, rest)) if !target.starts_with('/') => {
-                let path = rest.find(['/', '?']).and_then(|at| rest.get(at..));
-                path.unwrap_or_default()
+        match authority(target) {
+            Some((_, rest)) => {
+                let path = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
+                path.and_then(|at| rest.get(at..)).unwrap_or_default()
             }
-            _ => target,
+            None => target,
         }
     }
 
@@ -453,10 +474,24 @@ impl<'a> Request<'a> {
 /// A target may be a path or a whole URL (RFC 6455 section 4.2.1).
 fn is_target(target: &str) -> bool {
     target.starts_with('/')
-        || target.split_once("://").is_some_and(|(scheme, rest)| {
+        || authority(target).is_some_and(|(scheme, rest)| {
             let known = ["http", "https", "ws", "wss"];
             !rest.is_empty() && known.iter().any(|name| name.eq_ignore_ascii_case(scheme))
         })
+}
+
+/// The scheme of a whole URL, and what follows `://`.
+fn authority(target: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = split(target, b':');
+    Some((scheme, rest?.strip_prefix("//")?)).filter(|_| !target.starts_with('/'))
+}
+
+/// What is in front of the first `separator`, and what is behind it if there is one. The searches of
+/// `str` are made for more, and take a kilobyte of flash.
+fn split(text: &str, separator: u8) -> (&str, Option<&str>) {
+    let at = text.bytes().position(|byte| byte == separator);
+    let parts = at.and_then(|at| Some((text.get(..at)?, text.get(at.checked_add(1)?..)?)));
+    parts.map_or((text, None), |(front, back)| (front, Some(back)))
 }
 
 /// A character of a token (RFC 9110 section 5.6.2).

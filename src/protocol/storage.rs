@@ -16,15 +16,14 @@ pub trait Storage {
     /// The bytes in `range`, to be changed.
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8];
 
-    /// Moves the bytes of `source` to `to`; the two may overlap.
+    /// Moves the bytes of `source` towards the front, to `to`; the two may overlap.
     fn shift(&mut self, source: Range<usize>, to: usize) {
-        let low = source.start.min(to);
-        let high = source.end.max(to.saturating_add(source.len()));
-        let (from, to) = (source.start.saturating_sub(low), to.saturating_sub(low));
-        let bytes = self.bytes_mut(low..high);
-        let end = from.saturating_add(source.len());
-        if end <= bytes.len() && to.saturating_add(source.len()) <= bytes.len() {
-            bytes.copy_within(from..end, to);
+        let Some(from) = source.start.checked_sub(to) else {
+            return;
+        };
+        let bytes = self.bytes_mut(to..source.end);
+        if from <= bytes.len() {
+            bytes.copy_within(from.., 0);
         }
     }
 }
@@ -48,12 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shift_moves_overlapping_bytes_down_and_up() {
+    fn shift_moves_overlapping_bytes_to_the_front() {
         let mut bytes = *b"abcdef";
         bytes.shift(2..6, 0);
         assert_eq!(&bytes, b"cdefef");
-        bytes.shift(0..4, 1);
-        assert_eq!(&bytes, b"ccdeff");
+        bytes.shift(3..3, 1);
+        assert_eq!(&bytes, b"cdefef");
     }
 
     #[test]

@@ -326,10 +326,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         incoming: Option<&slot::Inbound<P>>,
     ) {
         let inner: &mut Inner<P> = inner;
+        let was_blocked = inner.output.blocked;
         if let Some(socket) = &inner.socket {
             let parked = inner.inbound.as_ref();
             let incoming = incoming.or(parked).map(|inbound| &inbound.incoming);
             inner.output.flush(socket, incoming, self.port.now());
+        }
+        if was_blocked && !inner.output.blocked {
+            // It was not received from meanwhile.
+            inner.heard = self.port.now();
         }
         if inner.output.pending() || inner.output.caller {
             return;

@@ -179,11 +179,18 @@ pub trait Port: Sized {
     /// [`SocketError::Failed`] if it cannot be watched.
     fn attach(&self, slot: usize, socket: &Self::Socket) -> Result<(), SocketError>;
 
-    /// Watches the socket for `interest`, once, instead of what it was watched for before.
+    /// Watches the socket for `interest`, once, instead of what it was watched for before. It may be
+    /// ready already. With no interest it is not watched.
     fn watch(&self, slot: usize, socket: &Self::Socket, interest: Interest);
 
-    /// Closes the socket, now or as soon as the serving thread can.
+    /// Closes the socket, now or as soon as the serving thread can. It is not used afterwards. The
+    /// slot's next socket may be attached before that.
     fn close(&self, slot: usize, socket: Self::Socket);
+
+    /// The service is about to stop: [`wait`](Self::wait) is not called again, so that whatever was
+    /// left to the serving thread has to be done, and sockets are closed at once from now on. Only
+    /// called on the serving thread.
+    fn stopped(&self) {}
 
     /// Ends [`wait`](Self::wait) at `at`, instead of the time set before.
     fn set_timer(&self, at: Instant);

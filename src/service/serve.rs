@@ -82,6 +82,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.output.caller && writable {
             // A sender in the middle of its frame goes on itself.
             inner.output.blocked = false;
+            inner.heard = self.port.now();
             slot.notify_all();
         } else {
             self.kick(index, &mut inner);
@@ -275,6 +276,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if shared.free == self.max_clients()
             || serving.forced && self.port.now() >= until + FORCED_MS
         {
+            drop(shared);
+            self.port.stopped();
+            shared = self.shared.lock();
             shared.life = Life::Stopped;
             drop(shared);
             self.shared.notify_all();

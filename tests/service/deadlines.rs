@@ -146,6 +146,26 @@ fn a_client_that_takes_no_output_is_cut_off() {
 }
 
 #[test]
+fn a_client_is_not_silent_while_it_is_not_received_from() {
+    let config = Config {
+        client_timeout_ms: 4_000,
+        ping_interval_ms: 2_000,
+        ..Config::default()
+    };
+    let mut h = Harness::new(1, config, echo);
+    let client = h.connected();
+    for _ in 0..5 {
+        client.set_window(0);
+        client.send(&frame(0x82, &[1; 100]));
+        h.pass(9_000);
+        client.set_window(usize::MAX);
+        h.pass(1_000);
+        assert_eq!(client.take(), server_frame(0x82, &[1; 100]));
+    }
+    assert!(!client.is_closed());
+}
+
+#[test]
 fn a_sender_waits_for_room_no_longer_than_the_send_timeout() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();

@@ -56,11 +56,18 @@ impl Outgoing {
         self.open.is_some()
     }
 
-    /// Checks a data frame, and gives what to send before its payload.
+    /// Checks a data frame, and gives what to send before its payload. A payload that is known to be
+    /// UTF-8 is not checked for it.
     ///
     /// # Errors
     /// See [`FrameError`]; nothing is changed.
-    pub fn plan(&self, fin: bool, opcode: Opcode, payload: &[u8]) -> Result<Planned, FrameError> {
+    pub fn plan(
+        &self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        is_utf8: bool,
+    ) -> Result<Planned, FrameError> {
         let mut fragment = match (opcode, self.open) {
             (Opcode::Text, None) => Fragment {
                 utf8: Some(Utf8::default()),
@@ -74,7 +81,9 @@ impl Outgoing {
             }
         };
         if let Some(utf8) = &mut fragment.utf8 {
-            utf8.push(payload).map_err(|_| FrameError::NotUtf8)?;
+            if !is_utf8 || utf8.unfinished() > 0 {
+                utf8.push(payload).map_err(|_| FrameError::NotUtf8)?;
+            }
             if fin {
                 utf8.finish().map_err(|_| FrameError::NotUtf8)?;
             }
@@ -101,7 +110,7 @@ mod tests {
         opcode: Opcode,
         payload: &[u8],
     ) -> Result<Vec<u8>, FrameError> {
-        let planned = outgoing.plan(fin, opcode, payload)?;
+        let planned = outgoing.plan(fin, opcode, payload, false)?;
         outgoing.commit(&planned);
         Ok(planned.header.as_bytes().to_vec())
     }
@@ -137,6 +146,15 @@ mod tests {
             let sent = send(&mut Outgoing::default(), true, opcode, b"");
             assert_eq!(sent, Err(FrameError::ControlOpcode));
         }
+    }
+
+    #[test]
+    fn text_known_to_be_utf8_is_checked_only_behind_an_unfinished_character() {
+        let mut out = Outgoing::default();
+        assert!(out.plan(true, Opcode::Text, "ä".as_bytes(), true).is_ok());
+        assert!(send(&mut out, false, Opcode::Text, b"\xc3").is_ok());
+        let wrong = out.plan(true, Opcode::Continuation, b"a", true);
+        assert_eq!(wrong.err(), Some(FrameError::NotUtf8));
     }
 
     #[test]

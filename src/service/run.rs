@@ -268,6 +268,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             address: payload.as_ptr() as usize,
             len: payload.len(),
             start: range.start,
+            is_text: matches!(event, Event::Text(_)),
         });
         let id = inner.id(run.index);
         drop(inner);

@@ -85,6 +85,21 @@ struct Frame<'a> {
     payload: &'a [u8],
     /// More follows, so that it need not leave at once.
     more: bool,
+    /// The payload is known to be UTF-8.
+    is_utf8: bool,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame that leaves at once.
+    const fn new(fin: bool, opcode: Opcode, payload: &'a [u8]) -> Self {
+        Self {
+            fin,
+            opcode,
+            payload,
+            more: false,
+            is_utf8: false,
+        }
+    }
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
@@ -110,7 +125,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// # Errors
     /// See [`SendError`].
     pub fn send_text(&self, to: impl Into<Target>, text: &str) -> Result<(), SendError> {
-        self.send(to, MessageKind::Text, text.as_bytes())
+        let mut frame = Frame::new(true, Opcode::Text, text.as_bytes());
+        frame.is_utf8 = true;
+        self.send_to(to.into(), frame)
     }
 
     /// Sends a binary message, as [`send`](Self::send).
@@ -133,12 +150,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         kind: MessageKind,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let frame = Frame {
-            fin: true,
-            opcode: kind.into(),
-            payload,
-            more: true,
-        };
+        let mut frame = Frame::new(true, kind.into(), payload);
+        frame.more = true;
         self.send_to(to.into(), frame)
     }
 
@@ -170,16 +183,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         opcode: Opcode,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let frame = Frame {
-            fin,
-            opcode,
-            payload,
-            more: false,
-        };
         if opcode.is_control() {
             return Err(SendError::Frame(FrameError::ControlOpcode));
         }
-        self.send_to(to.into(), frame)
+        self.send_to(to.into(), Frame::new(fin, opcode, payload))
     }
 
     /// Sends a ping with up to 125 bytes.
@@ -190,13 +197,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::PingTooLong);
         }
-        let frame = Frame {
-            fin: true,
-            opcode: Opcode::Ping,
-            payload,
-            more: false,
-        };
-        self.send_to(to.into(), frame)
+        self.send_to(to.into(), Frame::new(true, Opcode::Ping, payload))
     }
 
     /// Starts the closing handshake, with a code and a reason of up to 123 bytes of UTF-8. What was
@@ -284,7 +285,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         each(index, slot, inner)
     }
 
-    fn send_to(&self, to: Target, frame: Frame<'_>) -> Result<(), SendError> {
+    fn send_to(&self, to: Target, mut frame: Frame<'_>) -> Result<(), SendError> {
+        if to == Target::All && frame.opcode == Opcode::Text && frame.fin && !frame.is_utf8 {
+            // Once for all clients.
+            let text = core::str::from_utf8(frame.payload);
+            text.map_err(|_| SendError::Frame(FrameError::NotUtf8))?;
+            frame.is_utf8 = true;
+        }
         let may_wait = to != Target::All && !self.port.on_service_thread();
         self.for_each(to, |index, slot, inner| {
             let (mut inner, outcome) = if may_wait {
@@ -324,9 +331,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if fragmented && inner.fragment_thread != self.port.thread() {
             return Err(SendError::WouldBlock);
         }
-        Ok(inner
-            .outgoing
-            .plan(frame.fin, frame.opcode, frame.payload)?)
+        let is_utf8 = frame.is_utf8 || inner.is_own_text(frame.payload);
+        let outgoing = &inner.outgoing;
+        Ok(outgoing.plan(frame.fin, frame.opcode, frame.payload, is_utf8)?)
     }
 
     /// The planned frame goes out, or is kept to go out.

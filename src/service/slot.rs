@@ -104,6 +104,8 @@ pub(super) struct Delivering {
     pub address: usize,
     pub len: usize,
     pub start: usize,
+    /// It was checked to be UTF-8.
+    pub is_text: bool,
 }
 
 pub(super) struct Inner<P: Port> {
@@ -418,6 +420,15 @@ impl<P: Port> Inner<P> {
     pub fn can_send_again(&self, thread: usize) -> bool {
         let fragmented = self.outgoing.is_fragmented() && self.fragment_thread != thread;
         self.output.refused && self.output.is_clear() && !fragmented
+    }
+
+    /// Whether `payload` is the whole of the text being delivered, which was checked to be UTF-8.
+    pub fn is_own_text(&self, payload: &[u8]) -> bool {
+        self.delivering.is_some_and(|delivering| {
+            let same =
+                (delivering.address, delivering.len) == (payload.as_ptr() as usize, payload.len());
+            delivering.is_text && same
+        })
     }
 
     /// Where `payload` lies in the receive buffer, if it is (part of) the message being delivered.

@@ -95,9 +95,9 @@ fn an_end_at_any_byte_is_told_once() {
             client.send(&bytes[..cut]);
             h.settle();
             if reset {
-                client.reset()
+                client.reset();
             } else {
-                client.eof()
+                client.eof();
             }
             h.settle();
             let events = h.events();

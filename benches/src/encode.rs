@@ -39,7 +39,7 @@ fn wss(content: Content, payload: &[u8]) -> impl FnMut(u64) {
     let mut outgoing = Outgoing::default();
     move |messages| {
         for _ in 0..messages {
-            let planned = outgoing.plan(true, opcode, black_box(payload));
+            let planned = outgoing.plan(true, opcode, black_box(payload), false);
             let planned = planned.expect("the payload is valid");
             buffer.append(&[planned.header.as_bytes(), payload]);
             outgoing.commit(&planned);

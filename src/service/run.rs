@@ -395,6 +395,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let Some(range) = inbound.unanswered.take() else {
             return true;
         };
+        if inner.phase != Phase::Open {
+            // Nothing follows a close frame.
+            return true;
+        }
         let answered = self.pong(inner, inbound, &range);
         if !answered {
             inbound.unanswered = Some(range);

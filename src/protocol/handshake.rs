@@ -100,7 +100,7 @@ impl Refusal {
 
     /// The response.
     #[must_use]
-    pub fn parts(&self) -> [&[u8]; 6] {
+    pub fn parts(&self) -> [&[u8]; 7] {
         [
             b"HTTP/1.1 ",
             &self.digits,
@@ -108,11 +108,9 @@ impl Refusal {
             self.status.reason().as_bytes(),
             b"\r\nContent-Length: 0\r\n",
             self.status.fields().as_bytes(),
+            b"\r\n",
         ]
     }
-
-    /// What ends the response, after the parts.
-    pub const END: &'static [u8] = b"\r\n";
 }
 
 /// The value of `Sec-WebSocket-Accept`: proof that the server read the client's key.
@@ -234,8 +232,7 @@ mod tests {
     fn a_refusal_is_a_complete_response() {
         let response = |status| {
             let refusal = Refusal::new(status);
-            let bytes = [&refusal.parts().concat(), Refusal::END].concat();
-            String::from_utf8(bytes).unwrap()
+            String::from_utf8(refusal.parts().concat()).unwrap()
         };
         assert_eq!(
             response(Status::METHOD_NOT_ALLOWED),

@@ -493,8 +493,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     fn refuse(&self, run: &Run<'_, P>, inner: &mut Inner<P>, status: Status) {
         let refusal = Refusal::new(status);
-        let [a, b, c, d, e, f] = refusal.parts();
-        self.emit_response(inner, &[a, b, c, d, e, f, Refusal::END]);
+        self.emit_response(inner, &refusal.parts());
         inner.advance(Phase::Lingering, run.now, &run.masks);
         self.count(|stats| stats.refused(status));
         log::debug!("{}: request refused: {status}", inner.id(run.index));

@@ -163,8 +163,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.count(|stats| &mut stats.refused_full);
         self.clear_lobby(serving);
         let refusal = Refusal::new(Status::UNAVAILABLE);
-        let [a, b, c, d, e, f] = refusal.parts();
-        let answered = socket.send(&[a, b, c, d, e, f, Refusal::END]).is_ok();
+        let answered = socket.send(&refusal.parts()).is_ok();
         // Where this cannot be said, the client reads it from the response.
         let _ = socket.shutdown_write();
         let lobby = self.max_clients();

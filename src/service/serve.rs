@@ -19,14 +19,34 @@ const FORCED_MS: u32 = 400;
 
 /// What only the serving thread knows.
 pub struct Serving<P: Port> {
-    /// A connection that was told that every slot is taken, and when it is closed if it does not
-    /// close itself. Only the last one has that long; closing at once could lose the answer.
-    lobby: Option<(P::Socket, Instant)>,
+    lobby: Option<Lobby<P>>,
     accept_again: Option<Instant>,
     /// Shutting down has begun.
     stopping: bool,
     /// Clients left at the end of shutting down were cut off.
     forced: bool,
+}
+
+/// A connection for which there is no slot. It is answered once its request begins to arrive, since
+/// clients are not prepared for an answer before that, and has some time to read the answer, since
+/// closing at once could lose it. Only the last one has that time.
+struct Lobby<P: Port> {
+    socket: P::Socket,
+    /// When it is closed if it does not close itself.
+    until: Instant,
+    answered: bool,
+}
+
+impl<P: Port> Lobby<P> {
+    /// Says that every slot is taken, if that was not said before.
+    fn answer(&mut self) {
+        if !self.answered {
+            self.answered = true;
+            let _ = self.socket.send(&Refusal::new(Status::UNAVAILABLE).parts());
+            // Where this cannot be said, the client reads it from the response.
+            let _ = self.socket.shutdown_write();
+        }
+    }
 }
 
 impl<P: Port> Serving<P> {
@@ -158,41 +178,42 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         found
     }
 
-    /// Answers 503, and leaves the client some time to read it.
+    /// Has the connection wait in the lobby for its request, and for its answer.
     fn turn_away(&self, serving: &mut Serving<P>, socket: P::Socket) {
         self.count(|stats| &mut stats.refused_full);
         self.clear_lobby(serving);
-        let refusal = Refusal::new(Status::UNAVAILABLE);
-        let answered = socket.send(&refusal.parts()).is_ok();
-        // Where this cannot be said, the client reads it from the response.
-        let _ = socket.shutdown_write();
         let lobby = self.max_clients();
-        if answered && self.port.attach(lobby, &socket).is_ok() {
-            self.port.watch(lobby, &socket, Interest::READ);
-            let until = self.port.now() + LOBBY_MS;
-            serving.lobby = Some((socket, until));
-            self.set_timer(until);
-        } else {
-            self.port.close(lobby, socket);
+        if self.port.attach(lobby, &socket).is_err() {
+            return self.port.close(lobby, socket);
         }
+        self.port.watch(lobby, &socket, Interest::READ);
+        let until = self.port.now() + LOBBY_MS;
+        serving.lobby = Some(Lobby {
+            socket,
+            until,
+            answered: false,
+        });
+        self.set_timer(until);
     }
 
     fn on_lobby(&self, serving: &mut Serving<P>) {
-        let Some((socket, _)) = &serving.lobby else {
+        let Some(lobby) = &mut serving.lobby else {
             return;
         };
         let mut dropped = [0; 128];
-        match socket.receive(&mut dropped) {
-            Ok(0) | Err(SocketError::Failed) => self.clear_lobby(serving),
-            Ok(_) | Err(SocketError::WouldBlock) => {
-                self.port.watch(self.max_clients(), socket, Interest::READ);
-            }
+        match lobby.socket.receive(&mut dropped) {
+            Ok(0) | Err(SocketError::Failed) => return self.clear_lobby(serving),
+            Ok(_) => lobby.answer(),
+            Err(SocketError::WouldBlock) => {}
         }
+        self.port
+            .watch(self.max_clients(), &lobby.socket, Interest::READ);
     }
 
     fn clear_lobby(&self, serving: &mut Serving<P>) {
-        if let Some((socket, _)) = serving.lobby.take() {
-            self.port.close(self.max_clients(), socket);
+        if let Some(mut lobby) = serving.lobby.take() {
+            lobby.answer();
+            self.port.close(self.max_clients(), lobby.socket);
         }
     }
 
@@ -201,12 +222,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().timer = None;
         let now = self.port.now();
         let mut next = Instant::NEVER;
-        if let Some((_, until)) = serving.lobby {
-            if now >= until {
-                self.clear_lobby(serving);
-            } else {
-                next = until;
-            }
+        match &serving.lobby {
+            Some(lobby) if now >= lobby.until => self.clear_lobby(serving),
+            Some(lobby) => next = lobby.until,
+            None => {}
         }
         match serving.accept_again {
             Some(again) if now >= again => {

@@ -127,23 +127,27 @@ fn a_client_too_many_gets_503_and_nobody_notices() {
     h.events();
     let late = h.connect();
     h.settle();
+    assert_eq!(late.take(), b"", "no answer before the request");
+    late.send(REQUEST.as_bytes());
+    h.settle();
     let answer = String::from_utf8(late.take()).unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
         "{answer}"
     );
     assert!(!late.is_closed(), "it has time to read the answer");
-    late.send(REQUEST.as_bytes());
     late.eof();
     h.settle();
     assert!(late.is_closed());
     assert_eq!(h.events(), [""; 0]);
-    // One that neither reads nor leaves is closed by the next, or in time.
+    // One that says nothing is answered and closed by the next, or in time.
     let (first, second) = (h.connect(), h.connect());
     h.settle();
     assert!(first.is_closed() && !second.is_closed());
+    assert!(first.take().starts_with(b"HTTP/1.1 503"));
     h.pass(1_100);
     assert!(second.is_closed());
+    assert!(second.take().starts_with(b"HTTP/1.1 503"));
     assert_eq!(h.service.stats().refused_full, 3);
     // Whoever leaves makes room.
     clients[0].eof();
@@ -187,6 +191,7 @@ fn a_slot_is_used_again_only_after_closed_was_delivered() {
     h.settle();
     assert!(client.is_closed());
     let late = h.connect();
+    late.send(REQUEST.as_bytes());
     h.settle();
     assert!(late.take().starts_with(b"HTTP/1.1 503"));
     assert!(h.events().ends_with(&["0 closing".into()]));

@@ -341,11 +341,15 @@ impl<B: Storage> Incoming<B> {
             (Opcode::Continuation, Some(_)) => {}
             (_, Some(_)) => return Err(Violation::InsideFragmented),
             (opcode, None) => {
+                let kind = match opcode {
+                    Opcode::Text => MessageKind::Text,
+                    _ => MessageKind::Binary,
+                };
+                if let Some(range) = self.whole_message(&header, body) {
+                    return self.take_whole(&header, kind, range).map(Some);
+                }
                 frames.message = Some(Assembly {
-                    kind: match opcode {
-                        Opcode::Text => MessageKind::Text,
-                        _ => MessageKind::Binary,
-                    },
+                    kind,
                     first: true,
                     utf8: Utf8::default(),
                 });
@@ -363,6 +367,35 @@ impl<B: Storage> Incoming<B> {
             fin: header.fin,
         });
         Ok(None)
+    }
+
+    /// Where a message is that has arrived whole in one frame, as most do.
+    fn whole_message(&self, header: &ClientHeader, body: usize) -> Option<Range<usize>> {
+        let payload_len = usize::try_from(header.payload_len).ok()?;
+        let end = body.checked_add(payload_len)?;
+        let whole = header.fin && payload_len <= self.max_message() && end <= self.len;
+        whole.then_some(body..end)
+    }
+
+    /// Takes such a message, without what it takes to put one together.
+    fn take_whole(
+        &mut self,
+        header: &ClientHeader,
+        kind: MessageKind,
+        range: Range<usize>,
+    ) -> Result<Step, Violation> {
+        let bytes = self.storage.bytes_mut(range.clone());
+        unmask(bytes, header.mask);
+        if kind == MessageKind::Text && core::str::from_utf8(bytes).is_err() {
+            return Err(Violation::NotUtf8);
+        }
+        (self.start, self.end, self.pos) = (range.end, range.end, range.end);
+        Ok(Step::Data(Data {
+            kind,
+            first: true,
+            last: true,
+            range,
+        }))
     }
 
     fn control(&mut self, header: &ClientHeader, body: usize) -> Result<Option<Step>, Violation> {

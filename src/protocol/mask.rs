@@ -7,15 +7,15 @@ use core::iter::zip;
 /// Works eight bytes at a time. To go on with the next bytes of the same frame, rotate the mask left
 /// by `bytes.len() % 4`.
 pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let narrow = u32::from_ne_bytes(mask);
+    let wide = u64::from(narrow) << 32 | u64::from(narrow);
     let mut words = bytes.chunks_exact_mut(8);
     for word in &mut words {
         if let Ok(word) = <&mut [u8; 8]>::try_from(word) {
             *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
         }
     }
-    for (byte, key) in zip(words.into_remainder(), mask.iter().cycle()) {
+    for (byte, key) in zip(words.into_remainder(), mask.into_iter().chain(mask)) {
         *byte ^= key;
     }
 }

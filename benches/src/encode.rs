@@ -1,7 +1,8 @@
 //! Encoding: messages to server frames, which are gathered in a buffer and go out when it is full.
 //!
 //! - wss: [`Outgoing::plan`] gives the header, as in the service; header and payload are copied. Text
-//!   is checked to be UTF-8, since an application (in C, say) gives bytes;
+//!   is checked to be UTF-8, as where an application (in C, say) gives bytes. Where that is known, as
+//!   for a `str` or an echo, it takes as long as binary data;
 //! - tungstenite: [`WebSocket::write`] as a server, whose payloads are shared, not copied, when the
 //!   message is made, and of a type that is UTF-8. Its buffer goes to a stream that does nothing;
 //! - memcpy: the payload is copied into the buffer.

@@ -323,7 +323,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 _ if force => {
                     inner.advance(Phase::Dead, now, &masks);
                     inner.held = 0;
-                    inner.pending.fill(EventMask::empty());
+                    if inner.stalled {
+                        // Nobody takes them; whoever does is told the end.
+                        inner.pending.fill(EventMask::empty());
+                    }
                     if let Some(inbound) = &mut inner.inbound {
                         inbound.undelivered = None;
                     }

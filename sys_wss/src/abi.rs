@@ -1,0 +1,270 @@
+//! Types and values of the header. `tests/agreement.rs` compares them with it.
+#![allow(unsafe_code)]
+
+use core::ffi::{c_char, c_uint, c_void};
+
+/// `SYS_MODULE_OBJ`.
+pub type ModuleObj = usize;
+/// `SYS_MODULE_OBJ_INVALID`.
+pub const MODULE_OBJ_INVALID: ModuleObj = usize::MAX;
+/// `SYS_WSS_CLIENT_KEY_SIZE` and `SYS_WSS_SERVER_KEY_SIZE`.
+pub const KEY_SIZE: usize = 50;
+/// `SYS_WSS_HTTP_VERSION_1_1`.
+pub const HTTP_VERSION_1_1: u16 = 0x0101;
+/// The port without a configuration.
+pub const DEFAULT_PORT: u16 = 8000;
+/// `WSS_MASK_ALL`.
+pub const MASK_ALL: u32 = 0xFFFF;
+/// `WSS_MAX_QUEUES`.
+pub const MAX_QUEUES: usize = 3;
+/// `WSS_NO_CLIENT`.
+pub const NO_CLIENT: u64 = 0;
+/// `WSS_ALL_CLIENTS`.
+pub const ALL_CLIENTS: u64 = u64::MAX;
+
+/// `SYS_WSS_RESULT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum SysResult {
+    /// `SYS_WSS_SUCCESS`
+    Success = 0,
+    /// `SYS_WSS_FAILURE`
+    Failure = 1,
+    /// `SYS_WSS_ERROR_INVALID_REQUEST`
+    InvalidRequest = 2,
+    /// `SYS_WSS_ERROR_INVALID_KEY`
+    InvalidKey = 3,
+    /// `SYS_WSS_ERROR_INVALID_FRAME`
+    InvalidFrame = 4,
+}
+
+/// `SYS_WSS_STATE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum State {
+    /// `SYS_WSS_STATE_CLOSED`
+    Closed = 0,
+    /// `SYS_WSS_STATE_CLOSING`
+    Closing = 1,
+    /// `SYS_WSS_STATE_CONNECTING`
+    Connecting = 2,
+    /// `SYS_WSS_STATE_CONNECTED`
+    Connected = 3,
+}
+
+/// `wss_result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum WssResult {
+    /// `WSS_OK`
+    Ok = 0,
+    /// `WSS_NOT_CONNECTED`
+    NotConnected = 1,
+    /// `WSS_WOULD_BLOCK`
+    WouldBlock = 2,
+    /// `WSS_TOO_LONG`
+    TooLong = 3,
+    /// `WSS_ABORTED`
+    Aborted = 4,
+    /// `WSS_INVALID_FRAME`
+    InvalidFrame = 5,
+    /// `WSS_INVALID`
+    Invalid = 6,
+    /// `WSS_NONE`
+    None = 7,
+    /// `WSS_BUSY`
+    Busy = 8,
+    /// `WSS_FAILED`
+    Failed = 9,
+}
+
+/// `SYS_WSS_CONFIG`.
+#[repr(C)]
+pub struct Config {
+    /// `port`
+    pub port: c_uint,
+    /// `isTLSEnabled`: a byte, since what C left uninitialised need not be 0 or 1.
+    pub is_tls_enabled: u8,
+}
+
+/// `SYS_WSS_HANDSHAKE_CTXT`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Handshake {
+    /// `http_version`
+    pub http_version: u16,
+    /// `ws_version`
+    pub ws_version: u8,
+    /// `upgradeWebSocket`
+    pub upgrade_web_socket: bool,
+    /// `origin`
+    pub origin: bool,
+    /// `connectionUpgrade`
+    pub connection_upgrade: bool,
+    /// `iskey`
+    pub is_key: bool,
+    /// `clientKey`
+    pub client_key: [u8; KEY_SIZE + 1],
+    /// `serverKey`
+    pub server_key: [u8; KEY_SIZE + 1],
+}
+
+/// `SYS_WSS_RXDATA`.
+#[repr(C)]
+pub struct RxData {
+    /// `data`
+    pub data: *mut u8,
+    /// `datalen`
+    pub len: i64,
+}
+
+/// `wss_rxdata`.
+#[repr(C)]
+pub struct RxDataInFull {
+    /// `rx`
+    pub rx: RxData,
+    /// `client`
+    pub client: u64,
+    /// `first`
+    pub first: bool,
+    /// `last`
+    pub last: bool,
+}
+
+/// `SYS_WSS_CALLBACK`.
+pub type Callback =
+    unsafe extern "C" fn(event: c_uint, data: *mut c_void, client: i32, cookie: *mut c_void);
+
+/// `wss_limits`.
+#[repr(C)]
+pub struct Limits {
+    /// `address`
+    pub address: *const c_char,
+    /// `origins`
+    pub origins: *const *const c_char,
+    /// `origin_count`
+    pub origin_count: usize,
+    /// `rx_buffer_size`
+    pub rx_buffer_size: usize,
+    /// `max_clients`
+    pub max_clients: u16,
+    /// `tx_blocks`
+    pub tx_blocks: u16,
+    /// `handshake_size`
+    pub handshake_size: u16,
+    /// `streaming`, see [`Config::is_tls_enabled`].
+    pub streaming: u8,
+    /// `handshake_timeout_ms`
+    pub handshake_timeout_ms: u32,
+    /// `client_timeout_ms`
+    pub client_timeout_ms: u32,
+    /// `ping_interval_ms`
+    pub ping_interval_ms: u32,
+    /// `send_timeout_ms`
+    pub send_timeout_ms: u32,
+    /// `close_timeout_ms`
+    pub close_timeout_ms: u32,
+    /// `hold_timeout_ms`
+    pub hold_timeout_ms: u32,
+}
+
+/// `wss_request`.
+#[repr(C)]
+pub struct Request {
+    /// `path`
+    pub path: *const c_char,
+    /// `query`
+    pub query: *const c_char,
+    /// `host`
+    pub host: *const c_char,
+    /// `origin`
+    pub origin: *const c_char,
+    /// `subprotocols`
+    pub subprotocols: *const *const c_char,
+    /// `subprotocol_count`
+    pub subprotocol_count: usize,
+}
+
+/// `wss_accept_hook`.
+pub type AcceptHook = unsafe extern "C" fn(
+    client: u64,
+    request: *const Request,
+    subprotocol: *mut *const c_char,
+    cookie: *mut c_void,
+) -> u16;
+
+/// `wss_message`.
+#[repr(C)]
+pub struct Message {
+    /// `event`
+    pub event: u32,
+    /// `clientIndex`
+    pub client_index: i32,
+    /// `client`
+    pub client: u64,
+    /// `data`
+    pub data: *const u8,
+    /// `datalen`
+    pub len: usize,
+    /// `first`
+    pub first: bool,
+    /// `last`
+    pub last: bool,
+    /// `hold`
+    pub hold: *mut c_void,
+}
+
+/// `wss_stats`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Stats {
+    /// `bytes_received`
+    pub bytes_received: u64,
+    /// `bytes_sent`
+    pub bytes_sent: u64,
+    /// `messages_received`
+    pub messages_received: u32,
+    /// `messages_sent`
+    pub messages_sent: u32,
+    /// `accepted`
+    pub accepted: u32,
+    /// `connected`
+    pub connected: u32,
+    /// `closed`
+    pub closed: u32,
+    /// `most_clients`
+    pub most_clients: u32,
+    /// `refused_full`
+    pub refused_full: u32,
+    /// `refused_forbidden`
+    pub refused_forbidden: u32,
+    /// `refused_requests`
+    pub refused_requests: u32,
+    /// `accept_errors`
+    pub accept_errors: u32,
+    /// `timeouts`
+    pub timeouts: u32,
+    /// `protocol_errors`
+    pub protocol_errors: u32,
+    /// `invalid_payloads`
+    pub invalid_payloads: u32,
+    /// `messages_too_big`
+    pub messages_too_big: u32,
+    /// `aborted`
+    pub aborted: u32,
+    /// `would_block`
+    pub would_block: u32,
+    /// `most_blocks`
+    pub most_blocks: u32,
+}
+
+/// `wss_log_handler`.
+pub type LogHandler = unsafe extern "C" fn(level: c_uint, text: *const c_char, cookie: *mut c_void);
+
+/// A pointer that C gave for nothing but to be given back.
+#[derive(Clone, Copy)]
+pub struct Cookie(pub *mut c_void);
+
+// SAFETY: the pointer is never followed here. That what is behind it may be used on the service's
+// threads is what the header asks of whoever registers it.
+unsafe impl Send for Cookie {}

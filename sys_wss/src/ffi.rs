@@ -1,0 +1,528 @@
+//! The functions of the header, in its order. What C hands over is checked here, and nothing panics
+//! or unwinds out of here; what the functions do is said in the header.
+#![allow(unsafe_code)]
+// "See the header" is what there is to say about each.
+#![allow(missing_docs, clippy::missing_safety_doc)]
+
+use core::ffi::{CStr, c_char, c_uint, c_void};
+use core::{ptr, slice};
+
+use wss::MessageKind;
+use wss::protocol::Opcode;
+use wss::service::{EventMask, Target};
+
+use crate::abi::{
+    self, ALL_CLIENTS, AcceptHook, Callback, DEFAULT_PORT, Handshake, Limits, LogHandler,
+    MODULE_OBJ_INVALID, Message, ModuleObj, NO_CLIENT, State, Stats, SysResult, WssResult,
+};
+use crate::callbacks;
+use crate::convert::{self, Client, Error, client_or_none};
+use crate::events;
+use crate::handshake::Field;
+use crate::instance;
+use crate::platform::{Options, Service, guard};
+use crate::queue::{self, Entry};
+
+/// Runs a function of the original interface.
+fn sys(body: impl FnOnce() -> Result<(), Error>) -> SysResult {
+    guard(SysResult::Failure, || match body() {
+        Ok(()) => SysResult::Success,
+        Err(error) => error.to_sys(),
+    })
+}
+
+/// Runs a function of the extension.
+fn wss(body: impl FnOnce() -> Result<(), Error>) -> WssResult {
+    guard(WssResult::Failed, || match body() {
+        Ok(()) => WssResult::Ok,
+        Err(error) => error.to_wss(),
+    })
+}
+
+/// The bytes at `data`, for the time of the call.
+///
+/// # Safety
+/// `data` is NULL, or there are `len` bytes that nobody writes to meanwhile.
+unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Error> {
+    match len {
+        0 => Ok(&[]),
+        _ if data.is_null() || isize::try_from(len).is_err() => Err(Error::BadPointer),
+        // SAFETY: it is not NULL, and not longer than memory can be; the caller knows the rest.
+        _ => Ok(unsafe { slice::from_raw_parts(data, len) }),
+    }
+}
+
+/// The text at `text`.
+///
+/// # Safety
+/// `text` is NULL, or ends with NUL.
+unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Error> {
+    if text.is_null() {
+        return Err(Error::BadPointer);
+    }
+    // SAFETY: it is not NULL; the caller knows the rest.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map_err(|_| Error::BadArgument)
+}
+
+/// Puts `value` where C wants it.
+///
+/// # Safety
+/// `place` is NULL, or there is room for a `T`.
+unsafe fn put<T>(place: *mut T, value: T) -> Result<(), Error> {
+    if place.is_null() {
+        return Err(Error::BadPointer);
+    }
+    // SAFETY: it is not NULL; the caller knows the rest.
+    unsafe { place.write(value) };
+    Ok(())
+}
+
+/// Whom an index of the original interface means.
+fn index_target(index: i32) -> Target {
+    usize::try_from(index).map_or(Target::All, Target::Slot)
+}
+
+/// Whom a client of the extension means.
+fn client_target(service: &Service, client: u64) -> Result<Target, Error> {
+    if client == ALL_CLIENTS {
+        return Ok(Target::All);
+    }
+    let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
+    instance::resolve(service, client).map(Target::Client)
+}
+
+// The original interface.
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn SYS_WSS_Initialize(
+    config: *mut abi::Config,
+    callback: Option<Callback>,
+    cookie: *mut c_void,
+) -> ModuleObj {
+    guard(MODULE_OBJ_INVALID, || {
+        // SAFETY: C gives NULL or its configuration.
+        let config = unsafe { config.as_ref() };
+        if config.is_some_and(|config| config.is_tls_enabled != 0) {
+            log::error!("TLS is not built in");
+            return MODULE_OBJ_INVALID;
+        }
+        let port = config.map_or(Ok(DEFAULT_PORT), |config| u16::try_from(config.port));
+        instance::initialize(port.ok(), || {
+            if callback.is_some() {
+                callbacks::set_callback(callback, cookie);
+                events::set_has_callback(true);
+            }
+        })
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn SYS_WSS_Deinitialize(object: *mut ModuleObj) {
+    guard((), || {
+        // SAFETY: C gives NULL or where it keeps what `SYS_WSS_Initialize` gave.
+        let Some(object) = (unsafe { object.as_mut() }) else {
+            return;
+        };
+        // Before waiting, so that the callback sees it as well.
+        let service = core::mem::replace(object, MODULE_OBJ_INVALID);
+        instance::deinitialize(service);
+    });
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn SYS_WSS_register_callback(
+    callback: Option<Callback>,
+    cookie: *mut c_void,
+) -> SysResult {
+    sys(|| {
+        callbacks::set_callback(callback, cookie);
+        events::set_has_callback(callback.is_some());
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn SYS_WSS_sendMessage(
+    fin: bool,
+    frame_type: c_uint,
+    data: *mut u8,
+    len: usize,
+    index: i32,
+) -> SysResult {
+    sys(|| {
+        let opcode = convert::frame_type(frame_type)?;
+        // SAFETY: C gives NULL, or `len` bytes.
+        let payload = unsafe { bytes(data, len) }?;
+        let service = instance::service()?;
+        Ok(service.send_frame(index_target(index), fin, opcode, payload)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn SYS_WSS_CloseConnection(
+    code: c_uint,
+    data: *mut u8,
+    len: usize,
+    index: i32,
+) -> SysResult {
+    sys(|| {
+        let code = convert::close_code(code)?;
+        // SAFETY: C gives NULL, or `len` bytes.
+        let reason = convert::reason(unsafe { bytes(data, len) }?)?;
+        let service = instance::service()?;
+        Ok(service.close(index_target(index), code, reason)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn SYS_WSS_PingClient(data: *mut u8, len: usize, index: i32) -> SysResult {
+    sys(|| {
+        // SAFETY: C gives NULL, or `len` bytes.
+        let payload = unsafe { bytes(data, len) }?;
+        let service = instance::service()?;
+        Ok(service.ping(index_target(index), payload)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn SYS_WSS_Task(_object: ModuleObj) -> u8 {
+    0
+}
+
+// The extension.
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_result_text(result: c_uint) -> *const c_char {
+    let text = match result {
+        0 => c"done",
+        1 => c"the client is not connected",
+        2 => c"the client takes no output now",
+        3 => c"too long",
+        4 => c"the connection was cut off in the middle of the frame",
+        5 => c"the frame may not be sent",
+        6 => c"an argument is not valid",
+        7 => c"there is none",
+        8 => c"in use",
+        9 => c"the service failed",
+        _ => c"no result",
+    };
+    text.as_ptr()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    VERSION.as_ptr().cast()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_client_at(index: i32) -> u64 {
+    let client = || {
+        let slot = usize::try_from(index).ok()?;
+        let service = instance::service().ok()?;
+        let id = service.client(slot)?;
+        Some(Client::new(service.application().epoch(), id).to_c())
+    };
+    guard(NO_CLIENT, || client().unwrap_or(NO_CLIENT))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_client_index(client: u64) -> i32 {
+    client_or_none(Client::from_c(client)).1
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_client_state(client: u64) -> State {
+    let state = || {
+        let client = Client::from_c(client)?;
+        let service = instance::service().ok()?;
+        instance::resolve(&service, client).ok()?;
+        let state = service.state(usize::from(client.slot));
+        // The slot may have become another client's meanwhile.
+        instance::resolve(&service, client).ok()?;
+        Some(convert::state(state))
+    };
+    guard(State::Closed, || state().unwrap_or(State::Closed))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_send(
+    client: u64,
+    fin: bool,
+    frame_type: c_uint,
+    data: *const c_void,
+    len: usize,
+) -> WssResult {
+    wss(|| {
+        let opcode = convert::frame_type(frame_type)?;
+        // SAFETY: C gives NULL, or `len` bytes.
+        let payload = unsafe { bytes(data.cast(), len) }?;
+        let service = instance::service()?;
+        let to = client_target(&service, client)?;
+        Ok(service.send_frame(to, fin, opcode, payload)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_send_more(
+    client: u64,
+    frame_type: c_uint,
+    data: *const c_void,
+    len: usize,
+) -> WssResult {
+    wss(|| {
+        let kind = match convert::frame_type(frame_type)? {
+            Opcode::Text => MessageKind::Text,
+            Opcode::Binary => MessageKind::Binary,
+            _ => return Err(Error::BadFrameType),
+        };
+        // SAFETY: C gives NULL, or `len` bytes.
+        let payload = unsafe { bytes(data.cast(), len) }?;
+        let service = instance::service()?;
+        let to = client_target(&service, client)?;
+        Ok(service.send_more(to, kind, payload)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_flush(client: u64) -> WssResult {
+    wss(|| {
+        let service = instance::service()?;
+        Ok(service.flush(client_target(&service, client)?)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_ping(client: u64, data: *const c_void, len: usize) -> WssResult {
+    wss(|| {
+        // SAFETY: C gives NULL, or `len` bytes.
+        let payload = unsafe { bytes(data.cast(), len) }?;
+        let service = instance::service()?;
+        Ok(service.ping(client_target(&service, client)?, payload)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_close(
+    client: u64,
+    code: u16,
+    data: *const c_void,
+    len: usize,
+) -> WssResult {
+    wss(|| {
+        let code = convert::close_code(code.into())?;
+        // SAFETY: C gives NULL, or `len` bytes.
+        let reason = convert::reason(unsafe { bytes(data.cast(), len) }?)?;
+        let service = instance::service()?;
+        Ok(service.close(client_target(&service, client)?, code, reason)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_limits_init(limits: *mut Limits) {
+    let options = instance::default_options();
+    let defaults = Limits {
+        address: ptr::null(),
+        origins: ptr::null(),
+        origin_count: 0,
+        rx_buffer_size: options.rx_buffer,
+        max_clients: options.max_clients,
+        tx_blocks: 0,
+        handshake_size: options.limits.handshake_limit,
+        streaming: options.limits.streaming.into(),
+        handshake_timeout_ms: options.limits.handshake_timeout_ms,
+        client_timeout_ms: options.limits.client_timeout_ms,
+        ping_interval_ms: options.limits.ping_interval_ms,
+        send_timeout_ms: options.limits.send_timeout_ms,
+        close_timeout_ms: options.limits.close_timeout_ms,
+        hold_timeout_ms: options.limits.hold_timeout_ms,
+    };
+    // SAFETY: C gives NULL, or where to put them.
+    let _ = unsafe { put(limits, defaults) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_set_limits(limits: *const Limits) -> WssResult {
+    wss(|| {
+        // SAFETY: C gives NULL, or limits.
+        let limits = unsafe { limits.as_ref() }.ok_or(Error::BadPointer)?;
+        let mut options = Options {
+            max_clients: limits.max_clients,
+            rx_buffer: limits.rx_buffer_size,
+            tx_blocks: Some(limits.tx_blocks).filter(|blocks| *blocks > 0),
+            ..instance::default_options()
+        };
+        options.limits.handshake_limit = limits.handshake_size;
+        options.limits.streaming = limits.streaming != 0;
+        options.limits.handshake_timeout_ms = limits.handshake_timeout_ms;
+        options.limits.client_timeout_ms = limits.client_timeout_ms;
+        options.limits.ping_interval_ms = limits.ping_interval_ms;
+        options.limits.send_timeout_ms = limits.send_timeout_ms;
+        options.limits.close_timeout_ms = limits.close_timeout_ms;
+        options.limits.hold_timeout_ms = limits.hold_timeout_ms;
+        if !limits.address.is_null() {
+            // SAFETY: C gives a text.
+            let address = unsafe { text(limits.address) }?;
+            options.addr = address.parse().map_err(|_| Error::BadArgument)?;
+        }
+        if limits.origin_count > 0 {
+            if limits.origins.is_null()
+                || limits.origin_count > isize::MAX as usize / size_of::<usize>()
+            {
+                return Err(Error::BadPointer);
+            }
+            // SAFETY: C gives that many texts.
+            let origins = unsafe { slice::from_raw_parts(limits.origins, limits.origin_count) };
+            for origin in origins {
+                // SAFETY: C gives a text.
+                let origin = unsafe { text(*origin) }?;
+                options.origins.push(origin.to_owned());
+            }
+        }
+        instance::set_options(options)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_port() -> u16 {
+    guard(0, || instance::port().unwrap_or(0))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_set_accept_hook(hook: Option<AcceptHook>, cookie: *mut c_void) {
+    guard((), || callbacks::set_accept_hook(hook, cookie));
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_field(
+    client: u64,
+    field: c_uint,
+    room: *mut c_char,
+    size: usize,
+) -> WssResult {
+    wss(|| {
+        let field = Field::from_c(field).ok_or(Error::BadArgument)?;
+        let room: &mut [u8] = match size {
+            0 => &mut [],
+            _ if room.is_null() || isize::try_from(size).is_err() => {
+                return Err(Error::BadPointer);
+            }
+            _ => {
+                // SAFETY: C gives `size` bytes. They may be uninitialised, so they are written first.
+                unsafe { room.write_bytes(0, size) };
+                // SAFETY: they are initialised, and nobody else uses them during the call.
+                unsafe { slice::from_raw_parts_mut(room.cast(), size) }
+            }
+        };
+        let service = instance::service()?;
+        let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
+        service.application().requests.copy(client, field, room)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_handshake(client: u64, handshake: *mut Handshake) -> WssResult {
+    wss(|| {
+        let service = instance::service()?;
+        let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
+        let told = service.application().requests.handshake(client)?;
+        // SAFETY: C gives NULL, or where to put it.
+        unsafe { put(handshake, told) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u32) -> WssResult {
+    wss(|| {
+        let mask = EventMask::from_bits(mask).ok_or(Error::BadArgument)?;
+        if mask.is_empty() || depth == 0 {
+            return Err(Error::BadArgument);
+        }
+        if queue.is_null() {
+            return Err(Error::BadPointer);
+        }
+        let number = queue::create(mask, depth)?;
+        // SAFETY: C gives where to put it.
+        unsafe { put(queue, number) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_queue_get(
+    queue: u32,
+    message: *mut Message,
+    timeout_ms: i32,
+) -> WssResult {
+    wss(|| {
+        if message.is_null() {
+            return Err(Error::BadPointer);
+        }
+        // Waiting there would keep the events from coming.
+        let timeout_ms = if instance::on_service_thread() {
+            0
+        } else {
+            timeout_ms
+        };
+        let entry = Box::new(queue::get(queue, timeout_ms)?);
+        let (client, client_index) = client_or_none(entry.client);
+        let held = entry.message.as_ref();
+        let taken = Message {
+            event: entry.event,
+            client_index,
+            client,
+            data: held.map_or(ptr::null(), |held| held.bytes.as_ptr()),
+            len: held.map_or(0, |held| held.bytes.len()),
+            first: held.is_some_and(|held| held.first),
+            last: held.is_some_and(|held| held.last),
+            hold: Box::into_raw(entry).cast(),
+        };
+        // SAFETY: C gives where to put it.
+        unsafe { put(message, taken) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_message_release(message: *mut Message) {
+    guard((), || {
+        // SAFETY: C gives NULL, or an event that it took from a queue.
+        let Some(message) = (unsafe { message.as_mut() }) else {
+            return;
+        };
+        let hold = core::mem::replace(&mut message.hold, ptr::null_mut());
+        (message.data, message.len) = (ptr::null(), 0);
+        if !hold.is_null() {
+            // SAFETY: it comes from `Box::into_raw` in `wss_queue_get`, and only from there; C has not
+            // released it yet, or it would be NULL.
+            drop(unsafe { Box::<Entry>::from_raw(hold.cast()) });
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_queue_destroy(queue: u32) -> WssResult {
+    wss(|| queue::destroy(queue))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_get_stats(stats: *mut Stats) -> WssResult {
+    wss(|| {
+        let told = convert::stats(&instance::service()?.stats());
+        // SAFETY: C gives NULL, or where to put them.
+        unsafe { put(stats, told) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_set_log(level: c_uint, handler: Option<LogHandler>, cookie: *mut c_void) {
+    guard((), || {
+        let level = match level {
+            0 => log::LevelFilter::Off,
+            1 => log::LevelFilter::Error,
+            2 => log::LevelFilter::Warn,
+            3 => log::LevelFilter::Info,
+            _ => log::LevelFilter::Debug,
+        };
+        callbacks::set_log_handler(level, handler, cookie);
+    });
+}

@@ -1,0 +1,195 @@
+//! Event queues, which outlive the service.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use wss::ClientId;
+use wss::service::{Delivery, EventMask};
+
+use crate::abi::MAX_QUEUES;
+use crate::callbacks::Data;
+use crate::convert::{Client, Error};
+use crate::events::set_mask;
+use crate::instance;
+use crate::platform::{Condvar, Mutex, lock};
+
+/// The queues, and how often each place was used before, which makes their numbers.
+static QUEUES: Mutex<[Place; MAX_QUEUES]> = Mutex::new([const { Place::EMPTY }; MAX_QUEUES]);
+
+struct Place {
+    queue: Option<Arc<Queue>>,
+    generation: u16,
+}
+
+impl Place {
+    const EMPTY: Self = Self {
+        queue: None,
+        generation: 1,
+    };
+}
+
+struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    depth: usize,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<Entry>,
+    /// An event was turned away; the service is to be told when there is room.
+    turned_away: bool,
+    destroyed: bool,
+}
+
+/// An event on a queue, or taken from one. Dropping it releases its message.
+pub struct Entry {
+    /// As C numbers them.
+    pub event: u32,
+    pub client: Option<Client>,
+    pub message: Option<Message>,
+}
+
+/// The bytes of an event: a copy, since those in the receive buffer could be overwritten once the
+/// client is cut off, while C still reads them. The hold on the client is real.
+pub struct Message {
+    pub bytes: Box<[u8]>,
+    pub first: bool,
+    pub last: bool,
+    id: ClientId,
+    epoch: u32,
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        instance::release(self.epoch, self.id);
+    }
+}
+
+/// Makes a queue for events in `mask`; its number.
+pub fn create(mask: EventMask, depth: usize) -> Result<u32, Error> {
+    let mut queues = lock(&QUEUES);
+    let (place, free) = queues
+        .iter_mut()
+        .enumerate()
+        .find(|(_, place)| place.queue.is_none())
+        .ok_or(Error::Busy)?;
+    free.queue = Some(Arc::new(Queue {
+        state: Mutex::default(),
+        filled: Condvar::new(),
+        depth,
+    }));
+    set_mask(place.saturating_add(1), mask);
+    let place = u32::try_from(place).unwrap_or(u32::MAX);
+    Ok(u32::from(free.generation) << 16 | place)
+}
+
+/// Finds a queue by its number.
+fn find(queues: &mut [Place; MAX_QUEUES], number: u32) -> Option<(usize, &mut Place)> {
+    let place = usize::try_from(number & 0xFFFF).ok()?;
+    let found = queues.get_mut(place)?;
+    (u32::from(found.generation) == number >> 16 && found.queue.is_some()).then_some((place, found))
+}
+
+/// Ends a queue.
+pub fn destroy(number: u32) -> Result<(), Error> {
+    let mut queues = lock(&QUEUES);
+    let (place, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
+    let queue = found.queue.take();
+    // Never 0, so that no number of a queue is.
+    found.generation = found.generation.checked_add(1).unwrap_or(1);
+    set_mask(place.saturating_add(1), EventMask::empty());
+    drop(queues);
+    if let Some(queue) = queue {
+        let mut state = lock(&queue.state);
+        state.destroyed = true;
+        // Released without the lock.
+        let events = std::mem::take(&mut state.events);
+        drop(state);
+        queue.filled.notify_all();
+        drop(events);
+        // Whoever was held back by it goes on.
+        instance::room();
+    }
+    Ok(())
+}
+
+/// Puts an event on the queue of a sink. `message` is what it brings, with the client that holds it.
+pub fn deliver(
+    sink: usize,
+    event: u32,
+    client: Option<(u32, ClientId)>,
+    data: Option<&Data<'_>>,
+) -> Delivery {
+    let queues = lock(&QUEUES);
+    let place = sink.checked_sub(1).and_then(|place| queues.get(place));
+    let Some(queue) = place.and_then(|place| place.queue.clone()) else {
+        return Delivery::Done;
+    };
+    drop(queues);
+    let mut state = lock(&queue.state);
+    if state.destroyed {
+        return Delivery::Done;
+    }
+    // What concerns no client comes too seldom to be held back.
+    if client.is_some() && state.events.len() >= queue.depth {
+        state.turned_away = true;
+        return Delivery::Full;
+    }
+    let message = data.zip(client).map(|(data, (epoch, id))| Message {
+        bytes: data.bytes.into(),
+        first: data.first,
+        last: data.last,
+        id,
+        epoch,
+    });
+    let delivery = match message {
+        Some(_) => Delivery::Held,
+        None => Delivery::Done,
+    };
+    state.events.push_back(Entry {
+        event,
+        client: client.map(|(epoch, id)| Client::new(epoch, id)),
+        message,
+    });
+    drop(state);
+    queue.filled.notify_one();
+    delivery
+}
+
+/// Takes the next event, waiting for it for `timeout_ms`, or below 0 as long as it takes.
+pub fn get(number: u32, timeout_ms: i32) -> Result<Entry, Error> {
+    let mut queues = lock(&QUEUES);
+    let (_, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
+    let queue = found.queue.clone().ok_or(Error::BadArgument)?;
+    drop(queues);
+    let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+    let until = timeout.map(|timeout| Instant::now() + timeout);
+    let mut state = lock(&queue.state);
+    let entry = loop {
+        if let Some(entry) = state.events.pop_front() {
+            break entry;
+        }
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if state.destroyed || left.is_some_and(|left| left.is_zero()) {
+            return Err(Error::Nothing);
+        }
+        state = match left {
+            None => queue
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(left) => {
+                let waited = queue.filled.wait_timeout(state, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    };
+    let turned_away = std::mem::take(&mut state.turned_away);
+    drop(state);
+    if turned_away {
+        instance::room();
+    }
+    Ok(entry)
+}

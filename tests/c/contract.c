@@ -1,0 +1,1331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The contract of the original interface, row by row: each case is named after its rule. */
+#include <arpa/inet.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "service.h"
+#include "wire.h"
+
+#define EVENT(name) SYS_WSS_EVENT_##name
+
+/* The original's functions take bytes that are not constant. */
+static uint8_t *bytes(const char *text)
+{
+	return (uint8_t *)(uintptr_t)text;
+}
+
+static SYS_WSS_RESULT send_text(const char *text, int32_t client)
+{
+	return SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, bytes(text), strlen(text), client);
+}
+
+/* Sends a text back and forth, so that everything before it is done. */
+static void settle(int fd, int32_t client)
+{
+	wire_text(fd, "settled?");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), client, "settled?", 8);
+}
+
+/* Events: order and data. */
+
+static void an_open_handshake_tells_connecting_then_connected(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = wire_open(wss_port());
+	struct record connecting = next_event();
+	struct record connected = next_event();
+
+	CHECK_INT(connecting.event, EVENT(CLIENT_CONNECTING));
+	CHECK_INT(connecting.client, 0);
+	CHECK(!connecting.has_data);
+	CHECK_INT(connecting.state, SYS_WSS_STATE_CONNECTING);
+	CHECK_INT(connected.event, EVENT(CLIENT_CONNECTED));
+	CHECK_INT(connected.client, 0);
+	CHECK(!connected.has_data);
+	CHECK_INT(connected.state, SYS_WSS_STATE_CONNECTED);
+	CHECK(connected.id == connecting.id);
+	CHECK_INT(wss_client_state(connected.id), SYS_WSS_STATE_CONNECTED);
+	close(fd);
+	expect_closing(0);
+	CHECK_INT(wss_client_state(connected.id), SYS_WSS_STATE_CLOSED);
+	end(&service);
+}
+
+static void refused(const char *request, int status, const char *field)
+{
+	char head[512];
+	int fd;
+
+	wait_for_slots();
+	fd = wire_connect(wss_port());
+	wire_say(fd, request);
+	CHECK_INT(wire_response(fd, head, sizeof(head)), status);
+	CHECK(strstr(head, field) != NULL);
+	wire_expect_end(fd);
+	close(fd);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect_closing(0);
+}
+
+static void a_refused_handshake_tells_connecting_closing_closed(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+
+	refused("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "\r\nAllow: GET\r\n");
+	refused("nonsense\r\n\r\n", 400, "");
+	/* Only 1.1, or a later 1.x, may upgrade. */
+	refused("GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n\r\n",
+		400, "");
+	refused("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n\r\n",
+		400, "");
+	refused("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 8\r\n\r\n",
+		426, "\r\nSec-WebSocket-Version: 13\r\n");
+	end(&service);
+}
+
+static void connection_and_upgrade_are_token_lists(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	char head[512];
+	int fd = wire_connect(wss_port());
+
+	wire_say(fd, "GET / HTTP/1.2\r\nHost: a\r\nUPGRADE: h2c, WebSocket\r\n"
+		     "Connection: keep-alive, upgrade\r\nSec-WebSocket-Key: " KEY
+		     "\r\nSec-WebSocket-Version: 13\r\n\r\n");
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void a_request_over_the_limit_gets_431(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	char request[1024];
+
+	limits.handshake_size = 512;
+	service = start(&limits);
+	strcpy(request, "GET / HTTP/1.1\r\nX: ");
+	memset(request + strlen(request), 'x', 600);
+	strcpy(request + 600, "\r\n\r\n");
+	refused(request, 431, "");
+	end(&service);
+}
+
+static void one_client_too_many_gets_503_and_no_event(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	char head[512];
+	int fd;
+	int more;
+
+	limits.max_clients = 1;
+	service = start(&limits);
+	fd = open_client(0);
+	more = wire_connect(wss_port());
+	CHECK_INT(wire_response(more, head, sizeof(head)), 503);
+	close(more);
+	settle(fd, 0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void text_and_binary_bring_their_bytes(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	char large[1400];
+
+	memset(large, 'b', sizeof(large));
+	wire_text(fd, "h\xc3\xa9llo");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "h\xc3\xa9llo", 6);
+	wire_frame(fd, true, BINARY, "\0\xff\1", 3);
+	expect_data(EVENT(CLIENT_BIN_DATA_RX), 0, "\0\xff\1", 3);
+	wire_text(fd, "");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "", 0);
+	/* The largest that is delivered whole. */
+	wire_frame(fd, true, BINARY, large, sizeof(large));
+	expect_data(EVENT(CLIENT_BIN_DATA_RX), 0, large, sizeof(large));
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void fragments_are_one_message_with_control_frames_between(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int one = open_client(0);
+	int two = open_client(1);
+
+	wire_frame(one, false, TEXT, "a\xc3", 2);
+	/* Each client has fragments of its own. */
+	wire_frame(two, false, BINARY, "x", 1);
+	wire_frame(one, true, PING, "p", 1);
+	expect_data(EVENT(CLIENT_PING_RX), 0, "p", 1);
+	wire_frame(one, false, CONTINUATION, "\xa4", 1);
+	wire_frame(one, true, CONTINUATION, "b", 1);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "a\xc3\xa4" "b", 4);
+	wire_frame(two, true, CONTINUATION, "y", 1);
+	expect_data(EVENT(CLIENT_BIN_DATA_RX), 1, "xy", 2);
+	wire_expect(one, true, PONG, "p", 1);
+	end_and_drop(&service);
+	close(one);
+	close(two);
+}
+
+static void any_split_of_the_bytes_gives_the_same_events(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = wire_connect(wss_port());
+	char stream[1024];
+	char head[512];
+	size_t len = strlen(REQUEST);
+
+	memcpy(stream, REQUEST, len);
+	len += wire_make(stream + len, true, TEXT, "one", 3);
+	len += wire_make(stream + len, true, PING, "two", 3);
+	len += wire_make(stream + len, true, BINARY, "three", 5);
+	for (size_t i = 0; i < len; i++) {
+		wire_write(fd, stream + i, 1);
+	}
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
+	for (int round = 0; round < 2; round++) {
+		expect(EVENT(CLIENT_CONNECTING), round);
+		expect(EVENT(CLIENT_CONNECTED), round);
+		expect_data(EVENT(CLIENT_TXT_DATA_RX), round, "one", 3);
+		expect_data(EVENT(CLIENT_PING_RX), round, "two", 3);
+		expect_data(EVENT(CLIENT_BIN_DATA_RX), round, "three", 5);
+		if (round == 0) {
+			/* And all at once: the first frames come with the request. */
+			wire_write(wire_connect(wss_port()), stream, len);
+		}
+	}
+	end_and_drop(&service);
+	close(fd);
+}
+
+static void a_ping_is_told_and_answered_by_the_service(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+
+	wire_frame(fd, true, PING, "abc", 3);
+	wire_expect(fd, true, PONG, "abc", 3);
+	expect_data(EVENT(CLIENT_PING_RX), 0, "abc", 3);
+	wire_frame(fd, true, PING, "", 0);
+	wire_expect(fd, true, PONG, "", 0);
+	expect_data(EVENT(CLIENT_PING_RX), 0, "", 0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void a_pong_is_told(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+
+	CHECK_INT(SYS_WSS_PingClient(bytes("pi"), 2, 0), SYS_WSS_SUCCESS);
+	wire_expect(fd, true, PING, "pi", 2);
+	wire_frame(fd, true, PONG, "pi", 2);
+	expect_data(EVENT(CLIENT_PONG_RX), 0, "pi", 2);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void an_idle_client_that_answers_pings_stays_without_an_event(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	struct frame ping;
+	int fd;
+
+	limits.client_timeout_ms = 1500;
+	limits.ping_interval_ms = 200;
+	service = start(&limits);
+	fd = open_client(0);
+	for (int64_t until = now_ms() + 2000; now_ms() < until;) {
+		CHECK(wire_read(fd, &ping));
+		CHECK_INT(ping.opcode, PING);
+		wire_frame(fd, true, PONG, ping.data, ping.len);
+	}
+	/* No pong was told. */
+	settle(fd, 0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void a_close_from_the_client_is_told_and_its_code_echoed(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+
+	wire_close_frame(fd, 3001, "bye");
+	wire_expect_close(fd, 3001, "");
+	wire_expect_end(fd);
+	close(fd);
+	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x0b\xb9" "bye", 5);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	/* One without a code is valid, and answered with the same. */
+	fd = open_client(0);
+	wire_frame(fd, true, CLOSE, "", 0);
+	wire_expect(fd, true, CLOSE, "", 0);
+	wire_expect_end(fd);
+	close(fd);
+	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "", 0);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	end(&service);
+}
+
+static void a_close_from_the_server_tells_closing_the_answer_and_closed(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	wss_client id = wss_client_at(0);
+
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_POLICY_VIOLATION, bytes("no"), 2, 0),
+		  SYS_WSS_SUCCESS);
+	wire_expect_close(fd, 1008, "no");
+	expect(EVENT(CLIENT_CLOSING), 0);
+	CHECK_INT(wss_client_state(id), SYS_WSS_STATE_CLOSING);
+	/* Nothing is sent after a close frame, not even another. */
+	CHECK_INT(send_text("late", 0), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 0),
+		  SYS_WSS_FAILURE);
+	wire_close_frame(fd, 1008, "");
+	wire_expect_end(fd);
+	close(fd);
+	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x03\xf0", 2);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	end(&service);
+}
+
+static void a_closing_handshake_times_out(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 0),
+		  SYS_WSS_SUCCESS);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	/* No answer. */
+	expect(EVENT(CLIENT_CLOSED), 0);
+	close(fd);
+	/* The slot has come back. */
+	close(open_client(0));
+	expect_closing(0);
+	end(&service);
+}
+
+static void an_end_and_a_reset_tell_closing_and_closed(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+
+	close(open_client(0));
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	wire_reset(open_client(0));
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	/* Also before the handshake. */
+	wait_for_slots();
+	wire_reset(wire_connect(wss_port()));
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	end(&service);
+}
+
+static void a_silent_client_times_out_and_is_closed_with_1000(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	int64_t start_ms;
+	int fd;
+
+	limits.client_timeout_ms = 500;
+	limits.ping_interval_ms = 0;
+	service = start(&limits);
+	fd = open_client(0);
+	start_ms = now_ms();
+	expect(EVENT(CLIENT_TIMEOUT), 0);
+	CHECK(now_ms() - start_ms >= 450);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	wire_expect_close(fd, 1000, "");
+	wire_close_frame(fd, 1000, "");
+	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x03\xe8", 2);
+	close(fd);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	end(&service);
+}
+
+static void a_handshake_that_is_not_finished_times_out(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	int fd;
+
+	limits.handshake_timeout_ms = 300;
+	service = start(&limits);
+	fd = wire_connect(wss_port());
+	wire_say(fd, "GET / HTTP/1.1\r\n");
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_TIMEOUT), 0);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	wire_expect_end(fd);
+	close(fd);
+	end(&service);
+}
+
+static void broken(const void *data, size_t len, int code)
+{
+	int fd = open_client(0);
+
+	wire_write(fd, data, len);
+	wire_expect_close(fd, code, "");
+	wire_expect_end(fd);
+	close(fd);
+	expect(EVENT(ERR_INVALID_FRAME), 0);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+}
+
+static void a_frame_that_breaks_the_rfc_is_told_and_closed_with_its_code(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	char frame[1500];
+	static const char large[1401];
+
+	broken("\x81\x01x", 3, 1002);                            /* not masked */
+	broken("\xc1\x80\1\2\3\4", 6, 1002);                     /* reserved bit */
+	broken("\x83\x80\1\2\3\4", 6, 1002);                     /* reserved opcode */
+	broken("\x80\x80\1\2\3\4", 6, 1002);                     /* nothing to continue */
+	broken("\x09\x80\1\2\3\4", 6, 1002);                     /* a fragmented ping */
+	broken("\x89\xfe\0\x7e\1\2\3\4", 8, 1002);               /* a long ping */
+	broken("\x81\xfe\0\1\1\2\3\4", 8, 1002);                 /* length not minimal */
+	broken("\x82\xff\x80\0\0\0\0\0\0\0\1\2\3\4", 14, 1002); /* top bit of the length */
+	broken(frame, wire_make(frame, true, CLOSE, "x", 1), 1002);
+	broken(frame, wire_make(frame, true, CLOSE, "\x03\xed", 2), 1002);
+	broken(frame, wire_make(frame, true, CLOSE, "\x03\xe8\xff", 3), 1007);
+	broken(frame, wire_make(frame, true, TEXT, "\xff", 1), 1007);
+	broken(frame, wire_make(frame, true, BINARY, large, sizeof(large)), 1009);
+	end(&service);
+}
+
+static void a_message_is_delivered_before_what_breaks_after_it(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	char frames[64];
+	size_t len = wire_make(frames, true, TEXT, "good", 4);
+
+	memcpy(frames + len, "\x81\x01x", 3);
+	wire_write(fd, frames, len + 3);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "good", 4);
+	expect(EVENT(ERR_INVALID_FRAME), 0);
+	wire_expect_close(fd, 1002, "");
+	close(fd);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	end(&service);
+}
+
+static int release_closed[2];
+
+static void wait_in_closed(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	char byte;
+
+	(void)data;
+	if (record->event == EVENT(CLIENT_CLOSED)) {
+		CHECK(read(release_closed[0], &byte, 1) == 1);
+	}
+}
+
+static void a_slot_is_used_again_only_after_closed_was_delivered(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	char head[512];
+	int fd;
+
+	CHECK(pipe(release_closed) == 0);
+	limits.max_clients = 1;
+	act = wait_in_closed;
+	service = start(&limits);
+	close(open_client(0));
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	/* The callback is still in there. */
+	fd = wire_connect(wss_port());
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 503);
+	close(fd);
+	CHECK(write(release_closed[1], "xx", 2) == 2);
+	for (;;) {
+		fd = wire_connect(wss_port());
+		wire_say(fd, REQUEST);
+		if (wire_response(fd, head, sizeof(head)) == 101) {
+			break;
+		}
+		close(fd);
+	}
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+	close(release_closed[0]);
+	close(release_closed[1]);
+}
+
+static void a_connection_for_which_there_is_no_descriptor_is_an_error(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(wss_port())};
+	struct rlimit before;
+	struct rlimit none;
+	wss_stats stats;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	/* This is the lowest free descriptor, so that there is no other below the limit. */
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = before;
+	none.rlim_cur = (rlim_t)fd + 1;
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	expect(EVENT(ERR), -1);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	close(fd);
+	/* It is accepted as soon as it can be (though not by valgrind), and the error may be told again. */
+	do {
+		sleep_ms(300);
+		CHECK_INT(wss_get_stats(&stats), WSS_OK);
+	} while (stats.accepted != stats.closed);
+	CHECK(stats.accept_errors > 0);
+	forget_events();
+	close(open_client(0));
+	expect_closing(0);
+	end(&service);
+}
+
+/* Initialize and Deinitialize. */
+
+static void deinitialize_closes_every_client_with_1001(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	SYS_MODULE_OBJ copy = service;
+	int one = open_client(0);
+	int two = open_client(1);
+	int64_t start_ms = now_ms();
+
+	/* One has answered, as it were, the other never does: it takes its time, but not for ever. */
+	wire_close_frame(one, 1001, "");
+	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x03\xe9", 2);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	SYS_WSS_Deinitialize(&service);
+	CHECK(service == SYS_MODULE_OBJ_INVALID);
+	CHECK(now_ms() - start_ms < 4000);
+	wire_expect_close(one, 1001, "");
+	wire_expect_close(two, 1001, "");
+	/* Nothing can be connected to any more, and nothing more is told. */
+	CHECK_INT(send_text("late", -1), SYS_WSS_FAILURE);
+	close(one);
+	close(two);
+	/* Once more, and nothing, are nothing. */
+	SYS_WSS_Deinitialize(&service);
+	SYS_WSS_Deinitialize(&copy);
+	SYS_WSS_Deinitialize(NULL);
+	CHECK(copy == SYS_MODULE_OBJ_INVALID);
+	forget_events();
+	sleep_ms(200);
+	expect_no_event();
+}
+
+/* Answers the close of the server. */
+static void *answer_close(void *given)
+{
+	int fd = *(int *)given;
+
+	wire_expect_close(fd, 1001, "");
+	wire_close_frame(fd, 1001, "");
+	wire_expect_end(fd);
+	close(fd);
+	return NULL;
+}
+
+static void deinitialize_tells_closing_and_closed(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fds[2] = {open_client(0), open_client(1)};
+	int seen[2][3] = {{0}};
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++) {
+		CHECK(pthread_create(&threads[i], NULL, answer_close, &fds[i]) == 0);
+	}
+	SYS_WSS_Deinitialize(&service);
+	for (int i = 0; i < 6; i++) {
+		struct record record = next_event();
+
+		CHECK(record.client == 0 || record.client == 1);
+		switch (record.event) {
+		case EVENT(CLIENT_CLOSING):
+			seen[record.client][0]++;
+			break;
+		case EVENT(CLIENT_CLOSE_FRAME_RX):
+			CHECK_INT(seen[record.client][0], 1);
+			seen[record.client][1]++;
+			break;
+		default:
+			CHECK_INT(record.event, EVENT(CLIENT_CLOSED));
+			CHECK_INT(seen[record.client][1], 1);
+			seen[record.client][2]++;
+		}
+	}
+	CHECK_INT(seen[0][2], 1);
+	CHECK_INT(seen[1][2], 1);
+	expect_no_event();
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+	}
+}
+
+static void todo_deinitialize_tells_closed_of_a_client_that_does_not_answer(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+
+	SYS_WSS_Deinitialize(&service);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	expect_no_event();
+	close(fd);
+}
+
+static void the_service_can_be_initialized_again(void)
+{
+	for (int round = 0; round < 3; round++) {
+		SYS_MODULE_OBJ service = start(NULL);
+		int fd = open_client(0);
+
+		wire_text(fd, "again");
+		expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "again", 5);
+		close(fd);
+		expect_closing(0);
+		end(&service);
+	}
+}
+
+static void an_old_object_does_not_end_a_new_service(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	SYS_MODULE_OBJ old = service;
+	int fd;
+
+	end(&service);
+	service = start(NULL);
+	SYS_WSS_Deinitialize(&old);
+	fd = open_client(0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static SYS_MODULE_OBJ inside;
+static SYS_MODULE_OBJ inside_again;
+
+static void deinitialize_inside(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = false};
+
+	(void)data;
+	if (record->event == EVENT(CLIENT_TXT_DATA_RX)) {
+		SYS_WSS_Deinitialize(&inside);
+		CHECK(inside == SYS_MODULE_OBJ_INVALID);
+		/* Its shutdown is under way. */
+		inside_again = SYS_WSS_Initialize(&config, NULL, NULL);
+	}
+}
+
+static void deinitialize_inside_the_callback_ends_after_it(void)
+{
+	wss_limits limits = limits_for_tests();
+
+	for (int round = 0; round < 3; round++) {
+		SYS_MODULE_OBJ copy;
+		int fd;
+
+		inside_again = 0;
+		act = deinitialize_inside;
+		inside = start(NULL);
+		copy = inside;
+		fd = open_client(0);
+		wire_text(fd, "end");
+		expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "end", 3);
+		wire_expect_close(fd, 1001, "");
+		wire_close_frame(fd, 1001, "");
+		wire_expect_end(fd);
+		close(fd);
+		expect_closing(0);
+		if (round > 0) {
+			/* Outside, it waits for the end. */
+			SYS_WSS_Deinitialize(&copy);
+		}
+		for (int64_t until = now_ms() + PATIENCE * 1000;
+		     wss_set_limits(&limits) != WSS_OK;) {
+			CHECK(round == 0 && now_ms() < until);
+			sleep_ms(1);
+		}
+		CHECK(inside_again == SYS_MODULE_OBJ_INVALID);
+		act = NULL;
+	}
+	expect_no_event();
+}
+
+static SYS_MODULE_OBJ of_service;
+
+static void *deinitialize_elsewhere(void *given)
+{
+	SYS_MODULE_OBJ copy = of_service;
+
+	(void)given;
+	SYS_WSS_Deinitialize(&copy);
+	return NULL;
+}
+
+static void deinitialize_from_several_threads_waits_in_each(void)
+{
+	pthread_t threads[4];
+	int fd;
+
+	of_service = start(NULL);
+	fd = open_client(0);
+	for (int i = 0; i < 4; i++) {
+		CHECK(pthread_create(&threads[i], NULL, deinitialize_elsewhere, NULL) == 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	close(fd);
+	CHECK_INT(wss_port(), 0);
+	forget_events();
+	of_service = start(NULL);
+	end(&of_service);
+}
+
+static int never_ending[2];
+
+static void stay(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	char byte;
+
+	(void)data;
+	if (record->event == EVENT(CLIENT_TXT_DATA_RX)) {
+		CHECK(read(never_ending[0], &byte, 1) == 1);
+	}
+}
+
+static void deinitialize_is_bounded_while_a_callback_does_not_return(void)
+{
+	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = false};
+	SYS_MODULE_OBJ service;
+	SYS_MODULE_OBJ copy;
+	int64_t start_ms;
+	int fd;
+
+	CHECK(pipe(never_ending) == 0);
+	act = stay;
+	service = start(NULL);
+	copy = service;
+	fd = open_client(0);
+	wire_text(fd, "stay");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "stay", 4);
+	start_ms = now_ms();
+	SYS_WSS_Deinitialize(&service);
+	CHECK(now_ms() - start_ms < 1000 + 3000);
+	CHECK(SYS_WSS_Initialize(&config, callback, &cookie) == SYS_MODULE_OBJ_INVALID);
+	CHECK(write(never_ending[1], "x", 1) == 1);
+	/* Now it can end. */
+	SYS_WSS_Deinitialize(&copy);
+	close(fd);
+	close(never_ending[0]);
+	close(never_ending[1]);
+	forget_events();
+	service = start(NULL);
+	end(&service);
+}
+
+static void a_second_initialize_is_refused_and_changes_nothing(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = false};
+	static int other;
+	int fd;
+
+	CHECK(SYS_WSS_Initialize(&config, callback, &other) == SYS_MODULE_OBJ_INVALID);
+	/* The callback checks its cookie. */
+	fd = open_client(0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void tls_is_refused(void)
+{
+	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = true};
+
+	CHECK(SYS_WSS_Initialize(&config, callback, &cookie) == SYS_MODULE_OBJ_INVALID);
+	expect_no_event();
+}
+
+static void a_port_that_cannot_be_opened_is_told(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t len = sizeof(address);
+	SYS_WSS_CONFIG config = {.port = 70000, .isTLSEnabled = false};
+	wss_limits limits = limits_for_tests();
+	wss_message message;
+	wss_queue queue;
+	SYS_MODULE_OBJ service;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK_INT(wss_queue_create(WSS_MASK(SYS_WSS_EVENT_SOCK_OPEN_FAILED), 1, &queue), WSS_OK);
+	CHECK_INT(wss_set_limits(&limits), WSS_OK);
+	CHECK(SYS_WSS_Initialize(&config, callback, &cookie) == SYS_MODULE_OBJ_INVALID);
+	expect(EVENT(SOCK_OPEN_FAILED), -1);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	CHECK(listen(fd, 1) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
+	config.port = ntohs(address.sin_port);
+	CHECK(SYS_WSS_Initialize(&config, NULL, NULL) == SYS_MODULE_OBJ_INVALID);
+	expect(EVENT(SOCK_OPEN_FAILED), -1);
+	for (int i = 0; i < 2; i++) {
+		CHECK_INT(wss_queue_get(queue, &message, 0), WSS_OK);
+		CHECK_INT(message.event, EVENT(SOCK_OPEN_FAILED));
+		CHECK_INT(message.clientIndex, -1);
+		wss_message_release(&message);
+	}
+	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	close(fd);
+	/* And then it can be opened. */
+	service = SYS_WSS_Initialize(&config, NULL, NULL);
+	CHECK(service != SYS_MODULE_OBJ_INVALID);
+	CHECK_INT(wss_port(), config.port);
+	end(&service);
+}
+
+static void without_a_configuration_the_port_is_8000(void)
+{
+	SYS_MODULE_OBJ service = SYS_WSS_Initialize(NULL, callback, &cookie);
+
+	if (service == SYS_MODULE_OBJ_INVALID) {
+		/* Somebody else has it, which was told. */
+		expect(EVENT(SOCK_OPEN_FAILED), -1);
+		return;
+	}
+	CHECK_INT(wss_port(), 8000);
+	end(&service);
+}
+
+static void a_callback_may_be_registered_before_and_after_initialize(void)
+{
+	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = false};
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	int fd;
+
+	CHECK_INT(wss_set_limits(&limits), WSS_OK);
+	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
+	service = SYS_WSS_Initialize(&config, NULL, NULL);
+	fd = open_client(0);
+	/* Taken away: not told. */
+	CHECK_INT(SYS_WSS_register_callback(NULL, NULL), SYS_WSS_SUCCESS);
+	wire_frame(fd, true, PING, "", 0);
+	wire_expect(fd, true, PONG, "", 0);
+	expect_no_event();
+	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
+	settle(fd, 0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+/* Sending. */
+
+static void calls_without_a_service_fail(void)
+{
+	SYS_MODULE_OBJ service;
+
+	for (int round = 0; round < 2; round++) {
+		SYS_WSS_HANDSHAKE_CTXT handshake;
+		wss_stats stats;
+
+		for (int32_t index = -1; index < 2; index++) {
+			CHECK_INT(send_text("x", index), SYS_WSS_FAILURE);
+			CHECK_INT(SYS_WSS_PingClient(NULL, 0, index), SYS_WSS_FAILURE);
+			CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL,
+							  0, index),
+				  SYS_WSS_FAILURE);
+		}
+		CHECK_INT(SYS_WSS_Task(SYS_MODULE_OBJ_INVALID), 0);
+		CHECK(wss_client_at(0) == WSS_NO_CLIENT);
+		CHECK_INT(wss_client_state(WSS_NO_CLIENT), SYS_WSS_STATE_CLOSED);
+		CHECK_INT(wss_send(WSS_ALL_CLIENTS, true, SYS_WSS_FRAME_TEXT, "", 0),
+			  WSS_NOT_CONNECTED);
+		CHECK_INT(wss_get_stats(&stats), WSS_NOT_CONNECTED);
+		CHECK_INT(wss_handshake(WSS_NO_CLIENT, &handshake), WSS_NOT_CONNECTED);
+		CHECK_INT(wss_port(), 0);
+		/* Before the first Initialize, and after Deinitialize. */
+		service = start(NULL);
+		CHECK_INT(SYS_WSS_Task(service), 0);
+		end(&service);
+	}
+}
+
+static void send_message_checks_every_argument(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	static const int no_client[] = {1, 3, 4, 64, 65535, 65536, INT32_MAX};
+	static const int no_message[] = {3, 7, SYS_WSS_FRAME_CLOSE, SYS_WSS_FRAME_PING,
+					 SYS_WSS_FRAME_PONG, 0xB, 0xF, 0x10, 0x101, INT_MAX};
+
+	for (size_t i = 0; i < sizeof(no_client) / sizeof(no_client[0]); i++) {
+		CHECK_INT(send_text("x", no_client[i]), SYS_WSS_FAILURE);
+	}
+	for (size_t i = 0; i < sizeof(no_message) / sizeof(no_message[0]); i++) {
+		CHECK_INT(SYS_WSS_sendMessage(true, (SYS_WSS_FRAME)no_message[i], bytes("x"), 1, 0),
+			  SYS_WSS_ERROR_INVALID_FRAME);
+	}
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, NULL, 1, 0), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, bytes("x"), SIZE_MAX, 0),
+		  SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CONTINUATION, bytes("x"), 1, 0),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(send_text("\xff", 0), SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(send_text("\xc3", 0), SYS_WSS_ERROR_INVALID_FRAME);
+	/* Nothing of that was sent; no data at all is fine. */
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, NULL, 0, 0), SYS_WSS_SUCCESS);
+	wire_expect(fd, true, BINARY, "", 0);
+	close(fd);
+	expect_closing(0);
+	CHECK_INT(send_text("x", 0), SYS_WSS_FAILURE);
+	/* A client that is only connecting. */
+	wait_for_slots();
+	fd = wire_connect(wss_port());
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	CHECK_INT(send_text("x", 0), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 0),
+		  SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_PingClient(NULL, 0, 0), SYS_WSS_FAILURE);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void fin_false_starts_a_message_and_continuation_goes_on(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+
+	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_TEXT, bytes("a\xc3"), 2, 0),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(send_text("inside", 0), SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_BINARY, bytes("b"), 1, 0),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	/* Text is checked across its fragments. */
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CONTINUATION, bytes("b"), 1, 0),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	/* A control frame may come between. */
+	CHECK_INT(SYS_WSS_PingClient(bytes("p"), 1, 0), SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_CONTINUATION, bytes("\xa4"), 1, 0),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CONTINUATION, bytes("c"), 1, 0),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(send_text("next", 0), SYS_WSS_SUCCESS);
+	wire_expect(fd, false, TEXT, "a\xc3", 2);
+	wire_expect(fd, true, PING, "p", 1);
+	wire_expect(fd, false, CONTINUATION, "\xa4", 1);
+	wire_expect(fd, true, CONTINUATION, "c", 1);
+	wire_expect_text(fd, "next");
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void an_index_below_0_is_every_connected_client(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int clients[3];
+	int fd;
+
+	/* To nobody, all is well. */
+	CHECK_INT(send_text("nobody", -1), SYS_WSS_SUCCESS);
+	for (int i = 0; i < 3; i++) {
+		clients[i] = open_client(i);
+	}
+	/* One that is only connecting is none of them. */
+	fd = wire_connect(wss_port());
+	expect(EVENT(CLIENT_CONNECTING), 3);
+	CHECK_INT(send_text("all", -1), SYS_WSS_SUCCESS);
+	CHECK_INT(send_text("all", INT32_MIN), SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_PingClient(bytes("p"), 1, -1), SYS_WSS_SUCCESS);
+	/* The first failure counts, but the others get it. */
+	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_BINARY, bytes("1"), 1, 1),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(send_text("but one", -1), SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, bytes("end"), 3, -1),
+		  SYS_WSS_SUCCESS);
+	for (int i = 0; i < 3; i++) {
+		wire_expect_text(clients[i], "all");
+		wire_expect_text(clients[i], "all");
+		wire_expect(clients[i], true, PING, "p", 1);
+		if (i == 1) {
+			wire_expect(clients[i], false, BINARY, "1", 1);
+		} else {
+			wire_expect_text(clients[i], "but one");
+		}
+		wire_expect_close(clients[i], 1000, "end");
+	}
+	/* It still can. */
+	wire_upgrade(fd);
+	for (int i = 0; i < 3; i++) {
+		close(clients[i]);
+	}
+	close(fd);
+	end_and_drop(&service);
+}
+
+static void close_connection_checks_every_argument(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	static const int wrong[] = {0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 66536, INT_MAX};
+	char reason[124];
+
+	memset(reason, 'r', sizeof(reason));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		CHECK_INT(SYS_WSS_CloseConnection((SYS_WSS_STATUS_CODE)wrong[i], NULL, 0, 0),
+			  SYS_WSS_ERROR_INVALID_FRAME);
+	}
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, bytes(reason), 124, 0),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, bytes("\xff"), 1, 0),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 1, 0),
+		  SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 1),
+		  SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, INT32_MAX),
+		  SYS_WSS_FAILURE);
+	/* Nothing of that was sent. */
+	reason[123] = '\0';
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_INTERNAL_ERROR, bytes(reason), 123, 0),
+		  SYS_WSS_SUCCESS);
+	wire_expect_close(fd, 1011, reason);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void ping_client_checks_every_argument(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	char payload[126];
+
+	memset(payload, 'p', sizeof(payload));
+	CHECK_INT(SYS_WSS_PingClient(bytes(payload), 126, 0), SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_PingClient(NULL, 1, 0), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_PingClient(NULL, 0, 1), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_PingClient(NULL, 0, INT32_MAX), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_PingClient(bytes(payload), 125, 0), SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_PingClient(NULL, 0, 0), SYS_WSS_SUCCESS);
+	wire_expect(fd, true, PING, payload, 125);
+	wire_expect(fd, true, PING, "", 0);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void everything_inside(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	if (record->event != EVENT(CLIENT_TXT_DATA_RX)) {
+		return;
+	}
+	/* An echo of the very bytes, and others. */
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, data->data, (size_t)data->datalen,
+				      record->client),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_PingClient(data->data, (size_t)data->datalen, record->client),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(send_text("to all", -1), SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_Task(0), 0);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, data->data,
+					  (size_t)data->datalen, record->client),
+		  SYS_WSS_SUCCESS);
+}
+
+static void the_callback_may_call_any_function(void)
+{
+	SYS_MODULE_OBJ service;
+	int one;
+	int two;
+
+	act = everything_inside;
+	service = start(NULL);
+	one = open_client(0);
+	two = open_client(1);
+	wire_text(one, "all of it");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "all of it", 9);
+	wire_expect_text(one, "all of it");
+	wire_expect(one, true, PING, "all of it", 9);
+	wire_expect_text(one, "to all");
+	wire_expect_close(one, 1000, "all of it");
+	wire_expect_text(two, "to all");
+	close(one);
+	expect_closing(0);
+	close(two);
+	expect_closing(1);
+	end(&service);
+}
+
+static void *send_hundred(void *given)
+{
+	const char *name = given;
+	char text[1024];
+
+	for (int i = 0; i < 100; i++) {
+		/* Of all lengths, whole and in fragments. */
+		int len = snprintf(text, sizeof(text), "%s%d%*s", name, i, i * 9 % 800, "");
+		size_t half = (size_t)len / 2;
+
+		if (i % 3 != 0) {
+			CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, bytes(text),
+						      (size_t)len, 0),
+				  SYS_WSS_SUCCESS);
+			continue;
+		}
+		CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_TEXT, bytes(text), half, 0),
+			  SYS_WSS_SUCCESS);
+		CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CONTINUATION, bytes(text) + half,
+					      (size_t)len - half, 0),
+			  SYS_WSS_SUCCESS);
+	}
+	return NULL;
+}
+
+static void two_threads_may_send_to_one_client(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	static char names[2][2] = {"a", "b"};
+	static struct frame frame;
+	pthread_t threads[2];
+	int next[2] = {0, 0};
+	char message[2048];
+	size_t len = 0;
+
+	for (int i = 0; i < 2; i++) {
+		CHECK(pthread_create(&threads[i], NULL, send_hundred, names[i]) == 0);
+	}
+	while (next[0] < 100 || next[1] < 100) {
+		CHECK(wire_read(fd, &frame));
+		CHECK_INT(frame.opcode, len == 0 ? TEXT : CONTINUATION);
+		memcpy(message + len, frame.data, frame.len + 1);
+		len += frame.len;
+		if (frame.fin) {
+			/* Each message is whole, and those of a thread are in order. */
+			int who = message[0] == 'a' ? 0 : 1;
+
+			CHECK_INT(atoi(message + 1), next[who]);
+			CHECK(len >= (size_t)(next[who] * 9 % 800));
+			next[who]++;
+			len = 0;
+		}
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void fill(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	static uint8_t block[1000];
+	static uint8_t large[2000];
+	SYS_WSS_RESULT result;
+	wss_result said;
+
+	(void)data;
+	if (record->event != EVENT(CLIENT_TXT_DATA_RX) || record->client != 0) {
+		return;
+	}
+	/* Longer than what can be kept without waiting. */
+	CHECK_INT(wss_send(record->id, true, SYS_WSS_FRAME_BINARY, large, sizeof(large)),
+		  WSS_TOO_LONG);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, large, sizeof(large), 0),
+		  SYS_WSS_FAILURE);
+	do {
+		said = wss_send(record->id, true, SYS_WSS_FRAME_BINARY, block, sizeof(block));
+		result = SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, block, sizeof(block), 0);
+	} while (said == WSS_OK || result == SYS_WSS_SUCCESS);
+	CHECK_INT(said, WSS_WOULD_BLOCK);
+	CHECK_INT(result, SYS_WSS_FAILURE);
+}
+
+static void no_room_is_a_failure_and_a_slow_client_stalls_no_other(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	static struct frame frame;
+	wss_message message;
+	wss_queue queue;
+	int slow;
+	int other;
+
+	limits.send_timeout_ms = PATIENCE * 1000;
+	act = fill;
+	CHECK_INT(wss_queue_create(WSS_MASK(WSS_EVENT_WRITABLE), 4, &queue), WSS_OK);
+	service = start(&limits);
+	slow = wire_connect_narrow(wss_port());
+	wire_upgrade(slow);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	other = open_client(1);
+	wire_text(slow, "fill");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "fill", 4);
+	settle(other, 1);
+	/* A failure to one: the other gets it. */
+	CHECK_INT(send_text("all", -1), SYS_WSS_FAILURE);
+	wire_expect_text(other, "all");
+	CHECK_INT(wss_queue_get(queue, &message, 0), WSS_NONE);
+	/* The rest of what was taken comes, and then there is room again. */
+	do {
+		CHECK(wire_read(slow, &frame));
+		CHECK_INT(frame.len, 1000);
+	} while (wss_queue_get(queue, &message, 0) == WSS_NONE);
+	CHECK_INT(message.event, WSS_EVENT_WRITABLE);
+	CHECK_INT(message.clientIndex, 0);
+	CHECK(message.data == NULL);
+	wss_message_release(&message);
+	/* To queues that ask only. */
+	settle(other, 1);
+	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	close(slow);
+	expect_closing(0);
+	close(other);
+	expect_closing(1);
+	end(&service);
+}
+
+static void sending_to_a_client_that_is_gone_raises_no_signal(void)
+{
+	SYS_MODULE_OBJ service;
+	wss_message message;
+	wss_queue queue;
+	int fd;
+
+	CHECK_INT(wss_queue_create(WSS_MASK(SYS_WSS_EVENT_CLIENT_TXT_DATA_RX), 1, &queue), WSS_OK);
+	service = start(NULL);
+	fd = open_client(0);
+	wire_text(fd, "held");
+	CHECK_INT(wss_queue_get(queue, &message, PATIENCE * 1000), WSS_OK);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "held", 4);
+	/* As long as that is held, nobody finds out that the client has gone but a send: the first is
+	 * answered by a reset, and the next would raise SIGPIPE, which ends this program. */
+	close(fd);
+	sleep_ms(50);
+	for (int i = 0; i < 5; i++) {
+		send_text("to nobody", 0);
+		sleep_ms(20);
+	}
+	CHECK_INT(send_text("to nobody", 0), SYS_WSS_FAILURE);
+	wss_message_release(&message);
+	expect_closing(0);
+	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	end(&service);
+}
+
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+		#name, name                                                                        \
+	}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		CASE(calls_without_a_service_fail),
+		CASE(an_open_handshake_tells_connecting_then_connected),
+		CASE(a_refused_handshake_tells_connecting_closing_closed),
+		CASE(connection_and_upgrade_are_token_lists),
+		CASE(a_request_over_the_limit_gets_431),
+		CASE(one_client_too_many_gets_503_and_no_event),
+		CASE(text_and_binary_bring_their_bytes),
+		CASE(fragments_are_one_message_with_control_frames_between),
+		CASE(any_split_of_the_bytes_gives_the_same_events),
+		CASE(a_ping_is_told_and_answered_by_the_service),
+		CASE(a_pong_is_told),
+		CASE(an_idle_client_that_answers_pings_stays_without_an_event),
+		CASE(a_close_from_the_client_is_told_and_its_code_echoed),
+		CASE(a_close_from_the_server_tells_closing_the_answer_and_closed),
+		CASE(a_closing_handshake_times_out),
+		CASE(an_end_and_a_reset_tell_closing_and_closed),
+		CASE(a_silent_client_times_out_and_is_closed_with_1000),
+		CASE(a_handshake_that_is_not_finished_times_out),
+		CASE(a_frame_that_breaks_the_rfc_is_told_and_closed_with_its_code),
+		CASE(a_message_is_delivered_before_what_breaks_after_it),
+		CASE(a_slot_is_used_again_only_after_closed_was_delivered),
+		CASE(a_connection_for_which_there_is_no_descriptor_is_an_error),
+		CASE(deinitialize_closes_every_client_with_1001),
+		CASE(deinitialize_tells_closing_and_closed),
+		CASE(todo_deinitialize_tells_closed_of_a_client_that_does_not_answer),
+		CASE(the_service_can_be_initialized_again),
+		CASE(an_old_object_does_not_end_a_new_service),
+		CASE(deinitialize_inside_the_callback_ends_after_it),
+		CASE(deinitialize_from_several_threads_waits_in_each),
+		CASE(deinitialize_is_bounded_while_a_callback_does_not_return),
+		CASE(a_second_initialize_is_refused_and_changes_nothing),
+		CASE(tls_is_refused),
+		CASE(a_port_that_cannot_be_opened_is_told),
+		CASE(without_a_configuration_the_port_is_8000),
+		CASE(a_callback_may_be_registered_before_and_after_initialize),
+		CASE(send_message_checks_every_argument),
+		CASE(fin_false_starts_a_message_and_continuation_goes_on),
+		CASE(an_index_below_0_is_every_connected_client),
+		CASE(close_connection_checks_every_argument),
+		CASE(ping_client_checks_every_argument),
+		CASE(the_callback_may_call_any_function),
+		CASE(two_threads_may_send_to_one_client),
+		CASE(no_room_is_a_failure_and_a_slow_client_stalls_no_other),
+		CASE(sending_to_a_client_that_is_gone_raises_no_signal),
+	};
+
+	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

@@ -612,7 +612,7 @@ static void deinitialize_tells_closing_and_closed(void)
 	}
 }
 
-static void todo_deinitialize_tells_closed_of_a_client_that_does_not_answer(void)
+static void deinitialize_tells_closed_of_a_client_that_does_not_answer(void)
 {
 	SYS_MODULE_OBJ service = start(NULL);
 	int fd = open_client(0);
@@ -1305,7 +1305,7 @@ int main(int argc, char **argv)
 		CASE(a_connection_for_which_there_is_no_descriptor_is_an_error),
 		CASE(deinitialize_closes_every_client_with_1001),
 		CASE(deinitialize_tells_closing_and_closed),
-		CASE(todo_deinitialize_tells_closed_of_a_client_that_does_not_answer),
+		CASE(deinitialize_tells_closed_of_a_client_that_does_not_answer),
 		CASE(the_service_can_be_initialized_again),
 		CASE(an_old_object_does_not_end_a_new_service),
 		CASE(deinitialize_inside_the_callback_ends_after_it),

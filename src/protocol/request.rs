@@ -1,5 +1,7 @@
 //! The client's opening handshake (RFC 6455 section 4.2.1), parsed as it arrives.
 
+use core::ffi::CStr;
+
 use super::handshake::{Status, is_client_key};
 use super::storage::Storage;
 
@@ -24,14 +26,17 @@ bitflags::bitflags! {
         const VERSION = 1 << 6;
         const VERSION_13 = 1 << 7;
         const ORIGIN = 1 << 8;
+        const QUERY = 1 << 9;
     }
 }
 
 /// A field of the request that is kept.
 ///
 /// Kept fields stand one after the other at the front of the receive buffer, each as its tag, its
-/// length in two bytes and its value. That is shorter than what was received of the request, so the
-/// request is parsed and kept in the buffer it is received into.
+/// length in two bytes and its value. That is no longer than what was received of the request, so the
+/// request is parsed and kept in the buffer it is received into. A NUL, of which a request has none,
+/// ends each value, and stands for what separates the path from the query, and subprotocols from each
+/// other: so each text can be handed to C where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Kept {
@@ -168,7 +173,11 @@ impl RequestParser {
                 State::HttpVersion
             }
             (State::Target, 0x21..=0x7E) if byte != b'#' => {
-                self.keep(storage, byte);
+                // Only the first one: a query may have more (RFC 3986 section 3.4).
+                let separates = byte == b'?' && !self.seen.contains(Seen::QUERY);
+                self.seen
+                    .set(Seen::QUERY, self.seen.contains(Seen::QUERY) || separates);
+                self.keep(storage, if separates { 0 } else { byte });
                 State::Target
             }
             (State::HttpVersion, b'\r') => {
@@ -248,7 +257,16 @@ impl RequestParser {
 
     fn field_byte(&mut self, storage: &mut impl Storage, byte: u8) -> Result<(), Status> {
         match (self.field, byte) {
-            (Field::Keep(Kept::Subprotocols), b',' | b' ' | b'\t') => self.keep(storage, byte),
+            (Field::Keep(Kept::Subprotocols), b',') => {
+                self.trim_kept(storage);
+                self.keep(storage, 0);
+            }
+            (Field::Keep(Kept::Subprotocols), b' ' | b'\t') => {
+                // A space inside a name spoils it, as nobody chooses such a one; others are left out.
+                if storage.bytes(0..self.kept()).last() != Some(&0) {
+                    self.keep(storage, byte);
+                }
+            }
             (Field::Keep(Kept::Subprotocols), byte) if !is_token(byte) => {
                 return Err(Status::BAD_REQUEST);
             }
@@ -278,7 +296,8 @@ impl RequestParser {
             Field::Keep(kept) => {
                 self.keep_end(storage);
                 let value = storage.bytes(usize::from(self.kept_from)..self.kept());
-                let value = value.get(3..).unwrap_or_default();
+                let value = value.get(KEPT_HEADER..).unwrap_or_default();
+                let value = value.strip_suffix(&[0]).unwrap_or_default();
                 let spaced = value.iter().any(u8::is_ascii_whitespace);
                 if kept == Kept::Host && value.is_empty() || kept != Kept::Subprotocols && spaced {
                     return Err(Status::BAD_REQUEST);
@@ -353,18 +372,22 @@ impl RequestParser {
         }
     }
 
-    /// Cuts off white space at the end, and writes the length of the field.
+    /// Cuts off white space at the end of what is kept. In front of it stands something else: at least
+    /// the length of the field, which is 0 until it ends.
+    fn trim_kept(&mut self, storage: &impl Storage) {
+        let kept = storage.bytes(0..self.kept()).trim_ascii_end();
+        self.kept = u16::try_from(kept.len()).unwrap_or(self.kept);
+    }
+
+    /// Ends the field, and writes its length.
     fn keep_end(&mut self, storage: &mut impl Storage) {
+        self.trim_kept(storage);
         let from = usize::from(self.kept_from);
         if let [_, high, low, value @ ..] = storage.bytes_mut(from..self.kept()) {
-            let len = value.trim_ascii_end().len();
-            let cut = value.len().saturating_sub(len);
-            let len = u16::try_from(len).unwrap_or(u16::MAX);
+            let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
             [*high, *low] = len.to_be_bytes();
-            self.kept = self
-                .kept
-                .saturating_sub(u16::try_from(cut).unwrap_or(u16::MAX));
         }
+        self.keep(storage, 0);
     }
 
     fn find<'a>(&self, storage: &'a impl Storage, kept: Kept) -> &'a str {
@@ -391,10 +414,22 @@ impl<'a> Request<'a> {
         Self { kept: bytes }
     }
 
+    /// One of the texts of this request as C has it, ended by NUL. `None` for other texts.
+    #[must_use]
+    pub fn c_text(&self, text: &str) -> Option<&'a CStr> {
+        let from = text.as_ptr().addr().checked_sub(self.kept.as_ptr().addr());
+        let found = match from.and_then(|from| self.kept.get(from..)) {
+            Some(kept) => CStr::from_bytes_until_nul(kept).ok(),
+            // A path that was left out is none of the texts that are kept.
+            None => Some(c"/"),
+        };
+        found.filter(|found| found.to_bytes() == text.as_bytes())
+    }
+
     /// The path, percent-encoded as it came: `/chat`.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        match split(self.target(), b'?').0 {
+        match split(self.target(), 0).0 {
             // `ws://host?query` leaves the path out (RFC 9112 section 3.2.1).
             "" => "/",
             path => path,
@@ -404,7 +439,7 @@ impl<'a> Request<'a> {
     /// The query without its question mark, if the target has one.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
-        split(self.target(), b'?').1
+        split(self.target(), 0).1
     }
 
     /// The `Host` field.
@@ -431,9 +466,9 @@ impl<'a> Request<'a> {
             .flat_map(|list| {
                 let mut rest = Some(list);
                 core::iter::from_fn(move || {
-                    let (name, others) = split(rest?, b',');
+                    let (name, others) = split(rest?, 0);
                     rest = others;
-                    Some(name.trim_ascii())
+                    Some(name)
                 })
             })
             .filter(|name| !name.is_empty())
@@ -444,7 +479,7 @@ impl<'a> Request<'a> {
         let target = self.first(Kept::Target).unwrap_or_default();
         match authority(target) {
             Some((_, rest)) => {
-                let path = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
+                let path = rest.bytes().position(|byte| matches!(byte, b'/' | 0));
                 path.and_then(|at| rest.get(at..)).unwrap_or_default()
             }
             None => target,
@@ -463,7 +498,7 @@ impl<'a> Request<'a> {
             };
             let len = usize::from(u16::from_be_bytes([*high, *low]));
             let (value, next) = fields.split_at_checked(len)?;
-            rest = next;
+            rest = next.get(1..)?;
             Some((*tag, value))
         })
         .filter(move |(tag, _)| *tag == wanted as u8)
@@ -585,6 +620,21 @@ mod tests {
         assert_eq!(request.key(), "dGhlIHNhbXBsZSBub25jZQ==");
         let offered: Vec<_> = request.subprotocols().collect();
         assert_eq!(offered, ["chat.v2", "chat", "soap"]);
+        let texts = [request.path(), request.query().unwrap(), request.host()];
+        let texts = texts.into_iter().chain([request.key()]).chain(offered);
+        for text in texts.chain(request.origin()) {
+            let c_text = request.c_text(text).map(CStr::to_bytes);
+            assert_eq!(c_text, Some(text.as_bytes()), "{text}");
+        }
+        assert_eq!(request.c_text("chat"), None);
+    }
+
+    #[test]
+    fn a_path_that_is_left_out_is_a_c_text_too() {
+        let parsed = parse(&format!("GET ws://h?b HTTP/1.1\r\n{FIELDS}{KEY}\r\n"));
+        let request = parsed.request();
+        assert_eq!(request.c_text(request.path()), Some(c"/"));
+        assert_eq!(request.c_text(request.query().unwrap()), Some(c"b"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod running;
 mod server;
 
 pub use application::{Handler, HostApplication};
-pub use port::HostPort;
+pub use port::{HostPort, Monitor};
 pub use queue::{EventQueue, QueuedEvent};
 pub use running::Running;
 pub use server::{Clients, Options, Server};

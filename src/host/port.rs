@@ -321,6 +321,16 @@ pub struct Monitor<T> {
     changed: Condvar,
 }
 
+impl<T> Monitor<T> {
+    /// Puts a lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self {
+            value: Mutex::new(value),
+            changed: Condvar::new(),
+        }
+    }
+}
+
 impl<T> Lock<T> for Monitor<T> {
     type Guard<'a>
         = MutexGuard<'a, T>
@@ -328,10 +338,7 @@ impl<T> Lock<T> for Monitor<T> {
         T: 'a;
 
     fn new(value: T) -> Self {
-        Self {
-            value: Mutex::new(value),
-            changed: Condvar::new(),
-        }
+        Self::new(value)
     }
 
     fn lock(&self) -> MutexGuard<'_, T> {

@@ -11,8 +11,6 @@ pub const MODULE_OBJ_INVALID: ModuleObj = usize::MAX;
 pub const KEY_SIZE: usize = 50;
 /// `SYS_WSS_HTTP_VERSION_1_1`.
 pub const HTTP_VERSION_1_1: u16 = 0x0101;
-/// The port without a configuration.
-pub const DEFAULT_PORT: u16 = 8000;
 /// `WSS_MASK_ALL`.
 pub const MASK_ALL: u32 = 0xFFFF;
 /// `WSS_MAX_QUEUES`.

@@ -1,33 +1,41 @@
 //! Functions that C registered, and calling them.
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_uint, c_void};
 use core::ptr;
-use std::ffi::CString;
 
-use crate::abi::{self, AcceptHook, Callback, Cookie, LogHandler, RxData, RxDataInFull};
+use wss::Request;
+use wss::service::Lock as _;
+
+use crate::abi::{self, AcceptHook, Callback, Cookie, RxData, RxDataInFull};
 use crate::convert::{Client, client_or_none};
-use crate::platform::{Mutex, lock};
+use crate::platform::Monitor;
+
+/// A hook is shown no more subprotocols than these.
+const MAX_SUBPROTOCOLS: usize = 16;
 
 /// A function with the cookie that it is to be given.
 #[derive(Clone, Copy)]
-struct Registered<F> {
-    function: F,
-    cookie: Cookie,
+pub struct Registered<F> {
+    pub function: F,
+    pub cookie: Cookie,
 }
 
-static CALLBACK: Mutex<Option<Registered<Callback>>> = Mutex::new(None);
-static ACCEPT_HOOK: Mutex<Option<Registered<AcceptHook>>> = Mutex::new(None);
-static LOG_HANDLER: Mutex<Option<Registered<LogHandler>>> = Mutex::new(None);
+/// A place for one.
+pub type Registration<F> = Monitor<Option<Registered<F>>>;
 
-fn register<F>(place: &Mutex<Option<Registered<F>>>, function: Option<F>, cookie: *mut c_void) {
+static CALLBACK: Registration<Callback> = Monitor::new(None);
+static ACCEPT_HOOK: Registration<AcceptHook> = Monitor::new(None);
+
+/// Registers a function instead of the one before.
+pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) {
     let cookie = Cookie(cookie);
-    *lock(place) = function.map(|function| Registered { function, cookie });
+    *place.lock() = function.map(|function| Registered { function, cookie });
 }
 
 /// What is registered, taken out of its lock, so that the function may register another.
-fn registered<F: Copy>(place: &Mutex<Option<Registered<F>>>) -> Option<Registered<F>> {
-    *lock(place)
+pub fn registered<F: Copy>(place: &Registration<F>) -> Option<Registered<F>> {
+    *place.lock()
 }
 
 /// From now on events go to `callback`.
@@ -71,91 +79,54 @@ pub fn set_accept_hook(hook: Option<AcceptHook>, cookie: *mut c_void) {
     register(&ACCEPT_HOOK, hook, cookie);
 }
 
-/// Whether a hook decides on opening requests.
-pub fn has_accept_hook() -> bool {
-    lock(&ACCEPT_HOOK).is_some()
+/// What the accept hook says.
+pub enum Answer<'a> {
+    Accept,
+    /// With a subprotocol: one of those offered.
+    AcceptSubprotocol(&'a str),
+    /// With a subprotocol that was not offered.
+    NotOffered,
+    /// With this status.
+    Refuse(u16),
 }
 
-/// What the hook is shown of an opening request.
-pub struct Shown {
-    pub path: CString,
-    pub query: Option<CString>,
-    pub host: CString,
-    pub origin: Option<CString>,
-    pub subprotocols: Vec<CString>,
-}
-
-/// What the hook says: 0 or a status, and a subprotocol.
-pub fn call_accept_hook(client: Client, shown: &Shown) -> (u16, Option<CString>) {
+/// What the hook says to a request.
+pub fn call_accept_hook<'a>(client: Client, request: &Request<'a>) -> Answer<'a> {
     let Some(Registered { function, cookie }) = registered(&ACCEPT_HOOK) else {
-        return (0, None);
+        return Answer::Accept;
     };
-    let text = |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
-    let subprotocols: Vec<_> = shown
-        .subprotocols
-        .iter()
-        .map(|name| name.as_ptr())
-        .collect();
-    let request = abi::Request {
-        path: shown.path.as_ptr(),
-        query: text(&shown.query),
-        host: shown.host.as_ptr(),
-        origin: text(&shown.origin),
+    let text = |text: Option<&str>| {
+        let text = text.and_then(|text| request.c_text(text));
+        text.map_or(ptr::null::<c_char>(), CStr::as_ptr)
+    };
+    let mut subprotocols = [ptr::null(); MAX_SUBPROTOCOLS];
+    let mut count = 0;
+    for (place, name) in subprotocols.iter_mut().zip(request.subprotocols()) {
+        *place = text(Some(name));
+        count += 1;
+    }
+    let shown = abi::Request {
+        path: text(Some(request.path())),
+        query: text(request.query()),
+        host: text(Some(request.host())),
+        origin: text(request.origin()),
         subprotocols: subprotocols.as_ptr(),
-        subprotocol_count: subprotocols.len(),
+        subprotocol_count: count,
     };
     let mut chosen = ptr::null();
     // SAFETY: C registered the function as a `wss_accept_hook`, which the header asks not to unwind; all
     // that it is given lives until it returns.
-    let status = unsafe { function(client.to_c(), &raw const request, &raw mut chosen, cookie.0) };
+    let status = unsafe { function(client.to_c(), &raw const shown, &raw mut chosen, cookie.0) };
+    if status != 0 {
+        return Answer::Refuse(status);
+    }
     if chosen.is_null() {
-        return (status, None);
+        return Answer::Accept;
     }
     // SAFETY: the hook set it to a text that ends with NUL: one of those shown, or its own.
-    let chosen = unsafe { CStr::from_ptr(chosen) };
-    (status, Some(chosen.to_owned()))
-}
-
-/// From now on log lines go to `handler`.
-pub fn set_log_handler(level: log::LevelFilter, handler: Option<LogHandler>, cookie: *mut c_void) {
-    let level = if handler.is_some() {
-        level
-    } else {
-        log::LevelFilter::Off
-    };
-    register(&LOG_HANDLER, handler, cookie);
-    // Fails if a program in Rust has a logger of its own, which then gets the lines.
-    if log::set_logger(&Logger).is_ok() || handler.is_some() {
-        log::set_max_level(level);
-    }
-}
-
-struct Logger;
-
-impl log::Log for Logger {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let Some(Registered { function, cookie }) = registered(&LOG_HANDLER) else {
-            return;
-        };
-        let level = match record.level() {
-            log::Level::Error => 1,
-            log::Level::Warn => 2,
-            log::Level::Info => 3,
-            log::Level::Debug | log::Level::Trace => 4,
-        };
-        let mut line = record.args().to_string().into_bytes();
-        line.retain(|byte| *byte != 0);
-        let Ok(line) = CString::new(line) else {
-            return;
-        };
-        // SAFETY: C registered the function as a `wss_log_handler`, which the header asks not to unwind;
-        // the line lives until it returns.
-        unsafe { function(level, line.as_ptr(), cookie.0) };
-    }
-
-    fn flush(&self) {}
+    let chosen = unsafe { CStr::from_ptr(chosen) }.to_bytes();
+    let offered = request
+        .subprotocols()
+        .find(|name| name.as_bytes() == chosen);
+    offered.map_or(Answer::NotOffered, Answer::AcceptSubprotocol)
 }

@@ -6,11 +6,11 @@ use wss::protocol::origin_allowed;
 use wss::service::{Application, Delivery, EventMask, MAX_SINKS, Message, Port, Service};
 use wss::{ClientId, Event, Request, Status, Verdict};
 
-use crate::callbacks::{self, Data};
+use crate::callbacks::{self, Answer, Data};
 use crate::convert::Client;
-use crate::handshake::{self, Requests};
+use crate::handshake::Requests;
 use crate::instance;
-use crate::queue;
+use crate::platform::{Origins, queue};
 
 /// The sink that is the callback; the others are queues.
 const CALLBACK: usize = 0;
@@ -45,14 +45,14 @@ fn mask(sink: usize) -> EventMask {
 /// The application of one service, from `Initialize` until the last of it is freed.
 pub struct Events {
     epoch: u32,
-    origins: Vec<String>,
+    origins: Origins,
     /// What its clients asked for.
     pub requests: Requests,
 }
 
 impl Events {
     /// The application of the service `epoch`, to which these origins may connect.
-    pub const fn new(epoch: u32, origins: Vec<String>) -> Self {
+    pub const fn new(epoch: u32, origins: Origins) -> Self {
         Self {
             epoch,
             origins,
@@ -67,22 +67,13 @@ impl Events {
 
     /// What the hook says to a request.
     fn ask<'a>(client: Client, request: &Request<'a>) -> Verdict<'a> {
-        if !callbacks::has_accept_hook() {
-            return Verdict::Accept;
-        }
-        let (status, chosen) = callbacks::call_accept_hook(client, &handshake::show(request));
-        if status != 0 {
-            return Verdict::Refuse(Status::new(status).unwrap_or(Status::INTERNAL_ERROR));
-        }
-        let Some(chosen) = chosen else {
-            return Verdict::Accept;
-        };
-        match request
-            .subprotocols()
-            .find(|name| name.as_bytes() == chosen.as_bytes())
-        {
-            Some(name) => Verdict::AcceptSubprotocol(name),
-            None => {
+        match callbacks::call_accept_hook(client, request) {
+            Answer::Accept => Verdict::Accept,
+            Answer::AcceptSubprotocol(name) => Verdict::AcceptSubprotocol(name),
+            Answer::Refuse(status) => {
+                Verdict::Refuse(Status::new(status).unwrap_or(Status::INTERNAL_ERROR))
+            }
+            Answer::NotOffered => {
                 log::error!("the accept hook chose a subprotocol that was not offered");
                 Verdict::Refuse(Status::INTERNAL_ERROR)
             }
@@ -103,7 +94,7 @@ impl<P: Port> Application<P> for Events {
     }
 
     fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        if !origin_allowed(request.origin(), self.origins.iter().map(String::as_str)) {
+        if !origin_allowed(request.origin(), self.origins.iter()) {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
         let client = Client::new(self.epoch, client);

@@ -12,16 +12,18 @@ use wss::protocol::Opcode;
 use wss::service::{EventMask, Target};
 
 use crate::abi::{
-    self, ALL_CLIENTS, AcceptHook, Callback, DEFAULT_PORT, Handshake, Limits, LogHandler,
-    MODULE_OBJ_INVALID, Message, ModuleObj, NO_CLIENT, State, Stats, SysResult, WssResult,
+    self, ALL_CLIENTS, AcceptHook, Callback, Handshake, Limits, MODULE_OBJ_INVALID, Message,
+    ModuleObj, NO_CLIENT, State, Stats, SysResult, WssResult,
 };
 use crate::callbacks;
 use crate::convert::{self, Client, Error, client_or_none};
 use crate::events;
 use crate::handshake::Field;
 use crate::instance;
-use crate::platform::{Options, Service, guard};
-use crate::queue::{self, Entry};
+use crate::options::Options;
+#[cfg(feature = "host")]
+use crate::platform::set_log_handler;
+use crate::platform::{self, DEFAULT_PORT, Origins, Service, default_options, guard, queue};
 
 /// Runs a function of the original interface.
 fn sys(body: impl FnOnce() -> Result<(), Error>) -> SysResult {
@@ -138,6 +140,9 @@ pub extern "C" fn SYS_WSS_register_callback(
     sys(|| {
         callbacks::set_callback(callback, cookie);
         events::set_has_callback(callback.is_some());
+        if callback.is_some() {
+            instance::start_itself();
+        }
         Ok(())
     })
 }
@@ -321,14 +326,14 @@ pub unsafe extern "C" fn wss_close(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_limits_init(limits: *mut Limits) {
-    let options = instance::default_options();
+    let options = default_options();
     let defaults = Limits {
         address: ptr::null(),
         origins: ptr::null(),
         origin_count: 0,
         rx_buffer_size: options.rx_buffer,
         max_clients: options.max_clients,
-        tx_blocks: 0,
+        tx_blocks: options.tx_blocks,
         handshake_size: options.limits.handshake_limit,
         streaming: options.limits.streaming.into(),
         handshake_timeout_ms: options.limits.handshake_timeout_ms,
@@ -350,8 +355,10 @@ pub unsafe extern "C" fn wss_set_limits(limits: *const Limits) -> WssResult {
         let mut options = Options {
             max_clients: limits.max_clients,
             rx_buffer: limits.rx_buffer_size,
-            tx_blocks: Some(limits.tx_blocks).filter(|blocks| *blocks > 0),
-            ..instance::default_options()
+            tx_blocks: limits.tx_blocks,
+            address: None,
+            origins: Origins::new(),
+            ..default_options()
         };
         options.limits.handshake_limit = limits.handshake_size;
         options.limits.streaming = limits.streaming != 0;
@@ -364,7 +371,7 @@ pub unsafe extern "C" fn wss_set_limits(limits: *const Limits) -> WssResult {
         if !limits.address.is_null() {
             // SAFETY: C gives a text.
             let address = unsafe { text(limits.address) }?;
-            options.addr = address.parse().map_err(|_| Error::BadArgument)?;
+            options.address = Some(platform::address(address)?);
         }
         if limits.origin_count > 0 {
             if limits.origins.is_null()
@@ -377,7 +384,7 @@ pub unsafe extern "C" fn wss_set_limits(limits: *const Limits) -> WssResult {
             for origin in origins {
                 // SAFETY: C gives a text.
                 let origin = unsafe { text(*origin) }?;
-                options.origins.push(origin.to_owned());
+                options.origins.add(origin)?;
             }
         }
         instance::set_options(options)
@@ -443,6 +450,7 @@ pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u
             return Err(Error::BadPointer);
         }
         let number = queue::create(mask, depth)?;
+        instance::start_itself();
         // SAFETY: C gives where to put it.
         unsafe { put(queue, number) }
     })
@@ -464,19 +472,7 @@ pub unsafe extern "C" fn wss_queue_get(
         } else {
             timeout_ms
         };
-        let entry = Box::new(queue::get(queue, timeout_ms)?);
-        let (client, client_index) = client_or_none(entry.client);
-        let held = entry.message.as_ref();
-        let taken = Message {
-            event: entry.event,
-            client_index,
-            client,
-            data: held.map_or(ptr::null(), |held| held.bytes.as_ptr()),
-            len: held.map_or(0, |held| held.bytes.len()),
-            first: held.is_some_and(|held| held.first),
-            last: held.is_some_and(|held| held.last),
-            hold: Box::into_raw(entry).cast(),
-        };
+        let taken = queue::get(queue, timeout_ms)?;
         // SAFETY: C gives where to put it.
         unsafe { put(message, taken) }
     })
@@ -489,13 +485,7 @@ pub unsafe extern "C" fn wss_message_release(message: *mut Message) {
         let Some(message) = (unsafe { message.as_mut() }) else {
             return;
         };
-        let hold = core::mem::replace(&mut message.hold, ptr::null_mut());
-        (message.data, message.len) = (ptr::null(), 0);
-        if !hold.is_null() {
-            // SAFETY: it comes from `Box::into_raw` in `wss_queue_get`, and only from there; C has not
-            // released it yet, or it would be NULL.
-            drop(unsafe { Box::<Entry>::from_raw(hold.cast()) });
-        }
+        queue::release(message);
     });
 }
 
@@ -513,8 +503,14 @@ pub unsafe extern "C" fn wss_get_stats(stats: *mut Stats) -> WssResult {
     })
 }
 
+/// Not on Zephyr, which has a log of its own.
+#[cfg(feature = "host")]
 #[unsafe(no_mangle)]
-pub extern "C" fn wss_set_log(level: c_uint, handler: Option<LogHandler>, cookie: *mut c_void) {
+pub extern "C" fn wss_set_log(
+    level: c_uint,
+    handler: Option<abi::LogHandler>,
+    cookie: *mut c_void,
+) {
     guard((), || {
         let level = match level {
             0 => log::LevelFilter::Off,
@@ -523,6 +519,6 @@ pub extern "C" fn wss_set_log(level: c_uint, handler: Option<LogHandler>, cookie
             3 => log::LevelFilter::Info,
             _ => log::LevelFilter::Debug,
         };
-        callbacks::set_log_handler(level, handler, cookie);
+        set_log_handler(level, handler, cookie);
     });
 }

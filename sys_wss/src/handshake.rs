@@ -4,19 +4,20 @@ use wss::Request;
 use wss::protocol::AcceptKey;
 
 use crate::abi::{HTTP_VERSION_1_1, Handshake, KEY_SIZE};
-use crate::callbacks::Shown;
-use crate::convert::{Client, Error};
-use crate::platform::{Mutex, lock};
-use std::ffi::CString;
+use wss::service::Lock as _;
 
-/// The accepted requests of the clients of a service, by slot.
-pub struct Requests(Mutex<Vec<Option<Accepted>>>);
+use crate::convert::{Client, Error};
+use crate::platform::{Monitor, PerClient, RequestBytes, keep_request};
+
+/// The accepted requests of the clients of a service.
+pub struct Requests(Monitor<PerClient<Accepted>>);
 
 struct Accepted {
     client: Client,
     /// As [`Request::to_bytes`] has it.
-    request: Box<[u8]>,
-    subprotocol: Option<Box<str>>,
+    request: RequestBytes,
+    /// Which of those offered.
+    subprotocol: Option<usize>,
 }
 
 /// A text of a request.
@@ -46,24 +47,18 @@ impl Field {
 impl Requests {
     /// For a service without clients.
     pub const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self(Monitor::new(PerClient::new()))
     }
 
     /// Keeps a request that is accepted, instead of the one of the client before.
     pub fn keep(&self, client: Client, request: &Request<'_>, subprotocol: Option<&str>) {
-        let slot = usize::from(client.slot);
-        let accepted = Accepted {
+        let chosen = |name| request.subprotocols().position(|offered| offered == name);
+        let accepted = keep_request(request.to_bytes()).map(|kept| Accepted {
             client,
-            request: request.to_bytes().into(),
-            subprotocol: subprotocol.map(Into::into),
-        };
-        let mut kept = lock(&self.0);
-        if kept.len() <= slot {
-            kept.resize_with(slot.saturating_add(1), || None);
-        }
-        if let Some(place) = kept.get_mut(slot) {
-            *place = Some(accepted);
-        }
+            request: kept,
+            subprotocol: subprotocol.and_then(chosen),
+        });
+        self.0.lock().set(client.slot, accepted);
     }
 
     fn with<T>(
@@ -71,13 +66,16 @@ impl Requests {
         client: Client,
         tell: impl FnOnce(Request<'_>, Option<&str>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let kept = lock(&self.0);
-        let accepted = kept.get(usize::from(client.slot)).and_then(Option::as_ref);
+        let kept = self.0.lock();
+        let accepted = kept.get(client.slot);
         let accepted = accepted
             .filter(|accepted| accepted.client == client)
             .ok_or(Error::NoSuchClient)?;
         let request = Request::from_bytes(&accepted.request);
-        tell(request, accepted.subprotocol.as_deref())
+        let subprotocol = accepted
+            .subprotocol
+            .and_then(|index| request.subprotocols().nth(index));
+        tell(request, subprotocol)
     }
 
     /// Copies a text, with a NUL behind it, as far as there is room.
@@ -130,18 +128,6 @@ fn copy_text(text: &str, room: &mut [u8]) -> bool {
         *place = byte;
     }
     fits
-}
-
-/// The request as C texts. It holds no NUL: the parser refuses them.
-pub fn show(request: &Request<'_>) -> Shown {
-    let text = |text: &str| CString::new(text).unwrap_or_default();
-    Shown {
-        path: text(request.path()),
-        query: request.query().map(text),
-        host: text(request.host()),
-        origin: request.origin().map(text),
-        subprotocols: request.subprotocols().map(text).collect(),
-    }
 }
 
 #[cfg(test)]

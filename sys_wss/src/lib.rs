@@ -1,8 +1,9 @@
 //! The `SYS_WSS` interface in C, over the service.
 //!
-//! `include/wss/sys_wss.h` is the interface and its documentation; this crate is a static and a shared
-//! library that have it. `unsafe` is in three files, each named after its reason: `ffi` (what C calls
-//! and hands over), `callbacks` (what calls C) and `abi` (what both agree on).
+//! `include/wss/sys_wss.h` is the interface and its documentation. On a host this crate is a static and
+//! a shared library that have it; on Zephyr, `zephyr/library` makes one of it. `unsafe` is in files
+//! named after its reason: `ffi` (what C calls and hands over), `callbacks` (what calls C), `abi` (what
+//! both agree on), and the queues of each platform (what C keeps).
 //!
 //! | file | job |
 //! |---|---|
@@ -11,10 +12,11 @@
 //! | `convert` | numbers become values of the service; failures become result codes |
 //! | `callbacks` | functions and cookies that C registered |
 //! | `events` | the service's application: events to the callback and the queues, the accept hook |
-//! | `queue` | event queues |
 //! | `handshake` | what clients asked for |
 //! | `instance` | the one service: starting, ending, finding it |
-//! | `platform` | what this host has and another port would bring: a port, locks, threads |
+//! | `options` | how it is to be started |
+//! | `platform` | what a host and Zephyr have, each in its own way: threads, memory, event queues |
+#![cfg_attr(not(feature = "host"), no_std)]
 #![deny(unsafe_code)]
 
 pub mod abi;
@@ -24,5 +26,5 @@ mod events;
 pub mod ffi;
 mod handshake;
 mod instance;
+mod options;
 mod platform;
-mod queue;

@@ -1,18 +1,24 @@
 //! Event queues, which outlive the service.
+#![allow(unsafe_code)]
 
+use core::ptr;
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use wss::ClientId;
 use wss::service::{Delivery, EventMask};
 
-use crate::abi::MAX_QUEUES;
+use crate::abi::{self, MAX_QUEUES};
 use crate::callbacks::Data;
-use crate::convert::{Client, Error};
+use crate::convert::{Client, Error, client_or_none};
 use crate::events::set_mask;
 use crate::instance;
-use crate::platform::{Condvar, Mutex, lock};
+
+/// Waits for a lock. Nothing that holds one can panic halfway through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The queues, and how often each place was used before, which makes their numbers.
 static QUEUES: Mutex<[Place; MAX_QUEUES]> = Mutex::new([const { Place::EMPTY }; MAX_QUEUES]);
@@ -44,19 +50,19 @@ struct State {
 }
 
 /// An event on a queue, or taken from one. Dropping it releases its message.
-pub struct Entry {
+struct Entry {
     /// As C numbers them.
-    pub event: u32,
-    pub client: Option<Client>,
-    pub message: Option<Message>,
+    event: u32,
+    client: Option<Client>,
+    message: Option<Message>,
 }
 
 /// The bytes of an event: a copy, since those in the receive buffer could be overwritten once the
 /// client is cut off, while C still reads them. The hold on the client is real.
-pub struct Message {
-    pub bytes: Box<[u8]>,
-    pub first: bool,
-    pub last: bool,
+struct Message {
+    bytes: Box<[u8]>,
+    first: bool,
+    last: bool,
     id: ClientId,
     epoch: u32,
 }
@@ -159,7 +165,7 @@ pub fn deliver(
 }
 
 /// Takes the next event, waiting for it for `timeout_ms`, or below 0 as long as it takes.
-pub fn get(number: u32, timeout_ms: i32) -> Result<Entry, Error> {
+pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Message, Error> {
     let mut queues = lock(&QUEUES);
     let (_, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
     let queue = found.queue.clone().ok_or(Error::BadArgument)?;
@@ -191,5 +197,35 @@ pub fn get(number: u32, timeout_ms: i32) -> Result<Entry, Error> {
     if turned_away {
         instance::room();
     }
-    Ok(entry)
+    Ok(entry.into_c())
+}
+
+impl Entry {
+    /// As C has it, until it is released.
+    fn into_c(self) -> abi::Message {
+        let (client, client_index) = client_or_none(self.client);
+        let entry = Box::new(self);
+        let held = entry.message.as_ref();
+        abi::Message {
+            event: entry.event,
+            client_index,
+            client,
+            data: held.map_or(ptr::null(), |held| held.bytes.as_ptr()),
+            len: held.map_or(0, |held| held.bytes.len()),
+            first: held.is_some_and(|held| held.first),
+            last: held.is_some_and(|held| held.last),
+            hold: Box::into_raw(entry).cast(),
+        }
+    }
+}
+
+/// Gives back an event that came from [`get`], unless it was given back before.
+pub fn release(message: &mut abi::Message) {
+    let hold = core::mem::replace(&mut message.hold, ptr::null_mut());
+    (message.data, message.len) = (ptr::null(), 0);
+    if !hold.is_null() {
+        // SAFETY: it comes from `Box::into_raw` above, and only from there; C has not released it yet,
+        // or it would be NULL.
+        drop(unsafe { Box::<Entry>::from_raw(hold.cast()) });
+    }
 }

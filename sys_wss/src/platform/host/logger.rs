@@ -1,0 +1,55 @@
+//! Log lines go to a function that C registered.
+#![allow(unsafe_code)]
+
+use core::ffi::c_void;
+use std::ffi::CString;
+
+use crate::abi::LogHandler;
+use crate::callbacks::{Registered, Registration, register, registered};
+use crate::platform::Monitor;
+
+static LOG_HANDLER: Registration<LogHandler> = Monitor::new(None);
+
+/// From now on log lines go to `handler`.
+pub fn set_log_handler(level: log::LevelFilter, handler: Option<LogHandler>, cookie: *mut c_void) {
+    let level = if handler.is_some() {
+        level
+    } else {
+        log::LevelFilter::Off
+    };
+    register(&LOG_HANDLER, handler, cookie);
+    // Fails if a program in Rust has a logger of its own, which then gets the lines.
+    if log::set_logger(&Logger).is_ok() || handler.is_some() {
+        log::set_max_level(level);
+    }
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let Some(Registered { function, cookie }) = registered(&LOG_HANDLER) else {
+            return;
+        };
+        let level = match record.level() {
+            log::Level::Error => 1,
+            log::Level::Warn => 2,
+            log::Level::Info => 3,
+            log::Level::Debug | log::Level::Trace => 4,
+        };
+        let mut line = record.args().to_string().into_bytes();
+        line.retain(|byte| *byte != 0);
+        let Ok(line) = CString::new(line) else {
+            return;
+        };
+        // SAFETY: C registered the function as a `wss_log_handler`, which the header asks not to unwind;
+        // the line lives until it returns.
+        unsafe { function(level, line.as_ptr(), cookie.0) };
+    }
+
+    fn flush(&self) {}
+}

@@ -1,0 +1,196 @@
+//! A host: std.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use wss::host::{self, HostPort};
+use wss::service::Config;
+
+use crate::convert::Error;
+use crate::events::Events;
+use crate::options::Options;
+
+pub use logger::set_log_handler;
+pub use std::sync::{Arc as Shared, Weak as WeakShared};
+pub use wss::host::Monitor;
+
+mod logger;
+pub mod queue;
+
+/// The service.
+pub type Service = wss::service::Service<HostPort, Events>;
+/// An address to listen at.
+pub type Address = IpAddr;
+/// The bytes of a request.
+pub type RequestBytes = Box<[u8]>;
+
+/// Nothing starts the service here but `SYS_WSS_Initialize`.
+pub const STARTS_ITSELF: bool = false;
+
+/// Origins that may connect; none: all.
+#[derive(Clone)]
+pub struct Origins(Vec<String>);
+
+impl Origins {
+    /// None.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// One more.
+    pub fn add(&mut self, origin: &str) -> Result<(), Error> {
+        self.0.push(origin.to_owned());
+        Ok(())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// The address that a text names.
+pub fn address(text: &str) -> Result<Address, Error> {
+    text.parse().map_err(|_| Error::BadArgument)
+}
+
+/// The defaults of the C interface.
+pub fn default_options() -> Options {
+    let options = host::Options::default();
+    Options {
+        address: None,
+        origins: Origins::new(),
+        rx_buffer: options.rx_buffer,
+        max_clients: options.max_clients,
+        tx_blocks: 0,
+        limits: Config::default(),
+    }
+}
+
+/// The port of a service that nobody gave one.
+pub const DEFAULT_PORT: u16 = 8000;
+
+/// Whether there can be memory of such sizes.
+pub fn check_sizes(options: &Options) -> Result<(), Error> {
+    isize::try_from(options.rx_buffer)
+        .ok()
+        .filter(|size| *size < isize::MAX / 2)
+        .map(|_| ())
+        .ok_or(Error::BadArgument)
+}
+
+/// The bytes, to be kept.
+pub fn keep_request(bytes: &[u8]) -> Option<RequestBytes> {
+    Some(bytes.into())
+}
+
+/// Something for each client that there was, by slot.
+pub struct PerClient<T>(Vec<Option<T>>);
+
+impl<T> PerClient<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Instead of the one before.
+    pub fn set(&mut self, slot: u16, value: Option<T>) {
+        let slot = usize::from(slot);
+        if self.0.len() <= slot {
+            self.0.resize_with(slot.saturating_add(1), || None);
+        }
+        if let Some(place) = self.0.get_mut(slot) {
+            *place = value;
+        }
+    }
+
+    pub fn get(&self, slot: u16) -> Option<&T> {
+        self.0.get(usize::from(slot))?.as_ref()
+    }
+}
+
+/// The service, while it runs.
+pub struct Running(host::Running<Events>);
+
+impl Running {
+    pub const fn service(&self) -> &Shared<Service> {
+        &self.0.service
+    }
+
+    /// The port at which it listens.
+    pub const fn port(&self) -> u16 {
+        self.0.addr.port()
+    }
+
+    pub fn into_threads(self) -> Threads {
+        Threads(self.0.threads)
+    }
+}
+
+/// The threads of a service.
+#[derive(Default)]
+pub struct Threads(Vec<JoinHandle<()>>);
+
+impl Threads {
+    /// Waits for threads of a service of which nothing is left: they are about to end, and none of
+    /// them can be the one that calls this.
+    pub fn join(self) {
+        for thread in self.0 {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Opens the listener and starts the threads. `application` makes the service's application.
+pub fn start(
+    port: u16,
+    options: &Options,
+    mut application: impl FnMut() -> Events,
+) -> io::Result<Running> {
+    // Of IPv6 and IPv4 where there are both.
+    let every = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let mut at = |addr| {
+        let options = host::Options {
+            addr,
+            port,
+            max_clients: options.max_clients,
+            rx_buffer: options.rx_buffer,
+            tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),
+            // The application minds them.
+            origins: Vec::new(),
+            limits: options.limits,
+        };
+        host::Running::start(&options, application()).map(Running)
+    };
+    let started = at(options.address.unwrap_or(every));
+    match &started {
+        // No IPv6 here.
+        Err(error)
+            if options.address.is_none()
+                && (error.kind() == io::ErrorKind::AddrNotAvailable
+                    || error.kind() == io::ErrorKind::Unsupported
+                    || error.raw_os_error() == Some(EAFNOSUPPORT)) =>
+        {
+            at(Ipv4Addr::UNSPECIFIED.into())
+        }
+        _ => started,
+    }
+}
+
+/// std has no kind for this one.
+const EAFNOSUPPORT: i32 = 97;
+
+/// Milliseconds of a clock that never goes back.
+pub fn now_ms() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let since = START.get_or_init(Instant::now).elapsed();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Runs what C called. Nothing in here is known to panic; if it does nevertheless, C gets `fallback`
+/// instead of a stack that unwinds through it.
+pub fn guard<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
+}

@@ -1,0 +1,173 @@
+//! Zephyr: static memory, sized by Kconfig.
+
+use core::ffi::CStr;
+
+use wss_zephyr::{ListenError, Place, ZephyrPort, kconfig};
+
+use crate::convert::Error;
+use crate::events::Events;
+use crate::options::Options;
+
+pub use wss_zephyr::{Monitor, Shared, Threads, WeakShared};
+
+pub mod queue;
+
+/// The service.
+pub type Service = wss::service::Service<ZephyrPort, Events>;
+/// An address to listen at, as text.
+pub type Address = heapless::CString<46>;
+/// The bytes of a request.
+pub type RequestBytes = heapless::Vec<u8, REQUEST_SIZE>;
+
+const REQUEST_SIZE: usize = kconfig::REQUEST_SIZE as usize;
+/// None where nothing is kept.
+const KEPT: usize = if REQUEST_SIZE > 0 {
+    kconfig::MAX_CLIENTS as usize
+} else {
+    0
+};
+const ORIGINS_SIZE: usize = kconfig::ORIGINS_SIZE as usize;
+
+/// Whether the first callback or queue starts the service.
+pub const STARTS_ITSELF: bool = kconfig::START_AT_BOOT;
+
+/// The port of a service that nobody gave one.
+#[allow(clippy::cast_possible_truncation)] // Kconfig has its range
+pub const DEFAULT_PORT: u16 = kconfig::PORT as u16;
+
+/// Origins that may connect, each with a space behind it; none: those that Kconfig says.
+#[derive(Clone)]
+pub struct Origins(heapless::String<ORIGINS_SIZE>);
+
+impl Origins {
+    /// None.
+    pub const fn new() -> Self {
+        Self(heapless::String::new())
+    }
+
+    /// One more.
+    pub fn add(&mut self, origin: &str) -> Result<(), Error> {
+        if origin.is_empty() || origin.bytes().any(|byte| byte == b' ') {
+            return Err(Error::BadArgument);
+        }
+        let mut more = self.0.clone();
+        more.push_str(origin).map_err(|_| Error::NoRoom)?;
+        more.push(' ').map_err(|_| Error::NoRoom)?;
+        self.0 = more;
+        Ok(())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        let origins = if self.0.is_empty() {
+            kconfig::ORIGINS
+        } else {
+            self.0.as_str()
+        };
+        origins.split_ascii_whitespace()
+    }
+}
+
+/// The address that a text names. Whether it is one is found out by listening there.
+pub fn address(text: &str) -> Result<Address, Error> {
+    let mut address = Address::new();
+    let told = address.extend_from_bytes(text.as_bytes());
+    told.map_err(|_| Error::BadArgument)?;
+    Ok(address)
+}
+
+/// What Kconfig says.
+pub fn default_options() -> Options {
+    #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
+    Options {
+        address: None,
+        origins: Origins::new(),
+        rx_buffer: kconfig::RX_BUFFER_SIZE as usize,
+        max_clients: kconfig::MAX_CLIENTS as u16,
+        tx_blocks: kconfig::TX_BLOCKS as u16,
+        limits: wss_zephyr::Options::new().limits,
+    }
+}
+
+/// Memory is static: its sizes are those of Kconfig.
+pub fn check_sizes(options: &Options) -> Result<(), Error> {
+    let is = default_options();
+    let same = options.rx_buffer == is.rx_buffer
+        && options.max_clients == is.max_clients
+        && (options.tx_blocks == is.tx_blocks || options.tx_blocks == 0);
+    same.then_some(()).ok_or(Error::BadArgument)
+}
+
+/// The bytes, to be kept if there is room.
+pub fn keep_request(bytes: &[u8]) -> Option<RequestBytes> {
+    RequestBytes::from_slice(bytes).ok()
+}
+
+/// Something for each client that there was, by slot.
+pub struct PerClient<T>([Option<T>; KEPT]);
+
+impl<T> PerClient<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self([const { None }; KEPT])
+    }
+
+    /// Instead of the one before.
+    pub fn set(&mut self, slot: u16, value: Option<T>) {
+        if let Some(place) = self.0.get_mut(usize::from(slot)) {
+            *place = value;
+        }
+    }
+
+    pub fn get(&self, slot: u16) -> Option<&T> {
+        self.0.get(usize::from(slot))?.as_ref()
+    }
+}
+
+static PLACE: Place<Service> = Place::new();
+
+/// The service, while it runs.
+pub struct Running(wss_zephyr::Running<Events>);
+
+impl Running {
+    pub const fn service(&self) -> &Shared<Service> {
+        &self.0.service
+    }
+
+    /// The port at which it listens.
+    pub const fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    pub fn into_threads(self) -> Threads {
+        self.0.threads
+    }
+}
+
+/// Opens the listener and starts the threads. `application` makes the service's application.
+pub fn start(
+    port: u16,
+    options: &Options,
+    application: impl FnMut() -> Events,
+) -> Result<Running, ListenError> {
+    wss_zephyr::set_logger();
+    let addr = options.address.as_ref().map(|address| {
+        let address: &CStr = address;
+        address
+    });
+    let options = wss_zephyr::Options {
+        addr,
+        port,
+        limits: options.limits,
+    };
+    wss_zephyr::Running::start(&PLACE, &options, application).map(Running)
+}
+
+/// Milliseconds of a clock that never goes back.
+pub fn now_ms() -> u64 {
+    wss_zephyr::sys::wss_port_uptime_ms()
+}
+
+/// Runs what C called. A panic ends in Zephyr's `k_panic` here.
+pub fn guard<T>(_fallback: T, body: impl FnOnce() -> T) -> T {
+    body()
+}

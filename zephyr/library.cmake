@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds the SYS_WSS interface, in Rust, for an application in C. rust_cargo_application() of the module
+# lang-rust serves applications in Rust only, but it knows which target Rust has for the board.
+
+if(NOT COMMAND _rust_map_target)
+  message(FATAL_ERROR "WSS needs Zephyr's module for Rust: \
+west config manifest.project-filter -- +zephyr-lang-rust && west update")
+endif()
+_rust_map_target()
+
+set(library_dir ${CMAKE_CURRENT_LIST_DIR}/library)
+set(target_dir ${CMAKE_CURRENT_BINARY_DIR}/rust)
+set(library ${target_dir}/${RUST_TARGET}/release/libwss_library.a)
+set(features "")
+if(CONFIG_WSS_LOG_LEVEL GREATER 0)
+  list(APPEND features --features log)
+endif()
+
+# Cargo knows better than Ninja what has changed: it is always asked. It leaves the library as it is if
+# nothing has.
+add_custom_target(wss_cargo
+  COMMAND ${CMAKE_COMMAND} -E env DOTCONFIG=${DOTCONFIG}
+    cargo build --release --target ${RUST_TARGET} --target-dir ${target_dir} ${features}
+  BYPRODUCTS ${library}
+  WORKING_DIRECTORY ${library_dir}
+  COMMENT "Building the WSS service"
+  USES_TERMINAL
+  VERBATIM
+)
+
+add_library(wss_rust STATIC IMPORTED GLOBAL)
+set_target_properties(wss_rust PROPERTIES IMPORTED_LOCATION ${library})
+add_dependencies(wss_rust wss_cargo)
+# Not as one of Zephyr's own libraries, of which all is linked. It needs the port, which needs it.
+target_link_libraries(wss PUBLIC wss_rust)

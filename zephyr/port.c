@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "port.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/logging/log.h>
+#include <zephyr/net/net_ip.h>
+#include <zephyr/net/socket.h>
+#include <zephyr/posix/fcntl.h>
+#include <zephyr/zvfs/eventfd.h>
+
+LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
+
+/* Clients, one that is turned away, listeners, and the eventfd. */
+#define POLLS (CONFIG_WSS_MAX_CLIENTS + 1 + CONFIG_WSS_LISTENERS + 1)
+
+BUILD_ASSERT(CONFIG_ZVFS_POLL_MAX >= POLLS,
+	     "CONFIG_ZVFS_POLL_MAX has to be at least CONFIG_WSS_MAX_CLIENTS + 3, and 4 with IPv4 and IPv6");
+BUILD_ASSERT(CONFIG_ZVFS_OPEN_MAX >= POLLS + 1,
+	     "CONFIG_ZVFS_OPEN_MAX has to be at least CONFIG_WSS_MAX_CLIENTS + 4, and 5 with IPv4 and IPv6");
+#if defined(CONFIG_NET_TCP) && !defined(CONFIG_NET_SOCKETS_OFFLOAD)
+BUILD_ASSERT(CONFIG_NET_MAX_CONTEXTS >= POLLS,
+	     "CONFIG_NET_MAX_CONTEXTS has to be at least CONFIG_WSS_MAX_CLIENTS + 2, and 3 with IPv4 and IPv6");
+#endif
+
+/* The result of a call that went wrong. */
+static int32_t failed(void)
+{
+	switch (errno) {
+	case EAGAIN:
+	case EINTR:
+	case EINPROGRESS:
+	/* No buffer now. The service tries again when the socket, or its timer, says so. */
+	case ENOBUFS:
+	case ENOMEM:
+		return WSS_AGAIN;
+	default:
+		return WSS_ERRNO(errno);
+	}
+}
+
+/* Sockets. */
+
+static int set_nonblocking(int fd)
+{
+	/* Nothing but this: offloaded sockets refuse the flags that they report themselves. */
+	return zsock_fcntl(fd, ZVFS_F_SETFL, ZVFS_O_NONBLOCK);
+}
+
+static int32_t listen_at(struct sockaddr *addr, socklen_t len)
+{
+	const int on = 1;
+	int32_t error;
+	int fd = zsock_socket(addr->sa_family, SOCK_STREAM, IPPROTO_TCP);
+
+	if (fd < 0) {
+		return WSS_ERRNO(errno);
+	}
+	/* Both may be unknown to the stack, which then needs neither. */
+	(void)zsock_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (addr->sa_family == AF_INET6) {
+		(void)zsock_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	}
+	if (zsock_bind(fd, addr, len) == 0 && zsock_listen(fd, CONFIG_WSS_BACKLOG) == 0 &&
+	    set_nonblocking(fd) == 0) {
+		return fd;
+	}
+	error = WSS_ERRNO(errno);
+	(void)zsock_close(fd);
+	return error;
+}
+
+/* Listens at the address and the port in `addr`; which port it is then. */
+static int32_t listen_one(struct sockaddr *addr, socklen_t len, uint16_t *port)
+{
+	struct sockaddr_storage got;
+	socklen_t got_len = sizeof(got);
+	int32_t fd;
+
+	/* At the same place in both. */
+	net_sin(addr)->sin_port = htons(*port);
+	fd = listen_at(addr, len);
+	if (fd >= 0 && *port == 0) {
+		if (zsock_getsockname(fd, (struct sockaddr *)&got, &got_len) == 0) {
+			*port = ntohs(net_sin((struct sockaddr *)&got)->sin_port);
+		}
+	}
+	return fd;
+}
+
+int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
+{
+	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6};
+	struct sockaddr_in addr4 = {.sin_family = AF_INET};
+	bool use6 = IS_ENABLED(CONFIG_NET_IPV6);
+	bool use4 = IS_ENABLED(CONFIG_NET_IPV4);
+	int32_t result = WSS_ERRNO(EINVAL);
+	int count = 0;
+
+	if (address != NULL) {
+		use6 = use6 && zsock_inet_pton(AF_INET6, address, &addr6.sin6_addr) == 1;
+		use4 = use4 && !use6 && zsock_inet_pton(AF_INET, address, &addr4.sin_addr) == 1;
+	}
+	if (use6) {
+		result = listen_one((struct sockaddr *)&addr6, sizeof(addr6), port);
+		if (result >= 0) {
+			fds[count++] = result;
+		}
+	}
+	/* With both, one of the two may not work, such as IPv6 on a host without. */
+	if (use4) {
+		result = listen_one((struct sockaddr *)&addr4, sizeof(addr4), port);
+		if (result >= 0) {
+			fds[count++] = result;
+		}
+	}
+	return count > 0 ? 0 : result;
+}
+
+int32_t wss_port_accept(int32_t listener)
+{
+	for (;;) {
+		const int on = 1;
+		int fd = zsock_accept(listener, NULL, NULL);
+
+		if (fd >= 0) {
+			/* Accepted sockets do not inherit it. */
+			if (set_nonblocking(fd) != 0) {
+				int32_t error = WSS_ERRNO(errno);
+
+				(void)zsock_close(fd);
+				return error;
+			}
+			(void)zsock_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+			return fd;
+		}
+		/* This one has gone before it was accepted: the next. */
+		if (errno != ECONNABORTED) {
+			return errno == EAGAIN || errno == EINTR ? WSS_AGAIN : WSS_ERRNO(errno);
+		}
+	}
+}
+
+int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
+{
+	ssize_t count = zsock_recv(fd, data, len, ZSOCK_MSG_DONTWAIT);
+
+	return count < 0 ? failed() : (int32_t)count;
+}
+
+int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
+{
+	struct iovec iov[8];
+	struct msghdr message = {.msg_iov = iov};
+	ssize_t sent;
+
+	for (size_t i = 0; i < count && message.msg_iovlen < ARRAY_SIZE(iov); i++) {
+		/* Offloaded sockets do not take empty parts. */
+		if (parts[i].len > 0) {
+			iov[message.msg_iovlen].iov_base = (void *)parts[i].data;
+			iov[message.msg_iovlen].iov_len = parts[i].len;
+			message.msg_iovlen++;
+		}
+	}
+	switch (message.msg_iovlen) {
+	case 0:
+		return 0;
+	case 1:
+		sent = zsock_send(fd, iov[0].iov_base, iov[0].iov_len, ZSOCK_MSG_DONTWAIT);
+		break;
+	default:
+		sent = zsock_sendmsg(fd, &message, ZSOCK_MSG_DONTWAIT);
+	}
+	return sent < 0 ? failed() : (int32_t)sent;
+}
+
+void wss_port_close(int32_t fd)
+{
+	(void)zsock_close(fd);
+}
+
+int32_t wss_port_poll(struct wss_poll *polls, size_t count)
+{
+	struct zsock_pollfd entries[POLLS];
+	size_t used = 0;
+	int ready;
+
+	__ASSERT_NO_MSG(count <= POLLS);
+	for (size_t i = 0; i < count; i++) {
+		polls[i].revents = 0;
+		if (polls[i].fd >= 0) {
+			entries[used].fd = polls[i].fd;
+			entries[used].events = ((polls[i].events & WSS_IN) ? ZSOCK_POLLIN : 0) |
+					       ((polls[i].events & WSS_OUT) ? ZSOCK_POLLOUT : 0);
+			entries[used++].revents = 0;
+		}
+	}
+	ready = zsock_poll(entries, used, -1);
+	if (ready < 0) {
+		return errno == EINTR ? 0 : WSS_ERRNO(errno);
+	}
+	used = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (polls[i].fd >= 0) {
+			short revents = entries[used++].revents;
+
+			polls[i].revents = ((revents & ZSOCK_POLLIN) ? WSS_IN : 0) |
+					   ((revents & ZSOCK_POLLOUT) ? WSS_OUT : 0) |
+					   ((revents & ~(ZSOCK_POLLIN | ZSOCK_POLLOUT)) ? WSS_BROKEN : 0);
+		}
+	}
+	return ready;
+}
+
+/* Waking up the poll. Not blocking, so that it may be called by an interrupt. */
+
+static int wake_fd = -1;
+
+int32_t wss_port_wake_open(void)
+{
+	int fd = zvfs_eventfd(0, ZVFS_EFD_NONBLOCK);
+
+	if (fd < 0) {
+		return WSS_ERRNO(errno);
+	}
+	wake_fd = fd;
+	return fd;
+}
+
+void wss_port_wake(void)
+{
+	(void)zvfs_eventfd_write(wake_fd, 1);
+}
+
+void wss_port_wake_take(void)
+{
+	zvfs_eventfd_t count;
+
+	(void)zvfs_eventfd_read(wake_fd, &count);
+}
+
+/* The timer. */
+
+static atomic_t timer_due;
+
+static void timer_expired(struct k_timer *timer)
+{
+	ARG_UNUSED(timer);
+	(void)atomic_set(&timer_due, 1);
+	wss_port_wake();
+}
+
+static K_TIMER_DEFINE(timer, timer_expired, NULL);
+
+void wss_port_timer_start(uint32_t ms)
+{
+	k_timer_start(&timer, K_MSEC(ms), K_NO_WAIT);
+}
+
+void wss_port_timer_stop(void)
+{
+	k_timer_stop(&timer);
+	(void)atomic_clear(&timer_due);
+}
+
+bool wss_port_timer_take(void)
+{
+	return atomic_clear(&timer_due) != 0;
+}
+
+/* Locks: one a client, three of the service, and the interface's own. */
+
+struct lock {
+	struct k_mutex mutex;
+	struct k_condvar changed;
+	bool used;
+};
+
+static struct lock locks[CONFIG_WSS_MAX_CLIENTS + 10];
+static struct k_spinlock locks_lock;
+
+uint32_t wss_port_lock_new(void)
+{
+	k_spinlock_key_t key = k_spin_lock(&locks_lock);
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(locks); i++) {
+		if (!locks[i].used) {
+			locks[i].used = true;
+			k_spin_unlock(&locks_lock, key);
+			(void)k_mutex_init(&locks[i].mutex);
+			(void)k_condvar_init(&locks[i].changed);
+			return i;
+		}
+	}
+	k_spin_unlock(&locks_lock, key);
+	/* There are as many as there can be users. */
+	k_panic();
+	CODE_UNREACHABLE;
+}
+
+void wss_port_lock_free(uint32_t lock)
+{
+	locks[lock].used = false;
+}
+
+void wss_port_lock(uint32_t lock)
+{
+	(void)k_mutex_lock(&locks[lock].mutex, K_FOREVER);
+}
+
+void wss_port_unlock(uint32_t lock)
+{
+	(void)k_mutex_unlock(&locks[lock].mutex);
+}
+
+void wss_port_wait(uint32_t lock, uint32_t ms)
+{
+	(void)k_condvar_wait(&locks[lock].changed, &locks[lock].mutex, K_MSEC(ms));
+}
+
+void wss_port_notify(uint32_t lock)
+{
+	(void)k_condvar_broadcast(&locks[lock].changed);
+}
+
+/* Time. */
+
+uint64_t wss_port_uptime_ms(void)
+{
+	return (uint64_t)k_uptime_get();
+}
+
+void wss_port_sleep_ms(uint32_t ms)
+{
+	(void)k_msleep((int32_t)ms);
+}
+
+/* The WSS thread and the work queue. An item for each client, the service, its end, and the link. */
+
+#define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 2)
+
+static K_THREAD_STACK_DEFINE(wss_stack, CONFIG_WSS_THREAD_STACK_SIZE);
+static K_THREAD_STACK_DEFINE(work_stack, CONFIG_WSS_WORKQ_STACK_SIZE);
+static struct k_thread wss_thread;
+static struct k_work_q work_queue;
+static struct k_work items[CONFIG_WSS_MAX_CLIENTS + 3];
+static bool started;
+
+static void work(struct k_work *item)
+{
+	wss_work((uint32_t)(item - items));
+}
+
+static void serve(void *a, void *b, void *c)
+{
+	ARG_UNUSED(a);
+	ARG_UNUSED(b);
+	ARG_UNUSED(c);
+	wss_serve();
+}
+
+void wss_port_start(void)
+{
+	const struct k_work_queue_config config = {.name = "wss_work"};
+
+	if (!started) {
+		for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+			k_work_init(&items[i], work);
+		}
+		k_work_queue_init(&work_queue);
+		k_work_queue_start(&work_queue, work_stack, K_THREAD_STACK_SIZEOF(work_stack),
+				   CONFIG_WSS_WORKQ_PRIORITY, &config);
+		started = true;
+	} else {
+		/* That of the service before is about to end, if it has not. */
+		(void)k_thread_join(&wss_thread, K_FOREVER);
+	}
+	k_thread_create(&wss_thread, wss_stack, K_THREAD_STACK_SIZEOF(wss_stack), serve, NULL, NULL,
+			NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
+	(void)k_thread_name_set(&wss_thread, "wss");
+}
+
+void wss_port_join(void)
+{
+	(void)k_thread_join(&wss_thread, K_FOREVER);
+}
+
+void wss_port_submit(uint32_t item)
+{
+	(void)k_work_submit_to_queue(&work_queue, &items[item]);
+}
+
+uintptr_t wss_port_thread(void)
+{
+	return (uintptr_t)k_current_get();
+}
+
+bool wss_port_on_wss_thread(void)
+{
+	return k_current_get() == &wss_thread;
+}
+
+bool wss_port_on_work_queue(void)
+{
+	return k_current_get() == k_work_queue_thread_get(&work_queue);
+}
+
+/* The network interface. */
+
+static atomic_t link_event;
+
+uint32_t wss_port_link_take(void)
+{
+	return (uint32_t)atomic_clear(&link_event);
+}
+
+#if defined(CONFIG_NET_MGMT_EVENT)
+#include <zephyr/init.h>
+#include <zephyr/net/net_event.h>
+#include <zephyr/net/net_mgmt.h>
+
+static void link_changed(struct net_mgmt_event_callback *callback, uint64_t event,
+			 struct net_if *iface)
+{
+	ARG_UNUSED(callback);
+	ARG_UNUSED(iface);
+	(void)atomic_set(&link_event, event == NET_EVENT_IF_UP ? WSS_LINK_UP : WSS_LINK_DOWN);
+	if (started) {
+		wss_port_submit(LINK_ITEM);
+	}
+}
+
+static struct net_mgmt_event_callback link_callback;
+
+static int watch_link(void)
+{
+	net_mgmt_init_event_callback(&link_callback, link_changed,
+				     NET_EVENT_IF_UP | NET_EVENT_IF_DOWN);
+	net_mgmt_add_event_callback(&link_callback);
+	return 0;
+}
+
+SYS_INIT(watch_link, APPLICATION, CONFIG_WSS_INIT_PRIORITY);
+#endif
+
+/* The log. The text is on a stack, and is copied. */
+
+void wss_port_log(uint32_t level, const char *text)
+{
+	switch (level) {
+	case LOG_LEVEL_ERR:
+		LOG_ERR("%s", text);
+		break;
+	case LOG_LEVEL_WRN:
+		LOG_WRN("%s", text);
+		break;
+	case LOG_LEVEL_INF:
+		LOG_INF("%s", text);
+		break;
+	default:
+		LOG_DBG("%s", text);
+		break;
+	}
+}

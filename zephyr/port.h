@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the service in Rust needs of Zephyr, in C: the kernel and the sockets. `zephyr/port/src/sys.rs`
+ * is the other side of it. Neither errno nor Zephyr's structures go across.
+ */
+#ifndef WSS_ZEPHYR_PORT_H
+#define WSS_ZEPHYR_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Results below 0. What is not WSS_AGAIN is -errno, less 1000. */
+#define WSS_AGAIN (-1)
+#define WSS_ERRNO(error) (-1000 - (error))
+
+#define WSS_IN 1
+#define WSS_OUT 2
+#define WSS_BROKEN 4
+
+struct wss_poll {
+	int32_t fd;
+	uint8_t events;
+	uint8_t revents;
+};
+
+struct wss_part {
+	const uint8_t *data;
+	size_t len;
+};
+
+/* Sockets: a descriptor, a count, or an error. */
+int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds);
+int32_t wss_port_accept(int32_t listener);
+int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
+int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
+int32_t wss_port_poll(struct wss_poll *polls, size_t count);
+void wss_port_close(int32_t fd);
+
+/* An eventfd in the poll. */
+int32_t wss_port_wake_open(void);
+void wss_port_wake(void);
+void wss_port_wake_take(void);
+
+/* A timer that wakes up the same way. */
+void wss_port_timer_start(uint32_t ms);
+void wss_port_timer_stop(void);
+bool wss_port_timer_take(void);
+
+/* A pool of k_mutex, each with a k_condvar. */
+uint32_t wss_port_lock_new(void);
+void wss_port_lock_free(uint32_t lock);
+void wss_port_lock(uint32_t lock);
+void wss_port_unlock(uint32_t lock);
+void wss_port_wait(uint32_t lock, uint32_t ms);
+void wss_port_notify(uint32_t lock);
+
+/* Time. */
+uint64_t wss_port_uptime_ms(void);
+void wss_port_sleep_ms(uint32_t ms);
+
+/* The WSS thread and the work queue. */
+void wss_port_start(void);
+void wss_port_join(void);
+void wss_port_submit(uint32_t item);
+uintptr_t wss_port_thread(void);
+bool wss_port_on_wss_thread(void);
+bool wss_port_on_work_queue(void);
+
+/* The network interface. */
+#define WSS_LINK_UP 1
+#define WSS_LINK_DOWN 2
+uint32_t wss_port_link_take(void);
+
+/* The log, with Zephyr's levels. */
+void wss_port_log(uint32_t level, const char *text);
+
+/* What Rust has for C. */
+void wss_serve(void);
+void wss_work(uint32_t item);
+
+#endif /* WSS_ZEPHYR_PORT_H */

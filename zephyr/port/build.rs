@@ -1,0 +1,90 @@
+//! Makes constants of the Kconfig options. Zephyr's build names the file that has them; without one,
+//! as when the crate is only checked, they have the values that Kconfig gives by default.
+#![allow(missing_docs, clippy::expect_used, clippy::panic)]
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::{env, fs};
+
+/// Numbers: the option, and its default.
+const NUMBERS: [(&str, u32); 17] = [
+    ("WSS_PORT", 8000),
+    ("WSS_MAX_CLIENTS", 2),
+    ("WSS_RX_BUFFER_SIZE", 1400),
+    ("WSS_TX_BLOCKS", 1),
+    ("WSS_HANDSHAKE_SIZE", 4096),
+    ("WSS_HANDSHAKE_TIMEOUT_MS", 10_000),
+    ("WSS_CLIENT_TIMEOUT_MS", 30_000),
+    ("WSS_PING_INTERVAL_MS", 15_000),
+    ("WSS_SEND_TIMEOUT_MS", 10_000),
+    ("WSS_CLOSE_TIMEOUT_MS", 5_000),
+    ("WSS_HOLD_TIMEOUT_MS", 30_000),
+    ("WSS_REQUEST_SIZE", 0),
+    ("WSS_ORIGINS_SIZE", 0),
+    ("WSS_QUEUES", 0),
+    ("WSS_QUEUE_DEPTH", 8),
+    ("WSS_LISTENERS", 1),
+    ("WSS_LOG_LEVEL", 3),
+];
+/// Switches, with the default.
+const SWITCHES: [(&str, bool); 2] = [("WSS_STREAMING", false), ("WSS_START_AT_BOOT", true)];
+/// Texts, with the default.
+const TEXTS: [(&str, &str); 1] = [("WSS_ORIGINS", "")];
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=DOTCONFIG");
+    println!("cargo:rerun-if-changed=build.rs");
+    let dotconfig = env::var("DOTCONFIG").ok();
+    let lines = dotconfig.as_ref().map(|path| {
+        println!("cargo:rerun-if-changed={path}");
+        fs::read_to_string(path).expect("DOTCONFIG can be read")
+    });
+    let options: HashMap<_, _> = lines
+        .iter()
+        .flat_map(|lines| lines.lines())
+        .filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='))
+        .collect();
+    let mut out = String::new();
+    for (name, default) in NUMBERS {
+        let value = match options.get(name) {
+            Some(value) => value.parse().unwrap_or_else(|_| panic!("{name}: {value}?")),
+            // Options that depend on others that are off are not there.
+            None => default,
+        };
+        writeln!(
+            out,
+            "/// `CONFIG_{name}`.\npub const {}: u32 = {value};",
+            constant(name)
+        )
+        .expect("a string has room");
+    }
+    for (name, default) in SWITCHES {
+        let value = dotconfig
+            .as_ref()
+            .map_or(default, |_| options.get(name) == Some(&"y"));
+        writeln!(
+            out,
+            "/// `CONFIG_{name}`.\npub const {}: bool = {value};",
+            constant(name)
+        )
+        .expect("a string has room");
+    }
+    for (name, default) in TEXTS {
+        let value = options
+            .get(name)
+            .map_or(default, |value| value.trim_matches('"'));
+        writeln!(
+            out,
+            "/// `CONFIG_{name}`.\npub const {}: &str = {value:?};",
+            constant(name)
+        )
+        .expect("a string has room");
+    }
+    let to = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("kconfig.rs");
+    fs::write(to, out).expect("OUT_DIR can be written to");
+}
+
+fn constant(name: &str) -> &str {
+    name.strip_prefix("WSS_").unwrap_or(name)
+}

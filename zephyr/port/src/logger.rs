@@ -1,0 +1,58 @@
+//! The lines of `log` go to Zephyr's log.
+
+use core::fmt::Write as _;
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::{kconfig, sys};
+
+/// The longest line, in bytes. It is made on the stack of the thread that logs.
+const LINE: usize = 96;
+
+struct Logger;
+
+impl Log for Logger {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let mut line = Line(heapless::Vec::new());
+        let _ = line.write_fmt(*record.args());
+        // Zephyr's levels are those of `log`: 1 is an error, 4 is for debugging.
+        let level = record.level() as u32;
+        // There is always room for it.
+        let _ = line.0.push(0);
+        // SAFETY: the line ends with NUL.
+        unsafe { sys::wss_port_log(level, line.0.as_ptr().cast()) };
+    }
+
+    fn flush(&self) {}
+}
+
+/// A line, cut off where it is too long.
+struct Line(heapless::Vec<u8, { LINE + 1 }>);
+
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = LINE.saturating_sub(self.0.len());
+        let bytes = text.as_bytes();
+        let fits = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.0.extend_from_slice(fits).map_err(|_| core::fmt::Error)
+    }
+}
+
+/// Has the lines of `log` go to Zephyr's log, as far as `CONFIG_WSS_LOG_LEVEL` says. A program with a
+/// logger of its own keeps that.
+pub fn set_logger() {
+    let level = match kconfig::LOG_LEVEL {
+        0 => LevelFilter::Off,
+        1 => LevelFilter::Error,
+        2 => LevelFilter::Warn,
+        3 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    };
+    if log::set_logger(&Logger).is_ok() {
+        log::set_max_level(level);
+    }
+}

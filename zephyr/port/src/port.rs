@@ -1,0 +1,399 @@
+//! Sockets, polling, the timer and the work queue.
+//!
+//! What binds it (see ARCHITECTURE.md): only the WSS thread polls and closes, a descriptor is in one
+//! poll at a time, all sockets are non-blocking, and a connection can only be ended by closing it.
+
+use core::ops::Range;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use wss::protocol::Storage;
+use wss::service::{Instant, Interest, Lock as _, Port, Ready, Slot, Socket, SocketError, Work};
+
+use crate::kconfig;
+use crate::monitor::Monitor;
+use crate::sys;
+
+/// How many clients there may be.
+pub(crate) const CLIENTS: usize = kconfig::MAX_CLIENTS as usize;
+/// How many blocks of unsent output there are.
+pub(crate) const BLOCKS: usize = kconfig::TX_BLOCKS as usize;
+/// One for IPv4, one for IPv6.
+pub(crate) const LISTENERS: usize = kconfig::LISTENERS as usize;
+/// The connection that is turned away stands behind the clients.
+const LOBBY: usize = CLIENTS;
+/// A frame is sent in no more parts.
+const PARTS: usize = 8;
+
+/// A run of bytes in static memory.
+///
+/// A pointer, and not a slice: C may read a message in one part of it while another part is received
+/// into.
+pub struct Buffer {
+    data: *mut u8,
+    len: usize,
+}
+
+// SAFETY: it is the only one for its bytes.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    /// # Safety
+    /// There are `len` bytes, initialised, for ever, and nobody else writes to them.
+    pub(crate) const unsafe fn new(data: *mut u8, len: usize) -> Self {
+        Self { data, len }
+    }
+
+    fn part(&self, range: &Range<usize>) -> Option<(*mut u8, usize)> {
+        let len = range.end.checked_sub(range.start)?;
+        // Within the allocation, so that this cannot wrap around.
+        (range.end <= self.len).then(|| (self.data.wrapping_add(range.start), len))
+    }
+}
+
+impl Storage for Buffer {
+    fn capacity(&self) -> usize {
+        self.len
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.part(&range).map_or(&[], |(data, len)| {
+            // SAFETY: the part lies within the bytes, and is not written to while it is borrowed.
+            unsafe { core::slice::from_raw_parts(data, len) }
+        })
+    }
+
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.part(&range).map_or(&mut [], |(data, len)| {
+            // SAFETY: the part lies within the bytes, and the buffer is borrowed mutably.
+            unsafe { core::slice::from_raw_parts_mut(data, len) }
+        })
+    }
+}
+
+/// A descriptor of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor(i32);
+
+/// What a call says that gives a number, or an error.
+fn number(result: i32) -> Result<usize, SocketError> {
+    usize::try_from(result).map_err(|_| match result {
+        sys::AGAIN => SocketError::WouldBlock,
+        _ => SocketError::Failed,
+    })
+}
+
+impl Socket for Descriptor {
+    fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
+        // SAFETY: there is that much room.
+        number(unsafe { sys::wss_port_receive(self.0, space.as_mut_ptr(), space.len()) })
+    }
+
+    fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
+        let none = sys::Part {
+            data: ptr::null(),
+            len: 0,
+        };
+        let mut list = [none; PARTS];
+        for (place, part) in list.iter_mut().zip(parts) {
+            *place = sys::Part {
+                data: part.as_ptr(),
+                len: part.len(),
+            };
+        }
+        let count = parts.len().min(PARTS);
+        // SAFETY: the list has at least that many parts, which live until this returns.
+        number(unsafe { sys::wss_port_send(self.0, list.as_ptr(), count) })
+    }
+
+    fn shutdown_write(&self) -> Result<(), SocketError> {
+        // Zephyr's own stack and offloaded sockets know no such thing.
+        Err(SocketError::Failed)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    fd: i32,
+    interest: Interest,
+    /// To be closed by the WSS thread.
+    closing: i32,
+}
+
+struct Table {
+    entries: [Entry; CLIENTS + 1],
+    listeners: [i32; LISTENERS],
+    listener_watched: bool,
+    /// The WSS thread polls what the table was, and nobody has woken it since.
+    polling: bool,
+    /// There is no WSS thread any more.
+    ended: bool,
+}
+
+impl Table {
+    /// Closes what was left to the WSS thread.
+    fn reap(&mut self, slot: usize) {
+        if let Some(entry) = self.entries.get_mut(slot) {
+            if entry.closing >= 0 {
+                sys::wss_port_close(entry.closing);
+                entry.closing = -1;
+            }
+        }
+    }
+}
+
+/// Zephyr beneath a service.
+pub struct ZephyrPort {
+    table: Monitor<Table>,
+    wake: i32,
+    woken: AtomicBool,
+}
+
+impl ZephyrPort {
+    /// A port with these listeners and the descriptor to wake up by.
+    pub(crate) const fn new(listeners: [i32; LISTENERS], wake: i32) -> Self {
+        let entry = Entry {
+            fd: -1,
+            interest: Interest::empty(),
+            closing: -1,
+        };
+        Self {
+            table: Monitor::new(Table {
+                entries: [entry; CLIENTS + 1],
+                listeners,
+                listener_watched: true,
+                polling: false,
+                ended: false,
+            }),
+            wake,
+            woken: AtomicBool::new(false),
+        }
+    }
+
+    /// What is to be polled is no longer what the WSS thread polls.
+    fn changed(table: &mut Table) {
+        if core::mem::take(&mut table.polling) {
+            sys::wss_port_wake();
+        }
+    }
+}
+
+impl Drop for ZephyrPort {
+    fn drop(&mut self) {
+        sys::wss_port_timer_stop();
+        sys::wss_port_close(self.wake);
+    }
+}
+
+impl Port for ZephyrPort {
+    type Lock<T> = Monitor<T>;
+    type Socket = Descriptor;
+    type Storage = Buffer;
+    type Slots = &'static [Slot<Self>];
+    type Blocks = [Option<Buffer>; BLOCKS];
+
+    fn now(&self) -> Instant {
+        Instant(sys::wss_port_uptime_ms())
+    }
+
+    fn submit(&self, work: Work) {
+        let item = match work {
+            Work::Client(slot) => slot,
+            Work::Service => CLIENTS,
+        };
+        sys::wss_port_submit(u32::try_from(item).unwrap_or(u32::MAX));
+    }
+
+    fn on_service_thread(&self) -> bool {
+        sys::wss_port_on_wss_thread() || sys::wss_port_on_work_queue()
+    }
+
+    fn thread(&self) -> usize {
+        sys::wss_port_thread()
+    }
+
+    fn accept(&self) -> Result<Descriptor, SocketError> {
+        let listeners = self.table.lock().listeners;
+        let mut outcome = Err(SocketError::WouldBlock);
+        for listener in listeners {
+            if listener >= 0 {
+                match number(sys::wss_port_accept(listener)) {
+                    Ok(fd) => return Ok(Descriptor(i32::try_from(fd).unwrap_or(-1))),
+                    Err(SocketError::WouldBlock) => {}
+                    Err(SocketError::Failed) => outcome = Err(SocketError::Failed),
+                }
+            }
+        }
+        outcome
+    }
+
+    fn watch_listener(&self) {
+        self.table.lock().listener_watched = true;
+    }
+
+    fn close_listener(&self) {
+        let mut table = self.table.lock();
+        for listener in &mut table.listeners {
+            if *listener >= 0 {
+                sys::wss_port_close(*listener);
+                *listener = -1;
+            }
+        }
+    }
+
+    fn attach(&self, slot: usize, socket: &Descriptor) -> Result<(), SocketError> {
+        let mut table = self.table.lock();
+        // The connection before may have been closed since the last poll; this is between polls.
+        table.reap(slot);
+        let entry = table.entries.get_mut(slot).ok_or(SocketError::Failed)?;
+        entry.fd = socket.0;
+        entry.interest = Interest::empty();
+        Ok(())
+    }
+
+    fn watch(&self, slot: usize, socket: &Descriptor, interest: Interest) {
+        let mut table = self.table.lock();
+        if let Some(entry) = table.entries.get_mut(slot) {
+            if entry.fd == socket.0 {
+                entry.interest = interest;
+                if !interest.is_empty() {
+                    Self::changed(&mut table);
+                }
+            }
+        }
+    }
+
+    fn close(&self, slot: usize, socket: Descriptor) {
+        let mut table = self.table.lock();
+        let ended = table.ended;
+        let Some(entry) = table.entries.get_mut(slot) else {
+            return sys::wss_port_close(socket.0);
+        };
+        if entry.fd == socket.0 {
+            entry.fd = -1;
+            entry.interest = Interest::empty();
+        }
+        if ended || sys::wss_port_on_wss_thread() {
+            sys::wss_port_close(socket.0);
+        } else {
+            entry.closing = socket.0;
+            Self::changed(&mut table);
+        }
+    }
+
+    fn stopped(&self) {
+        let mut table = self.table.lock();
+        table.ended = true;
+        for slot in 0..=LOBBY {
+            table.reap(slot);
+        }
+    }
+
+    fn set_timer(&self, at: Instant) {
+        let ms = at.0.saturating_sub(self.now().0);
+        sys::wss_port_timer_start(u32::try_from(ms).unwrap_or(u32::MAX));
+    }
+
+    fn wake(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        Self::changed(&mut self.table.lock());
+    }
+
+    fn wait(&self, ready: &mut dyn FnMut(Ready)) {
+        const NONE: sys::Poll = sys::Poll {
+            fd: -1,
+            events: 0,
+            revents: 0,
+        };
+        // Clients, lobby, listeners, and what wakes this up. Entries without a descriptor are passed
+        // over.
+        let mut polls = [NONE; CLIENTS + 2 + LISTENERS];
+        let (clients, others) = polls.split_at_mut(CLIENTS + 1);
+        let mut table = self.table.lock();
+        for slot in 0..=LOBBY {
+            table.reap(slot);
+        }
+        for (entry, poll) in table.entries.iter().zip(clients.iter_mut()) {
+            if !entry.interest.is_empty() {
+                poll.fd = entry.fd;
+                poll.events = asked(entry.interest);
+            }
+        }
+        let watched = table.listener_watched;
+        let listeners = table.listeners.iter().filter(|_| watched);
+        for (fd, poll) in listeners.chain([&self.wake]).zip(others.iter_mut()) {
+            poll.fd = *fd;
+            poll.events = sys::IN;
+        }
+        table.polling = true;
+        drop(table);
+        // SAFETY: that many there are.
+        let result = unsafe { sys::wss_port_poll(polls.as_mut_ptr(), polls.len()) };
+        let mut table = self.table.lock();
+        table.polling = false;
+        if result < 0 {
+            drop(table);
+            log::error!("poll failed: {result}");
+            return sys::wss_port_sleep_ms(100);
+        }
+        let (clients, others) = polls.split_at_mut(CLIENTS + 1);
+        for (entry, poll) in table.entries.iter_mut().zip(clients.iter_mut()) {
+            if poll.revents & sys::BROKEN != 0 {
+                // Whoever uses it will find out.
+                poll.revents = poll.events;
+            }
+            // It may have been closed, or be watched for something else, since.
+            if entry.fd == poll.fd && asked(entry.interest) & poll.revents != 0 {
+                entry.interest = Interest::empty();
+            } else {
+                poll.revents = 0;
+            }
+        }
+        let mut listening = false;
+        for poll in others.iter().filter(|poll| poll.revents != 0) {
+            if poll.fd == self.wake {
+                sys::wss_port_wake_take();
+            } else {
+                listening = true;
+            }
+        }
+        if listening {
+            table.listener_watched = false;
+        }
+        drop(table);
+        for (slot, poll) in clients.iter().enumerate() {
+            match poll.revents {
+                0 => {}
+                _ if slot == LOBBY => ready(Ready::Lobby),
+                revents => ready(Ready::Client {
+                    slot,
+                    writable: revents & sys::OUT != 0,
+                }),
+            }
+        }
+        if self.woken.swap(false, Ordering::SeqCst) {
+            ready(Ready::Wake);
+        }
+        if sys::wss_port_timer_take() {
+            ready(Ready::Timer);
+        }
+        // Last, so that nothing above is of a slot that this gives away.
+        if listening {
+            ready(Ready::Listener);
+        }
+    }
+}
+
+const fn asked(interest: Interest) -> u8 {
+    let read = if interest.contains(Interest::READ) {
+        sys::IN
+    } else {
+        0
+    };
+    let write = if interest.contains(Interest::WRITE) {
+        sys::OUT
+    } else {
+        0
+    };
+    read | write
+}

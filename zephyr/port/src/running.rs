@@ -1,0 +1,312 @@
+//! The threads beneath a service, and its memory.
+
+use core::cell::UnsafeCell;
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
+use wss::service::{Application, Config, EventMask, Service, Slot, Work};
+
+use crate::kconfig;
+use crate::place::{Place, Shared};
+use crate::port::{BLOCKS, Buffer, CLIENTS, LISTENERS, ZephyrPort};
+use crate::sys;
+
+/// The size of a receive buffer: a message, and what stands around it.
+const RX: usize = kconfig::RX_BUFFER_SIZE as usize + OVERHEAD;
+/// The size of a block of unsent output: a message and its header.
+const TX: usize = kconfig::RX_BUFFER_SIZE as usize + MAX_SERVER_HEADER;
+
+/// How a service is started.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// The address to listen at; `None`: all.
+    pub addr: Option<&'a CStr>,
+    /// The port to listen at; 0: any free one.
+    pub port: u16,
+    /// Time-outs and further limits.
+    pub limits: Config,
+}
+
+impl Options<'_> {
+    /// What Kconfig says.
+    #[must_use]
+    pub const fn new() -> Self {
+        #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
+        Self {
+            addr: None,
+            port: kconfig::PORT as u16,
+            limits: Config {
+                handshake_limit: kconfig::HANDSHAKE_SIZE as u16,
+                handshake_timeout_ms: kconfig::HANDSHAKE_TIMEOUT_MS,
+                client_timeout_ms: kconfig::CLIENT_TIMEOUT_MS,
+                ping_interval_ms: kconfig::PING_INTERVAL_MS,
+                send_timeout_ms: kconfig::SEND_TIMEOUT_MS,
+                close_timeout_ms: kconfig::CLOSE_TIMEOUT_MS,
+                hold_timeout_ms: kconfig::HOLD_TIMEOUT_MS,
+                streaming: kconfig::STREAMING,
+            },
+        }
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a service could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenError {
+    /// One runs already.
+    Running,
+    /// The address cannot be listened at: it is none, it is in use, or there are no sockets left. The
+    /// number is Zephyr's `errno`, negative.
+    Failed(i32),
+}
+
+impl core::fmt::Display for ListenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Running => f.write_str("the service runs already"),
+            Self::Failed(error) => write!(f, "errno {}", error.unsigned_abs()),
+        }
+    }
+}
+
+/// Memory that one service uses at a time.
+struct Memory {
+    rx: UnsafeCell<[[u8; RX]; CLIENTS]>,
+    tx: UnsafeCell<[[u8; TX]; BLOCKS]>,
+    slots: UnsafeCell<[MaybeUninit<Slot<ZephyrPort>>; CLIENTS]>,
+    /// The slots are those of a service that has been.
+    used: AtomicBool,
+}
+
+// SAFETY: it is only touched by `Memory::take`, which says when.
+unsafe impl Sync for Memory {}
+
+static MEMORY: Memory = Memory {
+    rx: UnsafeCell::new([[0; RX]; CLIENTS]),
+    tx: UnsafeCell::new([[0; TX]; BLOCKS]),
+    slots: UnsafeCell::new([const { MaybeUninit::uninit() }; CLIENTS]),
+    used: AtomicBool::new(false),
+};
+
+impl Memory {
+    /// The slots and blocks for a new service.
+    ///
+    /// # Safety
+    /// Nothing is left of the service before.
+    unsafe fn take(&'static self) -> (&'static [Slot<ZephyrPort>], [Option<Buffer>; BLOCKS]) {
+        let rx: *mut [u8; RX] = self.rx.get().cast();
+        let tx: *mut [u8; TX] = self.tx.get().cast();
+        let slots: *mut Slot<ZephyrPort> = self.slots.get().cast();
+        let used = self.used.swap(true, Ordering::Relaxed);
+        for index in 0..CLIENTS {
+            let slot = slots.wrapping_add(index);
+            if used {
+                // SAFETY: it was written the time before, and nobody refers to it any more.
+                unsafe { ptr::drop_in_place(slot) };
+            }
+            // SAFETY: the bytes are static and initialised, and only this slot has them.
+            let storage = unsafe { Buffer::new(rx.wrapping_add(index).cast(), RX) };
+            // SAFETY: the slot is in static memory, and nobody refers to it.
+            unsafe { slot.write(Slot::new(storage)) };
+        }
+        let blocks = core::array::from_fn(|index| {
+            // SAFETY: the bytes are static and initialised, and only this block has them.
+            Some(unsafe { Buffer::new(tx.wrapping_add(index).cast(), TX) })
+        });
+        // SAFETY: all have been written, and are only referred to until the next time.
+        let slots = unsafe { core::slice::from_raw_parts(slots, CLIENTS) };
+        (slots, blocks)
+    }
+}
+
+/// A service, without the type of its application, for the threads.
+#[derive(Clone, Copy)]
+struct Erased {
+    service: *const (),
+    serve: unsafe fn(*const ()),
+    run: unsafe fn(*const (), Work),
+    announce: unsafe fn(*const (), EventMask),
+    /// The threads are done with it.
+    release: unsafe fn(*const ()),
+}
+
+/// The service that the threads are for.
+struct Current(UnsafeCell<Option<Erased>>);
+
+// SAFETY: it is written before the threads are started, and by the work queue as the last that it does
+// for the service; read by both in between.
+unsafe impl Sync for Current {}
+
+static CURRENT: Current = Current(UnsafeCell::new(None));
+
+fn current() -> Option<Erased> {
+    // SAFETY: see `Current`.
+    unsafe { *CURRENT.0.get() }
+}
+
+/// The WSS thread. Called by C.
+#[unsafe(no_mangle)]
+extern "C" fn wss_serve() {
+    if let Some(current) = current() {
+        // SAFETY: the work queue keeps the service until it has released it, below.
+        unsafe { (current.serve)(current.service) };
+    }
+    // Behind whatever is still to be done.
+    sys::wss_port_submit(END);
+}
+
+/// The item behind those of the clients and of the service.
+const END: u32 = kconfig::MAX_CLIENTS + 1;
+/// The network interface went up or down.
+const LINK: u32 = kconfig::MAX_CLIENTS + 2;
+
+/// An item of the work queue. Called by C.
+#[unsafe(no_mangle)]
+extern "C" fn wss_work(item: u32) {
+    let Some(current) = current() else {
+        return;
+    };
+    let work = match item {
+        END => {
+            // SAFETY: the WSS thread has ended, so that only this thread looks here.
+            unsafe { *CURRENT.0.get() = None };
+            // SAFETY: the share that was left here is given up, once.
+            return unsafe { (current.release)(current.service) };
+        }
+        LINK => {
+            let event = match sys::wss_port_link_take() {
+                sys::LINK_UP => EventMask::LINK_UP,
+                sys::LINK_DOWN => EventMask::LINK_DOWN,
+                _ => return,
+            };
+            // SAFETY: the service is kept until it is released, above.
+            return unsafe { (current.announce)(current.service, event) };
+        }
+        kconfig::MAX_CLIENTS => Work::Service,
+        _ => Work::Client(item as usize),
+    };
+    // SAFETY: the service is kept until it is released, above.
+    unsafe { (current.run)(current.service, work) };
+}
+
+/// The threads of a service.
+#[derive(Default)]
+pub struct Threads(bool);
+
+impl Threads {
+    /// Waits until they have ended, or have nothing to do.
+    pub fn join(self) {
+        if self.0 {
+            sys::wss_port_join();
+        }
+    }
+}
+
+/// A service that runs, for an owner that minds its end.
+///
+/// After [`Service::stop`] it ends by itself, once the last event was delivered.
+pub struct Running<A: Application<ZephyrPort> + Send + Sync + 'static> {
+    /// The service. The threads keep it alive until they end.
+    pub service: Shared<Service<ZephyrPort, A>>,
+    /// The port at which it listens.
+    pub port: u16,
+    /// The WSS thread.
+    pub threads: Threads,
+}
+
+impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
+    /// Opens the listener and starts the threads. There is one service at a time, whichever the place.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn start(
+        place: &'static Place<Service<ZephyrPort, A>>,
+        options: &Options<'_>,
+        application: impl FnOnce() -> A,
+    ) -> Result<Self, ListenError> {
+        static STARTING: AtomicBool = AtomicBool::new(false);
+        if STARTING.swap(true, Ordering::Acquire) {
+            return Err(ListenError::Running);
+        }
+        let started = Self::start_alone(place, options, application);
+        STARTING.store(false, Ordering::Release);
+        started
+    }
+
+    fn start_alone(
+        place: &'static Place<Service<ZephyrPort, A>>,
+        options: &Options<'_>,
+        application: impl FnOnce() -> A,
+    ) -> Result<Self, ListenError> {
+        if current().is_some() {
+            return Err(ListenError::Running);
+        }
+        let mut listeners = [-1; LISTENERS];
+        let mut port = options.port;
+        let address = options.addr.map_or(ptr::null(), CStr::as_ptr);
+        // SAFETY: the text ends with NUL, and there is room for the listeners.
+        let error = unsafe { sys::wss_port_listen(address, &raw mut port, listeners.as_mut_ptr()) };
+        if error < 0 {
+            return Err(ListenError::Failed(error));
+        }
+        let wake = sys::wss_port_wake_open();
+        if wake < 0 {
+            close(&listeners);
+            return Err(ListenError::Failed(wake));
+        }
+        let filled = place.fill(|| {
+            // SAFETY: the place was empty, and there is no other service: all of the one before is gone.
+            let (slots, blocks) = unsafe { MEMORY.take() };
+            let zephyr = ZephyrPort::new(listeners, wake);
+            Service::new(zephyr, application(), options.limits, slots, blocks)
+        });
+        let Some(service) = filled else {
+            sys::wss_port_close(wake);
+            close(&listeners);
+            return Err(ListenError::Running);
+        };
+        let erased = Erased {
+            service: Shared::into_raw(service.clone()),
+            serve: |service| {
+                // SAFETY: it is what was made of a share above, and not released yet.
+                unsafe { Shared::<Service<ZephyrPort, A>>::borrow_raw(service) }.serve();
+            },
+            run: |service, work| {
+                // SAFETY: as above.
+                unsafe { Shared::<Service<ZephyrPort, A>>::borrow_raw(service) }.run(work);
+            },
+            announce: |service, event| {
+                // SAFETY: as above.
+                unsafe { Shared::<Service<ZephyrPort, A>>::borrow_raw(service) }.announce(event);
+            },
+            release: |service| {
+                // SAFETY: as above, and it is released once.
+                drop(unsafe { Shared::<Service<ZephyrPort, A>>::from_raw(service) });
+            },
+        };
+        // SAFETY: there is no service, so that the threads do not look here.
+        unsafe { *CURRENT.0.get() = Some(erased) };
+        sys::wss_port_start();
+        Ok(Self {
+            service,
+            port,
+            threads: Threads(true),
+        })
+    }
+}
+
+fn close(listeners: &[i32]) {
+    for fd in listeners {
+        if *fd >= 0 {
+            sys::wss_port_close(*fd);
+        }
+    }
+}

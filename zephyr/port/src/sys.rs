@@ -1,0 +1,72 @@
+//! What `zephyr/port.c` has: the kernel and the sockets, with `errno` and Zephyr's structures kept on
+//! the side of C. See there for what each does.
+#![allow(missing_docs)]
+
+use core::ffi::c_char;
+
+/// `WSS_AGAIN`: not now.
+pub const AGAIN: i32 = -1;
+/// `WSS_IN`: it can be received, or accepted.
+pub const IN: u8 = 1;
+/// `WSS_OUT`: it can be sent.
+pub const OUT: u8 = 2;
+/// `WSS_BROKEN`: it has failed.
+pub const BROKEN: u8 = 4;
+
+/// `WSS_LINK_UP`: the network interface came up.
+pub const LINK_UP: u32 = 1;
+/// `WSS_LINK_DOWN`: the network interface went down.
+pub const LINK_DOWN: u32 = 2;
+
+/// `struct wss_poll`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Poll {
+    /// The descriptor; below 0: none.
+    pub fd: i32,
+    /// [`IN`] and [`OUT`], as asked for.
+    pub events: u8,
+    /// [`IN`], [`OUT`] and [`BROKEN`], as they are.
+    pub revents: u8,
+}
+
+/// `struct wss_part`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Part {
+    /// The bytes.
+    pub data: *const u8,
+    /// How many.
+    pub len: usize,
+}
+
+unsafe extern "C" {
+    pub fn wss_port_listen(address: *const c_char, port: *mut u16, fds: *mut i32) -> i32;
+    pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
+    pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
+    pub fn wss_port_poll(polls: *mut Poll, count: usize) -> i32;
+    pub fn wss_port_log(level: u32, text: *const c_char);
+    pub safe fn wss_port_accept(listener: i32) -> i32;
+    pub safe fn wss_port_close(fd: i32);
+    pub safe fn wss_port_wake_open() -> i32;
+    pub safe fn wss_port_wake();
+    pub safe fn wss_port_wake_take();
+    pub safe fn wss_port_timer_start(ms: u32);
+    pub safe fn wss_port_timer_stop();
+    pub safe fn wss_port_timer_take() -> bool;
+    pub safe fn wss_port_lock_new() -> u32;
+    pub safe fn wss_port_lock_free(lock: u32);
+    pub safe fn wss_port_lock(lock: u32);
+    pub safe fn wss_port_unlock(lock: u32);
+    pub safe fn wss_port_wait(lock: u32, ms: u32);
+    pub safe fn wss_port_notify(lock: u32);
+    pub safe fn wss_port_uptime_ms() -> u64;
+    pub safe fn wss_port_sleep_ms(ms: u32);
+    pub safe fn wss_port_submit(item: u32);
+    pub safe fn wss_port_start();
+    pub safe fn wss_port_join();
+    pub safe fn wss_port_thread() -> usize;
+    pub safe fn wss_port_on_wss_thread() -> bool;
+    pub safe fn wss_port_on_work_queue() -> bool;
+    pub safe fn wss_port_link_take() -> u32;
+}

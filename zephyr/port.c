@@ -49,21 +49,28 @@ static int set_nonblocking(int fd)
 	return zsock_fcntl(fd, ZVFS_F_SETFL, ZVFS_O_NONBLOCK);
 }
 
-static int32_t listen_at(struct sockaddr *addr, socklen_t len)
+/* As large as the largest of them, whichever it is of. */
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static int32_t listen_at(const union address *addr, socklen_t len)
 {
 	const int on = 1;
 	int32_t error;
-	int fd = zsock_socket(addr->sa_family, SOCK_STREAM, IPPROTO_TCP);
+	int fd = zsock_socket(addr->any.sa_family, SOCK_STREAM, IPPROTO_TCP);
 
 	if (fd < 0) {
 		return WSS_ERRNO(errno);
 	}
 	/* Both may be unknown to the stack, which then needs neither. */
 	(void)zsock_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (addr->sa_family == AF_INET6) {
+	if (addr->any.sa_family == AF_INET6) {
 		(void)zsock_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	}
-	if (zsock_bind(fd, addr, len) == 0 && zsock_listen(fd, CONFIG_WSS_BACKLOG) == 0 &&
+	if (zsock_bind(fd, &addr->any, len) == 0 && zsock_listen(fd, CONFIG_WSS_BACKLOG) == 0 &&
 	    set_nonblocking(fd) == 0) {
 		return fd;
 	}
@@ -73,45 +80,41 @@ static int32_t listen_at(struct sockaddr *addr, socklen_t len)
 }
 
 /* Listens at the address and the port in `addr`; which port it is then. */
-static int32_t listen_one(struct sockaddr *addr, socklen_t len, uint16_t *port)
+static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 {
-	struct sockaddr_storage got;
-	socklen_t got_len = sizeof(got);
 	int32_t fd;
 
-	/* At the same place in both. */
-	net_sin(addr)->sin_port = htons(*port);
+	/* It is at the same place in both kinds. */
+	addr->v4.sin_port = htons(*port);
 	fd = listen_at(addr, len);
-	if (fd >= 0 && *port == 0) {
-		if (zsock_getsockname(fd, (struct sockaddr *)&got, &got_len) == 0) {
-			*port = ntohs(net_sin((struct sockaddr *)&got)->sin_port);
-		}
+	if (fd >= 0 && *port == 0 && zsock_getsockname(fd, &addr->any, &len) == 0) {
+		*port = ntohs(addr->v4.sin_port);
 	}
 	return fd;
 }
 
 int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
 {
-	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6};
-	struct sockaddr_in addr4 = {.sin_family = AF_INET};
+	union address addr6 = {.v6.sin6_family = AF_INET6};
+	union address addr4 = {.v4.sin_family = AF_INET};
 	bool use6 = IS_ENABLED(CONFIG_NET_IPV6);
 	bool use4 = IS_ENABLED(CONFIG_NET_IPV4);
 	int32_t result = WSS_ERRNO(EINVAL);
 	int count = 0;
 
 	if (address != NULL) {
-		use6 = use6 && zsock_inet_pton(AF_INET6, address, &addr6.sin6_addr) == 1;
-		use4 = use4 && !use6 && zsock_inet_pton(AF_INET, address, &addr4.sin_addr) == 1;
+		use6 = use6 && zsock_inet_pton(AF_INET6, address, &addr6.v6.sin6_addr) == 1;
+		use4 = use4 && !use6 && zsock_inet_pton(AF_INET, address, &addr4.v4.sin_addr) == 1;
 	}
 	if (use6) {
-		result = listen_one((struct sockaddr *)&addr6, sizeof(addr6), port);
+		result = listen_one(&addr6, sizeof(addr6.v6), port);
 		if (result >= 0) {
 			fds[count++] = result;
 		}
 	}
 	/* With both, one of the two may not work, such as IPv6 on a host without. */
 	if (use4) {
-		result = listen_one((struct sockaddr *)&addr4, sizeof(addr4), port);
+		result = listen_one(&addr4, sizeof(addr4.v4), port);
 		if (result >= 0) {
 			fds[count++] = result;
 		}

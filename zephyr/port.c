@@ -75,6 +75,8 @@ static int32_t listen_at(const union address *addr, socklen_t len)
 		return fd;
 	}
 	error = WSS_ERRNO(errno);
+	LOG_WRN("cannot listen with IPv%d: errno %d", addr->any.sa_family == AF_INET6 ? 6 : 4,
+		errno);
 	(void)zsock_close(fd);
 	return error;
 }
@@ -93,7 +95,11 @@ static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 	return fd;
 }
 
-int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
+/* Where it listens, to listen there again. */
+static char listen_address[NET_IPV6_ADDR_LEN];
+static uint16_t listen_port;
+
+int32_t wss_port_listen_again(int32_t *fds)
 {
 	union address addr6 = {.v6.sin6_family = AF_INET6};
 	union address addr4 = {.v4.sin_family = AF_INET};
@@ -102,24 +108,42 @@ int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
 	int32_t result = WSS_ERRNO(EINVAL);
 	int count = 0;
 
-	if (address != NULL) {
-		use6 = use6 && zsock_inet_pton(AF_INET6, address, &addr6.v6.sin6_addr) == 1;
-		use4 = use4 && !use6 && zsock_inet_pton(AF_INET, address, &addr4.v4.sin_addr) == 1;
+	if (listen_address[0] != '\0') {
+		use6 = use6 && zsock_inet_pton(AF_INET6, listen_address, &addr6.v6.sin6_addr) == 1;
+		use4 = use4 && zsock_inet_pton(AF_INET, listen_address, &addr4.v4.sin_addr) == 1;
 	}
 	if (use6) {
-		result = listen_one(&addr6, sizeof(addr6.v6), port);
+		result = listen_one(&addr6, sizeof(addr6.v6), &listen_port);
 		if (result >= 0) {
 			fds[count++] = result;
 		}
 	}
 	/* With both, one of the two may not work, such as IPv6 on a host without. */
 	if (use4) {
-		result = listen_one(&addr4, sizeof(addr4.v4), port);
+		result = listen_one(&addr4, sizeof(addr4.v4), &listen_port);
 		if (result >= 0) {
 			fds[count++] = result;
 		}
 	}
 	return count > 0 ? 0 : result;
+}
+
+int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
+{
+	size_t len = address != NULL ? strlen(address) : 0;
+	int32_t result;
+
+	if (len >= sizeof(listen_address)) {
+		return WSS_ERRNO(EINVAL);
+	}
+	if (len > 0) {
+		memcpy(listen_address, address, len);
+	}
+	listen_address[len] = '\0';
+	listen_port = *port;
+	result = wss_port_listen_again(fds);
+	*port = listen_port;
+	return result;
 }
 
 int32_t wss_port_accept(int32_t listener)
@@ -412,11 +436,11 @@ bool wss_port_on_work_queue(void)
 
 /* The network interface. */
 
-static atomic_t link_event;
+static atomic_t link_events;
 
 uint32_t wss_port_link_take(void)
 {
-	return (uint32_t)atomic_clear(&link_event);
+	return (uint32_t)atomic_clear(&link_events);
 }
 
 #if defined(CONFIG_NET_MGMT_EVENT)
@@ -429,7 +453,12 @@ static void link_changed(struct net_mgmt_event_callback *callback, uint64_t even
 {
 	ARG_UNUSED(callback);
 	ARG_UNUSED(iface);
-	(void)atomic_set(&link_event, event == NET_EVENT_IF_UP ? WSS_LINK_UP : WSS_LINK_DOWN);
+	if (event == NET_EVENT_IF_UP) {
+		(void)atomic_or(&link_events, WSS_LINK_UP);
+	} else {
+		/* That it was up before is of no interest any more. */
+		(void)atomic_set(&link_events, WSS_LINK_DOWN);
+	}
 	if (started) {
 		wss_port_submit(LINK_ITEM);
 	}

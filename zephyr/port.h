@@ -31,6 +31,7 @@ struct wss_part {
 
 /* Sockets: a descriptor, a count, or an error. */
 int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds);
+int32_t wss_port_listen_again(int32_t *fds);
 int32_t wss_port_accept(int32_t listener);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
@@ -67,9 +68,9 @@ uintptr_t wss_port_thread(void);
 bool wss_port_on_wss_thread(void);
 bool wss_port_on_work_queue(void);
 
-/* The network interface. */
-#define WSS_LINK_UP 1
-#define WSS_LINK_DOWN 2
+/* The network interface: what has happened since the last time, in this order. */
+#define WSS_LINK_DOWN 1
+#define WSS_LINK_UP 2
 uint32_t wss_port_link_take(void);
 
 /* The log, with Zephyr's levels. */

@@ -147,6 +147,8 @@ pub struct ZephyrPort {
     table: Monitor<Table>,
     wake: i32,
     woken: AtomicBool,
+    /// The network interface came up.
+    link_up: AtomicBool,
 }
 
 impl ZephyrPort {
@@ -167,6 +169,26 @@ impl ZephyrPort {
             }),
             wake,
             woken: AtomicBool::new(false),
+            link_up: AtomicBool::new(false),
+        }
+    }
+
+    /// The network interface came up. As it went down, Zephyr's TCP made listeners deaf.
+    pub(crate) fn link_came_up(&self) {
+        self.link_up.store(true, Ordering::SeqCst);
+        Self::changed(&mut self.table.lock());
+    }
+
+    /// Listens again, unless the service is about to stop.
+    fn listen_again(table: &mut Table) {
+        if table.listeners.iter().all(|listener| *listener < 0) {
+            return;
+        }
+        close_all(&mut table.listeners);
+        // SAFETY: there is room for that many.
+        let error = unsafe { sys::wss_port_listen_again(table.listeners.as_mut_ptr()) };
+        if error < 0 {
+            log::error!("cannot listen again: {error}");
         }
     }
 
@@ -232,13 +254,7 @@ impl Port for ZephyrPort {
     }
 
     fn close_listener(&self) {
-        let mut table = self.table.lock();
-        for listener in &mut table.listeners {
-            if *listener >= 0 {
-                sys::wss_port_close(*listener);
-                *listener = -1;
-            }
-        }
+        close_all(&mut self.table.lock().listeners);
     }
 
     fn attach(&self, slot: usize, socket: &Descriptor) -> Result<(), SocketError> {
@@ -313,6 +329,9 @@ impl Port for ZephyrPort {
         for slot in 0..=LOBBY {
             table.reap(slot);
         }
+        if self.link_up.swap(false, Ordering::SeqCst) {
+            Self::listen_again(&mut table);
+        }
         for (entry, poll) in table.entries.iter().zip(clients.iter_mut()) {
             if !entry.interest.is_empty() {
                 poll.fd = entry.fd;
@@ -380,6 +399,16 @@ impl Port for ZephyrPort {
         // Last, so that nothing above is of a slot that this gives away.
         if listening {
             ready(Ready::Listener);
+        }
+    }
+}
+
+/// Closes listeners.
+pub(crate) fn close_all(listeners: &mut [i32; LISTENERS]) {
+    for listener in listeners {
+        if *listener >= 0 {
+            sys::wss_port_close(*listener);
+            *listener = -1;
         }
     }
 }

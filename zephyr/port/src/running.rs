@@ -11,7 +11,7 @@ use wss::service::{Application, Config, EventMask, Service, Slot, Work};
 
 use crate::kconfig;
 use crate::place::{Place, Shared};
-use crate::port::{BLOCKS, Buffer, CLIENTS, LISTENERS, ZephyrPort};
+use crate::port::{BLOCKS, Buffer, CLIENTS, LISTENERS, ZephyrPort, close_all};
 use crate::sys;
 
 /// The size of a receive buffer: a message, and what stands around it.
@@ -133,7 +133,7 @@ struct Erased {
     service: *const (),
     serve: unsafe fn(*const ()),
     run: unsafe fn(*const (), Work),
-    announce: unsafe fn(*const (), EventMask),
+    link: unsafe fn(*const (), u32),
     /// The threads are done with it.
     release: unsafe fn(*const ()),
 }
@@ -182,13 +182,9 @@ extern "C" fn wss_work(item: u32) {
             return unsafe { (current.release)(current.service) };
         }
         LINK => {
-            let event = match sys::wss_port_link_take() {
-                sys::LINK_UP => EventMask::LINK_UP,
-                sys::LINK_DOWN => EventMask::LINK_DOWN,
-                _ => return,
-            };
+            let events = sys::wss_port_link_take();
             // SAFETY: the service is kept until it is released, above.
-            return unsafe { (current.announce)(current.service, event) };
+            return unsafe { (current.link)(current.service, events) };
         }
         kconfig::MAX_CLIENTS => Work::Service,
         _ => Work::Client(item as usize),
@@ -259,7 +255,7 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
         }
         let wake = sys::wss_port_wake_open();
         if wake < 0 {
-            close(&listeners);
+            close_all(&mut listeners);
             return Err(ListenError::Failed(wake));
         }
         let filled = place.fill(|| {
@@ -270,7 +266,7 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
         });
         let Some(service) = filled else {
             sys::wss_port_close(wake);
-            close(&listeners);
+            close_all(&mut listeners);
             return Err(ListenError::Running);
         };
         let erased = Erased {
@@ -283,9 +279,16 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
                 // SAFETY: as above.
                 unsafe { Shared::<Service<ZephyrPort, A>>::borrow_raw(service) }.run(work);
             },
-            announce: |service, event| {
+            link: |service, events| {
                 // SAFETY: as above.
-                unsafe { Shared::<Service<ZephyrPort, A>>::borrow_raw(service) }.announce(event);
+                let service = unsafe { Shared::<Service<ZephyrPort, A>>::borrow_raw(service) };
+                let mut told = EventMask::empty();
+                told.set(EventMask::LINK_DOWN, events & sys::LINK_DOWN != 0);
+                told.set(EventMask::LINK_UP, events & sys::LINK_UP != 0);
+                if told.contains(EventMask::LINK_UP) {
+                    service.port().link_came_up();
+                }
+                service.announce(told);
             },
             release: |service| {
                 // SAFETY: as above, and it is released once.
@@ -300,13 +303,5 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
             port,
             threads: Threads(true),
         })
-    }
-}
-
-fn close(listeners: &[i32]) {
-    for fd in listeners {
-        if *fd >= 0 {
-            sys::wss_port_close(*fd);
-        }
     }
 }

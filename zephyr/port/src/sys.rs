@@ -13,10 +13,10 @@ pub const OUT: u8 = 2;
 /// `WSS_BROKEN`: it has failed.
 pub const BROKEN: u8 = 4;
 
-/// `WSS_LINK_UP`: the network interface came up.
-pub const LINK_UP: u32 = 1;
 /// `WSS_LINK_DOWN`: the network interface went down.
-pub const LINK_DOWN: u32 = 2;
+pub const LINK_DOWN: u32 = 1;
+/// `WSS_LINK_UP`: the network interface came up.
+pub const LINK_UP: u32 = 2;
 
 /// `struct wss_poll`.
 #[derive(Clone, Copy)]
@@ -42,6 +42,7 @@ pub struct Part {
 
 unsafe extern "C" {
     pub fn wss_port_listen(address: *const c_char, port: *mut u16, fds: *mut i32) -> i32;
+    pub fn wss_port_listen_again(fds: *mut i32) -> i32;
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
     pub fn wss_port_poll(polls: *mut Poll, count: usize) -> i32;

@@ -145,7 +145,7 @@ static void a_refused_handshake_tells_connecting_closing_closed(void)
 		400, "")
 	REFUSE_HTTP("0.9");
 	REFUSE_HTTP("1.0");
-	REFUSE_HTTP("2.0");
+	REFUSE_HTTP("2.1");
 	refused("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n\r\n",
 		400, "");

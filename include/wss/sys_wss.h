@@ -395,7 +395,7 @@ typedef uint64_t wss_client;
 /** Every connected client, for functions that send. */
 #define WSS_ALL_CLIENTS (~(wss_client)0)
 
-/** The client that has an index now, or #WSS_NO_CLIENT. */
+/** The client that has an index now, until its CLIENT_CLOSED was delivered; or #WSS_NO_CLIENT. */
 wss_client wss_client_at(int32_t clientIndex);
 
 /** The index of a client, which it has or had; -1 if it is none. */

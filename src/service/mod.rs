@@ -183,14 +183,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Phase::Handshake => ClientState::Connecting,
             Phase::Open => ClientState::Connected,
             Phase::CloseSent | Phase::Lingering => ClientState::Closing,
+            // The connection is gone, but not everybody was told that it is ending.
+            Phase::Dead if inner.has_pending(EventMask::CLOSING) => ClientState::Closing,
             Phase::Dead => ClientState::Closed,
         }
     }
 
-    /// The client in `slot` now, if there is one.
+    /// The client that has `slot` now: until everybody was told that it is gone.
     pub fn client(&self, slot: usize) -> Option<ClientId> {
         let inner = self.slot(slot)?.lock();
-        (inner.phase != Phase::Dead).then(|| inner.id(slot))
+        (inner.owner != Owner::Free).then(|| inner.id(slot))
     }
 
     /// What the service has done so far.

@@ -9,7 +9,7 @@ use super::slot::{Guard, Inner, Phase};
 use super::{Application, Life, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
-    Planned,
+    Outgoing, Planned,
 };
 
 /// Whom a call is for.
@@ -286,11 +286,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     fn send_to(&self, to: Target, mut frame: Frame<'_>) -> Result<(), SendError> {
-        if to == Target::All && frame.opcode == Opcode::Text && frame.fin && !frame.is_utf8 {
-            // Once for all clients.
-            let text = core::str::from_utf8(frame.payload);
-            text.map_err(|_| SendError::Frame(FrameError::NotUtf8))?;
-            frame.is_utf8 = true;
+        if to == Target::All && frame.opcode == Opcode::Text && !frame.is_utf8 {
+            // Once for all clients, and also if there is none. What goes on has to be looked at for each.
+            Outgoing::default().plan(frame.fin, frame.opcode, frame.payload, false)?;
+            frame.is_utf8 = frame.fin;
         }
         let may_wait = to != Target::All && !self.port.on_service_thread();
         self.for_each(to, |index, slot, inner| {

@@ -277,6 +277,11 @@ impl<P: Port> Inner<P> {
         }
     }
 
+    /// Whether some sink is still to be told this state event.
+    pub fn has_pending(&self, event: EventMask) -> bool {
+        self.pending.iter().any(|pending| pending.contains(event))
+    }
+
     /// Handshake → Open: the 101 response is on its way.
     pub fn open(&mut self, now: Instant, masks: &[EventMask; MAX_SINKS]) {
         self.phase = Phase::Open;

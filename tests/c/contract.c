@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contract of the original interface, row by row: each case is named after its rule. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,36 @@ static void settle(int fd, int32_t client)
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), client, "settled?", 8);
 }
 
+/* Values that a compiler cannot compare: see values.c for the others. */
+
+static void the_guid_is_that_of_the_rfc(void)
+{
+	CHECK(strcmp(SYS_WSS_GUID, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11") == 0);
+}
+
+static void a_frame_header_is_laid_out_as_on_the_wire(void)
+{
+	uint8_t frame[256 + 14] = {0};
+	const SYS_WSS_FRAME_HEADER *header = (const void *)frame;
+
+	/* Reserved bits 1 and 3. */
+	wire_make(frame, true, PONG, "", 0);
+	frame[0] |= 0x50;
+	CHECK_INT(header->opcode, SYS_WSS_FRAME_PONG);
+	CHECK_INT(header->fin, 1);
+	CHECK_INT(header->resvd, 5);
+	CHECK_INT(header->mask, 1);
+	CHECK_INT(header->payloadLen, 0);
+	wire_make(frame, false, TEXT, frame, 256);
+	frame[1] &= 0x7f;
+	CHECK_INT(header->opcode, SYS_WSS_FRAME_TEXT);
+	CHECK_INT(header->fin, 0);
+	CHECK_INT(header->resvd, 0);
+	CHECK_INT(header->mask, 0);
+	CHECK_INT(header->payloadLen, 126);
+	CHECK_INT(header->extPayloadLen[0] << 8 | header->extPayloadLen[1], 256);
+}
+
 /* Events: order and data. */
 
 static void an_open_handshake_tells_connecting_then_connected(void)
@@ -56,6 +88,30 @@ static void an_open_handshake_tells_connecting_then_connected(void)
 	close(fd);
 	expect_closing(0);
 	CHECK_INT(wss_client_state(connected.id), SYS_WSS_STATE_CLOSED);
+	end(&service);
+}
+
+static void greet(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	(void)data;
+	if (record->event == EVENT(CLIENT_CONNECTING)) {
+		CHECK_INT(send_text("too early", record->client), SYS_WSS_FAILURE);
+	} else if (record->event == EVENT(CLIENT_CONNECTED)) {
+		CHECK_INT(send_text("welcome", record->client), SYS_WSS_SUCCESS);
+	}
+}
+
+static void connected_is_told_once_the_101_was_sent(void)
+{
+	SYS_MODULE_OBJ service;
+	int fd;
+
+	act = greet;
+	service = start(NULL);
+	fd = open_client(0);
+	wire_expect_text(fd, "welcome");
+	close(fd);
+	expect_closing(0);
 	end(&service);
 }
 
@@ -82,9 +138,14 @@ static void a_refused_handshake_tells_connecting_closing_closed(void)
 	refused("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "\r\nAllow: GET\r\n");
 	refused("nonsense\r\n\r\n", 400, "");
 	/* Only 1.1, or a later 1.x, may upgrade. */
-	refused("GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n\r\n",
-		400, "");
+#define REFUSE_HTTP(version)                                                                       \
+	refused("GET / HTTP/" version "\r\nHost: a\r\nUpgrade: websocket\r\n"                    \
+		"Connection: Upgrade\r\nSec-WebSocket-Key: " KEY "\r\n"                            \
+		"Sec-WebSocket-Version: 13\r\n\r\n",                                               \
+		400, "")
+	REFUSE_HTTP("0.9");
+	REFUSE_HTTP("1.0");
+	REFUSE_HTTP("2.1");
 	refused("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n\r\n",
 		400, "");
@@ -245,6 +306,9 @@ static void a_pong_is_told(void)
 	wire_expect(fd, true, PING, "pi", 2);
 	wire_frame(fd, true, PONG, "pi", 2);
 	expect_data(EVENT(CLIENT_PONG_RX), 0, "pi", 2);
+	/* One that nobody asked for is told as well. */
+	wire_frame(fd, true, PONG, "", 0);
+	expect_data(EVENT(CLIENT_PONG_RX), 0, "", 0);
 	close(fd);
 	expect_closing(0);
 	end(&service);
@@ -451,6 +515,45 @@ static void a_message_is_delivered_before_what_breaks_after_it(void)
 	end(&service);
 }
 
+static atomic_int inside_callback;
+
+static void stay_a_while(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	/* One at a time. */
+	CHECK_INT(atomic_fetch_add(&inside_callback, 1), 0);
+	sleep_ms(5);
+	if (data != NULL) {
+		/* More has arrived meanwhile, and has not touched it. */
+		CHECK_BYTES(data->data, (size_t)data->datalen, record->data, record->len);
+	}
+	CHECK_INT(atomic_fetch_sub(&inside_callback, 1), 1);
+}
+
+static void events_come_one_at_a_time_and_data_is_valid_until_the_callback_returns(void)
+{
+	SYS_MODULE_OBJ service;
+	char text[1000];
+	int fds[2];
+
+	act = stay_a_while;
+	service = start(NULL);
+	for (int i = 0; i < 2; i++) {
+		fds[i] = open_client(i);
+	}
+	for (int i = 0; i < 20; i++) {
+		memset(text, 'a' + i, sizeof(text));
+		wire_frame(fds[i % 2], true, BINARY, text, sizeof(text));
+	}
+	for (int i = 0; i < 20; i++) {
+		CHECK_INT(next_event().event, EVENT(CLIENT_BIN_DATA_RX));
+	}
+	close(fds[0]);
+	expect_closing(0);
+	close(fds[1]);
+	expect_closing(1);
+	end(&service);
+}
+
 static int release_closed[2];
 
 static void wait_in_closed(const struct record *record, SYS_WSS_RXDATA *data)
@@ -635,6 +738,42 @@ static void the_service_can_be_initialized_again(void)
 		close(fd);
 		expect_closing(0);
 		end(&service);
+	}
+}
+
+static int entries(const char *path)
+{
+	DIR *directory = opendir(path);
+	int count = 0;
+
+	CHECK(directory != NULL);
+	while (readdir(directory) != NULL) {
+		count++;
+	}
+	closedir(directory);
+	return count;
+}
+
+static void deinitialize_leaves_no_descriptor_and_no_thread(void)
+{
+	int descriptors = entries("/proc/self/fd");
+	int threads = entries("/proc/self/task");
+	SYS_MODULE_OBJ service = start(NULL);
+	int64_t until;
+	int open = open_client(0);
+	int connecting = wire_connect(wss_port());
+
+	expect(EVENT(CLIENT_CONNECTING), 1);
+	CHECK(entries("/proc/self/task") > threads);
+	end_and_drop(&service);
+	close(open);
+	close(connecting);
+	CHECK_INT(entries("/proc/self/fd"), descriptors);
+	/* A thread that was joined may be there for a moment. */
+	until = now_ms() + PATIENCE * 1000;
+	while (entries("/proc/self/task") != threads) {
+		CHECK(now_ms() < until);
+		sleep_ms(1);
 	}
 }
 
@@ -976,14 +1115,106 @@ static void fin_false_starts_a_message_and_continuation_goes_on(void)
 	end(&service);
 }
 
+static void frames_of_every_length_are_sent(void)
+{
+	static const size_t lengths[] = {0, 1, 125, 126, 1400, 65535, 65536};
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd = open_client(0);
+	static char data[65536];
+
+	memset(data, 'd', sizeof(data));
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, bytes(data), lengths[i], 0),
+			  SYS_WSS_SUCCESS);
+		wire_expect(fd, true, BINARY, data, lengths[i]);
+	}
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+static void frames_of_every_length_are_received(void)
+{
+	static const size_t lengths[] = {0, 1, 125, 126, 1400, 65535, 65536};
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	static char data[65536];
+	int fd;
+
+	limits.rx_buffer_size = sizeof(data);
+	service = start(&limits);
+	fd = open_client(0);
+	memset(data, 'd', sizeof(data));
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		wire_frame(fd, true, BINARY, data, lengths[i]);
+		expect_data(EVENT(CLIENT_BIN_DATA_RX), 0, data, lengths[i]);
+	}
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
+/* What may not be sent fails, whoever is there to get it: nobody does. */
+static void expect_no_broadcast(void)
+{
+	static char large[126];
+
+	CHECK_INT(send_text("\xff", -1), SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(send_text("\xc3", -1), SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_TEXT, bytes("\xff"), 1, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CLOSE, NULL, 0, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_sendMessage(true, (SYS_WSS_FRAME)3, NULL, 0, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, NULL, 1, -1), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_PingClient(bytes(large), 126, -1), SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_PingClient(NULL, 1, -1), SYS_WSS_FAILURE);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NO_STATUS_RCVD, NULL, 0, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, bytes(large), 124, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, bytes("\xff"), 1, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+}
+
+static void what_is_sent_to_all_is_checked_even_if_nobody_is_connected(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	int fd;
+
+	expect_no_broadcast();
+	/* To nobody, all is well. */
+	CHECK_INT(send_text("nobody", -1), SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_TEXT, bytes("\xc3"), 1, -1),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_PingClient(NULL, 0, -1), SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, -1),
+		  SYS_WSS_SUCCESS);
+	fd = open_client(0);
+	expect_no_broadcast();
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CONTINUATION, NULL, 0, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	/* In fragments, too, and a character may be split. */
+	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_TEXT, bytes("\xc3"), 1, -1),
+		  SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CONTINUATION, bytes("b"), 1, -1),
+		  SYS_WSS_ERROR_INVALID_FRAME);
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_CONTINUATION, bytes("\xa4"), 1, -1),
+		  SYS_WSS_SUCCESS);
+	wire_expect(fd, false, TEXT, "\xc3", 1);
+	wire_expect(fd, true, CONTINUATION, "\xa4", 1);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
 static void an_index_below_0_is_every_connected_client(void)
 {
 	SYS_MODULE_OBJ service = start(NULL);
 	int clients[3];
 	int fd;
 
-	/* To nobody, all is well. */
-	CHECK_INT(send_text("nobody", -1), SYS_WSS_SUCCESS);
 	for (int i = 0; i < 3; i++) {
 		clients[i] = open_client(i);
 	}
@@ -1048,6 +1279,28 @@ static void close_connection_checks_every_argument(void)
 	wire_expect_close(fd, 1011, reason);
 	close(fd);
 	expect_closing(0);
+	end(&service);
+}
+
+static void every_code_that_may_be_sent_is(void)
+{
+	static const int codes[] = {
+		SYS_WSS_STATUS_CODE_NORMAL_CLOSURE,    SYS_WSS_STATUS_CODE_GOING_AWAY,
+		SYS_WSS_STATUS_CODE_PROTOCOL_ERROR,    SYS_WSS_STATUS_CODE_UNSUPPORTED_DATA,
+		SYS_WSS_STATUS_CODE_INVALID_PAYLOAD_DATA, SYS_WSS_STATUS_CODE_POLICY_VIOLATION,
+		SYS_WSS_STATUS_CODE_MESSAGE_TOO_BIG,   SYS_WSS_STATUS_CODE_MANDATORY_EXT,
+		SYS_WSS_STATUS_CODE_INTERNAL_ERROR,    3000, 4999};
+	SYS_MODULE_OBJ service = start(NULL);
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		int fd = open_client(0);
+
+		CHECK_INT(SYS_WSS_CloseConnection((SYS_WSS_STATUS_CODE)codes[i], bytes("why"), 3, 0),
+			  SYS_WSS_SUCCESS);
+		wire_expect_close(fd, codes[i], "why");
+		close(fd);
+		expect_closing(0);
+	}
 	end(&service);
 }
 
@@ -1282,7 +1535,10 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		CASE(calls_without_a_service_fail),
+		CASE(the_guid_is_that_of_the_rfc),
+		CASE(a_frame_header_is_laid_out_as_on_the_wire),
 		CASE(an_open_handshake_tells_connecting_then_connected),
+		CASE(connected_is_told_once_the_101_was_sent),
 		CASE(a_refused_handshake_tells_connecting_closing_closed),
 		CASE(connection_and_upgrade_are_token_lists),
 		CASE(a_request_over_the_limit_gets_431),
@@ -1301,12 +1557,14 @@ int main(int argc, char **argv)
 		CASE(a_handshake_that_is_not_finished_times_out),
 		CASE(a_frame_that_breaks_the_rfc_is_told_and_closed_with_its_code),
 		CASE(a_message_is_delivered_before_what_breaks_after_it),
+		CASE(events_come_one_at_a_time_and_data_is_valid_until_the_callback_returns),
 		CASE(a_slot_is_used_again_only_after_closed_was_delivered),
 		CASE(a_connection_for_which_there_is_no_descriptor_is_an_error),
 		CASE(deinitialize_closes_every_client_with_1001),
 		CASE(deinitialize_tells_closing_and_closed),
 		CASE(deinitialize_tells_closed_of_a_client_that_does_not_answer),
 		CASE(the_service_can_be_initialized_again),
+		CASE(deinitialize_leaves_no_descriptor_and_no_thread),
 		CASE(an_old_object_does_not_end_a_new_service),
 		CASE(deinitialize_inside_the_callback_ends_after_it),
 		CASE(deinitialize_from_several_threads_waits_in_each),
@@ -1318,8 +1576,12 @@ int main(int argc, char **argv)
 		CASE(a_callback_may_be_registered_before_and_after_initialize),
 		CASE(send_message_checks_every_argument),
 		CASE(fin_false_starts_a_message_and_continuation_goes_on),
+		CASE(frames_of_every_length_are_sent),
+		CASE(frames_of_every_length_are_received),
 		CASE(an_index_below_0_is_every_connected_client),
+		CASE(what_is_sent_to_all_is_checked_even_if_nobody_is_connected),
 		CASE(close_connection_checks_every_argument),
+		CASE(every_code_that_may_be_sent_is),
 		CASE(ping_client_checks_every_argument),
 		CASE(the_callback_may_call_any_function),
 		CASE(two_threads_may_send_to_one_client),

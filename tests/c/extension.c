@@ -260,6 +260,25 @@ static void what_the_handshake_said_can_be_asked_for(void)
 	end(&service);
 }
 
+static void a_later_http_1_is_told_as_1_1(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	SYS_WSS_HANDSHAKE_CTXT handshake;
+	char head[512];
+	int fd = wire_connect(wss_port());
+
+	wire_say(fd, "GET / HTTP/1.2\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		     "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n\r\n");
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	CHECK_INT(wss_handshake(wss_client_at(0), &handshake), WSS_OK);
+	CHECK_INT(handshake.http_version, SYS_WSS_HTTP_VERSION_1_1);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
 static void only_allowed_origins_may_connect(void)
 {
 	static const char *const others[] = {"http://other", "https://another"};
@@ -309,6 +328,28 @@ static void streaming_gives_pieces_with_first_and_last(void)
 	close(fd);
 	expect_closing(0);
 	end(&service);
+}
+
+static void the_defaults_are_those_of_the_contract(void)
+{
+	wss_limits limits;
+
+	memset(&limits, 0xff, sizeof(limits));
+	wss_limits_init(&limits);
+	CHECK(limits.address == NULL);
+	CHECK(limits.origins == NULL);
+	CHECK_INT(limits.origin_count, 0);
+	CHECK_INT(limits.rx_buffer_size, 1400);
+	CHECK_INT(limits.max_clients, 64);
+	CHECK_INT(limits.tx_blocks, 0);
+	CHECK_INT(limits.handshake_size, 4096);
+	CHECK(!limits.streaming);
+	CHECK_INT(limits.handshake_timeout_ms, 10000);
+	CHECK_INT(limits.client_timeout_ms, 30000);
+	CHECK_INT(limits.ping_interval_ms, 30000 / 2);
+	CHECK_INT(limits.send_timeout_ms, 10000);
+	CHECK_INT(limits.close_timeout_ms, 5000);
+	CHECK_INT(limits.hold_timeout_ms, 30000);
 }
 
 static void limits_are_checked_and_wait_for_the_service_to_end(void)
@@ -705,8 +746,10 @@ int main(int argc, char **argv)
 		CASE(a_frame_that_is_cut_off_is_aborted),
 		CASE(the_accept_hook_refuses_or_chooses_a_subprotocol),
 		CASE(what_the_handshake_said_can_be_asked_for),
+		CASE(a_later_http_1_is_told_as_1_1),
 		CASE(only_allowed_origins_may_connect),
 		CASE(streaming_gives_pieces_with_first_and_last),
+		CASE(the_defaults_are_those_of_the_contract),
 		CASE(limits_are_checked_and_wait_for_the_service_to_end),
 		CASE(statistics_count),
 		CASE(what_fails_is_logged),

@@ -29,6 +29,14 @@ void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *given)
 	CHECK(given == &cookie);
 	record.id = wss_client_at(client);
 	record.state = wss_client_state(record.id);
+	/* A client is known, and as far as it is said to be. */
+	CHECK((record.id != WSS_NO_CLIENT) == (client >= 0));
+	if (event == SYS_WSS_EVENT_CLIENT_CLOSING) {
+		CHECK_INT(record.state, SYS_WSS_STATE_CLOSING);
+	} else if (event == SYS_WSS_EVENT_CLIENT_CLOSED) {
+		/* A queue may not have been told of its closing yet. */
+		CHECK(record.state == SYS_WSS_STATE_CLOSED || record.state == SYS_WSS_STATE_CLOSING);
+	}
 	if (rx != NULL) {
 		const wss_rxdata *full = data;
 

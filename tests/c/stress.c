@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many clients that come, echo and go, many of them by a reset: stress [accepted [threads]].
- * Meanwhile others broadcast, ping, close at random, take from a queue, ask for everything, and end
- * and start the service again. At the end every CONNECTING has had its CLOSING and its CLOSED.
+ * Meanwhile others broadcast, ping, close at random, take from a queue and ask for everything, and do
+ * not stop when at last the service is ended and started again, over and over. At the end every
+ * CONNECTING has had its CLOSING and its CLOSED.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 #include "wire.h"
 
 #define MAX_CLIENTS 64
+#define RESTARTS    20
 
 static atomic_int connecting;
 static atomic_int connected;
@@ -185,6 +187,62 @@ static void *drain(void *given)
 	return NULL;
 }
 
+/*
+ * One more client, served from beginning to end. The kernel hands connections over in their order, so
+ * that the service has seen all that came before it.
+ */
+static void come_last(void)
+{
+	bool served;
+
+	do {
+		int fd = wire_connect(wss_port());
+		char head[512];
+
+		connects++;
+		wire_say(fd, REQUEST);
+		/* Every index may be taken still. */
+		served = wire_response(fd, head, sizeof(head)) == 101;
+		close(fd);
+	} while (!served);
+}
+
+static void every_client_had_its_end(void)
+{
+	CHECK_INT(closing, connecting);
+	CHECK_INT(closed, connecting);
+}
+
+/* Ends the service with clients in every phase, while others call it. */
+static void restart(SYS_WSS_CONFIG *config)
+{
+	for (int round = 0; round < RESTARTS; round++) {
+		SYS_MODULE_OBJ service = SYS_WSS_Initialize(config, callback, NULL);
+		int fds[8];
+
+		CHECK(service != SYS_MODULE_OBJ_INVALID);
+		for (int i = 0; i < 8; i++) {
+			fds[i] = wire_connect(wss_port());
+			send(fds[i], REQUEST, strlen(REQUEST) - (i % 4 == 0 ? 9 : 0), MSG_NOSIGNAL);
+			if (i % 4 == 1) {
+				wire_reset(fds[i]);
+			} else if (i % 4 == 2 || round > 0) {
+				shutdown(fds[i], SHUT_WR);
+			}
+			/* In the first round some stay, do not answer the close, and are cut off. */
+		}
+		sleep_ms(round % 4);
+		SYS_WSS_Deinitialize(&service);
+		/* And nothing is told any more. */
+		every_client_had_its_end();
+		for (int i = 0; i < 8; i++) {
+			if (i % 4 != 1) {
+				close(fds[i]);
+			}
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int clients = argc > 2 ? atoi(argv[2]) : MAX_CLIENTS;
@@ -193,6 +251,7 @@ int main(int argc, char **argv)
 	pthread_t threads[MAX_CLIENTS + 2];
 	wss_limits limits;
 	wss_stats stats;
+	int seen;
 
 	wanted = argc > 1 ? atoi(argv[1]) : 10000;
 	CHECK(clients <= MAX_CLIENTS);
@@ -211,6 +270,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < clients; i++) {
 		pthread_join(threads[i], NULL);
 	}
+	come_last();
 	/* Those that are still closing. */
 	for (int64_t until = now_ms() + PATIENCE * 1000;; sleep_ms(10)) {
 		CHECK(now_ms() < until);
@@ -219,15 +279,24 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
-	over = true;
-	pthread_join(threads[clients], NULL);
-	pthread_join(threads[clients + 1], NULL);
 	SYS_WSS_Deinitialize(&service);
 	printf("%d connects: %d connecting, %d connected, %d closing, %d closed, %d echoed, %u refused\n",
 	       connects, connecting, connected, closing, closed, echoed, stats.refused_full);
-	CHECK_INT(connecting + (int)stats.refused_full, connects);
-	CHECK_INT(closing, connecting);
-	CHECK_INT(closed, connecting);
+	CHECK_INT(stats.accepted, connecting);
+	CHECK_INT(stats.accept_errors, 0);
+	every_client_had_its_end();
+	/*
+	 * Not every connection gets as far as the service. When more are waiting than the listener's
+	 * backlog holds, the kernel drops the last packet of a handshake: connect() has returned by then,
+	 * and a client that resets its connection before the packet is repeated was never there.
+	 */
+	seen = connecting + (int)stats.refused_full;
+	CHECK(seen <= connects);
+	CHECK(connects - seen <= connects / 100);
 	CHECK(echoed > 0);
+	restart(&config);
+	over = true;
+	pthread_join(threads[clients], NULL);
+	pthread_join(threads[clients + 1], NULL);
 	return 0;
 }

@@ -187,6 +187,8 @@ bool wire_read(int fd, struct frame *frame)
 	for (int i = 0; i < more; i++) {
 		frame->len = frame->len << 8 | extended[i];
 	}
+	/* The shortest form (RFC 6455 section 5.2). */
+	CHECK(more == 0 || frame->len > (more == 2 ? 125 : 0xffff));
 	CHECK(frame->len < sizeof(frame->data));
 	CHECK(read_all(fd, frame->data, frame->len));
 	frame->data[frame->len] = '\0';

@@ -181,6 +181,25 @@ fn an_id_reaches_only_the_client_it_was_given_for() {
 }
 
 #[test]
+fn a_client_is_known_and_closing_while_that_is_told() {
+    let mut h = Harness::new(1, Config::default(), |service, _, client, event| {
+        let state = service.state(0);
+        match event {
+            Event::Closing => assert_eq!(state, ClientState::Closing),
+            Event::Closed => assert_eq!(state, ClientState::Closed),
+            _ => {}
+        }
+        assert_eq!(service.client(0), client);
+        Delivery::Done
+    });
+    let client = h.connected();
+    client.eof();
+    h.settle();
+    assert!(h.events().ends_with(&["0 closed".into()]));
+    assert_eq!(h.service.client(0), None);
+}
+
+#[test]
 fn a_slot_is_used_again_only_after_closed_was_delivered() {
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
         Event::Closed => Delivery::Full,
@@ -400,6 +419,15 @@ fn wrong_calls_change_nothing() {
     assert!(matches!(text, Err(SendError::Frame(_))));
     let nobody = wss::service::Target::Slot(1);
     assert_eq!(service.send_text(nobody, ""), Err(SendError::NotConnected));
+    // To all: whoever is there.
+    let nobody = Harness::new(1, Config::default(), ignore);
+    for service in [service, &nobody.service] {
+        for fin in [false, true] {
+            let all = wss::service::Target::All;
+            let text = service.send_frame(all, fin, wss::protocol::Opcode::Text, b"\xff");
+            assert!(matches!(text, Err(SendError::Frame(_))));
+        }
+    }
     h.settle();
     assert_eq!(client.take(), b"");
     assert_eq!(h.service.stats().traffic.messages_sent, 0);

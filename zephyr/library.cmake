@@ -12,16 +12,23 @@ _rust_map_target()
 set(library_dir ${CMAKE_CURRENT_LIST_DIR}/library)
 set(target_dir ${CMAKE_CURRENT_BINARY_DIR}/rust)
 set(library ${target_dir}/${RUST_TARGET}/release/libwss_library.a)
+# Levels of the log that are not built in.
 set(features "")
-if(CONFIG_WSS_LOG_LEVEL GREATER 0)
-  list(APPEND features --features log)
+if(NOT CONFIG_LOG OR CONFIG_WSS_LOG_LEVEL EQUAL 0)
+  set(features --features log_off)
+elseif(CONFIG_WSS_LOG_LEVEL EQUAL 1)
+  set(features --features log_err)
+elseif(CONFIG_WSS_LOG_LEVEL EQUAL 2)
+  set(features --features log_wrn)
+elseif(CONFIG_WSS_LOG_LEVEL EQUAL 3)
+  set(features --features log_inf)
 endif()
 
 # Cargo knows better than Ninja what has changed: it is always asked. It leaves the library as it is if
 # nothing has.
 add_custom_target(wss_cargo
   COMMAND ${CMAKE_COMMAND} -E env DOTCONFIG=${DOTCONFIG}
-    cargo build --release --target ${RUST_TARGET} --target-dir ${target_dir} ${features}
+    cargo build --release --locked --target ${RUST_TARGET} --target-dir ${target_dir} ${features}
   BYPRODUCTS ${library}
   WORKING_DIRECTORY ${library_dir}
   COMMENT "Building the WSS service"

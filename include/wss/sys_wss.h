@@ -719,7 +719,7 @@ typedef enum {
  */
 typedef void (*wss_log_handler)(wss_log_level level, const char *text, void *cookie);
 
-/** Sets where the log goes; NULL, as at the beginning: nowhere. */
+/** Sets where the log goes; NULL, as at the beginning: nowhere. Not on Zephyr, which has a log. */
 void wss_set_log(wss_log_level level, wss_log_handler handler, void *cookie);
 
 /** @} */

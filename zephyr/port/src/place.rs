@@ -137,6 +137,7 @@ impl<T> WeakShared<T> {
             .0
             .count
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, more);
-        found.is_ok().then_some(Shared(self.0))
+        // Not `then_some`: a share that is made is given up again.
+        found.ok().map(|_| Shared(self.0))
     }
 }

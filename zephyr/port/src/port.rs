@@ -312,7 +312,8 @@ impl Port for ZephyrPort {
 
     fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);
-        Self::changed(&mut self.table.lock());
+        // Also while nothing is polled: the next poll is to end at once.
+        sys::wss_port_wake();
     }
 
     fn wait(&self, ready: &mut dyn FnMut(Ready)) {

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zephyr/port.h and the queues, of POSIX: so that all of the Zephyr port that is in Rust, and the C
+ * interface as it is there, without a heap, can be tested on a host, sanitizers included. Sockets are
+ * polled as Zephyr does: level-triggered, and closed by the thread that polls, which is checked.
+ */
+#include "../../zephyr/port.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <wss/sys_wss.h>
+
+#include "test.h"
+
+/* As in the configuration that tests/c/run gives the library. */
+#define MAX_CLIENTS 4
+#define QUEUES 3
+#define QUEUE_DEPTH 8
+
+/* Sockets. */
+
+static pthread_t wss_thread;
+static atomic_bool polling;
+
+static int32_t failed(void)
+{
+	return errno == EAGAIN || errno == EINTR ? WSS_AGAIN : WSS_ERRNO(errno);
+}
+
+static struct sockaddr_in listening;
+
+int32_t wss_port_listen_again(int32_t *fds)
+{
+	socklen_t len = sizeof(listening);
+	const int on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	CHECK(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&listening, len) != 0 || listen(fd, 64) != 0) {
+		int32_t error = WSS_ERRNO(errno);
+
+		close(fd);
+		return error;
+	}
+	CHECK(getsockname(fd, (struct sockaddr *)&listening, &len) == 0);
+	fds[0] = fd;
+	return 0;
+}
+
+int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
+{
+	int32_t result;
+
+	memset(&listening, 0, sizeof(listening));
+	listening.sin_family = AF_INET;
+	listening.sin_port = htons(*port);
+	if (address != NULL && inet_pton(AF_INET, address, &listening.sin_addr) != 1) {
+		return WSS_ERRNO(EINVAL);
+	}
+	result = wss_port_listen_again(fds);
+	*port = ntohs(listening.sin_port);
+	return result;
+}
+
+int32_t wss_port_accept(int32_t listener)
+{
+	const int on = 1;
+	int fd = accept(listener, NULL, NULL);
+
+	if (fd < 0) {
+		return failed();
+	}
+	CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
+{
+	ssize_t count = recv(fd, data, len, MSG_DONTWAIT);
+
+	return count < 0 ? failed() : (int32_t)count;
+}
+
+int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
+{
+	struct iovec iov[8];
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
+	ssize_t sent;
+
+	CHECK(count <= 8);
+	for (size_t i = 0; i < count; i++) {
+		iov[i].iov_base = (void *)(uintptr_t)parts[i].data;
+		iov[i].iov_len = parts[i].len;
+	}
+	sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return sent < 0 ? failed() : (int32_t)sent;
+}
+
+void wss_port_close(int32_t fd)
+{
+	/* On Zephyr, closing what another thread polls ends badly. */
+	CHECK(!polling || pthread_equal(pthread_self(), wss_thread));
+	CHECK(close(fd) == 0);
+}
+
+int32_t wss_port_poll(struct wss_poll *polls, size_t count)
+{
+	struct pollfd entries[MAX_CLIENTS + 3];
+	int ready;
+
+	CHECK(count <= sizeof(entries) / sizeof(entries[0]));
+	for (size_t i = 0; i < count; i++) {
+		entries[i].fd = polls[i].fd;
+		entries[i].events = (short)(((polls[i].events & WSS_IN) ? POLLIN : 0) |
+					    ((polls[i].events & WSS_OUT) ? POLLOUT : 0));
+		for (size_t j = 0; j < i; j++) {
+			CHECK(polls[i].fd < 0 || polls[i].fd != polls[j].fd);
+		}
+	}
+	polling = true;
+	ready = poll(entries, (nfds_t)count, -1);
+	polling = false;
+	CHECK(ready >= 0 || errno == EINTR);
+	for (size_t i = 0; i < count; i++) {
+		short revents = ready >= 0 && polls[i].fd >= 0 ? entries[i].revents : 0;
+
+		CHECK((revents & POLLNVAL) == 0);
+		polls[i].revents = (uint8_t)(((revents & POLLIN) ? WSS_IN : 0) |
+					     ((revents & POLLOUT) ? WSS_OUT : 0) |
+					     ((revents & ~(POLLIN | POLLOUT)) ? WSS_BROKEN : 0));
+	}
+	return ready;
+}
+
+/* Waking up. The timer's thread and the service's may do that as another service begins. */
+
+static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
+static int wake_fd = -1;
+
+int32_t wss_port_wake_open(void)
+{
+	pthread_mutex_lock(&wake_lock);
+	wake_fd = eventfd(0, EFD_NONBLOCK);
+	pthread_mutex_unlock(&wake_lock);
+	return wake_fd;
+}
+
+void wss_port_wake(void)
+{
+	pthread_mutex_lock(&wake_lock);
+	(void)eventfd_write(wake_fd, 1);
+	pthread_mutex_unlock(&wake_lock);
+}
+
+void wss_port_wake_take(void)
+{
+	eventfd_t count;
+
+	(void)eventfd_read(wake_fd, &count);
+}
+
+/* Time, and a timer. */
+
+uint64_t wss_port_uptime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void wss_port_sleep_ms(uint32_t ms)
+{
+	usleep(ms * 1000);
+}
+
+static void until(struct timespec *time, uint64_t ms)
+{
+	time->tv_sec = (time_t)(ms / 1000);
+	time->tv_nsec = (long)(ms % 1000) * 1000000;
+}
+
+static pthread_mutex_t timer_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t timer_set;
+static pthread_once_t timer_once = PTHREAD_ONCE_INIT;
+static uint64_t timer_at = UINT64_MAX;
+static atomic_bool timer_due;
+
+static void monotonic(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	CHECK(pthread_cond_init(condition, &attributes) == 0);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void *run_timer(void *unused)
+{
+	struct timespec at;
+
+	pthread_mutex_lock(&timer_lock);
+	for (;;) {
+		if (timer_at == UINT64_MAX) {
+			pthread_cond_wait(&timer_set, &timer_lock);
+		} else if (timer_at > wss_port_uptime_ms()) {
+			until(&at, timer_at);
+			pthread_cond_timedwait(&timer_set, &timer_lock, &at);
+		} else {
+			timer_at = UINT64_MAX;
+			timer_due = true;
+			wss_port_wake();
+		}
+	}
+	return unused;
+}
+
+static void start_timer(void)
+{
+	pthread_t thread;
+
+	monotonic(&timer_set);
+	CHECK(pthread_create(&thread, NULL, run_timer, NULL) == 0);
+	pthread_detach(thread);
+}
+
+static void set_timer(uint64_t at)
+{
+	pthread_once(&timer_once, start_timer);
+	pthread_mutex_lock(&timer_lock);
+	timer_at = at;
+	pthread_cond_signal(&timer_set);
+	pthread_mutex_unlock(&timer_lock);
+}
+
+void wss_port_timer_start(uint32_t ms)
+{
+	set_timer(wss_port_uptime_ms() + ms);
+}
+
+void wss_port_timer_stop(void)
+{
+	set_timer(UINT64_MAX);
+	timer_due = false;
+}
+
+bool wss_port_timer_take(void)
+{
+	return atomic_exchange(&timer_due, false);
+}
+
+/* Locks: not recursive, so that one taken twice is noticed. */
+
+static struct {
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool used;
+	bool made;
+} locks[MAX_CLIENTS + 10];
+static pthread_mutex_t locks_lock = PTHREAD_MUTEX_INITIALIZER;
+
+uint32_t wss_port_lock_new(void)
+{
+	uint32_t lock = 0;
+
+	pthread_mutex_lock(&locks_lock);
+	while (locks[lock].used) {
+		lock++;
+		CHECK(lock < sizeof(locks) / sizeof(locks[0]));
+	}
+	locks[lock].used = true;
+	if (!locks[lock].made) {
+		pthread_mutexattr_t attributes;
+
+		pthread_mutexattr_init(&attributes);
+		pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+		CHECK(pthread_mutex_init(&locks[lock].mutex, &attributes) == 0);
+		pthread_mutexattr_destroy(&attributes);
+		monotonic(&locks[lock].changed);
+		locks[lock].made = true;
+	}
+	pthread_mutex_unlock(&locks_lock);
+	return lock;
+}
+
+void wss_port_lock_free(uint32_t lock)
+{
+	pthread_mutex_lock(&locks_lock);
+	locks[lock].used = false;
+	pthread_mutex_unlock(&locks_lock);
+}
+
+void wss_port_lock(uint32_t lock)
+{
+	CHECK(pthread_mutex_lock(&locks[lock].mutex) == 0);
+}
+
+void wss_port_unlock(uint32_t lock)
+{
+	CHECK(pthread_mutex_unlock(&locks[lock].mutex) == 0);
+}
+
+void wss_port_wait(uint32_t lock, uint32_t ms)
+{
+	struct timespec at;
+
+	until(&at, wss_port_uptime_ms() + ms);
+	pthread_cond_timedwait(&locks[lock].changed, &locks[lock].mutex, &at);
+}
+
+void wss_port_notify(uint32_t lock)
+{
+	pthread_cond_broadcast(&locks[lock].changed);
+}
+
+/* The work queue and the WSS thread. */
+
+#define ITEMS (MAX_CLIENTS + 3)
+
+static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work_there = PTHREAD_COND_INITIALIZER;
+static pthread_t work_thread;
+static bool is_queued[ITEMS];
+static uint32_t order[ITEMS];
+static size_t queued;
+static bool started;
+
+static void *run_work(void *unused)
+{
+	pthread_mutex_lock(&work_lock);
+	for (;;) {
+		uint32_t item;
+
+		if (queued == 0) {
+			pthread_cond_wait(&work_there, &work_lock);
+			continue;
+		}
+		item = order[0];
+		memmove(order, order + 1, --queued * sizeof(order[0]));
+		is_queued[item] = false;
+		pthread_mutex_unlock(&work_lock);
+		wss_work(item);
+		pthread_mutex_lock(&work_lock);
+	}
+	return unused;
+}
+
+static void *run_serve(void *unused)
+{
+	wss_serve();
+	return unused;
+}
+
+void wss_port_submit(uint32_t item)
+{
+	CHECK(item < ITEMS);
+	pthread_mutex_lock(&work_lock);
+	if (!is_queued[item]) {
+		is_queued[item] = true;
+		order[queued++] = item;
+		pthread_cond_signal(&work_there);
+	}
+	pthread_mutex_unlock(&work_lock);
+}
+
+/* The threads' ids are read by themselves at once. */
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool joinable;
+
+void wss_port_join(void)
+{
+	pthread_mutex_lock(&start_lock);
+	if (joinable) {
+		joinable = false;
+		pthread_join(wss_thread, NULL);
+	}
+	pthread_mutex_unlock(&start_lock);
+}
+
+static _Thread_local enum { OTHER, WORK, WSS } role;
+
+static void *enter_work(void *unused)
+{
+	role = WORK;
+	return run_work(unused);
+}
+
+static void *enter_serve(void *unused)
+{
+	role = WSS;
+	return run_serve(unused);
+}
+
+void wss_port_start(void)
+{
+	wss_port_join();
+	pthread_mutex_lock(&start_lock);
+	if (!started) {
+		started = true;
+		CHECK(pthread_create(&work_thread, NULL, enter_work, NULL) == 0);
+		pthread_detach(work_thread);
+	}
+	CHECK(pthread_create(&wss_thread, NULL, enter_serve, NULL) == 0);
+	joinable = true;
+	pthread_mutex_unlock(&start_lock);
+}
+
+uintptr_t wss_port_thread(void)
+{
+	static _Thread_local char here;
+
+	return (uintptr_t)&here;
+}
+
+bool wss_port_on_wss_thread(void)
+{
+	return role == WSS;
+}
+
+bool wss_port_on_work_queue(void)
+{
+	return role == WORK;
+}
+
+/* The rest. */
+
+uint32_t wss_port_link_take(void)
+{
+	return 0;
+}
+
+void wss_port_log(uint32_t level, const char *text)
+{
+	if (getenv("WSS_LOG") != NULL) {
+		fprintf(stderr, "%u: %s\n", level, text);
+	}
+}
+
+/* Not on Zephyr, which has a log of its own: for the linker. */
+void wss_set_log(wss_log_level level, wss_log_handler handler, void *given)
+{
+	(void)level;
+	(void)handler;
+	(void)given;
+}
+
+_Noreturn void wss_port_panic(void);
+
+_Noreturn void wss_port_panic(void)
+{
+	fputs("the library panicked\n", stderr);
+	abort();
+}
+
+/* Event queues. */
+
+void *wss_port_queue_new(size_t depth);
+void wss_port_queue_end(void *queue);
+bool wss_port_queue_put(void *queue, const wss_message *message);
+bool wss_port_queue_get(void *queue, wss_message *message, int32_t ms);
+
+static struct queue {
+	wss_message messages[QUEUE_DEPTH];
+	size_t depth;
+	size_t count;
+	unsigned int ends;
+	bool used;
+} queues[QUEUES];
+static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t queue_changed;
+static pthread_once_t queue_once = PTHREAD_ONCE_INIT;
+
+static void make_queues(void)
+{
+	monotonic(&queue_changed);
+}
+
+void *wss_port_queue_new(size_t depth)
+{
+	void *found = NULL;
+
+	pthread_once(&queue_once, make_queues);
+	pthread_mutex_lock(&queue_lock);
+	for (int i = 0; i < QUEUES && found == NULL && depth <= QUEUE_DEPTH; i++) {
+		if (!queues[i].used) {
+			queues[i].used = true;
+			queues[i].depth = depth;
+			queues[i].count = 0;
+			found = &queues[i];
+		}
+	}
+	pthread_mutex_unlock(&queue_lock);
+	return found;
+}
+
+void wss_port_queue_end(void *which)
+{
+	struct queue *queue = which;
+
+	pthread_mutex_lock(&queue_lock);
+	queue->used = false;
+	queue->ends++;
+	pthread_cond_broadcast(&queue_changed);
+	pthread_mutex_unlock(&queue_lock);
+}
+
+bool wss_port_queue_put(void *which, const wss_message *message)
+{
+	struct queue *queue = which;
+	bool room;
+
+	pthread_mutex_lock(&queue_lock);
+	room = queue->count < queue->depth;
+	if (room) {
+		queue->messages[queue->count++] = *message;
+		pthread_cond_broadcast(&queue_changed);
+	}
+	pthread_mutex_unlock(&queue_lock);
+	return room;
+}
+
+bool wss_port_queue_get(void *which, wss_message *message, int32_t ms)
+{
+	struct queue *queue = which;
+	struct timespec at;
+	unsigned int ends;
+	bool taken;
+
+	until(&at, wss_port_uptime_ms() + (uint64_t)(ms < 0 ? INT32_MAX : ms));
+	pthread_mutex_lock(&queue_lock);
+	ends = queue->ends;
+	while (queue->count == 0 && queue->ends == ends && ms != 0) {
+		if (pthread_cond_timedwait(&queue_changed, &queue_lock, &at) == ETIMEDOUT) {
+			break;
+		}
+	}
+	taken = queue->count > 0 && queue->ends == ends;
+	if (taken) {
+		*message = queue->messages[0];
+		memmove(queue->messages, queue->messages + 1,
+			--queue->count * sizeof(queue->messages[0]));
+	}
+	pthread_mutex_unlock(&queue_lock);
+	return taken;
+}

@@ -20,7 +20,7 @@ use tungstenite::protocol::WebSocketConfig;
 use wss::host::{Clients, Options, Server};
 use wss::{ClientId, Event, MessageKind};
 
-use crate::load::{self, Load, Outcome};
+use crate::load::{self, End, Load, Outcome};
 use crate::measure::median;
 
 /// Room for two of the largest messages.
@@ -43,23 +43,14 @@ pub fn run(quick: bool) {
         "payload clients depth                      wss              tungstenite  \
          wss/tungstenite  by processor time"
     );
-    for payload in [16, 125, 1024, 16384] {
-        for clients in [1, 2, 8] {
-            for depth in [1, 16] {
-                let load = Load {
-                    payload,
-                    clients,
-                    depth,
-                };
-                compare(load, time, [wss.local_addr(), tungstenite]);
-            }
-        }
+    for load in Load::all() {
+        compare(load, time, [wss.local_addr(), tungstenite]);
     }
 }
 
 /// Puts `load` on both servers, by turns, and prints the medians.
 fn compare(load: Load, time: Duration, servers: [SocketAddr; 2]) {
-    let turns = [(); 5].map(|()| servers.map(|addr| load::run(addr, load, time)));
+    let turns = [(); 5].map(|()| servers.map(|addr| load::run(addr, load, time, End::Handshake)));
     let [wss, tungstenite] = [0, 1].map(|server| {
         let figure = |figure: fn(&Outcome) -> f64| {
             median(turns.iter().map(|turn| figure(&turn[server])).collect())

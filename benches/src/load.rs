@@ -13,7 +13,7 @@
 //! the end everything sent must have come back, and nothing else.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -29,7 +29,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 const CLOSE_ECHO: [u8; 4] = [0x88, 2, 0x03, 0xe8];
 
-/// A server that answers nothing for this long has failed.
+/// A server that answers nothing for this long, or does not listen, has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The load.
@@ -41,6 +41,30 @@ pub struct Load {
     pub clients: usize,
     /// How many messages of each client are on their way at a time.
     pub depth: usize,
+}
+
+impl Load {
+    /// Those that servers are compared by.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let sizes = [16, 125, 1024, 16384].into_iter();
+        let with_clients = sizes.flat_map(|payload| [1, 2, 8].map(|clients| (payload, clients)));
+        with_clients.flat_map(|(payload, clients)| {
+            [1, 16].map(|depth| Self {
+                payload,
+                clients,
+                depth,
+            })
+        })
+    }
+}
+
+/// How clients leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With a closing handshake, by RFC 6455.
+    Handshake,
+    /// By ending the connection once all echoes are there, for servers that do no such handshake.
+    Connection,
 }
 
 /// What came of a load.
@@ -55,8 +79,9 @@ pub struct Outcome {
     pub busy: f64,
 }
 
-/// Puts a load on the echo server at `addr`, which runs in this process, for some time.
-pub fn run(addr: SocketAddr, load: Load, time: Duration) -> Outcome {
+/// Puts a load on the echo server at `addr` for some time. Its processor time is only known if it runs in
+/// this process.
+pub fn run(addr: SocketAddr, load: Load, time: Duration, end: End) -> Outcome {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let number_of_threads = load.clients.min(processors);
     let ready = Barrier::new(number_of_threads + 1);
@@ -73,7 +98,7 @@ pub fn run(addr: SocketAddr, load: Load, time: Duration) -> Outcome {
         ready.wait();
         clients
             .drain(..)
-            .map(Client::finish)
+            .map(|client| client.finish(end))
             .for_each(unless_failed);
         (messages, running)
     };
@@ -152,7 +177,7 @@ struct Client {
 
 impl Client {
     fn connect(addr: SocketAddr, load: Load, number: u32) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(addr)?;
+        let mut stream = connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
@@ -200,14 +225,41 @@ impl Client {
     }
 
     /// Closes the connection, and sees what comes before its end.
-    fn finish(mut self) -> io::Result<()> {
-        self.stream.write_all(&CLOSE)?;
+    fn finish(mut self, end: End) -> io::Result<()> {
+        let missing = self.depth * self.echo_len - self.partial;
+        if end == End::Handshake {
+            self.stream.write_all(&CLOSE)?;
+        }
+        let mut echoes = vec![0; missing];
+        self.stream.read_exact(&mut echoes)?;
+        if end == End::Connection {
+            self.stream.shutdown(Shutdown::Write)?;
+        }
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest)?;
-        let missing = self.depth * self.echo_len - self.partial;
-        check(rest.ends_with(&CLOSE_ECHO), "not closed")?;
-        let rest = rest.len() - CLOSE_ECHO.len();
-        check(rest == missing, "not as much as was sent")
+        match end {
+            End::Handshake => check(rest == CLOSE_ECHO, "not closed"),
+            // There may be a close frame.
+            End::Connection => check(
+                rest.first().is_none_or(|first| *first == CLOSE[0]),
+                "more than was sent",
+            ),
+        }
+    }
+}
+
+/// Connects to a server that may be about to start.
+fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let start = Instant::now();
+    loop {
+        match TcpStream::connect(addr) {
+            Err(error)
+                if error.kind() == ErrorKind::ConnectionRefused && start.elapsed() < TIMEOUT =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            connected => return connected,
+        }
     }
 }
 

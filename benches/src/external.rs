@@ -1,0 +1,105 @@
+//! Echo servers in processes of their own, side by side, under the load of [`load`].
+//!
+//! ```text
+//! cargo run --release -p wss-bench -- [--quick] connect NAME ADDRESS COMMAND [NAME ADDRESS COMMAND]...
+//! ```
+//!
+//! `COMMAND`, a program and its arguments with spaces between them, is started for each load and ended
+//! after it, so that no server takes processor time while another one is measured: a simulated board is
+//! never idle. `-` stands for a server that runs already.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use crate::load::{self, End, Load, Outcome};
+use crate::measure::median;
+
+struct Server<'a> {
+    name: &'a str,
+    addr: SocketAddr,
+    command: Option<&'a str>,
+}
+
+/// Measures the servers that `arguments` tell of, and prints the table.
+pub fn run(quick: bool, arguments: &[String]) -> ExitCode {
+    let servers: Option<Vec<_>> = arguments.chunks(3).map(Server::parse).collect();
+    let Some(servers) = servers.filter(|servers| !servers.is_empty()) else {
+        eprintln!("usage: wss-bench [--quick] connect NAME ADDRESS COMMAND|- ...");
+        return ExitCode::FAILURE;
+    };
+    let time = Duration::from_millis(if quick { 100 } else { 1000 });
+    let number_of_turns = if quick { 1 } else { 5 };
+    println!("\nEcho: messages/s | generator's load\n");
+    print!("payload clients depth");
+    for server in &servers {
+        print!(" {:>17}", server.name);
+    }
+    for server in servers.iter().skip(1) {
+        print!(" {:>17}", format!("{}/{}", server.name, servers[0].name));
+    }
+    println!();
+    for load in Load::all() {
+        let turn = |_| servers.iter().map(|server| server.measure(load, time));
+        let turns: Vec<Vec<_>> = (0..number_of_turns)
+            .map(|number| turn(number).collect())
+            .collect();
+        let figures = |figure: fn(&Outcome) -> f64| -> Vec<f64> {
+            let of = |server: usize| turns.iter().map(|turn| figure(&turn[server])).collect();
+            (0..servers.len())
+                .map(|server| median(of(server)))
+                .collect()
+        };
+        let rates = figures(|outcome| outcome.per_second);
+        print!("{:>7} {:>7} {:>5}", load.payload, load.clients, load.depth);
+        for (rate, busy) in rates.iter().zip(figures(|outcome| outcome.busy)) {
+            print!(" {:>17}", format!("{rate:.0} {:3.0}%", busy * 100.0));
+        }
+        for rate in rates.iter().skip(1) {
+            print!(" {:>17.2}", rate / rates[0]);
+        }
+        println!();
+    }
+    ExitCode::SUCCESS
+}
+
+impl<'a> Server<'a> {
+    fn parse(arguments: &'a [String]) -> Option<Self> {
+        let [name, addr, command] = arguments else {
+            return None;
+        };
+        Some(Self {
+            name,
+            addr: addr.parse().ok()?,
+            command: (command != "-").then_some(command),
+        })
+    }
+
+    fn measure(&self, load: Load, time: Duration) -> Outcome {
+        let _running = self.command.map(Running::start);
+        load::run(self.addr, load, time, End::Connection)
+    }
+}
+
+/// A server that is ended when this is dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &str) -> Self {
+        let mut words = command.split_whitespace();
+        let program = words.next().expect("a command has a program");
+        let child = Command::new(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        Self(child.unwrap_or_else(|error| panic!("{program}: {error}")))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().expect("it can be ended");
+        self.0.wait().expect("it has ended");
+    }
+}

@@ -7,9 +7,9 @@
 
 #include "tcp_echo.h"
 
-#define CLIENTS 2
+#define TCP_CLIENTS 2
 
-static struct zsock_pollfd fds[1 + CLIENTS];
+static struct zsock_pollfd fds[1 + TCP_CLIENTS];
 static uint8_t buffer[512];
 
 static int listen_at(uint16_t port)
@@ -25,7 +25,7 @@ static int listen_at(uint16_t port)
 	}
 	(void)zsock_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 	if (zsock_bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    zsock_listen(fd, CLIENTS) < 0) {
+	    zsock_listen(fd, TCP_CLIENTS) < 0) {
 		(void)zsock_close(fd);
 		return -1;
 	}
@@ -39,7 +39,7 @@ static void accept_client(void)
 	if (fd < 0) {
 		return;
 	}
-	for (int i = 1; i <= CLIENTS; i++) {
+	for (int i = 1; i <= TCP_CLIENTS; i++) {
 		if (fds[i].fd < 0) {
 			fds[i].fd = fd;
 			return;
@@ -74,7 +74,7 @@ static void echo(struct zsock_pollfd *client)
 
 void tcp_echo(void)
 {
-	for (int i = 0; i <= CLIENTS; i++) {
+	for (int i = 0; i <= TCP_CLIENTS; i++) {
 		fds[i].fd = -1;
 		fds[i].events = ZSOCK_POLLIN;
 	}
@@ -86,7 +86,7 @@ void tcp_echo(void)
 		if (fds[0].revents != 0) {
 			accept_client();
 		}
-		for (int i = 1; i <= CLIENTS; i++) {
+		for (int i = 1; i <= TCP_CLIENTS; i++) {
 			if (fds[i].fd >= 0 && fds[i].revents != 0) {
 				echo(&fds[i]);
 			}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * On native_sim with the host's C library, Zephyr leaves its eventfd() out, and the server would get the
+ * host's, whose descriptors mean something else to Zephyr. The other way out, POSIX_API and picolibc,
+ * would be slower.
+ */
+#include <zephyr/posix/sys/eventfd.h>
+#include <zephyr/zvfs/eventfd.h>
+
+int eventfd(unsigned int initval, int flags)
+{
+	return zvfs_eventfd(initval, flags);
+}
+
+int eventfd_read(int fd, eventfd_t *value)
+{
+	return zvfs_eventfd_read(fd, value);
+}
+
+int eventfd_write(int fd, eventfd_t value)
+{
+	return zvfs_eventfd_write(fd, value);
+}

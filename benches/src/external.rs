@@ -92,6 +92,7 @@ impl Running {
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn();
         Self(child.unwrap_or_else(|error| panic!("{program}: {error}")))
     }

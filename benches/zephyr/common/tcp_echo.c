@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The application that gets a WebSocket server: one thread that polls a listener and two connections,
- * and sends back what comes.
+ * The application that gets a WebSocket server: one thread that polls a listener and a few
+ * connections, and sends back what comes.
  */
 #include <zephyr/net/socket.h>
 
 #include "tcp_echo.h"
-
-#define TCP_CLIENTS 2
 
 static struct zsock_pollfd fds[1 + TCP_CLIENTS];
 static uint8_t buffer[512];

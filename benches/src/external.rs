@@ -8,8 +8,9 @@
 //! after it, so that no server takes processor time while another one is measured: a simulated board is
 //! never idle. `-` stands for a server that runs already.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::load::{self, End, Load, Outcome};
@@ -76,31 +77,42 @@ impl<'a> Server<'a> {
     }
 
     fn measure(&self, load: Load, time: Duration) -> Outcome {
-        let _running = self.command.map(Running::start);
-        load::run(self.addr, load, time, End::Connection)
+        if let Some(command) = self.command {
+            assert!(
+                TcpStream::connect(self.addr).is_err(),
+                "something is at {} already",
+                self.addr
+            );
+            *running() = Some(start(command));
+        }
+        let outcome = load::run(self.addr, load, time, End::Connection);
+        end_server();
+        outcome
     }
 }
 
-/// A server that is ended when this is dropped.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &str) -> Self {
-        let mut words = command.split_whitespace();
-        let program = words.next().expect("a command has a program");
-        let child = Command::new(program)
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self(child.unwrap_or_else(|error| panic!("{program}: {error}")))
-    }
+fn start(command: &str) -> Child {
+    let mut words = command.split_whitespace();
+    let program = words.next().expect("a command has a program");
+    Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"))
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().expect("it can be ended");
-        self.0.wait().expect("it has ended");
+/// The server that was started, if one was.
+fn running() -> MutexGuard<'static, Option<Child>> {
+    static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
+    RUNNING.lock().expect("nobody panics with it")
+}
+
+/// Ends the server that was started, if one was; also before the benchmark gives up.
+pub fn end_server() {
+    if let Some(mut server) = running().take() {
+        server.kill().expect("it can be ended");
+        server.wait().expect("it has ended");
     }
 }

@@ -19,6 +19,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::external;
 use crate::frames::Content;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
@@ -159,6 +160,7 @@ fn time_running(task: impl AsRef<Path>) -> Duration {
 fn unless_failed<T>(outcome: io::Result<T>) -> T {
     outcome.unwrap_or_else(|error| {
         eprintln!("the server does not echo: {error}");
+        external::end_server();
         std::process::exit(1);
     })
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * On native_sim with the host's C library, Zephyr leaves its eventfd() out, and the server would get the
- * host's, whose descriptors mean something else to Zephyr. The other way out, POSIX_API and picolibc,
- * would be slower.
+ * host's, whose descriptors mean something else to Zephyr. The other way out is POSIX_API with
+ * picolibc, which was no faster.
  */
 #include <zephyr/posix/sys/eventfd.h>
 #include <zephyr/zvfs/eventfd.h>

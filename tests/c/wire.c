@@ -197,7 +197,8 @@ bool wire_read(int fd, struct frame *frame)
 
 void wire_expect(int fd, bool fin, int opcode, const void *data, size_t len)
 {
-	static struct frame frame;
+	/* Large for a stack, and tests call this from several threads. */
+	static _Thread_local struct frame frame;
 
 	CHECK(wire_read(fd, &frame));
 	CHECK_INT(frame.opcode, opcode);

@@ -68,6 +68,16 @@ uintptr_t wss_port_thread(void);
 bool wss_port_on_wss_thread(void);
 bool wss_port_on_work_queue(void);
 
+/*
+ * Queues, of entries of one size. NULL if there is none left, or none for so many or so large entries.
+ * The one that is ended may be the application's own.
+ */
+void *wss_port_queue_new(size_t depth, size_t size);
+void wss_port_queue_end(void *queue);
+bool wss_port_queue_put(void *queue, const void *entry);
+/* Waits for ms, or below 0 as long as it takes. */
+bool wss_port_queue_get(void *queue, void *entry, int32_t ms);
+
 /* The network interface: what has happened since the last time, in this order. */
 #define WSS_LINK_DOWN 1
 #define WSS_LINK_UP 2

@@ -1,43 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event queues: k_msgq of wss_message. CONFIG_WSS_QUEUES of them are the library's, for
- * wss_queue_create(); others are the application's own.
+ * Event queues: k_msgq. CONFIG_WSS_QUEUES of them are the library's; others are the application's own.
  */
 #include <zephyr/kernel.h>
 
-#include <wss/sys_wss.h>
+#include <wss/zephyr.h>
 
 #include "port.h"
-
-void *wss_port_queue_new(size_t depth);
-void wss_port_queue_end(void *queue);
-bool wss_port_queue_put(void *queue, const wss_message *message);
-bool wss_port_queue_get(void *queue, wss_message *message, int32_t ms);
 
 #if CONFIG_WSS_QUEUES > 0
 static struct {
 	struct k_msgq queue;
-	wss_message messages[CONFIG_WSS_QUEUE_DEPTH];
+	/* Entries of Rust are smaller. */
+	wss_message entries[CONFIG_WSS_QUEUE_DEPTH];
 	bool used;
 } queues[CONFIG_WSS_QUEUES];
+static struct k_spinlock queues_lock;
 #endif
 
-/* Called with a lock held, as is the next. */
-void *wss_port_queue_new(size_t depth)
+void *wss_port_queue_new(size_t depth, size_t size)
 {
+	struct k_msgq *found = NULL;
+
 #if CONFIG_WSS_QUEUES > 0
-	for (size_t i = 0; i < ARRAY_SIZE(queues) && depth <= CONFIG_WSS_QUEUE_DEPTH; i++) {
-		if (!queues[i].used) {
+	k_spinlock_key_t key = k_spin_lock(&queues_lock);
+
+	for (size_t i = 0; i < ARRAY_SIZE(queues) && found == NULL; i++) {
+		if (!queues[i].used && depth <= CONFIG_WSS_QUEUE_DEPTH &&
+		    size <= sizeof(wss_message)) {
 			queues[i].used = true;
-			k_msgq_init(&queues[i].queue, (char *)queues[i].messages,
-				    sizeof(wss_message), (uint32_t)depth);
-			return &queues[i].queue;
+			found = &queues[i].queue;
+			k_msgq_init(found, (char *)queues[i].entries, size, (uint32_t)depth);
 		}
 	}
+	k_spin_unlock(&queues_lock, key);
 #else
 	ARG_UNUSED(depth);
+	ARG_UNUSED(size);
 #endif
-	return NULL;
+	return found;
 }
 
 void wss_port_queue_end(void *queue)
@@ -53,12 +54,25 @@ void wss_port_queue_end(void *queue)
 #endif
 }
 
-bool wss_port_queue_put(void *queue, const wss_message *message)
+bool wss_port_queue_put(void *queue, const void *entry)
 {
-	return k_msgq_put(queue, message, K_NO_WAIT) == 0;
+	return k_msgq_put(queue, entry, K_NO_WAIT) == 0;
 }
 
-bool wss_port_queue_get(void *queue, wss_message *message, int32_t ms)
+bool wss_port_queue_get(void *queue, void *entry, int32_t ms)
 {
-	return k_msgq_get(queue, message, ms < 0 ? K_FOREVER : K_MSEC(ms)) == 0;
+	return k_msgq_get(queue, entry, ms < 0 ? K_FOREVER : K_MSEC(ms)) == 0;
 }
+
+#if defined(CONFIG_WSS_C_LIBRARY)
+/* In Rust. */
+wss_result wss_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
+
+wss_result wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue)
+{
+	if (messages == NULL || messages->msg_size != sizeof(wss_message)) {
+		return WSS_INVALID;
+	}
+	return wss_queue_adopt(mask, messages, queue);
+}
+#endif

@@ -225,6 +225,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
+    /// Calls `read` if a message of this client, taken with [`Delivery::Held`], is still held. Until
+    /// that returns the bytes that are held stay as they are, even if the client is cut off; it must
+    /// not call the service.
+    pub fn while_held<T>(&self, client: ClientId, read: impl FnOnce() -> T) -> Option<T> {
+        let inner = self.slot(client.slot())?.lock();
+        (inner.generation == client.generation() && inner.held > 0).then(read)
+    }
+
     /// A sink that was [`Delivery::Full`] has room again.
     pub fn room(&self) {
         for (index, slot) in self.slots.as_ref().iter().enumerate() {

@@ -192,6 +192,7 @@ pub type AcceptHook = unsafe extern "C" fn(
 ) -> u16;
 
 /// `wss_message`.
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Message {
     /// `event`
@@ -211,6 +212,9 @@ pub struct Message {
     /// `hold`
     pub hold: *mut c_void,
 }
+
+// SAFETY: it moves between threads as C has it do: the data is read only, and released by one of them.
+unsafe impl Send for Message {}
 
 /// `wss_stats`.
 #[repr(C)]

@@ -135,11 +135,23 @@ fn deliver(epoch: u32, sink: usize, client: Option<ClientId>, event: &Event<'_>)
     }
 }
 
+/// The sinks, a bit each, that had no room to be told that no service could be started.
+static UNTOLD: AtomicU32 = AtomicU32::new(0);
+
 /// Tells the callback and the queues that no service could be started.
 pub fn tell_listen_failed() {
-    for sink in 0..MAX_SINKS {
-        if mask(sink).contains(EventMask::LISTEN_FAILED) {
-            deliver(0, sink, None, &Event::ListenFailed);
+    UNTOLD.store((1 << MAX_SINKS) - 1, Ordering::SeqCst);
+    tell_untold();
+}
+
+/// Tells those that had no room.
+pub fn tell_untold() {
+    let untold = UNTOLD.swap(0, Ordering::SeqCst);
+    for sink in (0..MAX_SINKS).filter(|sink| untold & 1 << sink != 0) {
+        if mask(sink).contains(EventMask::LISTEN_FAILED)
+            && deliver(0, sink, None, &Event::ListenFailed) == Delivery::Full
+        {
+            UNTOLD.fetch_or(1 << sink, Ordering::SeqCst);
         }
     }
 }

@@ -442,18 +442,47 @@ pub unsafe extern "C" fn wss_handshake(client: u64, handshake: *mut Handshake) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u32) -> WssResult {
     wss(|| {
-        let mask = EventMask::from_bits(mask).ok_or(Error::BadArgument)?;
-        if mask.is_empty() || depth == 0 {
+        if depth == 0 {
             return Err(Error::BadArgument);
         }
-        if queue.is_null() {
-            return Err(Error::BadPointer);
-        }
-        let number = queue::create(mask, depth)?;
-        instance::start_itself();
-        // SAFETY: C gives where to put it.
-        unsafe { put(queue, number) }
+        // SAFETY: C gives NULL, or where to put it.
+        unsafe { add_queue(mask, queue, |mask| queue::create(mask, depth)) }
     })
+}
+
+/// The part of `wss_queue_add()` that is in Rust.
+#[cfg(feature = "zephyr")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_queue_adopt(
+    mask: u32,
+    messages: *mut c_void,
+    queue: *mut u32,
+) -> WssResult {
+    wss(|| {
+        let messages = ptr::NonNull::new(messages).ok_or(Error::BadPointer)?;
+        // SAFETY: C gives NULL, or where to put it.
+        unsafe { add_queue(mask, queue, |mask| queue::add_own(mask, messages)) }
+    })
+}
+
+/// # Safety
+/// `queue` is NULL, or where there is room.
+unsafe fn add_queue(
+    mask: u32,
+    queue: *mut u32,
+    add: impl FnOnce(EventMask) -> Result<u32, Error>,
+) -> Result<(), Error> {
+    let mask = EventMask::from_bits(mask).ok_or(Error::BadArgument)?;
+    if mask.is_empty() {
+        return Err(Error::BadArgument);
+    }
+    if queue.is_null() {
+        return Err(Error::BadPointer);
+    }
+    let number = add(mask)?;
+    instance::start_itself();
+    // SAFETY: there is room.
+    unsafe { put(queue, number) }
 }
 
 #[unsafe(no_mangle)]

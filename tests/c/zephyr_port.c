@@ -472,11 +472,6 @@ _Noreturn void wss_port_panic(void)
 
 /* Event queues. */
 
-void *wss_port_queue_new(size_t depth);
-void wss_port_queue_end(void *queue);
-bool wss_port_queue_put(void *queue, const wss_message *message);
-bool wss_port_queue_get(void *queue, wss_message *message, int32_t ms);
-
 static struct queue {
 	wss_message messages[QUEUE_DEPTH];
 	size_t depth;
@@ -493,14 +488,14 @@ static void make_queues(void)
 	monotonic(&queue_changed);
 }
 
-void *wss_port_queue_new(size_t depth)
+void *wss_port_queue_new(size_t depth, size_t size)
 {
 	void *found = NULL;
 
 	pthread_once(&queue_once, make_queues);
 	pthread_mutex_lock(&queue_lock);
-	for (int i = 0; i < QUEUES && found == NULL && depth <= QUEUE_DEPTH; i++) {
-		if (!queues[i].used) {
+	for (int i = 0; i < QUEUES && found == NULL; i++) {
+		if (!queues[i].used && depth <= QUEUE_DEPTH && size == sizeof(wss_message)) {
 			queues[i].used = true;
 			queues[i].depth = depth;
 			queues[i].count = 0;
@@ -522,7 +517,7 @@ void wss_port_queue_end(void *which)
 	pthread_mutex_unlock(&queue_lock);
 }
 
-bool wss_port_queue_put(void *which, const wss_message *message)
+bool wss_port_queue_put(void *which, const void *entry)
 {
 	struct queue *queue = which;
 	bool room;
@@ -530,14 +525,14 @@ bool wss_port_queue_put(void *which, const wss_message *message)
 	pthread_mutex_lock(&queue_lock);
 	room = queue->count < queue->depth;
 	if (room) {
-		queue->messages[queue->count++] = *message;
+		memcpy(&queue->messages[queue->count++], entry, sizeof(wss_message));
 		pthread_cond_broadcast(&queue_changed);
 	}
 	pthread_mutex_unlock(&queue_lock);
 	return room;
 }
 
-bool wss_port_queue_get(void *which, wss_message *message, int32_t ms)
+bool wss_port_queue_get(void *which, void *entry, int32_t ms)
 {
 	struct queue *queue = which;
 	struct timespec at;
@@ -554,7 +549,7 @@ bool wss_port_queue_get(void *which, wss_message *message, int32_t ms)
 	}
 	taken = queue->count > 0 && queue->ends == ends;
 	if (taken) {
-		*message = queue->messages[0];
+		memcpy(entry, &queue->messages[0], sizeof(wss_message));
 		memmove(queue->messages, queue->messages + 1,
 			--queue->count * sizeof(queue->messages[0]));
 	}

@@ -6,11 +6,15 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `server` | starting and ending a server in a Rust application |
+//! | `application` | where its events go: a handler, or a queue |
+//! | `events` | the queue's entries, and taking them |
 //! | `kconfig` | what Kconfig says, as constants |
 //! | `sys` | what `port.c` has |
 //! | `monitor` | a lock with a place to wait: `k_mutex` and `k_condvar` |
 //! | `place` | a value that is shared by counting, in static memory |
 //! | `port` | sockets, polling, the timer, the work queue |
+//! | `queue` | message queues: `k_msgq` |
 //! | `running` | the threads beneath a service |
 //! | `logger` | the lines of `log` go to Zephyr's log |
 #![no_std]
@@ -20,15 +24,29 @@ pub mod kconfig {
 
     include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
 }
+mod application;
+mod events;
 mod logger;
 mod monitor;
 mod place;
 mod port;
+mod queue;
 mod running;
+mod server;
 pub mod sys;
 
+pub use application::{Handler, ZephyrApplication};
+pub use events::{EventQueue, MessageBuffer};
 pub use logger::set_logger;
 pub use monitor::{Monitor, MonitorGuard};
 pub use place::{Place, Shared, WeakShared};
 pub use port::ZephyrPort;
+pub use queue::Queue;
 pub use running::{ListenError, Options, Running, Threads};
+pub use server::{Clients, Server, StartError};
+
+/// Milliseconds since the system started (`k_uptime_get`).
+#[must_use]
+pub fn uptime_ms() -> u64 {
+    sys::wss_port_uptime_ms()
+}

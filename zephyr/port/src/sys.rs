@@ -2,7 +2,7 @@
 //! the side of C. See there for what each does.
 #![allow(missing_docs)]
 
-use core::ffi::c_char;
+use core::ffi::{c_char, c_void};
 
 /// `WSS_AGAIN`: not now.
 pub const AGAIN: i32 = -1;
@@ -47,6 +47,10 @@ unsafe extern "C" {
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
     pub fn wss_port_poll(polls: *mut Poll, count: usize) -> i32;
     pub fn wss_port_log(level: u32, text: *const c_char);
+    pub fn wss_port_queue_end(queue: *mut c_void);
+    pub fn wss_port_queue_put(queue: *mut c_void, entry: *const c_void) -> bool;
+    pub fn wss_port_queue_get(queue: *mut c_void, entry: *mut c_void, ms: i32) -> bool;
+    pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
     pub safe fn wss_port_accept(listener: i32) -> i32;
     pub safe fn wss_port_close(fd: i32);
     pub safe fn wss_port_wake_open() -> i32;

@@ -3,46 +3,31 @@
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wss::ClientId;
 use wss::service::{Delivery, EventMask, Lock as _};
+use wss_zephyr::Queue;
 
 use crate::abi::{MAX_QUEUES, Message};
 use crate::callbacks::Data;
 use crate::convert::{Client, Error, client_or_none};
-use crate::events::set_mask;
+use crate::events::{self, set_mask};
 use crate::instance;
 use crate::platform::Monitor;
 
-// `zephyr/queue.c`.
-unsafe extern "C" {
-    /// A queue of the library's for `depth` events, or NULL.
-    safe fn wss_port_queue_new(depth: usize) -> *mut c_void;
-    /// Gives it back, or ends the use of the application's own.
-    fn wss_port_queue_end(queue: *mut c_void);
-    /// Puts an event on it, if there is room.
-    fn wss_port_queue_put(queue: *mut c_void, message: *const Message) -> bool;
-    /// Takes an event from it, waiting for it for `ms`, or below 0 as long as it takes.
-    fn wss_port_queue_get(queue: *mut c_void, message: *mut Message, ms: i32) -> bool;
-}
-
+#[derive(Clone, Copy)]
 struct Place {
-    queue: *mut c_void,
+    queue: Option<Queue<Message>>,
     /// How often the place was used before, which makes numbers of queues.
     generation: u16,
 }
 
-// SAFETY: the pointer is only handed to `queue.c`, where queues may be used on any thread.
-unsafe impl Send for Place {}
-
 static QUEUES: Monitor<[Place; MAX_QUEUES]> = Monitor::new(
-    [const {
-        Place {
-            queue: ptr::null_mut(),
-            generation: 1,
-        }
+    [Place {
+        queue: None,
+        generation: 1,
     }; MAX_QUEUES],
 );
 
@@ -51,22 +36,24 @@ static TURNED_AWAY: AtomicBool = AtomicBool::new(false);
 
 /// Makes a queue for events in `mask`; its number.
 pub fn create(mask: EventMask, depth: usize) -> Result<u32, Error> {
-    add(mask, || wss_port_queue_new(depth))
+    add(mask, || Queue::new(depth))
+}
+
+/// Adds a queue of the application's own for events in `mask`; its number.
+pub fn add_own(mask: EventMask, messages: NonNull<c_void>) -> Result<u32, Error> {
+    // SAFETY: it is a `k_msgq` of messages that C lends until `destroy`, and no more is asked of it.
+    add(mask, || Some(unsafe { Queue::own(messages) }))
 }
 
 /// Adds a queue for events in `mask`; its number.
-pub fn add(mask: EventMask, queue: impl FnOnce() -> *mut c_void) -> Result<u32, Error> {
+fn add(mask: EventMask, queue: impl FnOnce() -> Option<Queue<Message>>) -> Result<u32, Error> {
     let mut queues = QUEUES.lock();
     let (place, free) = queues
         .iter_mut()
         .enumerate()
-        .find(|(_, place)| place.queue.is_null())
+        .find(|(_, place)| place.queue.is_none())
         .ok_or(Error::Busy)?;
-    let queue = queue();
-    if queue.is_null() {
-        return Err(Error::Busy);
-    }
-    free.queue = queue;
+    free.queue = Some(queue().ok_or(Error::Busy)?);
     set_mask(place.saturating_add(1), mask);
     let place = u32::try_from(place).unwrap_or(u32::MAX);
     Ok(u32::from(free.generation) << 16 | place)
@@ -76,7 +63,7 @@ pub fn add(mask: EventMask, queue: impl FnOnce() -> *mut c_void) -> Result<u32, 
 fn find(queues: &mut [Place; MAX_QUEUES], number: u32) -> Option<(usize, &mut Place)> {
     let place = usize::try_from(number & 0xFFFF).ok()?;
     let found = queues.get_mut(place)?;
-    let is = u32::from(found.generation) == number >> 16 && !found.queue.is_null();
+    let is = u32::from(found.generation) == number >> 16 && found.queue.is_some();
     is.then_some((place, found))
 }
 
@@ -84,16 +71,17 @@ fn find(queues: &mut [Place; MAX_QUEUES], number: u32) -> Option<(usize, &mut Pl
 pub fn destroy(number: u32) -> Result<(), Error> {
     let mut queues = QUEUES.lock();
     let (place, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
-    let queue = core::mem::replace(&mut found.queue, ptr::null_mut());
+    let queue = found.queue.take();
     // Never 0, so that no number of a queue is.
     found.generation = found.generation.checked_add(1).unwrap_or(1);
     set_mask(place.saturating_add(1), EventMask::empty());
     drop(queues);
-    while let Ok(mut message) = take(queue, 0) {
-        release(&mut message);
+    if let Some(queue) = queue {
+        while let Some(mut message) = queue.take(0) {
+            release(&mut message);
+        }
+        queue.end();
     }
-    // SAFETY: it came from `create` or `add`, and nobody finds it any more.
-    unsafe { wss_port_queue_end(queue) };
     // Whoever was held back by it goes on.
     instance::room();
     Ok(())
@@ -122,19 +110,14 @@ pub fn deliver(
     // Kept for the while, so that the queue is not ended meanwhile. Nothing waits in there.
     let queues = QUEUES.lock();
     let place = sink.checked_sub(1).and_then(|place| queues.get(place));
-    let Some(queue) = place
-        .map(|place| place.queue)
-        .filter(|queue| !queue.is_null())
-    else {
+    let Some(queue) = place.and_then(|place| place.queue) else {
         return Delivery::Done;
     };
-    // SAFETY: the queue is in use, and the message is copied.
-    let put = || unsafe { wss_port_queue_put(queue, &raw const message) };
-    let mut is_put = put();
+    let mut is_put = queue.put(&message);
     if !is_put {
         TURNED_AWAY.store(true, Ordering::SeqCst);
         // Whoever made room meanwhile has not seen that.
-        is_put = put();
+        is_put = queue.put(&message);
     }
     match (is_put, data) {
         (false, _) => Delivery::Full,
@@ -147,25 +130,17 @@ pub fn deliver(
 pub fn get(number: u32, timeout_ms: i32) -> Result<Message, Error> {
     let mut queues = QUEUES.lock();
     let (_, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
-    let queue = found.queue;
+    let queue = found.queue.ok_or(Error::BadArgument)?;
     drop(queues);
-    let message = take(queue, timeout_ms)?;
+    let message = queue.take(timeout_ms).ok_or(Error::Nothing)?;
     // There is room now, whether or not the event is released soon.
     room();
     Ok(message)
 }
 
-fn take(queue: *mut c_void, timeout_ms: i32) -> Result<Message, Error> {
-    let mut message = core::mem::MaybeUninit::uninit();
-    // SAFETY: the queue is one of `queue.c`'s, which lasts, and there is room for a message.
-    let taken = unsafe { wss_port_queue_get(queue, message.as_mut_ptr(), timeout_ms) };
-    // SAFETY: it was put there.
-    let message = taken.then(|| unsafe { message.assume_init() });
-    message.ok_or(Error::Nothing)
-}
-
 fn room() {
     if TURNED_AWAY.swap(false, Ordering::SeqCst) {
+        events::tell_untold();
         instance::room();
     }
 }

@@ -1,0 +1,51 @@
+//! A WebSocket server that echoes every message.
+#![no_std]
+
+use wss::protocol::Opcode;
+use wss::service::Message;
+use wss::{ClientId, Event, MessageKind};
+use wss_zephyr::{Clients, Handler, Options, Server};
+// It has the panic handler.
+use zephyr as _;
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        let Some(id) = client else {
+            log::warn!("{event:?}");
+            return;
+        };
+        match event {
+            Event::Text(message) => echo(clients, id, MessageKind::Text, message),
+            Event::Binary(message) => echo(clients, id, MessageKind::Binary, message),
+            Event::Connected(request) => log::info!("{id}: connected to {}", request.path()),
+            event => log::debug!("{id}: {event:?}"),
+        }
+    }
+}
+
+/// Sends a message, or with `CONFIG_WSS_STREAMING` a piece of one, back.
+fn echo(clients: &Clients, id: ClientId, kind: MessageKind, message: &Message<'_>) {
+    let opcode = if message.first {
+        kind.into()
+    } else {
+        Opcode::Continuation
+    };
+    if let Err(error) = clients.send_frame(id, message.last, opcode, message.bytes) {
+        log::warn!("{id}: {} bytes were not sent: {error}", message.len());
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rust_main() {
+    wss_zephyr::set_logger();
+    match Server::start(&Options::new(), &Echo) {
+        Ok(server) => {
+            log::info!("listening at port {}", server.local_port());
+            // Dropping it would end it; its threads need nothing of this one.
+            core::mem::forget(server);
+        }
+        Err(error) => log::error!("cannot start: {error}"),
+    }
+}

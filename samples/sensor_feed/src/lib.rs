@@ -1,0 +1,150 @@
+//! A device that sends readings of a sensor to every client, and takes commands.
+//!
+//! One thread does both: it takes events from a message queue, and between them, when it is time,
+//! sends a reading. It never waits for a client: sending to all leaves out whoever does not read, and
+//! closing does not wait. (Sending to one client would, for up to the send time-out.)
+#![no_std]
+
+mod sensor;
+
+use core::ops::RangeInclusive;
+
+use sensor::SimulatedSensor;
+use serde::{Deserialize, Serialize};
+use wss::service::{Message, Target};
+use wss::{ClientId, CloseCode, Event, EventMask, MessageKind};
+use wss_zephyr::{Clients, EventQueue, Options, Server, kconfig, uptime_ms};
+// It has the panic handler.
+use zephyr as _;
+
+/// The longest JSON text that is sent, in bytes.
+const LINE: usize = 128;
+/// How often there may be a reading, in milliseconds.
+const INTERVALS_MS: RangeInclusive<u32> = 10..=60_000;
+
+/// What a client may ask for, as in `{"interval_ms":250}`, `{"paused":true}` or `{}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Command {
+    #[serde(default)]
+    interval_ms: Option<u32>,
+    #[serde(default)]
+    paused: Option<bool>,
+}
+
+/// What counts from then on, which every client is told.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Settings {
+    interval_ms: u32,
+    paused: bool,
+}
+
+struct Feed {
+    queue: EventQueue,
+    settings: Settings,
+    sensor: SimulatedSensor,
+    /// When the next reading is due, in milliseconds of uptime.
+    due: u64,
+}
+
+impl Feed {
+    /// Runs until the server has ended.
+    fn run(&mut self) {
+        // On this thread's stack; with a large CONFIG_WSS_RX_BUFFER_SIZE, CONFIG_MAIN_STACK_SIZE has to
+        // be larger too.
+        let mut buffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+        loop {
+            let wait = self.due.saturating_sub(uptime_ms());
+            let wait = u32::try_from(wait).unwrap_or(u32::MAX);
+            match self.queue.recv_timeout(&mut buffer, wait) {
+                Some((Some(client), Event::Text(message))) => match command(message) {
+                    Ok(command) => self.obey(&command),
+                    Err(error) => self.refuse(client, CloseCode::POLICY_VIOLATION, error),
+                },
+                Some((Some(client), Event::Binary(_))) => {
+                    self.refuse(client, CloseCode::UNSUPPORTED_DATA, "commands are text");
+                }
+                Some((Some(client), event)) => log::info!("{client}: {event:?}"),
+                Some((None, event)) => log::warn!("{event:?}"),
+                // Not in time; or never, since there is no server any more.
+                None if uptime_ms() < self.due => return,
+                None => {}
+            }
+            // Under a flood of commands, too.
+            if uptime_ms() >= self.due {
+                self.feed();
+            }
+        }
+    }
+
+    fn feed(&mut self) {
+        self.due = uptime_ms() + u64::from(self.settings.interval_ms);
+        if !self.settings.paused {
+            let reading = self.sensor.read();
+            send_to_all(self.queue.clients(), &reading);
+        }
+    }
+
+    fn obey(&mut self, command: &Command) {
+        let settings = &mut self.settings;
+        settings.interval_ms = command.interval_ms.unwrap_or(settings.interval_ms);
+        settings.paused = command.paused.unwrap_or(settings.paused);
+        let soonest = uptime_ms() + u64::from(settings.interval_ms);
+        self.due = self.due.min(soonest);
+        send_to_all(self.queue.clients(), &self.settings);
+    }
+
+    fn refuse(&self, client: ClientId, code: CloseCode, reason: &str) {
+        if let Err(error) = self.queue.clients().close(client, code, reason) {
+            log::info!("{client}: {error}");
+        }
+    }
+}
+
+/// What a message asks for, or what is wrong with it.
+fn command(message: Message<'_>) -> Result<Command, &'static str> {
+    if !message.is_whole() {
+        return Err("too long for a command");
+    }
+    let parsed = serde_json_core::from_slice::<Command>(message.bytes);
+    let (command, _) = parsed.map_err(|_| "not a command")?;
+    match command.interval_ms {
+        Some(interval) if !INTERVALS_MS.contains(&interval) => Err("interval_ms is 10 to 60000"),
+        _ => Ok(command),
+    }
+}
+
+/// Sends a value as JSON to every client that takes it.
+fn send_to_all(clients: &Clients, value: &impl Serialize) {
+    let mut line = [0; LINE];
+    let Ok(len) = serde_json_core::to_slice(value, &mut line) else {
+        log::error!("a line is longer than {LINE} bytes");
+        return;
+    };
+    let json = line.get(..len).unwrap_or_default();
+    if let Err(error) = clients.send(Target::All, MessageKind::Text, json) {
+        log::debug!("not sent to all: {error}");
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rust_main() {
+    wss_zephyr::set_logger();
+    let wanted = EventMask::all().difference(EventMask::PING | EventMask::PONG);
+    let started = Server::with_queue(&Options::new(), wanted, kconfig::QUEUE_DEPTH as usize);
+    let (server, queue) = match started {
+        Ok(started) => started,
+        Err(error) => return log::error!("cannot start: {error}"),
+    };
+    log::info!("listening at port {}", server.local_port());
+    let mut feed = Feed {
+        queue,
+        settings: Settings {
+            interval_ms: 1000,
+            paused: false,
+        },
+        sensor: SimulatedSensor::default(),
+        due: 0,
+    };
+    feed.run();
+}

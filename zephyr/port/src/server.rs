@@ -1,0 +1,123 @@
+//! Starting and ending a server in a Rust application.
+
+use wss::EventMask;
+use wss::service::Service;
+
+use crate::application::{Handler, ZephyrApplication};
+use crate::events::{EventQueue, Events};
+use crate::place::{Place, Shared};
+use crate::port::ZephyrPort;
+use crate::running::{ListenError, Options, Running};
+
+/// The service of a server in Rust: what a handler, and the owner of the server, call `send`, `ping`,
+/// `close`, … on. Running it is the server's business.
+pub type Clients = Service<ZephyrPort, ZephyrApplication>;
+
+static PLACE: Place<Clients> = Place::new();
+
+/// Why a server could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// The listening socket, or the server that there was before.
+    Listen(ListenError),
+    /// There are no more than `CONFIG_WSS_QUEUES` queues, for `CONFIG_WSS_QUEUE_DEPTH` events each.
+    NoQueue,
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Listen(error) => error.fmt(f),
+            Self::NoQueue => f.write_str("no queue for so many events (CONFIG_WSS_QUEUES)"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
+///
+/// There is one at a time. The next can be started once this, its [`EventQueue`] and every
+/// [`share`](Self::share) are dropped.
+pub struct Server {
+    clients: Shared<Clients>,
+    port: u16,
+}
+
+impl Server {
+    /// Starts a server that gives its events to `handler`.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(options: &Options<'_>, handler: &'static dyn Handler) -> Result<Self, StartError> {
+        let application = ZephyrApplication {
+            handler: Some(handler),
+            events: None,
+        };
+        Self::launch(options, application)
+    }
+
+    /// Starts a server that puts the events in `mask` on a queue for `depth` of them.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn with_queue(
+        options: &Options<'_>,
+        mask: EventMask,
+        depth: usize,
+    ) -> Result<(Self, EventQueue), StartError> {
+        let application = ZephyrApplication {
+            handler: None,
+            events: Some(Events::new(mask, depth).ok_or(StartError::NoQueue)?),
+        };
+        let server = Self::launch(options, application)?;
+        let queue = EventQueue::new(server.clients.clone());
+        Ok((server, queue))
+    }
+
+    fn launch(options: &Options<'_>, application: ZephyrApplication) -> Result<Self, StartError> {
+        let running = Running::start(&PLACE, options, || application);
+        let running = running.map_err(StartError::Listen)?;
+        Ok(Self {
+            clients: running.service,
+            port: running.port,
+        })
+    }
+
+    /// What to send with, and to ask about clients.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The same for another thread, to keep.
+    #[must_use]
+    pub fn share(&self) -> Shared<Clients> {
+        self.clients.clone()
+    }
+
+    /// The port at which the server listens.
+    #[must_use]
+    pub const fn local_port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends the server: closes every client with 1001, waits for them for at most the close time-out,
+    /// and cuts off the rest. False if a handler is still running then.
+    ///
+    /// In a handler it only starts that, and is false.
+    pub fn stop(&self) -> bool {
+        self.clients.stop();
+        let ended = self.clients.wait_stopped();
+        if let Some(events) = &self.clients.application().events {
+            events.end();
+        }
+        ended
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -208,8 +208,21 @@ def check_yaml(path, schema):
                 yield f"{path.relative_to(ROOT)}: there is no {folder}"
 
 
+def check_boards():
+    """Boards with settings are those that the sample is built for, and tests/zephyr/boards."""
+    settings = {path.stem for path in (ROOT / "boards").glob("*.conf")}
+    scenarios = yaml.safe_load((ROOT / "samples/echo_c/sample.yaml").read_text())["tests"].values()
+    lists = {
+        "samples/echo_c/sample.yaml": [board for scenario in scenarios for board in scenario["platform_allow"]],
+        "tests/zephyr/boards": re.findall(r'^    "(\S+)": \(', (ROOT / "tests/zephyr/boards").read_text(), re.M),
+    }
+    for file, boards in lists.items():
+        for name in settings ^ {board.replace("/", "_") for board in boards}:
+            yield f"{file}: {name} is not in both this and boards/"
+
+
 def main():
-    problems = [*check_kconfig(), *check_yaml(ROOT / "zephyr/module.yml", MODULE_SCHEMA)]
+    problems = [*check_kconfig(), *check_boards(), *check_yaml(ROOT / "zephyr/module.yml", MODULE_SCHEMA)]
     scenarios = [*ROOT.glob("samples/*/sample.yaml"), *ROOT.glob("tests/zephyr/*/testcase.yaml")]
     for path in scenarios:
         problems += check_yaml(path, TWISTER_SCHEMA)

@@ -3,14 +3,14 @@
  * The network interface goes down and comes up: it is told, and clients can connect again. Also: the
  * service starts by itself, and listens with IPv4 and IPv6.
  */
-#include <string.h>
-
 #include <zephyr/kernel.h>
 #include <zephyr/net/net_if.h>
 #include <zephyr/net/socket.h>
 #include <zephyr/ztest.h>
 
 #include <wss/sys_wss.h>
+
+#include "client.h"
 
 #define WAIT K_SECONDS(5)
 
@@ -39,34 +39,9 @@ static void expect(SYS_WSS_EVENTS event, int32_t client)
 	zassert_equal(told.client, client);
 }
 
-static int connect_to(const char *address)
-{
-	static const char request[] = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
-				      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-				      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-	struct sockaddr_in addr4 = {.sin_family = AF_INET, .sin_port = htons(CONFIG_WSS_PORT)};
-	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6,
-				     .sin6_port = htons(CONFIG_WSS_PORT)};
-	char answer[64];
-	int fd;
-
-	if (zsock_inet_pton(AF_INET, address, &addr4.sin_addr) == 1) {
-		fd = zsock_socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr4, sizeof(addr4)));
-	} else {
-		zassert_equal(zsock_inet_pton(AF_INET6, address, &addr6.sin6_addr), 1);
-		fd = zsock_socket(AF_INET6, SOCK_STREAM, IPPROTO_TCP);
-		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr6, sizeof(addr6)));
-	}
-	zassert_equal(zsock_send(fd, request, strlen(request), 0), strlen(request));
-	zassert_true(zsock_recv(fd, answer, sizeof(answer), 0) > 12);
-	zassert_mem_equal(answer, "HTTP/1.1 101", 12);
-	return fd;
-}
-
 static void serves(const char *address)
 {
-	int fd = connect_to(address);
+	int fd = client_connect(address, "/");
 
 	expect(SYS_WSS_EVENT_CLIENT_CONNECTING, 0);
 	expect(SYS_WSS_EVENT_CLIENT_CONNECTED, 0);

@@ -10,6 +10,8 @@
 
 #include <wss/sys_wss.h>
 
+#include "client.h"
+
 static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *cookie)
 {
 	ARG_UNUSED(event);
@@ -38,45 +40,14 @@ static void prints(const char *command, int expected, const char *text)
 
 static int fd;
 
-static void receives(const void *bytes, size_t len)
-{
-	char got[128];
-	size_t have = 0;
-
-	while (have < len) {
-		ssize_t count = zsock_recv(fd, got + have, len - have, 0);
-
-		zassert_true(count > 0);
-		have += (size_t)count;
-	}
-	zassert_mem_equal(got, bytes, len);
-}
-
 static void *set_up(void)
 {
-	static const char request[] = "GET /seen?x HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
-				      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-				      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\n";
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(CONFIG_WSS_PORT)};
-	char byte = 0;
-	int ends = 0;
-
 	/* The shell's own thread is to be ready. */
 	k_msleep(100);
 	prints("wss status", 0, "does not run");
 	prints("wss stats", 0, "does not run");
 	zassert_equal(SYS_WSS_register_callback(callback, NULL), SYS_WSS_SUCCESS);
-	zassert_equal(zsock_inet_pton(AF_INET, "127.0.0.1", &addr.sin_addr), 1);
-	fd = zsock_socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-	zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
-	zassert_equal(zsock_send(fd, request, strlen(request), 0), strlen(request));
-	receives(answer, strlen(answer));
-	/* The empty line at the end. */
-	while (ends < 2) {
-		zassert_equal(zsock_recv(fd, &byte, 1, 0), 1);
-		ends = byte == '\n' ? ends + 1 : byte == '\r' ? ends : 0;
-	}
+	fd = client_connect("127.0.0.1", "/seen?x");
 	return NULL;
 }
 
@@ -99,13 +70,13 @@ ZTEST(shell, test_2_wrong_arguments)
 ZTEST(shell, test_3_send_ping_close)
 {
 	output_of("wss send 0 hello", 0);
-	receives("\x81\x05hello", 7);
+	client_receives(fd, "\x81\x05hello", 7);
 	output_of("wss send all \"to all\"", 0);
-	receives("\x81\x06to all", 8);
+	client_receives(fd, "\x81\x06to all", 8);
 	output_of("wss ping 0 x", 0);
-	receives("\x89\x01x", 3);
+	client_receives(fd, "\x89\x01x", 3);
 	output_of("wss close 0 1001 bye", 0);
-	receives("\x88\x05\x03\xe9" "bye", 7);
+	client_receives(fd, "\x88\x05\x03\xe9" "bye", 7);
 	prints("wss clients", 0, "0: closing");
 	zsock_close(fd);
 	k_msleep(200);

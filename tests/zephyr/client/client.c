@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/net/socket.h>
+#include <zephyr/ztest.h>
+
+static void send_all(int fd, const void *bytes, size_t len)
+{
+	zassert_equal(zsock_send(fd, bytes, len, 0), (ssize_t)len);
+}
+
+static int connect_to(const char *address)
+{
+	struct sockaddr_in addr4 = {.sin_family = AF_INET, .sin_port = htons(CONFIG_WSS_PORT)};
+	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6,
+				     .sin6_port = htons(CONFIG_WSS_PORT)};
+	int fd;
+
+	if (zsock_inet_pton(AF_INET, address, &addr4.sin_addr) == 1) {
+		fd = zsock_socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr4, sizeof(addr4)));
+	} else {
+		zassert_equal(zsock_inet_pton(AF_INET6, address, &addr6.sin6_addr), 1);
+		fd = zsock_socket(AF_INET6, SOCK_STREAM, IPPROTO_TCP);
+		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr6, sizeof(addr6)));
+	}
+	return fd;
+}
+
+int client_connect(const char *address, const char *path)
+{
+	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\n";
+	int fd = connect_to(address);
+	char request[192];
+	int ends = 0;
+
+	snprintf(request, sizeof(request),
+		 "GET %s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+		 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+		 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		 path);
+	send_all(fd, request, strlen(request));
+	client_receives(fd, answer, strlen(answer));
+	/* The empty line at the end. */
+	while (ends < 2) {
+		char byte;
+
+		zassert_equal(zsock_recv(fd, &byte, 1, 0), 1);
+		ends = byte == '\n' ? ends + 1 : byte == '\r' ? ends : 0;
+	}
+	return fd;
+}
+
+void client_sends(int fd, const char *text)
+{
+	/* Masked with 0. */
+	const char header[6] = {(char)0x81, (char)(0x80 | strlen(text))};
+
+	send_all(fd, header, sizeof(header));
+	send_all(fd, text, strlen(text));
+}
+
+void client_receives(int fd, const void *bytes, size_t len)
+{
+	char got[128];
+	size_t have = 0;
+
+	zassert_true(len <= sizeof(got));
+	while (have < len) {
+		ssize_t count = zsock_recv(fd, got + have, len - have, 0);
+
+		zassert_true(count > 0);
+		have += (size_t)count;
+	}
+	zassert_mem_equal(got, bytes, len);
+}

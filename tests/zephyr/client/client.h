@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client of the server, in the same image. What goes wrong fails the test. */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <stddef.h>
+
+/* Connects to CONFIG_WSS_PORT at an IPv4 or IPv6 address, and asks for a path. */
+int client_connect(const char *address, const char *path);
+
+/* Sends a text of up to 125 bytes. */
+void client_sends(int fd, const char *text);
+
+/* Waits for these bytes. */
+void client_receives(int fd, const void *bytes, size_t len);
+
+#endif

@@ -460,7 +460,7 @@ typedef struct {
 	size_t rx_buffer_size;
 	/** Clients at one time; one more is refused with 503 (64). */
 	uint16_t max_clients;
-	/** Blocks for unsent output, each of the receive size; 0: one for each client (0). */
+	/** Blocks for output, each of the receive size; 0: one for each client (0). One is enough for most. */
 	uint16_t tx_blocks;
 	/** The longest opening request, in bytes; a longer one is refused with 431 (4096). */
 	uint16_t handshake_size;

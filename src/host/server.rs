@@ -26,9 +26,10 @@ pub struct Options {
     pub max_clients: u16,
     /// The largest message that is delivered whole, in bytes; at least 4.
     pub rx_buffer: usize,
-    /// Blocks of unsent output, each for a message of `rx_buffer` bytes; `None`: one for each client.
-    /// With fewer, clients that read slowly may use them all up, and frames to others are refused
-    /// meanwhile.
+    /// Blocks for output, each for a message of `rx_buffer` bytes; `None`: one for each client. One is
+    /// enough to send several frames in one write. What a client does not take at once is kept in its
+    /// receive buffer; only where that is full, of messages that the application holds, it takes a
+    /// block, and while there is none free, frames to such clients are refused.
     pub tx_blocks: Option<u16>,
     /// Origins that may connect; none: any, and clients without an origin too. A [`Running`] service
     /// leaves that to its application.

@@ -286,6 +286,30 @@ impl<B: Storage> Incoming<B> {
         self.floor = 0;
     }
 
+    /// How much can be lent. It is nothing in the opening handshake.
+    pub fn spare(&mut self) -> usize {
+        if !matches!(self.phase, Phase::Frames(_)) {
+            return 0;
+        }
+        self.compact();
+        self.storage.capacity().saturating_sub(self.len)
+    }
+
+    /// Lends what is [`spare`](Self::spare) for `parts`, which are copied there, until something is
+    /// received or parsed. Parts without room are left out.
+    pub fn lend(&mut self, parts: &[&[u8]]) -> Range<usize> {
+        let mut end = self.len;
+        for part in parts {
+            let space = end..end.saturating_add(part.len());
+            let space = self.storage.bytes_mut(space);
+            if space.len() == part.len() {
+                space.copy_from_slice(part);
+                end = end.saturating_add(part.len());
+            }
+        }
+        self.len..end
+    }
+
     fn next_of_request(&mut self) -> Result<Step, Step> {
         while self.pos < self.len {
             let at = self.pos;

@@ -1,12 +1,13 @@
 //! A client's output: what has been accepted for sending and has not gone out yet.
 //!
 //! At most one of the senders writes at a time, and what is unsent goes out in this order: the block
-//! (frames batched, or the rest of one), the application's own message sent back from where it was
-//! received, the close frame.
+//! (frames batched, or the rest of one), what lies in the receive buffer (a message sent back from
+//! where it was received, or the rest of a frame for a client that waits), the close frame.
 
 use core::ops::Range;
 
 use super::port::{Instant, Port, Socket, SocketError};
+use super::slot::Inbound;
 use crate::protocol::{CloseCode, FrameHeader, Incoming, Opcode, Storage};
 
 /// The most parts that are written at once: a block and a handshake response.
@@ -38,7 +39,8 @@ struct Block<B> {
     tail: usize,
 }
 
-/// The rest of a frame whose payload is sent from the receive buffer.
+/// The rest of a frame whose payload is sent from the receive buffer. Nothing is received or parsed
+/// until it has gone.
 struct Own {
     header: FrameHeader,
     header_sent: usize,
@@ -165,6 +167,29 @@ impl<P: Port> Output<P> {
             header_sent,
             payload: start.min(payload.end)..payload.end,
         });
+    }
+
+    /// Keeps bytes that lie in the receive buffer.
+    pub fn keep_lent(&mut self, bytes: Range<usize>) {
+        let header = FrameHeader::new(true, Opcode::Binary, 0);
+        let header_sent = header.as_bytes().len();
+        self.keep_own(header, bytes, header_sent);
+    }
+
+    /// Moves what is unsent in the block to the receive buffer, if it has room for all of it. The
+    /// block is empty then.
+    pub fn spill(&mut self, inbound: &mut Inbound<P>) {
+        let len = self.block_len();
+        let Some(block) = &mut self.block else {
+            return;
+        };
+        if len == 0 || self.caller || self.own.is_some() || inbound.spare() < len {
+            return;
+        }
+        let unsent = block.storage.bytes(block.head..block.tail);
+        let lent = inbound.incoming.lend(&[unsent]);
+        (block.head, block.tail) = (0, 0);
+        self.keep_lent(lent);
     }
 
     /// Puts a close frame behind everything else.

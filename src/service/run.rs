@@ -113,6 +113,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     if because == Because::Unsent && !inner.output.blocked {
                         continue;
                     }
+                    // A block is only kept where there is no other room: others need it, too.
+                    inner.output.spill(&mut inbound);
+                    self.give_back(&mut inner);
                     if because == Because::Fairness {
                         inner.owner = Owner::RunningAgain;
                     }
@@ -140,7 +143,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.phase == Phase::Dead {
             self.disconnect(run, inner);
         }
-        self.tell_writable(run, inner);
+        self.tell_writable(run, inner, inbound);
         let undelivered = inbound.undelivered.as_ref().map_or(0, |(_, sinks)| *sinks);
         for (sink, pending) in inner.pending.iter().enumerate() {
             let bit = 1 << sink;
@@ -197,8 +200,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Lets the application know that a send can be tried again after one was refused.
-    fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
-        if inner.can_send_again(self.port.thread()) && self.pool.lock().has_block() {
+    fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>, inbound: &mut Inbound<P>) {
+        if !inner.can_send_again(self.port.thread()) {
+            return;
+        }
+        let mut pool = self.pool.lock();
+        let has_room = pool.has_block() || inbound.spare() >= pool.block_size();
+        drop(pool);
+        if has_room {
             inner.output.refused = false;
             if inner.phase == Phase::Open {
                 inner.tell(EventMask::WRITABLE, &run.masks);

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::event::ClientId;
 use super::output::total_len;
 use super::port::{Lock as _, Port};
-use super::slot::{Guard, Inner, Phase};
+use super::slot::{Guard, Inbound, Inner, Phase};
 use super::{Application, Life, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
@@ -387,7 +387,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if batch && fits && self.reserve(inner) && inner.output.append(&parts) {
             return Ok(());
         }
-        if own.is_none() {
+        let spare = inner.inbound.as_mut().map_or(0, Inbound::spare);
+        if own.is_none() && spare < total {
             if !fits {
                 return Err(SendError::TooLong);
             }
@@ -402,12 +403,26 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         match own {
             Some(range) => inner.output.keep_own(*header, range, sent),
             // No room for the rest: something older is still in the block, so none of this has gone.
-            None if !inner.output.append(&unsent(&parts, sent)) => {
+            None if !self.keep_rest(inner, &unsent(&parts, sent)) => {
                 return Err(SendError::WouldBlock);
             }
             None => {}
         }
         Ok(())
+    }
+
+    /// Keeps the rest of a frame: where the client's next bytes would go, which wait for this anyway,
+    /// or in a block.
+    fn keep_rest(&self, inner: &mut Inner<P>, rest: &[&[u8]]) -> bool {
+        let total = total_len(rest);
+        if let Some(inbound) = &mut inner.inbound {
+            if inbound.spare() >= total {
+                let lent = inbound.incoming.lend(rest);
+                inner.output.keep_lent(lent);
+                return true;
+            }
+        }
+        total <= self.pool.lock().block_size() && self.reserve(inner) && inner.output.append(rest)
     }
 
     /// Writes what is in the block and `parts`; how much of them went.
@@ -477,10 +492,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Ok(sent) => sent,
             Err(error) => return (inner, Err(error)),
         };
-        let kept = sent == total
-            || total.saturating_sub(sent) <= self.pool.lock().block_size()
-                && self.reserve(&mut inner)
-                && inner.output.append(&unsent(&parts, sent));
+        let kept = sent == total || self.keep_rest(&mut inner, &unsent(&parts, sent));
         if !kept {
             // The rest goes from here, as the client takes it.
             inner.output.caller = true;

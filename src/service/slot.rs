@@ -98,6 +98,16 @@ pub(super) struct Inbound<P: Port> {
     pub unanswered: Option<Range<usize>>,
 }
 
+impl<P: Port> Inbound<P> {
+    /// How much of the receive buffer can be lent: nothing while a step speaks of its bytes.
+    pub fn spare(&mut self) -> usize {
+        if self.undelivered.is_some() || self.unanswered.is_some() {
+            return 0;
+        }
+        self.incoming.spare()
+    }
+}
+
 /// The message that the callback is being given, to know it when it is sent back.
 #[derive(Clone, Copy)]
 pub(super) struct Delivering {

@@ -475,6 +475,7 @@ _Noreturn void wss_port_panic(void)
 static struct queue {
 	wss_message messages[QUEUE_DEPTH];
 	size_t depth;
+	size_t size;
 	size_t count;
 	unsigned int ends;
 	bool used;
@@ -495,9 +496,10 @@ void *wss_port_queue_new(size_t depth, size_t size)
 	pthread_once(&queue_once, make_queues);
 	pthread_mutex_lock(&queue_lock);
 	for (int i = 0; i < QUEUES && found == NULL; i++) {
-		if (!queues[i].used && depth <= QUEUE_DEPTH && size == sizeof(wss_message)) {
+		if (!queues[i].used && depth <= QUEUE_DEPTH && size <= sizeof(wss_message)) {
 			queues[i].used = true;
 			queues[i].depth = depth;
+			queues[i].size = size;
 			queues[i].count = 0;
 			found = &queues[i];
 		}
@@ -525,7 +527,7 @@ bool wss_port_queue_put(void *which, const void *entry)
 	pthread_mutex_lock(&queue_lock);
 	room = queue->count < queue->depth;
 	if (room) {
-		memcpy(&queue->messages[queue->count++], entry, sizeof(wss_message));
+		memcpy(&queue->messages[queue->count++], entry, queue->size);
 		pthread_cond_broadcast(&queue_changed);
 	}
 	pthread_mutex_unlock(&queue_lock);
@@ -549,7 +551,7 @@ bool wss_port_queue_get(void *which, void *entry, int32_t ms)
 	}
 	taken = queue->count > 0 && queue->ends == ends;
 	if (taken) {
-		memcpy(entry, &queue->messages[0], sizeof(wss_message));
+		memcpy(entry, &queue->messages[0], queue->size);
 		memmove(queue->messages, queue->messages + 1,
 			--queue->count * sizeof(queue->messages[0]));
 	}

@@ -3,7 +3,7 @@
 use wss::service::{Config, Delivery};
 use wss::{Event, SendError};
 
-use crate::harness::{Harness, REQUEST, echo, frame, ignore, server_frame};
+use crate::harness::{Harness, REQUEST, RX, echo, frame, ignore, server_frame};
 
 /// What the service sends when a client was silent: a counter is behind the name.
 fn keep_alive(count: u8) -> Vec<u8> {
@@ -172,13 +172,14 @@ fn a_sender_waits_for_room_no_longer_than_the_send_timeout() {
     client.set_window(0);
     let start = Harness::now();
     let id = h.service.client(0).unwrap();
-    let sent = h.as_thread(1, |service| service.send_text(id, "nothing of it goes"));
-    assert_eq!(sent, Err(SendError::WouldBlock));
+    // More than can be kept anywhere.
+    let long = vec![b'x'; 2 * RX];
+    let send = |h: &Harness| h.as_thread(1, |service| service.send_binary(id, &long));
+    assert_eq!(send(&h), Err(SendError::WouldBlock), "nothing of it goes");
     assert_eq!(Harness::now() - start, 10_000);
     client.set_window(4);
     h.settle();
-    let sent = h.as_thread(1, |service| service.send_text(id, "some of it goes"));
-    assert_eq!(sent, Err(SendError::Aborted));
+    assert_eq!(send(&h), Err(SendError::Aborted), "some of it goes");
     h.settle();
     assert!(client.is_closed());
     h.assert_all_closed();

@@ -67,30 +67,89 @@ fn memory_stays_flat_while_a_client_takes_nothing() {
 
 #[test]
 fn a_broadcast_leaves_out_who_takes_nothing() {
-    let mut h = Harness::with_blocks(3, 1, Config::default(), ignore);
+    for blocks in [0, 1] {
+        let mut h = Harness::with_blocks(3, blocks, Config::default(), ignore);
+        let clients = [h.connected(), h.connected(), h.connected()];
+        h.events();
+        clients[1].set_window(0);
+        clients[2].set_window(3);
+        // It is kept for those who take it later.
+        assert_eq!(h.service.send_text(Target::All, "to all"), Ok(()));
+        let refused = h.service.send_text(Target::All, "to one");
+        assert_eq!(refused, Err(SendError::WouldBlock));
+        h.settle();
+        let whole = server_frame(0x81, b"to all");
+        let both = [&whole[..], &server_frame(0x81, b"to one")].concat();
+        assert_eq!(clients[0].take(), both);
+        assert_eq!(h.service.stats().would_block, 2);
+        assert_eq!(h.service.stats().most_blocks, 0);
+        // What comes from them meanwhile waits, and is not lost.
+        clients[1].send(&frame(0x81, b"meanwhile"));
+        h.settle();
+        clients[1].set_window(1000);
+        clients[2].set_window(1000);
+        h.settle();
+        for client in &clients[1..] {
+            assert_eq!(client.take(), whole, "not a byte of the other");
+        }
+        // They learn that there is room again.
+        let mut events = h.events();
+        events.sort();
+        assert_eq!(events, ["1 text meanwhile", "1 writable", "2 writable"]);
+        assert_eq!(h.service.send_text(Target::All, "again"), Ok(()));
+        for client in &clients {
+            assert_eq!(client.take(), server_frame(0x81, b"again"));
+        }
+    }
+}
+
+#[test]
+fn one_block_is_enough_for_a_callback_that_sends_to_all() {
+    let mut h = Harness::with_blocks(3, 1, Config::default(), |service, _, client, event| {
+        if let (Some(client), Event::Text(_)) = (client, event) {
+            assert_eq!(service.send_text(client, "before"), Ok(()));
+            assert_eq!(service.send_text(Target::All, "to all"), Ok(()));
+        }
+        Delivery::Done
+    });
     let clients = [h.connected(), h.connected(), h.connected()];
-    h.events();
-    clients[1].set_window(0);
-    clients[2].set_window(0);
-    // The only block takes what the second does not; there is none for the third.
-    assert_eq!(
-        h.service.send_text(Target::All, "to all"),
-        Err(SendError::WouldBlock)
-    );
+    clients[2].set_window(1);
+    clients[0].send(&frame(0x81, b"go"));
     h.settle();
-    let whole = server_frame(0x81, b"to all");
-    assert_eq!(clients[0].take(), whole);
-    assert_eq!(h.service.stats().would_block, 1);
-    clients[1].set_window(1000);
+    let [before, all] = [&b"before"[..], b"to all"].map(|text| server_frame(0x81, text));
+    assert_eq!(clients[0].take(), [before, all.clone()].concat());
+    assert_eq!(clients[1].take(), all);
     clients[2].set_window(1000);
     h.settle();
-    assert_eq!(clients[1].take(), whole);
-    assert_eq!(clients[2].take(), b"", "not a byte of it");
-    // The one that was left out learns that there is room again.
-    assert_eq!(h.events(), ["2 writable"]);
-    assert_eq!(h.service.send_text(Target::All, "again"), Ok(()));
+    assert_eq!(clients[2].take(), all);
+}
+
+#[test]
+fn a_slow_reader_keeps_no_block() {
+    let mut h = Harness::with_blocks(3, 1, Config::default(), |service, _, client, event| {
+        if let (Some(client), Event::Text(_)) = (client, event) {
+            assert_eq!(service.send_binary(client, &[7; RX]), Ok(()));
+        }
+        Delivery::Done
+    });
+    let clients = [h.connected(), h.connected(), h.connected()];
+    clients[0].set_window(0);
+    clients[1].set_window(100);
     for client in &clients {
-        assert_eq!(client.take(), server_frame(0x81, b"again"));
+        client.send(&frame(0x81, b"go"));
+        client.send(&frame(0x89, b"?"));
+        h.settle();
+    }
+    let expected = [server_frame(0x82, &[7; RX]), server_frame(0x8A, b"?")].concat();
+    assert_eq!(clients[2].take(), expected);
+    for client in &clients[..2] {
+        let mut received = Vec::new();
+        for _ in 0..expected.len() {
+            client.set_window(1);
+            h.settle();
+            received.extend(client.take());
+        }
+        assert_eq!(received, expected);
     }
 }
 

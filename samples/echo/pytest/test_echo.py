@@ -2,15 +2,18 @@
 """Real clients of the sample. `dut` is the running image: pytest-twister-harness starts it."""
 
 import pytest
-from twister_harness import DeviceAdapter
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 URL = "ws://127.0.0.1:18301/some/where"
 
 
-def test_messages_come_back(dut: DeviceAdapter):
-    dut.readlines_until(regex="listening at port", timeout=10)
+@pytest.fixture(autouse=True, scope="session")
+def listening(dut):
+    dut.readlines_until(regex="listening at port", timeout=30)
+
+
+def test_messages_come_back():
     with connect(URL) as one, connect(URL) as two:
         for message in ["", "héllo", "x" * 1400, b"", bytes(range(256))]:
             one.send(message)
@@ -25,8 +28,7 @@ def test_messages_come_back(dut: DeviceAdapter):
         assert one.close_code == 3000
 
 
-def test_a_message_that_is_too_large_is_refused(dut: DeviceAdapter):
-    dut.readlines_until(regex="listening at port", timeout=10)
+def test_a_message_that_is_too_large_is_refused():
     with connect(URL) as client:
         client.send(bytes(1401))
         with pytest.raises(ConnectionClosed) as closed:

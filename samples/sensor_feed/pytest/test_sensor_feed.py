@@ -7,12 +7,16 @@ import os
 import socket
 
 import pytest
-from twister_harness import DeviceAdapter
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 PORT = 18302
 URL = f"ws://127.0.0.1:{PORT}/"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def listening(dut):
+    dut.readlines_until(regex="listening at port", timeout=30)
 
 
 def told(client):
@@ -35,12 +39,7 @@ def reading(client):
             return line
 
 
-def start(dut):
-    dut.readlines_until(regex="listening at port", timeout=10)
-
-
-def test_every_client_gets_every_reading(dut: DeviceAdapter):
-    start(dut)
+def test_every_client_gets_every_reading():
     with connect(URL) as one, connect(URL) as two:
         one.send('{"interval_ms":20}')
         assert setting(one) == {"interval_ms": 20, "paused": False}
@@ -58,6 +57,10 @@ def test_every_client_gets_every_reading(dut: DeviceAdapter):
         # Nothing is changed; what counts is told.
         one.send("{}")
         assert setting(one) == {"interval_ms": 20, "paused": True}
+        one.send('{"paused":false,"interval_ms":50}')
+        assert setting(one) == {"interval_ms": 50, "paused": False}
+        settings = [setting(two) for _ in range(3)]
+        assert [line["paused"] for line in settings] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -72,8 +75,7 @@ def test_every_client_gets_every_reading(dut: DeviceAdapter):
         (b"\x00", 1003, "commands are text"),
     ],
 )
-def test_what_is_no_command_ends_the_connection(dut: DeviceAdapter, message, code, reason):
-    start(dut)
+def test_what_is_no_command_ends_the_connection(message, code, reason):
     with connect(URL) as client, connect(URL) as other:
         client.send(message)
         with pytest.raises(ConnectionClosed) as closed:
@@ -101,8 +103,7 @@ def masked_text(text):
     return bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload
 
 
-def test_clients_that_do_not_read_or_never_finish_delay_nobody(dut: DeviceAdapter):
-    start(dut)
+def test_clients_that_do_not_read_or_never_finish_delay_nobody():
     with connect(URL) as client:
         client.send('{"interval_ms":10}')
         assert setting(client)["interval_ms"] == 10

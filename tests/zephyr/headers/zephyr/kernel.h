@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the module's C uses of Zephyr's kernel, declared: see tests/zephyr/compile. */
+#ifndef ZEPHYR_KERNEL_H
+#define ZEPHYR_KERNEL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ARG_UNUSED(x) (void)(x)
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define BUILD_ASSERT(condition, text) _Static_assert(condition, text)
+#define CODE_UNREACHABLE __builtin_unreachable()
+#define FUNC_NORETURN __attribute__((noreturn))
+/* 1 for an option that is 1, 0 for one that is not defined. */
+#define IS_ENABLED(option) IS_ENABLED_OF(option)
+#define IS_ENABLED_OF(value) IS_ENABLED_THIRD(COMMA_IF_##value 1, 0, 0)
+#define COMMA_IF_1 0,
+#define IS_ENABLED_THIRD(ignored, value, ...) value
+#define __ASSERT_NO_MSG(condition) (void)(condition)
+
+typedef struct {
+	int64_t ticks;
+} k_timeout_t;
+#define K_NO_WAIT ((k_timeout_t){0})
+#define K_FOREVER ((k_timeout_t){-1})
+#define K_MSEC(ms) ((k_timeout_t){(ms)})
+
+typedef long atomic_t;
+long atomic_set(atomic_t *target, long value);
+long atomic_or(atomic_t *target, long value);
+long atomic_clear(atomic_t *target);
+
+struct k_mutex {
+	int unused;
+};
+int k_mutex_init(struct k_mutex *mutex);
+int k_mutex_lock(struct k_mutex *mutex, k_timeout_t timeout);
+int k_mutex_unlock(struct k_mutex *mutex);
+
+struct k_condvar {
+	int unused;
+};
+int k_condvar_init(struct k_condvar *condvar);
+int k_condvar_wait(struct k_condvar *condvar, struct k_mutex *mutex, k_timeout_t timeout);
+int k_condvar_broadcast(struct k_condvar *condvar);
+
+struct k_spinlock {
+	int unused;
+};
+typedef struct {
+	int key;
+} k_spinlock_key_t;
+k_spinlock_key_t k_spin_lock(struct k_spinlock *lock);
+void k_spin_unlock(struct k_spinlock *lock, k_spinlock_key_t key);
+
+struct k_timer {
+	void (*expiry)(struct k_timer *timer);
+	void (*stop)(struct k_timer *timer);
+};
+#define K_TIMER_DEFINE(name, on_expiry, on_stop)                                                   \
+	struct k_timer name = {.expiry = on_expiry, .stop = on_stop}
+void k_timer_start(struct k_timer *timer, k_timeout_t duration, k_timeout_t period);
+void k_timer_stop(struct k_timer *timer);
+
+struct k_thread {
+	int unused;
+};
+typedef struct k_thread *k_tid_t;
+typedef struct {
+	char data;
+} k_thread_stack_t;
+#define K_THREAD_STACK_DEFINE(name, size) k_thread_stack_t name[size]
+#define K_THREAD_STACK_SIZEOF(name) sizeof(name)
+k_tid_t k_thread_create(struct k_thread *thread, k_thread_stack_t *stack, size_t size,
+			void (*entry)(void *a, void *b, void *c), void *a, void *b, void *c,
+			int priority, uint32_t options, k_timeout_t delay);
+int k_thread_name_set(k_tid_t thread, const char *name);
+int k_thread_join(k_tid_t thread, k_timeout_t timeout);
+k_tid_t k_current_get(void);
+int32_t k_msleep(int32_t ms);
+int64_t k_uptime_get(void);
+FUNC_NORETURN void k_panic(void);
+
+struct k_work {
+	void (*handler)(struct k_work *work);
+};
+struct k_work_q {
+	int unused;
+};
+struct k_work_queue_config {
+	const char *name;
+};
+void k_work_init(struct k_work *work, void (*handler)(struct k_work *work));
+void k_work_queue_init(struct k_work_q *queue);
+void k_work_queue_start(struct k_work_q *queue, k_thread_stack_t *stack, size_t size, int priority,
+			const struct k_work_queue_config *config);
+int k_work_submit_to_queue(struct k_work_q *queue, struct k_work *work);
+k_tid_t k_work_queue_thread_get(struct k_work_q *queue);
+
+struct k_msgq {
+	size_t msg_size;
+};
+void k_msgq_init(struct k_msgq *queue, char *buffer, size_t size, uint32_t count);
+int k_msgq_put(struct k_msgq *queue, const void *data, k_timeout_t timeout);
+int k_msgq_get(struct k_msgq *queue, void *data, k_timeout_t timeout);
+void k_msgq_purge(struct k_msgq *queue);
+
+#endif

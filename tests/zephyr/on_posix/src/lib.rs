@@ -1,0 +1,1 @@
+//! See `tests/server.rs`. What is linked from here is `zephyr/port.h` of POSIX.

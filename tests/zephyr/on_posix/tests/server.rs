@@ -1,0 +1,325 @@
+//! Servers in Rust as on Zephyr, on a host.
+
+use std::net::TcpStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tungstenite::{Error, Message, WebSocket};
+use wss::service::{ClientState, Target};
+use wss::{ClientId, CloseCode, Event, EventMask, MessageKind, Request, Status, Verdict};
+use wss_on_posix as _;
+use wss_zephyr::{
+    Clients, EventQueue, Handler, ListenError, MessageBuffer, Options, Server, StartError, kconfig,
+};
+
+/// How long anything may take.
+const PATIENCE_MS: u32 = 20_000;
+
+/// There is one server at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn options() -> Options<'static> {
+    let mut options = Options::new();
+    options.port = 0;
+    // Some clients here never answer.
+    options.limits.close_timeout_ms = 500;
+    options
+}
+
+/// What is left of the server before may take a moment to go.
+fn until_started<T>(mut start: impl FnMut() -> Result<T, StartError>) -> T {
+    let since = Instant::now();
+    loop {
+        match start() {
+            Ok(started) => return started,
+            Err(StartError::Listen(ListenError::Running))
+                if since.elapsed() < Duration::from_secs(20) =>
+            {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn with_queue(mask: EventMask, depth: usize) -> (Server, EventQueue) {
+    until_started(|| Server::with_queue(&options(), mask, depth))
+}
+
+type Client = WebSocket<TcpStream>;
+
+fn try_connect(port: u16, path: &str) -> Result<Client, Box<Error>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    let patience = Duration::from_millis(u64::from(PATIENCE_MS));
+    stream.set_read_timeout(Some(patience)).expect("a time-out");
+    let url = format!("ws://127.0.0.1:{port}{path}");
+    match tungstenite::client(url, stream) {
+        Ok((client, _)) => Ok(client),
+        Err(tungstenite::HandshakeError::Failure(error)) => Err(Box::new(error)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn connect(server: &Server) -> Client {
+    try_connect(server.local_port(), "/").expect("a connection")
+}
+
+/// The next event, as text.
+fn next(queue: &EventQueue) -> Option<(Option<ClientId>, String)> {
+    let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+    let (client, event) = queue.recv_timeout(&mut buffer, PATIENCE_MS)?;
+    let text = match event {
+        Event::Text(message) => format!("Text {}", message.text()),
+        Event::Binary(message) => format!("Binary {}", message.len()),
+        Event::Ping(bytes) => format!("Ping {}", bytes.len()),
+        Event::Pong(bytes) => format!("Pong {}", bytes.len()),
+        Event::CloseFrame { code, .. } => format!("CloseFrame {:?}", code.map(CloseCode::get)),
+        Event::Connected(request) => {
+            assert_eq!(request.host(), "");
+            "Connected".into()
+        }
+        event => format!("{event:?}"),
+    };
+    Some((client, text))
+}
+
+fn expect(queue: &EventQueue, events: &[&str]) {
+    for event in events {
+        assert_eq!(next(queue).expect("an event").1, *event);
+    }
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_request<'a>(&'a self, _: ClientId, request: &Request<'a>) -> Verdict<'a> {
+        if request.path() == "/no" {
+            Verdict::Refuse(Status::NOT_FOUND)
+        } else {
+            Verdict::Accept
+        }
+    }
+
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        let sent = match (client, event) {
+            (Some(id), Event::Text(text)) => clients.send(id, MessageKind::Text, text),
+            (Some(id), Event::Binary(bytes)) => clients.send(id, MessageKind::Binary, bytes),
+            _ => Ok(()),
+        };
+        sent.expect("sent");
+    }
+}
+
+#[test]
+fn a_handler_gets_the_events_and_decides_on_requests() {
+    let _alone = alone();
+    let server = until_started(|| Server::start(&options(), &Echo));
+    let mut client = connect(&server);
+    for message in [Message::text("héllo"), Message::binary(vec![7; 1400])] {
+        client.send(message.clone()).expect("sent");
+        assert_eq!(client.read().expect("an echo"), message);
+    }
+    match try_connect(server.local_port(), "/no").map_err(|error| *error) {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 404),
+        other => panic!("{:?}", other.err()),
+    }
+    assert!(server.stop());
+    assert!(
+        matches!(client.read(), Ok(Message::Close(Some(frame))) if u16::from(frame.code) == 1001)
+    );
+}
+
+#[test]
+fn a_queue_gets_the_events_in_order() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::all(), 8);
+    let mut client = connect(&server);
+    client.send(Message::text("one")).expect("sent");
+    client.send(Message::binary(vec![1, 2])).expect("sent");
+    client.send(Message::Ping(vec![1].into())).expect("sent");
+    client.close(None).expect("closing");
+    while client.read().is_ok() {}
+    expect(
+        &queue,
+        &["Connecting", "Connected", "Text one", "Binary 2", "Ping 1"],
+    );
+    expect(&queue, &["CloseFrame None", "Closing", "Closed"]);
+    assert!(server.stop());
+    assert_eq!(next(&queue), None);
+}
+
+#[test]
+fn a_full_queue_loses_nothing() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::all(), 2);
+    let mut seen = [0, 0];
+    let mut connected = 0;
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut client = connect(&server);
+                for number in 0..200 {
+                    let message = Message::text(number.to_string());
+                    client.send(message).expect("sent");
+                }
+                // Until all is taken.
+                let _ = client.read();
+            });
+        }
+        while seen != [200, 200] {
+            let (client, event) = next(&queue).expect("an event");
+            match event.strip_prefix("Text ") {
+                Some(number) => {
+                    let seen = &mut seen[client.expect("a client").slot()];
+                    assert_eq!(number, seen.to_string());
+                    *seen += 1;
+                }
+                None => connected += usize::from(event == "Connected"),
+            }
+            if seen[0] % 10 == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let closed = server.clients().close(Target::All, CloseCode::NORMAL, "");
+        closed.expect("closing");
+    });
+    assert_eq!(connected, 2);
+}
+
+#[test]
+fn a_client_that_is_cut_off_takes_its_messages_with_it() {
+    let _alone = alone();
+    let mut options = options();
+    options.limits.hold_timeout_ms = 100;
+    let (server, queue) = until_started(|| Server::with_queue(&options, EventMask::all(), 8));
+    let mut first = connect(&server);
+    first.send(Message::text("first")).expect("sent");
+    while first.read().is_ok() {}
+    drop(first);
+    while server.clients().state(0) != ClientState::Closed {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut second = connect(&server);
+    second.send(Message::text("other")).expect("sent");
+    expect(&queue, &["Connecting", "Connected", "Closing", "Closed"]);
+    expect(&queue, &["Connecting", "Connected", "Text other"]);
+}
+
+#[test]
+fn only_what_the_mask_asks_for_is_told() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::TEXT, 2);
+    for number in 0..10 {
+        let mut client = connect(&server);
+        client.send(Message::binary(vec![0])).expect("sent");
+        client
+            .send(Message::text(number.to_string()))
+            .expect("sent");
+        client.close(None).expect("closing");
+        expect(&queue, &[&format!("Text {number}")]);
+        while client.read().is_ok() {}
+    }
+    let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+    assert!(queue.recv_timeout(&mut buffer, 50).is_none());
+}
+
+#[test]
+fn the_end_is_told_to_all_who_wait() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::all(), 1);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+                assert!(queue.recv(&mut buffer).is_none());
+            });
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert!(server.stop());
+    });
+    // And to whoever asks later.
+    assert_eq!(next(&queue), None);
+}
+
+#[test]
+fn the_next_server_starts_once_all_of_the_one_before_is_dropped() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::all(), 8);
+    let share = server.share();
+    let again = || {
+        Server::start(&options(), &Echo)
+            .map(|_| ())
+            .expect_err("there is one")
+    };
+    assert_eq!(again(), StartError::Listen(ListenError::Running));
+    drop(server);
+    assert_eq!(again(), StartError::Listen(ListenError::Running));
+    drop(queue);
+    assert_eq!(again(), StartError::Listen(ListenError::Running));
+    assert_eq!(
+        share.send_text(Target::Slot(0), "x"),
+        Err(wss::SendError::NotConnected)
+    );
+    drop(share);
+    for _ in 0..20 {
+        let (server, queue) = with_queue(EventMask::all(), 8);
+        let _client = connect(&server);
+        expect(&queue, &["Connecting", "Connected"]);
+    }
+}
+
+#[test]
+fn queues_are_as_many_and_as_deep_as_kconfig_says() {
+    let _alone = alone();
+    let deeper = Server::with_queue(&options(), EventMask::all(), 9).map(|_| ());
+    assert_eq!(deeper, Err(StartError::NoQueue));
+    drop(with_queue(EventMask::all(), 8));
+}
+
+#[test]
+fn a_server_goes_on_without_its_queue() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::all(), 1);
+    let mut before = connect(&server);
+    // All but the first event are waiting for room.
+    drop(queue);
+    let mut after = connect(&server);
+    for client in [&mut before, &mut after] {
+        client.send(Message::text("for nobody")).expect("sent");
+        client.send(Message::Ping(vec![1].into())).expect("sent");
+        assert_eq!(
+            client.read().expect("a pong"),
+            Message::Pong(vec![1].into())
+        );
+        client.close(None).expect("closing");
+        while client.read().is_ok() {}
+    }
+    while (0..2).any(|slot| server.clients().client(slot).is_some()) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_share_sends_on_another_thread() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::all(), 8);
+    let mut client = connect(&server);
+    expect(&queue, &["Connecting", "Connected"]);
+    let share = server.share();
+    let sender = thread::spawn(move || {
+        for number in 0..1000 {
+            share
+                .send_text(Target::Slot(0), &number.to_string())
+                .expect("sent");
+        }
+    });
+    for number in 0..1000 {
+        let message = client.read().expect("a message");
+        assert_eq!(message, Message::text(number.to_string()));
+    }
+    sender.join().expect("all sent");
+}

@@ -64,15 +64,15 @@ pub enum ListenError {
     /// One runs already.
     Running,
     /// The address cannot be listened at: it is none, it is in use, or there are no sockets left. The
-    /// number is Zephyr's `errno`, negative.
-    Failed(i32),
+    /// number is Zephyr's `errno`.
+    Failed(u32),
 }
 
 impl core::fmt::Display for ListenError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Running => f.write_str("the service runs already"),
-            Self::Failed(error) => write!(f, "errno {}", error.unsigned_abs()),
+            Self::Failed(errno) => write!(f, "errno {errno}"),
         }
     }
 }
@@ -251,12 +251,12 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
         // SAFETY: the text ends with NUL, and there is room for the listeners.
         let error = unsafe { sys::wss_port_listen(address, &raw mut port, listeners.as_mut_ptr()) };
         if error < 0 {
-            return Err(ListenError::Failed(error));
+            return Err(ListenError::Failed(sys::errno(error)));
         }
         let wake = sys::wss_port_wake_open();
         if wake < 0 {
             close_all(&mut listeners);
-            return Err(ListenError::Failed(wake));
+            return Err(ListenError::Failed(sys::errno(wake)));
         }
         let filled = place.fill(|| {
             // SAFETY: the place was empty, and there is no other service: all of the one before is gone.

@@ -13,9 +13,11 @@
 
 mod deadlines;
 mod delivery;
+#[path = "../support/harness.rs"]
 mod harness;
 mod lifecycle;
 mod output;
+#[path = "../support/port.rs"]
 mod port;
 mod random;
 mod stopping;

@@ -65,7 +65,7 @@ pub enum Step {
     /// Nothing more until what is held has been released: a fragment has to be closed up over it.
     NeedRelease,
     /// The opening request is complete and valid: [`Incoming::request`] shows it, and
-    /// [`Incoming::upgrade`] goes on to the frames.
+    /// [`Incoming::upgrade`] goes on to the frames; until then this is the only step.
     Request,
     /// The opening request has to be refused with this status.
     Refuse(Status),
@@ -152,6 +152,8 @@ enum Phase {
     Handshake(RequestParser),
     /// The request is complete; its kept fields are still at the front of the buffer.
     Upgrading(RequestParser),
+    /// The request is to be refused with this, which has not been told yet.
+    Refused(Status),
     Frames(Frames),
     /// After a close frame, a refusal or a violation: whatever arrives is dropped.
     Ended,
@@ -204,17 +206,61 @@ impl<B: Storage> Incoming<B> {
         (self.floor, self.start, self.end, self.pos, self.len) = (0, 0, 0, 0, 0);
     }
 
+    /// Begins with the frames: somebody else has read the opening request and answered it. To be
+    /// called before anything is received.
+    pub fn skip_request(&mut self) {
+        self.phase = Phase::Frames(Frames::default());
+    }
+
+    /// Takes bytes that somebody else has received, as if they had been received into the
+    /// [`space`](Self::space). A request may be longer than that. False if there is no room for what
+    /// is not of the request: nothing can be made of the connection then.
+    pub fn preload(&mut self, mut received: &[u8]) -> bool {
+        while !received.is_empty() {
+            let space = self.space();
+            let count = space.len().min(received.len());
+            let (taken, rest) = received.split_at(count);
+            space
+                .iter_mut()
+                .zip(taken)
+                .for_each(|(place, byte)| *place = *byte);
+            if count == 0 {
+                return false;
+            }
+            self.received(count);
+            received = rest;
+            let in_request = matches!(self.phase, Phase::Handshake(_));
+            if in_request && !received.is_empty() {
+                // Parsing makes room, since little of a request is kept.
+                if let Err(Step::Refuse(status)) = self.next_of_request() {
+                    self.phase = Phase::Refused(status);
+                    return true;
+                }
+            }
+        }
+        true
+    }
+
     /// The largest message that is given whole, in bytes.
     pub fn max_message(&self) -> usize {
         self.storage.capacity().saturating_sub(OVERHEAD)
     }
 
-    /// Where the next bytes are to be received. Never empty unless something is held.
+    /// Whether more can be received before [`upgrade`](Self::upgrade), with the request kept.
+    pub fn has_room(&self) -> bool {
+        self.len < self.storage.capacity()
+    }
+
+    /// Where the next bytes are to be received. Never empty unless something is held, or there is no
+    /// [room](Self::has_room) behind the request.
     pub fn space(&mut self) -> &mut [u8] {
         let from = match &self.phase {
             Phase::Handshake(parser) => parser.receive_at(),
+            // In front of it is the request, which somebody may still read.
+            Phase::Upgrading(_) => self.len,
+            Phase::Refused(_) => 0,
             Phase::Ended if self.floor == 0 => 0,
-            Phase::Upgrading(_) | Phase::Frames(_) | Phase::Ended => {
+            Phase::Frames(_) | Phase::Ended => {
                 self.compact();
                 self.len
             }
@@ -229,7 +275,7 @@ impl<B: Storage> Incoming<B> {
                 self.pos = parser.receive_at();
                 self.len = self.pos.saturating_add(count);
             }
-            Phase::Ended => {}
+            Phase::Refused(_) | Phase::Ended => {}
             Phase::Upgrading(_) | Phase::Frames(_) => self.len = self.len.saturating_add(count),
         }
         self.len = self.len.min(self.storage.capacity());
@@ -239,7 +285,8 @@ impl<B: Storage> Incoming<B> {
     pub fn step(&mut self) -> Step {
         let step = match &mut self.phase {
             Phase::Handshake(_) => self.next_of_request(),
-            Phase::Upgrading(_) => Ok(Step::NeedBytes),
+            Phase::Upgrading(_) => Ok(Step::Request),
+            Phase::Refused(status) => Err(Step::Refuse(*status)),
             Phase::Frames(_) => self.next_of_frames().map_err(Step::Fail),
             Phase::Ended => Ok(Step::NeedBytes),
         };

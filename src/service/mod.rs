@@ -12,8 +12,10 @@
 //! delivered, and never two slots' locks at once; inside a slot's lock only the locks of the pool
 //! and of the shared state are taken, each on its own.
 
+mod admit;
 mod config;
 mod event;
+mod opening;
 mod output;
 mod pool;
 mod port;
@@ -23,8 +25,10 @@ mod serve;
 mod slot;
 mod stats;
 
+pub use admit::{AdoptError, Opening};
 pub use config::Config;
 pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
+pub use opening::AnswerError;
 pub use port::{Instant, Interest, Lock, Port, Ready, Socket, SocketError, Work};
 pub use send::{SendError, Target};
 pub use serve::Serving;
@@ -61,6 +65,9 @@ pub enum Verdict<'a> {
     AcceptSubprotocol(&'a str),
     /// The request is refused with this status.
     Refuse(Status),
+    /// [`Service::answer`] says it later, from any thread. Until then the client waits, for the rest of
+    /// its handshake time-out.
+    Later,
 }
 
 /// What became of an event.

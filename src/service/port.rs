@@ -173,10 +173,11 @@ pub trait Port: Sized {
     fn close_listener(&self);
 
     /// From now on the socket is the client's in `slot` (or the one in the lobby, whose number is
-    /// that of the slots); it is not watched yet. Only called on the serving thread.
+    /// that of the slots); it is not watched yet.
     ///
     /// # Errors
-    /// [`SocketError::Failed`] if it cannot be watched.
+    /// [`SocketError::Failed`] if it cannot be watched. [`SocketError::WouldBlock`] if the socket before
+    /// is still to be closed; never on the serving thread.
     fn attach(&self, slot: usize, socket: &Self::Socket) -> Result<(), SocketError>;
 
     /// Watches the socket for `interest`, once, instead of what it was watched for before. It may be

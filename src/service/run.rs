@@ -6,18 +6,16 @@ use super::event::{Event, EventMask, MAX_SINKS, Message};
 use super::port::{Instant, Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
 use super::slot::{Delivering, Guard, Inbound, Inner, Owner, Phase, Shut, Slot};
-use super::{Application, Delivery, Life, Service, Verdict};
-use crate::protocol::{
-    AcceptKey, Data, FrameHeader, MessageKind, Opcode, Refusal, Status, Step, Violation,
-};
+use super::{Application, Delivery, Life, Service};
+use crate::protocol::{Data, FrameHeader, MessageKind, Opcode, Request, Step, Violation};
 
 /// The payload of the service's own pings begins with this; a counter follows.
 const KEEP_ALIVE: [u8; 3] = *b"wss";
 
 /// One run of a client's work item.
-struct Run<'a, P: Port> {
-    index: usize,
-    slot: &'a Slot<P>,
+pub(super) struct Run<'a, P: Port> {
+    pub index: usize,
+    pub slot: &'a Slot<P>,
     masks: [EventMask; MAX_SINKS],
     now: Instant,
     received: Received,
@@ -173,9 +171,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Phase::Dead if inner.held > 0 => Task::Park(Because::Waiting),
             Phase::Dead => Task::Vacate,
             Phase::Lingering => self.linger(run, inner, inbound),
+            Phase::Handshake if inner.awaits_answer() => await_answer(run, inner, inbound),
             _ if inner.output.caller => Task::Park(Because::Waiting),
             _ if inner.output.blocked => Task::Park(Because::Unsent),
-            _ if !self.answer(inner, inbound) => Task::Park(Because::Unsent),
+            _ if !self.answer_ping(inner, inbound) => Task::Park(Because::Unsent),
             _ if run.starved == Starved::No => Task::Parse,
             _ if run.starved == Starved::OfRelease && inner.held == 0 => Task::Parse,
             _ if inner.output.broken && run.received == Received::All && inner.held == 0 => {
@@ -309,7 +308,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) -> Guard<'a, P> {
         let event = match mask {
             EventMask::CONNECTING => Some(Event::Connecting),
-            EventMask::CONNECTED => inbound.incoming.request().map(Event::Connected),
+            EventMask::CONNECTED => {
+                // Somebody else has read that of a client that came to us already upgraded.
+                let request = inbound.incoming.request();
+                Some(Event::Connected(
+                    request.unwrap_or(Request::from_bytes(&[])),
+                ))
+            }
             EventMask::WRITABLE => Some(Event::Writable),
             EventMask::TLS_FAILED => Some(Event::TlsFailed),
             EventMask::INVALID_FRAME => Some(Event::InvalidFrame),
@@ -353,7 +358,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             _ => Starved::No,
         };
         if step == Step::Request {
-            return self.answer_request(run, inbound);
+            return self.ask(run, inbound);
         }
         let mut inner = run.slot.lock();
         let open = inner.phase == Phase::Open;
@@ -381,7 +386,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 delivered = false;
             }
             Step::Refuse(status) => {
-                self.refuse(run, &mut inner, *status);
+                self.refuse(&mut inner, run.index, *status);
                 delivered = false;
             }
             _ => delivered = false,
@@ -400,7 +405,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Answers the ping that could not be answered before: false if it still cannot be.
-    fn answer(&self, inner: &mut Inner<P>, inbound: &mut Inbound<P>) -> bool {
+    fn answer_ping(&self, inner: &mut Inner<P>, inbound: &mut Inbound<P>) -> bool {
         let Some(range) = inbound.unanswered.take() else {
             return true;
         };
@@ -464,48 +469,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Err(SocketError::WouldBlock) => {}
         }
         inner
-    }
-
-    /// Asks the application about the opening request, and answers it.
-    fn answer_request<'a>(&self, run: &mut Run<'a, P>, inbound: &mut Inbound<P>) -> Guard<'a, P> {
-        let id = run.slot.lock().id(run.index);
-        let Some(request) = inbound.incoming.request() else {
-            return run.slot.lock();
-        };
-        let verdict = match self.application.accept(id, &request) {
-            Verdict::Accept => Ok(None),
-            Verdict::AcceptSubprotocol(name) => {
-                // Only what the client offers may be chosen (RFC 6455 section 4.2.2).
-                let offered = request.subprotocols().any(|offered| offered == name);
-                offered.then_some(Some(name)).ok_or(Status::INTERNAL_ERROR)
-            }
-            Verdict::Refuse(status) => Err(status),
-        };
-        let mut inner = run.slot.lock();
-        if inner.phase != Phase::Handshake {
-            return inner;
-        }
-        match verdict {
-            Ok(subprotocol) => {
-                let accept = AcceptKey::new(request.key());
-                self.emit_response(&mut inner, &accept.response(subprotocol));
-                inner.open(run.now, &run.masks);
-                self.count(|stats| &mut stats.connected);
-            }
-            Err(status) => {
-                self.refuse(run, &mut inner, status);
-                inbound.incoming.end();
-            }
-        }
-        inner
-    }
-
-    fn refuse(&self, run: &Run<'_, P>, inner: &mut Inner<P>, status: Status) {
-        let refusal = Refusal::new(status);
-        self.emit_response(inner, &refusal.parts());
-        inner.advance(Phase::Lingering, run.now, &run.masks);
-        self.count(|stats| stats.refused(status));
-        log::debug!("{}: request refused: {status}", inner.id(run.index));
     }
 
     /// Fails the connection: the client broke the protocol (RFC 6455 section 7.1.7).
@@ -589,6 +552,16 @@ fn receive_more<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> Task {
         Received::NotYet => Task::Receive,
         Received::Full => Task::Park(Because::Fairness),
         Received::All => Task::Park(Because::Waiting),
+    }
+}
+
+/// Until the application answers the opening request, what else comes is kept behind it: so a client
+/// that leaves meanwhile is noticed.
+fn await_answer<P: Port>(run: &Run<'_, P>, inner: &Inner<P>, inbound: &Inbound<P>) -> Task {
+    if inbound.incoming.has_room() {
+        receive_more(run, inner)
+    } else {
+        Task::Park(Because::Waiting)
     }
 }
 

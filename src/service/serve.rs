@@ -1,6 +1,7 @@
 //! The serving thread: it waits for sockets and deadlines, accepts connections, and hands clients to
 //! the work queue.
 
+use super::admit::{AdoptError, Opening};
 use super::event::EventMask;
 use super::port::{Instant, Interest, Lock as _, Port, Ready, Socket as _, SocketError};
 use super::slot::{Due, Owner, Phase};
@@ -112,7 +113,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     fn accept(&self, serving: &mut Serving<P>) {
         for _ in 0..ACCEPT_AT_ONCE {
             match self.port.accept() {
-                Ok(socket) => self.admit(serving, socket),
+                Ok(socket) => self.welcome(serving, socket),
                 Err(SocketError::WouldBlock) => break,
                 Err(SocketError::Failed) => {
                     self.count(|stats| &mut stats.accept_errors);
@@ -128,54 +129,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Gives a connection a slot, or turns it away.
-    fn admit(&self, serving: &mut Serving<P>, socket: P::Socket) {
-        let Some(index) = self.free_slot() else {
-            return self.turn_away(serving, socket);
-        };
-        if self.port.attach(index, &socket).is_err() {
-            self.port.close(index, socket);
-            return self.announce(EventMask::ERROR);
-        }
-        let masks = self.application.masks();
-        if let Some(slot) = self.slot(index) {
-            let now = self.port.now();
-            slot.lock().occupy(socket, now, &self.config, &masks);
-        }
-        let mut shared = self.shared.lock();
-        shared.free = shared.free.saturating_sub(1);
-        let clients = self.max_clients().saturating_sub(shared.free);
-        let stats = &mut shared.stats;
-        stats.accepted = stats.accepted.wrapping_add(1);
-        stats.most_clients = stats
-            .most_clients
-            .max(u32::try_from(clients).unwrap_or(u32::MAX));
-        drop(shared);
-        self.port.submit(super::Work::Client(index));
-    }
-
-    /// The lowest free slot. Only the serving thread occupies slots, so that it stays free.
-    fn free_slot(&self) -> Option<usize> {
-        let shared = self.shared.lock();
-        if shared.free == 0 {
-            return None;
-        }
-        let lowest = shared.lowest;
-        drop(shared);
-        let is_free = |index: &usize| {
-            self.slot(*index)
-                .is_some_and(|slot| slot.lock().owner == Owner::Free)
-        };
-        // One below may have become free meanwhile.
-        let found = (lowest..self.max_clients())
-            .find(is_free)
-            .or_else(|| (0..lowest).find(is_free));
-        if let Some(index) = found {
-            let mut shared = self.shared.lock();
-            if shared.lowest == lowest {
-                shared.lowest = index.saturating_add(1);
+    fn welcome(&self, serving: &mut Serving<P>, socket: P::Socket) {
+        match self.adopt(&socket, &[], Opening::Request) {
+            Ok(_) => {}
+            Err(AdoptError::Full) => self.turn_away(serving, socket),
+            Err(error) => {
+                self.port.close(self.max_clients(), socket);
+                if error == AdoptError::Failed {
+                    self.announce(EventMask::ERROR);
+                }
             }
         }
-        found
     }
 
     /// Has the connection wait in the lobby for its request, and for its answer.

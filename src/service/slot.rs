@@ -5,6 +5,7 @@
 
 use core::ops::Range;
 
+use super::admit::Opening;
 use super::config::Config;
 use super::event::{ClientId, EventMask, MAX_SINKS};
 use super::output::Output;
@@ -77,6 +78,17 @@ pub(super) enum Phase {
     Dead,
 }
 
+/// Whether the application was asked about the opening request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Not yet, or it has answered.
+    No,
+    /// It is being asked.
+    Now,
+    /// It answers later.
+    Waiting,
+}
+
 /// Whether our side of the connection is shut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shut {
@@ -121,6 +133,7 @@ pub(super) struct Delivering {
 pub(super) struct Inner<P: Port> {
     pub owner: Owner,
     pub phase: Phase,
+    pub asked: Asked,
     pub generation: u16,
     pub inbound: Option<Inbound<P>>,
     pub socket: Option<P::Socket>,
@@ -172,6 +185,7 @@ impl<P: Port> Inner<P> {
         Self {
             owner: Owner::Free,
             phase: Phase::Dead,
+            asked: Asked::No,
             generation: 0,
             inbound: Some(Inbound {
                 incoming,
@@ -204,23 +218,26 @@ impl<P: Port> Inner<P> {
 
     // Who works on the slot.
 
-    /// Free → Queued: a connection was accepted.
-    pub fn occupy(
-        &mut self,
-        socket: P::Socket,
-        now: Instant,
-        config: &Config,
-        masks: &[EventMask; MAX_SINKS],
-    ) {
-        if let Some(inbound) = &mut self.inbound {
-            inbound
-                .incoming
-                .restart(config.handshake_limit, config.streaming);
+    /// Free: makes the incoming half ready for a connection of which this was received already. False
+    /// if that is too long.
+    pub fn prepare(&mut self, config: &Config, received: &[u8], opening: Opening) -> bool {
+        self.inbound.as_mut().is_some_and(|inbound| {
             inbound.undelivered = None;
             inbound.unanswered = None;
-        }
+            let incoming = &mut inbound.incoming;
+            incoming.restart(config.handshake_limit, config.streaming);
+            if opening == Opening::Upgraded {
+                incoming.skip_request();
+            }
+            incoming.preload(received)
+        })
+    }
+
+    /// Free → Queued: a connection was accepted, for which the slot is prepared.
+    pub fn occupy(&mut self, socket: P::Socket, now: Instant, masks: &[EventMask; MAX_SINKS]) {
         self.owner = Owner::Queued;
         self.phase = Phase::Handshake;
+        self.asked = Asked::No;
         self.socket = Some(socket);
         self.outgoing = Outgoing::default();
         self.output = Output::new();
@@ -292,6 +309,11 @@ impl<P: Port> Inner<P> {
         self.pending.iter().any(|pending| pending.contains(event))
     }
 
+    /// Whether the application may answer the opening request now.
+    pub fn awaits_answer(&self) -> bool {
+        self.phase == Phase::Handshake && self.asked == Asked::Waiting
+    }
+
     /// Handshake → Open: the 101 response is on its way.
     pub fn open(&mut self, now: Instant, masks: &[EventMask; MAX_SINKS]) {
         self.phase = Phase::Open;
@@ -340,7 +362,16 @@ impl<P: Port> Inner<P> {
     pub fn interest(&self) -> Interest {
         let mut interest = Interest::empty();
         let unsent = self.output.blocked || self.output.caller;
-        let reads = self.phase != Phase::Dead && !self.is_held_up() && !unsent;
+        // Before its request is answered a client need not send more, and can only for as much as there
+        // is room for.
+        let has_room = || {
+            let inbound = self.inbound.as_ref();
+            inbound.is_some_and(|inbound| inbound.incoming.has_room())
+        };
+        let reads = self.phase != Phase::Dead
+            && !self.is_held_up()
+            && !unsent
+            && (!self.awaits_answer() || has_room());
         interest.set(Interest::READ, reads);
         interest.set(Interest::WRITE, self.output.blocked);
         interest

@@ -102,7 +102,7 @@ impl<P: Port> Application<P> for Events {
         match verdict {
             Verdict::Accept => self.requests.keep(client, request, None),
             Verdict::AcceptSubprotocol(name) => self.requests.keep(client, request, Some(name)),
-            Verdict::Refuse(_) => {}
+            Verdict::Refuse(_) | Verdict::Later => {}
         }
         verdict
     }

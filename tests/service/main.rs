@@ -11,11 +11,13 @@
     clippy::arc_with_non_send_sync
 )]
 
+mod adopting;
 mod deadlines;
 mod delivery;
 #[path = "../support/harness.rs"]
 mod harness;
 mod lifecycle;
+mod opening;
 mod output;
 #[path = "../support/port.rs"]
 mod port;

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use shuttle::thread;
 use wss::protocol::{CloseCode, OVERHEAD};
-use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Slot, Target};
+use wss::service::{
+    AdoptError, Application, Config, Delivery, Lock, MAX_SINKS, Opening, Service, Slot, Target,
+};
 use wss::{ClientId, Event, EventMask, Request, SendError, Verdict};
 
 use crate::harness::{REQUEST, frame, whole_frames};
@@ -83,6 +85,9 @@ type Svc = Service<ScriptPort<Shuttle>, App>;
 struct App {
     events: ShuttleLock<Vec<(ClientId, EventMask)>>,
     held: ShuttleLock<Vec<ClientId>>,
+    /// Requests are answered later, by whoever finds them here.
+    puts_off: AtomicBool,
+    asked: ShuttleLock<Vec<ClientId>>,
     done: AtomicBool,
 }
 
@@ -93,8 +98,15 @@ impl Application<ScriptPort<Shuttle>> for App {
         masks
     }
 
-    fn accept<'a>(&'a self, _: ClientId, _: &Request<'a>) -> Verdict<'a> {
-        Verdict::Accept
+    fn accept<'a>(&'a self, client: ClientId, _: &Request<'a>) -> Verdict<'a> {
+        if !self.puts_off.load(Ordering::Relaxed) {
+            return Verdict::Accept;
+        }
+        self.asked.lock().push(client);
+        self.asked.notify_all();
+        // The answer may come before this has returned.
+        thread::yield_now();
+        Verdict::Later
     }
 
     fn deliver(
@@ -125,6 +137,15 @@ impl Application<ScriptPort<Shuttle>> for App {
 }
 
 impl App {
+    /// Waits for a request that is put off.
+    fn next_asked(&self) -> ClientId {
+        let mut asked = self.asked.lock();
+        while asked.is_empty() {
+            asked = self.asked.wait(asked, u32::MAX);
+        }
+        asked.remove(0)
+    }
+
     /// Waits until so many events of a kind were delivered.
     fn wait_for(&self, mask: EventMask, count: usize) {
         let mut events = self.events.lock();
@@ -143,6 +164,8 @@ fn service(slots: usize, blocks: usize) -> Arc<Svc> {
     let app = App {
         events: ShuttleLock::new(Vec::new()),
         held: ShuttleLock::new(Vec::new()),
+        puts_off: AtomicBool::new(false),
+        asked: ShuttleLock::new(Vec::new()),
         done: AtomicBool::new(false),
     };
     Arc::new(Service::new(
@@ -241,15 +264,24 @@ struct Peer(Arc<ShuttleLock<Wire>>, Arc<Svc>);
 
 impl Peer {
     fn connect(service: &Arc<Svc>, window: usize) -> Self {
+        let peer = Self::elsewhere(service, window);
+        let socket = peer.socket();
+        service.port().state.lock().backlog.push_back(Some(socket));
+        service.port().state.notify_all();
+        peer
+    }
+
+    /// One that the service has not heard of.
+    fn elsewhere(service: &Arc<Svc>, window: usize) -> Self {
         let wire = Wire {
             window,
             ..Wire::default()
         };
-        let wire = Arc::new(ShuttleLock::new(wire));
-        let socket = ScriptSocket(Arc::clone(&wire));
-        service.port().state.lock().backlog.push_back(Some(socket));
-        service.port().state.notify_all();
-        Self(wire, Arc::clone(service))
+        Self(Arc::new(ShuttleLock::new(wire)), Arc::clone(service))
+    }
+
+    fn socket(&self) -> ScriptSocket<Shuttle> {
+        ScriptSocket(Arc::clone(&self.0))
     }
 
     fn act(&self, act: impl FnOnce(&mut Wire)) {
@@ -429,5 +461,121 @@ fn a_deadline_comes_while_others_work() {
         sending.join().unwrap();
         peer.act(|wire| wire.eof = true);
         running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn a_later_answer_while_the_client_sends_and_leaves() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let app = running.0.application();
+        app.puts_off.store(true, Ordering::Relaxed);
+        let peer = Peer::connect(&running.0, usize::MAX / 2);
+        let answering = {
+            let service = Arc::clone(&running.0);
+            thread::spawn(move || {
+                let client = service.application().next_asked();
+                let first = service.answer(client, Verdict::Accept);
+                (first, service.answer(client, Verdict::Accept))
+            })
+        };
+        peer.send(REQUEST.as_bytes());
+        peer.send(&frame(0x81, b"early"));
+        let (first, again) = answering.join().unwrap();
+        // It is there as long as it waits, also where the answer was faster than the question.
+        assert!(first.is_ok() && again.is_err());
+        app.wait_for(EventMask::TEXT, 1);
+        let next = Peer::connect(&running.0, usize::MAX / 2);
+        peer.act(|wire| wire.eof = true);
+        next.send(REQUEST.as_bytes());
+        app.wait_for(EventMask::CLOSED, 1);
+        running.finish(&[peer, next]);
+    });
+}
+
+#[test]
+fn a_client_leaves_just_as_its_request_is_answered() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let app = running.0.application();
+        app.puts_off.store(true, Ordering::Relaxed);
+        let peer = Peer::connect(&running.0, usize::MAX / 2);
+        peer.send(REQUEST.as_bytes());
+        let client = app.next_asked();
+        peer.act(|wire| wire.reset = true);
+        let _ = running.0.answer(client, Verdict::Accept);
+        app.wait_for(EventMask::CLOSED, 1);
+        running.finish(&[peer]);
+    });
+}
+
+/// Adopts a connection on a thread of its own; the client says something and leaves.
+fn adopter(
+    service: &Arc<Svc>,
+    opening: Opening,
+) -> thread::JoinHandle<Result<ClientId, AdoptError>> {
+    let service = Arc::clone(service);
+    thread::spawn(move || {
+        let peer = Peer::elsewhere(&service, usize::MAX / 2);
+        peer.send(&frame(0x81, b"?"));
+        let received = match opening {
+            Opening::Upgraded => b"",
+            Opening::Request => REQUEST.as_bytes(),
+        };
+        let adopted = service.adopt(&peer.socket(), received, opening);
+        peer.act(|wire| wire.eof = true);
+        adopted
+    })
+}
+
+#[test]
+fn a_slot_that_is_free_is_found_while_others_are_taken_and_given_up() {
+    check(|| {
+        let running = Running::start(service(3, 1));
+        let peer = Peer::connect(&running.0, usize::MAX / 2).upgraded();
+        // At any time there is a slot for each of the two that come, but not the same ones.
+        let first = adopter(&running.0, Opening::Upgraded);
+        peer.act(|wire| wire.eof = true);
+        let second = adopter(&running.0, Opening::Request);
+        for adopting in [first, second] {
+            assert!(adopting.join().unwrap().is_ok());
+        }
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn connections_are_adopted_while_others_are_accepted_and_there_are_too_many() {
+    check(|| {
+        let running = Running::start(service(2, 1));
+        let first = adopter(&running.0, Opening::Upgraded);
+        let late = Peer::connect(&running.0, usize::MAX / 2);
+        let second = adopter(&running.0, Opening::Request);
+        late.send(REQUEST.as_bytes());
+        late.act(|wire| wire.eof = true);
+        for adopting in [first, second] {
+            let adopted = adopting.join().unwrap();
+            assert!(adopted.is_ok() || adopted == Err(AdoptError::Full));
+        }
+        running.finish(&[late]);
+    });
+}
+
+#[test]
+fn a_connection_is_adopted_just_as_the_service_ends() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::elsewhere(&running.0, usize::MAX / 2);
+        let adopting = {
+            let service = Arc::clone(&running.0);
+            let socket = peer.socket();
+            thread::spawn(move || service.adopt(&socket, b"", Opening::Upgraded))
+        };
+        running.0.stop();
+        peer.act(|wire| wire.eof = true);
+        let adopted = adopting.join().unwrap();
+        assert!(adopted.is_ok() || adopted == Err(AdoptError::Stopping));
+        // Whoever was adopted is told the end.
+        running.finish(&[]);
     });
 }

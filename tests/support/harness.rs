@@ -200,12 +200,8 @@ impl Harness {
 
     /// A connection that waits to be accepted.
     pub fn connect(&self) -> Client {
-        let wire = Wire {
-            window: usize::MAX,
-            ..Wire::default()
-        };
-        let client = Client(Arc::new(Alone::new(wire)));
-        let socket = ScriptSocket(Arc::clone(&client.0));
+        let client = Client::elsewhere();
+        let socket = client.socket();
         self.service
             .port()
             .state
@@ -300,6 +296,20 @@ impl Harness {
 pub struct Client(pub Arc<Alone<Wire>>);
 
 impl Client {
+    /// One that the service has not heard of.
+    pub fn elsewhere() -> Self {
+        let wire = Wire {
+            window: usize::MAX,
+            ..Wire::default()
+        };
+        Self(Arc::new(Alone::new(wire)))
+    }
+
+    /// The server's end of the connection.
+    pub fn socket(&self) -> ScriptSocket<Single> {
+        ScriptSocket(Arc::clone(&self.0))
+    }
+
     pub fn send(&self, bytes: &[u8]) {
         self.0.lock().to_server.extend(bytes);
     }

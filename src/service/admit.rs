@@ -1,0 +1,171 @@
+//! Giving connections their slots: those that the listener accepts, and those that somebody else has
+//! accepted.
+
+use super::event::ClientId;
+use super::port::{Lock as _, Port, SocketError, Work};
+use super::slot::Owner;
+use super::{Application, Life, Service};
+
+/// How far the opening handshake of a connection is that somebody else has accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// The service is to read the client's request, or the rest of it, and to answer.
+    Request,
+    /// The request was answered with 101: what follows are frames.
+    Upgraded,
+}
+
+/// Why a connection was not adopted. It is the caller's as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdoptError {
+    /// Every slot is taken.
+    Full,
+    /// The service ends.
+    Stopping,
+    /// What was received already is more than the receive buffer takes: beside the request, or, of an
+    /// upgraded connection, at all.
+    TooLong,
+    /// The socket cannot be watched: it is none, or there is no memory.
+    Failed,
+}
+
+impl core::fmt::Display for AdoptError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Full => "every slot is taken",
+            Self::Stopping => "the service ends",
+            Self::TooLong => "more was received than the receive buffer takes",
+            Self::Failed => "the socket cannot be watched",
+        })
+    }
+}
+
+impl core::error::Error for AdoptError {}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Takes over a connection that somebody else has accepted, from any thread: one port can serve
+    /// pages and WebSockets so. `received` is what was received of it and has not been dealt with: (the
+    /// beginning of) the opening request, or for [`Opening::Upgraded`] whatever came after that. The
+    /// client is told of as any other: `Connecting`, `Connected`, …; without a request that the service
+    /// has read, that of `Connected` is empty, and [`Application::accept`] is not asked.
+    ///
+    /// The socket must be as the port makes its own: nobody else may use or watch it from now on.
+    ///
+    /// # Errors
+    /// See [`AdoptError`]. The socket is still the caller's then.
+    pub fn adopt(
+        &self,
+        socket: &P::Socket,
+        received: &[u8],
+        opening: Opening,
+    ) -> Result<ClientId, AdoptError> {
+        let lowest = self.set_aside().ok_or(AdoptError::Full)?;
+        let admitted = self.admit(lowest, socket, received, opening);
+        if admitted.is_err() {
+            self.put_back();
+        }
+        admitted
+    }
+
+    /// Sets one of the free slots aside, which is only counted yet: the lowest that may be free.
+    fn set_aside(&self) -> Option<usize> {
+        let mut shared = self.shared.lock();
+        shared.free = shared.free.checked_sub(1)?;
+        Some(shared.lowest)
+    }
+
+    /// Gives back what was set aside.
+    fn put_back(&self) {
+        let mut shared = self.shared.lock();
+        shared.free = shared.free.saturating_add(1);
+        if shared.life != Life::Serving {
+            self.port.wake();
+        }
+    }
+
+    /// Gives a connection, for which a slot was set aside, the lowest one that is free.
+    fn admit(
+        &self,
+        lowest: usize,
+        socket: &P::Socket,
+        received: &[u8],
+        opening: Opening,
+    ) -> Result<ClientId, AdoptError> {
+        let mut passed_over = false;
+        loop {
+            // One below may have become free meanwhile.
+            for index in (lowest..self.max_clients()).chain(0..lowest) {
+                match self.admit_at(index, socket, received, opening) {
+                    Ok(Some(client)) => {
+                        self.note_admitted(lowest, index, opening);
+                        self.port.submit(Work::Client(index));
+                        return Ok(client);
+                    }
+                    Ok(None) => {}
+                    Err(AdoptError::Full) => passed_over = true,
+                    Err(error) => return Err(error),
+                }
+            }
+            if passed_over {
+                return Err(AdoptError::Full);
+            }
+            // At least as many slots are free as are set aside. Another thread took one that was in
+            // front of us, and one became free behind us: once more.
+        }
+    }
+
+    /// Gives a connection this slot. Not if it is taken, and `Full` if the connection that had it before
+    /// is still to be closed.
+    fn admit_at(
+        &self,
+        index: usize,
+        socket: &P::Socket,
+        received: &[u8],
+        opening: Opening,
+    ) -> Result<Option<ClientId>, AdoptError> {
+        let Some(slot) = self.slot(index) else {
+            return Ok(None);
+        };
+        let mut inner = slot.lock();
+        if inner.owner != Owner::Free {
+            return Ok(None);
+        }
+        // With the slot's lock, so that whoever closes all clients finds this one or was noticed here.
+        if self.shared.lock().life != Life::Serving {
+            return Err(AdoptError::Stopping);
+        }
+        if !inner.prepare(&self.config, received, opening) {
+            return Err(AdoptError::TooLong);
+        }
+        self.port
+            .attach(index, socket)
+            .map_err(|error| match error {
+                SocketError::WouldBlock => AdoptError::Full,
+                SocketError::Failed => AdoptError::Failed,
+            })?;
+        let masks = self.application.masks();
+        let now = self.port.now();
+        inner.occupy(socket.clone(), now, &masks);
+        if opening == Opening::Upgraded {
+            inner.open(now, &masks);
+        }
+        Ok(Some(inner.id(index)))
+    }
+
+    /// Counts a connection that got a slot.
+    fn note_admitted(&self, lowest: usize, index: usize, opening: Opening) {
+        let mut shared = self.shared.lock();
+        if shared.lowest == lowest {
+            shared.lowest = index.saturating_add(1);
+        }
+        let clients = self.max_clients().saturating_sub(shared.free);
+        let stats = &mut shared.stats;
+        stats.accepted = stats.accepted.wrapping_add(1);
+        if opening == Opening::Upgraded {
+            stats.connected = stats.connected.wrapping_add(1);
+        }
+        stats.most_clients = stats
+            .most_clients
+            .max(u32::try_from(clients).unwrap_or(u32::MAX));
+    }
+}

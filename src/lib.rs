@@ -19,7 +19,9 @@ pub mod protocol;
 pub mod service;
 
 pub use protocol::{CloseCode, MessageKind, Request, Status};
-pub use service::{ClientId, Event, EventMask, SendError, Verdict};
+pub use service::{
+    AdoptError, AnswerError, ClientId, Event, EventMask, Opening, SendError, Verdict,
+};
 
 /// The examples of the README are tested with the documentation's.
 #[cfg(all(doctest, feature = "host"))]

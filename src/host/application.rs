@@ -14,7 +14,9 @@ use crate::service::{
 /// What an application does with a server's events. A closure `Fn(&Clients, Option<ClientId>,
 /// &Event)` is one that accepts every client.
 pub trait Handler: Send + Sync + 'static {
-    /// Decides on an opening request whose origin is allowed.
+    /// Decides on an opening request whose origin is allowed. Called on the work queue, which has to go
+    /// on: whoever has to ask elsewhere says [`Verdict::Later`], and
+    /// [`answer`](Service::answer) from another thread.
     fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
         let _ = (client, request);
         Verdict::Accept
@@ -34,26 +36,35 @@ where
     }
 }
 
-/// The handler and the queue of a server.
+/// The handler and the queues of a server.
 pub struct HostApplication {
-    pub(super) handler: Option<Box<dyn Handler>>,
-    pub(super) queue: Option<Arc<queue::Shared>>,
+    pub(super) handler: Option<(EventMask, Box<dyn Handler>)>,
+    /// No more than there are sinks beside the handler's.
+    pub(super) queues: Vec<Arc<queue::Shared>>,
     pub(super) origins: Vec<String>,
 }
 
-const HANDLER: usize = 0;
-const QUEUE: usize = 1;
+impl HostApplication {
+    /// The sinks: the handler, if there is one, then the queues.
+    pub(super) fn sinks(&self) -> usize {
+        usize::from(self.handler.is_some()).saturating_add(self.queues.len())
+    }
+
+    /// The queue that is this sink; none: the handler.
+    fn queue(&self, sink: usize) -> Option<&queue::Shared> {
+        let index = sink.checked_sub(usize::from(self.handler.is_some()))?;
+        self.queues.get(index).map(|queue| &**queue)
+    }
+}
 
 impl Application<HostPort> for HostApplication {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let mut masks = [EventMask::empty(); MAX_SINKS];
-        let handler = self.handler.as_ref().map(|_| EventMask::all());
-        masks[HANDLER] = handler.unwrap_or_default();
-        masks[QUEUE] = self
-            .queue
-            .as_ref()
-            .map(|queue| queue.mask)
-            .unwrap_or_default();
+        let handler = self.handler.iter().map(|(mask, _)| *mask);
+        let queues = self.queues.iter().map(|queue| queue.mask());
+        for (place, mask) in masks.iter_mut().zip(handler.chain(queues)) {
+            *place = mask;
+        }
         masks
     }
 
@@ -61,7 +72,7 @@ impl Application<HostPort> for HostApplication {
         if !origin_allowed(request.origin(), self.origins.iter().map(String::as_str)) {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
-        let Some(handler) = &self.handler else {
+        let Some((_, handler)) = &self.handler else {
             return Verdict::Accept;
         };
         let verdict = catch_unwind(AssertUnwindSafe(|| handler.on_request(client, request)));
@@ -75,16 +86,15 @@ impl Application<HostPort> for HostApplication {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
-        match (sink, &self.handler, &self.queue) {
-            (HANDLER, Some(handler), _) => {
-                // A handler that panics (which the panic hook has reported) must not end the service.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    handler.on_event(service, client, event);
-                }));
-                Delivery::Done
-            }
-            (QUEUE, _, Some(queue)) => queue.deliver(client, event),
-            _ => Delivery::Done,
+        if let Some(queue) = self.queue(sink) {
+            return queue.deliver(client, event);
         }
+        if let Some((_, handler)) = &self.handler {
+            // A handler that panics (which the panic hook has reported) must not end the service.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                handler.on_event(service, client, event);
+            }));
+        }
+        Delivery::Done
     }
 }

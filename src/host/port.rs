@@ -37,20 +37,12 @@ pub struct HostPort {
 }
 
 impl HostPort {
-    /// A port that accepts connections at `addr`, for `max_clients` clients. What is to be done for
-    /// them is sent to `work`.
-    pub(super) fn new(
-        addr: SocketAddr,
-        max_clients: usize,
-        work: Sender<Option<Work>>,
-    ) -> io::Result<(Self, SocketAddr)> {
-        let listener = TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
+    /// A port for `max_clients` clients. What is to be done for them is sent to `work`.
+    pub(super) fn new(max_clients: usize, work: Sender<Option<Work>>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let waker = Waker::new(&registry, WAKER)?;
-        let port = Self {
+        Ok(Self {
             started: std::time::Instant::now(),
             poll: Mutex::new((poll, Events::with_capacity(EVENTS))),
             registry,
@@ -62,14 +54,21 @@ impl HostPort {
             ended: (0..max_clients).map(|_| AtomicBool::new(false)).collect(),
             work,
             service_work_queued: AtomicBool::new(false),
-        };
-        port.registry.register(
+        })
+    }
+
+    /// Accepts connections at `addr`; which one it is, if its port is 0.
+    pub(super) fn listen(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        self.registry.register(
             &mut SourceFd(&listener.as_raw_fd()),
             LISTENER,
             MioInterest::READABLE,
         )?;
-        *lock(&port.listener) = Some(listener);
-        Ok((port, addr))
+        *lock(&self.listener) = Some(listener);
+        Ok(addr)
     }
 
     /// The work queue ends after what is on it.
@@ -121,14 +120,7 @@ impl Port for HostPort {
         let listener = listener.as_ref().ok_or(SocketError::WouldBlock)?;
         loop {
             match listener.accept() {
-                Ok((stream, _)) => {
-                    stream
-                        .set_nonblocking(true)
-                        .map_err(|_| SocketError::Failed)?;
-                    // Frames leave when they are written, not when the last one was acknowledged.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(HostSocket(Arc::new(stream)));
-                }
+                Ok((stream, _)) => return HostSocket::new(stream).map_err(|_| SocketError::Failed),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return Err(SocketError::WouldBlock),
                     // The client gave up while it was waiting; the next one may not have.
@@ -265,6 +257,16 @@ pub(super) fn become_service_thread() {
 /// A TCP connection.
 #[derive(Clone)]
 pub struct HostSocket(Arc<TcpStream>);
+
+impl HostSocket {
+    /// Makes the stream one of the service's.
+    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // Frames leave when they are written, not when the last one was acknowledged.
+        let _ = stream.set_nodelay(true);
+        Ok(Self(Arc::new(stream)))
+    }
+}
 
 impl Socket for HostSocket {
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {

@@ -1,6 +1,7 @@
 //! Events on a queue, for an application that takes them on its own threads.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use crate::service::{ClientId, Delivery, Event, EventMask, Message};
 
 /// A queue of events. Taking them from several threads is fine.
 ///
-/// When it is full nothing is lost: clients are not received from until there is room.
+/// When it is full nothing is lost: clients are not received from until there is room. Dropping it ends
+/// that: its events are for nobody then.
 pub struct EventQueue {
     shared: Arc<Shared>,
     clients: Arc<Clients>,
@@ -20,8 +22,10 @@ pub struct EventQueue {
 pub(super) struct Shared {
     state: Mutex<State>,
     filled: Condvar,
-    pub mask: EventMask,
+    mask: EventMask,
     depth: usize,
+    /// Nobody takes events any more.
+    abandoned: AtomicBool,
 }
 
 struct State {
@@ -50,6 +54,16 @@ enum Kind {
     CloseFrame(Option<CloseCode>),
 }
 
+impl Entry {
+    /// The client that is held up by this.
+    fn held_for(&self) -> Option<ClientId> {
+        match self.kind {
+            Kind::Plain(_) | Kind::Connected => None,
+            _ => self.client,
+        }
+    }
+}
+
 impl Shared {
     pub fn new(mask: EventMask, depth: usize) -> Self {
         Self {
@@ -61,6 +75,16 @@ impl Shared {
             filled: Condvar::new(),
             mask,
             depth: depth.max(1),
+            abandoned: AtomicBool::new(false),
+        }
+    }
+
+    /// What the service puts here.
+    pub fn mask(&self) -> EventMask {
+        if self.abandoned.load(Ordering::SeqCst) {
+            EventMask::empty()
+        } else {
+            self.mask
         }
     }
 
@@ -70,6 +94,9 @@ impl Shared {
 
     pub fn deliver(&self, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
         let mut state = self.lock();
+        if self.abandoned.load(Ordering::SeqCst) {
+            return Delivery::Done;
+        }
         if state.events.len() >= self.depth {
             state.turned_away = true;
             return Delivery::Full;
@@ -93,12 +120,13 @@ impl Shared {
             Event::LinkUp => (Kind::Plain(Event::LinkUp), &[]),
             Event::Writable => (Kind::Plain(Event::Writable), &[]),
         };
-        let held = !matches!(kind, Kind::Plain(_) | Kind::Connected);
-        state.events.push_back(Entry {
+        let entry = Entry {
             client,
             kind,
             bytes: bytes.to_vec(),
-        });
+        };
+        let held = entry.held_for().is_some();
+        state.events.push_back(entry);
         drop(state);
         self.filled.notify_one();
         if held { Delivery::Held } else { Delivery::Done }
@@ -157,6 +185,20 @@ impl EventQueue {
     }
 }
 
+impl Drop for EventQueue {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        self.shared.abandoned.store(true, Ordering::SeqCst);
+        let left = std::mem::take(&mut state.events);
+        drop(state);
+        for client in left.iter().filter_map(Entry::held_for) {
+            self.clients.release(client);
+        }
+        // Nothing is turned away any more.
+        self.clients.room();
+    }
+}
+
 /// An event taken from a queue. While it is kept, a message in it is held: its client is not received
 /// from, and is cut off at the hold time-out.
 pub struct QueuedEvent<'a> {
@@ -189,10 +231,8 @@ impl QueuedEvent<'_> {
 
 impl Drop for QueuedEvent<'_> {
     fn drop(&mut self) {
-        if !matches!(self.entry.kind, Kind::Plain(_) | Kind::Connected) {
-            if let Some(client) = self.entry.client {
-                self.clients.release(client);
-            }
+        if let Some(client) = self.entry.held_for() {
+            self.clients.release(client);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::service::{Application, Service, Slot, Work};
 pub struct Running<A: Application<HostPort>> {
     /// The service. The threads keep it alive until they end.
     pub service: Arc<Service<HostPort, A>>,
-    /// The address at which it listens.
+    /// The address at which it listens; with port 0 if it does not.
     pub addr: SocketAddr,
     /// The serving thread and the work queue.
     pub threads: Vec<JoinHandle<()>>,
@@ -50,9 +50,13 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         if !fits {
             return invalid("there is no memory for as many clients with such a receive size");
         }
-        let addr = SocketAddr::new(options.addr, options.port);
         let (work, work_queue) = channel();
-        let (port, addr) = HostPort::new(addr, max_clients, work)?;
+        let port = HostPort::new(max_clients, work)?;
+        let addr = if options.listen {
+            port.listen(SocketAddr::new(options.addr, options.port))?
+        } else {
+            SocketAddr::new(options.addr, 0)
+        };
         let bytes = |len| vec![0; len].into_boxed_slice();
         let slots = (0..max_clients)
             .map(|_| Slot::new(bytes(storage)))

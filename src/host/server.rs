@@ -9,7 +9,7 @@ use super::application::{Handler, HostApplication};
 use super::port::HostPort;
 use super::queue::{self, EventQueue};
 use super::running::Running;
-use crate::service::{Config, EventMask, Service};
+use crate::service::{Config, EventMask, MAX_SINKS, Service};
 
 /// The service of a host server: what a handler, and the owner of the server, call `send`, `ping`,
 /// `close`, … on. Running it is the server's business.
@@ -22,6 +22,8 @@ pub struct Options {
     pub addr: IpAddr,
     /// The port to listen at; 0: any free one.
     pub port: u16,
+    /// Whether to listen at all. If not, clients are adopted: see [`Service::adopt_stream`].
+    pub listen: bool,
     /// How many clients there may be.
     pub max_clients: u16,
     /// The largest message that is delivered whole, in bytes; at least 4.
@@ -43,6 +45,7 @@ impl Default for Options {
         Self {
             addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
+            listen: true,
             max_clients: 64,
             rx_buffer: 1400,
             tx_blocks: None,
@@ -52,11 +55,72 @@ impl Default for Options {
     }
 }
 
+/// A server with events for several, as [`Server::builder`] begins it:
+///
+/// ```
+/// use wss::host::{Clients, Options, Server};
+/// use wss::{ClientId, Event, EventMask};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let options = Options { port: 0, ..Options::default() };
+/// let answer = |clients: &Clients, id: Option<ClientId>, event: &Event<'_>| { /* … */ };
+/// let (server, [log, commands]) = Server::builder(&options)
+///     .handler(EventMask::TEXT, answer)
+///     .start([(EventMask::CONNECTED | EventMask::CLOSED, 64), (EventMask::BINARY, 16)])?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Builder<'a> {
+    options: &'a Options,
+    handler: Option<(EventMask, Box<dyn Handler>)>,
+}
+
+impl Builder<'_> {
+    /// Gives the events in `mask` to a handler, which decides on opening requests, too. Instead of the
+    /// one before.
+    #[must_use]
+    pub fn handler(mut self, mask: EventMask, handler: impl Handler) -> Self {
+        self.handler = Some((mask, Box::new(handler)));
+        self
+    }
+
+    /// Starts the server, with a queue for each of `queues`: which events, and for how many there is
+    /// room. The client of a message that several want is received from again when the last of them has
+    /// let go of it.
+    ///
+    /// # Errors
+    /// As [`Server::start`]; also `InvalidInput` for more than [`MAX_SINKS`] queues, the handler counted.
+    pub fn start<const N: usize>(
+        self,
+        queues: [(EventMask, usize); N],
+    ) -> io::Result<(Server, [EventQueue; N])> {
+        let queues = queues.map(|(mask, depth)| Arc::new(queue::Shared::new(mask, depth)));
+        let application = HostApplication {
+            handler: self.handler,
+            queues: queues.to_vec(),
+            origins: self.options.origins.clone(),
+        };
+        if application.sinks() > MAX_SINKS {
+            let what = format!("a server has events for no more than {MAX_SINKS}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let running = Running::start(self.options, application)?;
+        let server = Server {
+            clients: running.service,
+            addr: running.addr,
+            queues: queues.to_vec(),
+            threads: Mutex::new(running.threads),
+        };
+        let queues = queues.map(|queue| EventQueue::new(queue, Arc::clone(&server.clients)));
+        Ok((server, queues))
+    }
+}
+
 /// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
 pub struct Server {
     clients: Arc<Clients>,
     addr: SocketAddr,
-    queue: Option<Arc<queue::Shared>>,
+    queues: Vec<Arc<queue::Shared>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -67,7 +131,8 @@ impl Server {
     /// The operating system's, if the address cannot be listened at; `InvalidInput` for options that
     /// cannot work.
     pub fn start(options: &Options, handler: impl Handler) -> io::Result<Self> {
-        Self::launch(options, Some(Box::new(handler)), None)
+        let builder = Self::builder(options).handler(EventMask::all(), handler);
+        builder.start([]).map(|(server, [])| server)
     }
 
     /// Starts a server that puts the events in `mask` on a queue for `depth` of them.
@@ -79,29 +144,17 @@ impl Server {
         mask: EventMask,
         depth: usize,
     ) -> io::Result<(Self, EventQueue)> {
-        let shared = Arc::new(queue::Shared::new(mask, depth));
-        let server = Self::launch(options, None, Some(Arc::clone(&shared)))?;
-        let queue = EventQueue::new(shared, Arc::clone(&server.clients));
-        Ok((server, queue))
+        let started = Self::builder(options).start([(mask, depth)]);
+        started.map(|(server, [queue])| (server, queue))
     }
 
-    fn launch(
-        options: &Options,
-        handler: Option<Box<dyn Handler>>,
-        queue: Option<Arc<queue::Shared>>,
-    ) -> io::Result<Self> {
-        let application = HostApplication {
-            handler,
-            queue: queue.clone(),
-            origins: options.origins.clone(),
-        };
-        let running = Running::start(options, application)?;
-        Ok(Self {
-            clients: running.service,
-            addr: running.addr,
-            queue,
-            threads: Mutex::new(running.threads),
-        })
+    /// For a server with a handler and queues, or several queues.
+    #[must_use]
+    pub const fn builder(options: &Options) -> Builder<'_> {
+        Builder {
+            options,
+            handler: None,
+        }
     }
 
     /// What to send with, and to ask about clients.
@@ -110,7 +163,7 @@ impl Server {
         &self.clients
     }
 
-    /// The address at which the server listens.
+    /// The address at which the server listens; with port 0 if it does not.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.addr
@@ -129,7 +182,7 @@ impl Server {
                 let _ = thread.join();
             }
         }
-        if let Some(queue) = &self.queue {
+        for queue in &self.queues {
             queue.close();
         }
         ended

@@ -12,11 +12,11 @@ use wss::{Event, EventMask};
 use super::client::{BINARY, Client, PATIENCE, TEXT, frame};
 use super::server::{assert_unharmed, echo_server, limited, options};
 
-fn next(queue: &EventQueue) -> QueuedEvent<'_> {
+pub fn next(queue: &EventQueue) -> QueuedEvent<'_> {
     queue.recv_timeout(PATIENCE).expect("an event")
 }
 
-fn next_text(queue: &EventQueue) -> QueuedEvent<'_> {
+pub fn next_text(queue: &EventQueue) -> QueuedEvent<'_> {
     loop {
         let event = next(queue);
         match event.event() {
@@ -27,7 +27,7 @@ fn next_text(queue: &EventQueue) -> QueuedEvent<'_> {
     }
 }
 
-fn text(event: &QueuedEvent<'_>) -> String {
+pub fn text(event: &QueuedEvent<'_>) -> String {
     match event.event() {
         Event::Text(message) => message.text().to_owned(),
         other => panic!("{other:?}"),

@@ -1,12 +1,15 @@
 //! The opening handshake (RFC 6455 section 4), over a socket.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use wss::host::{Clients, Handler, Options, Server};
-use wss::{ClientId, Event, Request, Status, Verdict};
+use wss::{AnswerError, ClientId, Event, Request, Status, Verdict};
 
-use super::client::{ACCEPT, Client, REQUEST, TEXT, frame, request_with};
+use super::client::{ACCEPT, Client, PATIENCE, REQUEST, TEXT, frame, request_with};
 use super::server::{assert_unharmed, echo, echo_server, eventually, limited, options};
 
 /// Knows `/chat` only, and speaks two subprotocols.
@@ -182,7 +185,7 @@ fn dripping_handshake_ends_at_its_deadline_and_delays_nobody() {
     let mut neighbour = Client::open(addr);
     let began = Instant::now();
     let done = AtomicBool::new(false);
-    let slowest = std::thread::scope(|scope| {
+    let slowest = thread::scope(|scope| {
         scope.spawn(|| {
             let mut client = Client::connect(addr);
             let wait = Some(Duration::from_millis(10));
@@ -213,4 +216,106 @@ fn dripping_handshake_ends_at_its_deadline_and_delays_nobody() {
     let dripping = log.wait_for("closed", 1);
     let told = ["connecting", "timeout", "closing", "closed"];
     assert_eq!(log.of(dripping), told);
+}
+
+/// Puts off every answer. What is asked goes to another thread, for which the hook then waits a while.
+struct Later {
+    asked: Mutex<Sender<(ClientId, String)>>,
+    pause: Duration,
+}
+
+impl Handler for Later {
+    fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+        let asked = (client, request.path().to_owned());
+        self.asked.lock().unwrap().send(asked).unwrap();
+        thread::sleep(self.pause);
+        Verdict::Later
+    }
+
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        if let Some(id) = client {
+            echo(clients, id, event);
+        }
+    }
+}
+
+fn later(pause: Duration) -> (Server, Receiver<(ClientId, String)>) {
+    let (asked, requests) = channel();
+    let asked = Mutex::new(asked);
+    (
+        Server::start(&options(), Later { asked, pause }).unwrap(),
+        requests,
+    )
+}
+
+#[test]
+fn answers_may_come_later_and_in_any_order() {
+    let (server, requests) = later(Duration::ZERO);
+    let addr = server.local_addr();
+    let mut clients = ["/a", "/b", "/c"].map(|path| {
+        let mut client = Client::connect(addr);
+        client.write(REQUEST.replace("/chat", path).as_bytes());
+        client.write(&frame(true, TEXT, path.as_bytes()));
+        client
+    });
+    let mut asked: Vec<_> = (0..3)
+        .map(|_| requests.recv_timeout(PATIENCE).unwrap())
+        .collect();
+    asked.sort_by(|one, other| other.1.cmp(&one.1));
+    for (id, path) in asked {
+        let verdict = match path.as_str() {
+            "/b" => Verdict::Refuse(Status::NOT_FOUND),
+            _ => Verdict::Accept,
+        };
+        assert_eq!(server.clients().answer(id, verdict), Ok(()));
+    }
+    let [a, b, c] = &mut clients;
+    assert_eq!(b.response().status, 404);
+    for (client, path) in [(a, "/a"), (c, "/c")] {
+        assert_eq!(client.response().status, 101);
+        client.expect(TEXT, path.as_bytes());
+        client.echo("on it goes");
+    }
+}
+
+#[test]
+fn an_answer_that_is_faster_than_the_hook_waits_for_it() {
+    let (server, requests) = later(Duration::from_millis(300));
+    let mut client = Client::connect(server.local_addr());
+    client.write(REQUEST.as_bytes());
+    let (id, _) = requests.recv_timeout(PATIENCE).unwrap();
+    let began = Instant::now();
+    assert_eq!(server.clients().answer(id, Verdict::Accept), Ok(()));
+    assert!(began.elapsed() > Duration::from_millis(100));
+    assert_eq!(client.response().status, 101);
+    client.echo("hello");
+}
+
+/// Answers inside the hook, where what it returns is the answer.
+struct Twice(Arc<OnceLock<Arc<Server>>>);
+
+impl Handler for Twice {
+    fn on_request<'a>(&'a self, client: ClientId, _: &Request<'a>) -> Verdict<'a> {
+        let inside = self
+            .0
+            .get()
+            .unwrap()
+            .clients()
+            .answer(client, Verdict::Accept);
+        assert_eq!(inside, Err(AnswerError::NotWaiting));
+        Verdict::Refuse(Status::FORBIDDEN)
+    }
+
+    fn on_event(&self, _: &Clients, _: Option<ClientId>, _: &Event<'_>) {}
+}
+
+#[test]
+fn an_answer_inside_the_hook_is_what_it_returns() {
+    let here = Arc::default();
+    let server = Server::start(&options(), Twice(Arc::clone(&here))).unwrap();
+    let server = here.get_or_init(|| Arc::new(server));
+    let mut client = Client::connect(server.local_addr());
+    client.write(REQUEST.as_bytes());
+    assert_eq!(client.response().status, 403);
+    assert!(server.stop());
 }

@@ -9,11 +9,15 @@
     clippy::cast_possible_truncation
 )]
 
+mod adopting;
 mod backpressure;
 mod client;
 mod events;
 mod faults;
 mod handshake;
+#[path = "../../examples/page.rs"]
+mod page;
+mod queues;
 mod sending;
 mod server;
 mod shutdown;

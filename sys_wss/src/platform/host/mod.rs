@@ -155,6 +155,7 @@ pub fn start(
         let options = host::Options {
             addr,
             port,
+            listen: true,
             max_clients: options.max_clients,
             rx_buffer: options.rx_buffer,
             tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),

@@ -1,0 +1,122 @@
+//! A page and its WebSocket at one port. A small HTTP server reads every request, answers those for the
+//! page itself, and has the service adopt the connections that ask for an upgrade.
+//!
+//! `cargo run --example page`, then open <http://127.0.0.1:8080> in two windows.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use wss::host::{Clients, Options, Server};
+use wss::service::Target;
+use wss::{ClientId, Event, Opening};
+
+const PAGE: &str = include_str!("page.html");
+/// The longest request that is read, and the most header fields it may have.
+const REQUEST: usize = 4096;
+const FIELDS: usize = 64;
+/// The longest time between two requests of a connection, and for its answers to be taken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[allow(dead_code)] // in the tests, which have their own
+fn main() -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 8080))?;
+    println!("http://{}", listener.local_addr()?);
+    let options = Options {
+        // The connections come from the HTTP server.
+        listen: false,
+        ..Options::default()
+    };
+    serve(&listener, &Arc::new(Server::start(&options, chat)?))
+}
+
+/// What one client says is sent to all.
+pub fn chat(clients: &Clients, _: Option<ClientId>, event: &Event<'_>) {
+    if let Event::Text(message) = event {
+        // Those that take nothing now are left out.
+        let _ = clients.send_text(Target::All, message.text());
+    }
+}
+
+/// Serves connections, each on a thread of its own. A server for the public would limit their number.
+pub fn serve(listener: &TcpListener, server: &Arc<Server>) -> io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept()?;
+        let server = Arc::clone(server);
+        thread::spawn(move || answer(stream, &server));
+    }
+}
+
+/// Answers the requests of a connection, until it ends or becomes a WebSocket.
+fn answer(mut stream: TcpStream, server: &Server) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut buffer = [0; REQUEST];
+    let mut len = 0;
+    loop {
+        let free = buffer.get_mut(len..).unwrap_or_default();
+        match stream.read(free)? {
+            0 => return Ok(()),
+            count => len += count,
+        }
+        while let Some((request, head)) = parse(buffer.get(..len).unwrap_or_default())? {
+            if request == Request::Upgrade {
+                // The service reads the request once more, answers it, and goes on with what came
+                // behind it.
+                let received = buffer.get(..len).unwrap_or_default();
+                let clients = server.clients();
+                return match clients.adopt_stream(stream, received, Opening::Request) {
+                    Ok(_) => Ok(()),
+                    Err(mut refused) => respond(&mut refused.stream, "503 Service Unavailable", ""),
+                };
+            }
+            match request {
+                Request::Page => respond(&mut stream, "200 OK", PAGE)?,
+                _ => respond(&mut stream, "404 Not Found", "")?,
+            }
+            buffer.copy_within(head..len, 0);
+            len -= head;
+        }
+        if len == buffer.len() {
+            return respond(&mut stream, "431 Request Header Fields Too Large", "");
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Request {
+    Page,
+    Upgrade,
+    Unknown,
+}
+
+/// What the first request asks for, and how long it is, once all of it is there. Those with a body, of
+/// which this server knows none, end the connection as the body makes no request.
+fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut head = httparse::Request::new(&mut fields);
+    let parsed = head.parse(bytes);
+    let status = parsed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+    let httparse::Status::Complete(len) = status else {
+        return Ok(None);
+    };
+    let upgrades = head.headers.iter().any(|field| {
+        field.name.eq_ignore_ascii_case("upgrade") && field.value.eq_ignore_ascii_case(b"websocket")
+    });
+    let request = match (head.method, head.path) {
+        (Some("GET"), Some("/")) if !upgrades => Request::Page,
+        _ if upgrades => Request::Upgrade,
+        _ => Request::Unknown,
+    };
+    Ok(Some((request, len)))
+}
+
+fn respond(stream: &mut TcpStream, status: &str, body: &str) -> io::Result<()> {
+    let len = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len}\r\n\r\n"
+    );
+    stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())
+}

@@ -1,0 +1,48 @@
+//! Taking over connections that another server has accepted.
+
+use std::net::TcpStream;
+
+use super::port::{HostPort, HostSocket};
+use crate::service::{AdoptError, Application, ClientId, Opening, Service};
+
+/// A connection that was not adopted.
+#[derive(Debug)]
+pub struct NotAdopted {
+    /// Why.
+    pub error: AdoptError,
+    /// It is the caller's as before, and blocking.
+    pub stream: TcpStream,
+}
+
+impl std::fmt::Display for NotAdopted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for NotAdopted {}
+
+impl<A: Application<HostPort>> Service<HostPort, A> {
+    /// Takes over a connection from a server of another kind, as [`adopt`](Self::adopt) does: an HTTP
+    /// server hands over what asks for an upgrade, and both are at one port. `received` is what it has
+    /// read and not dealt with. Copies of the stream must not be used any more.
+    ///
+    /// # Errors
+    /// [`NotAdopted`], which has the stream: to answer with 503, or to try again.
+    pub fn adopt_stream(
+        &self,
+        stream: TcpStream,
+        received: &[u8],
+        opening: Opening,
+    ) -> Result<ClientId, NotAdopted> {
+        // The copy goes to the service, so that this one can be given back.
+        let socket = stream.try_clone().and_then(HostSocket::new);
+        let adopted = socket
+            .map_err(|_| AdoptError::Failed)
+            .and_then(|socket| self.adopt(&socket, received, opening));
+        adopted.map_err(|error| {
+            let _ = stream.set_nonblocking(false);
+            NotAdopted { error, stream }
+        })
+    }
+}

@@ -208,7 +208,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         for slot in self.slots.as_ref() {
             stats.traffic.add(&slot.lock().traffic);
         }
-        stats.most_blocks = self.pool.lock().most_used();
+        (stats.blocks_used, stats.most_blocks) = self.pool.lock().used();
         stats
     }
 

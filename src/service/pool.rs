@@ -30,8 +30,9 @@ impl<P: Port> Pool<P> {
         self.block_size
     }
 
-    pub fn most_used(&self) -> u32 {
-        self.most_used
+    /// How many blocks are in use now, and the most that were at one time.
+    pub fn used(&self) -> (u32, u32) {
+        (self.used, self.most_used)
     }
 
     /// Whether a block is free.

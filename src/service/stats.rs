@@ -35,6 +35,8 @@ pub struct Stats {
     pub aborted: u32,
     /// Frames refused before their first byte because a client takes no output.
     pub would_block: u32,
+    /// Blocks of unsent output in use now.
+    pub blocks_used: u32,
     /// The most blocks of unsent output in use at one time.
     pub most_blocks: u32,
     /// What went through all connections.

@@ -14,6 +14,8 @@
 mod adopting;
 mod deadlines;
 mod delivery;
+// The fuzz targets use the rest of it.
+#[allow(dead_code)]
 #[path = "../support/harness.rs"]
 mod harness;
 mod lifecycle;
@@ -22,5 +24,7 @@ mod output;
 #[path = "../support/port.rs"]
 mod port;
 mod random;
+#[path = "../support/received.rs"]
+mod received;
 mod stopping;
 mod threads;

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use wss::protocol::CloseCode;
 use wss::service::{Config, Target};
 
-use crate::harness::{Client, Harness, REQUEST, echo, frame, ignore, whole_frames};
+use crate::harness::{Client, Harness, REQUEST, echo, frame, ignore};
+use crate::received::received;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -120,7 +121,7 @@ proptest! {
             prop_assert_eq!(state, "closed");
         }
         for client in &clients {
-            whole_frames(&client.take());
+            received(&client.take());
         }
     }
 }

@@ -14,8 +14,9 @@ use wss::service::{
 };
 use wss::{ClientId, Event, EventMask, Request, SendError, Verdict};
 
-use crate::harness::{REQUEST, frame, whole_frames};
+use crate::harness::{REQUEST, frame};
 use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
+use crate::received::received;
 
 const RX: usize = 64;
 
@@ -255,7 +256,7 @@ impl Running {
             }
         }
         for client in clients {
-            whole_frames(&client.0.lock().from_server);
+            received(&client.0.lock().from_server);
         }
     }
 }
@@ -343,7 +344,7 @@ fn two_senders_share_a_client_that_reads_slowly() {
         peer.act(|wire| wire.eof = true);
         running.0.application().wait_for(EventMask::CLOSED, 1);
         // Every message that was accepted arrives, and every ping is answered, in order.
-        let frames = whole_frames(&peer.0.lock().from_server);
+        let frames = received(&peer.0.lock().from_server).frames;
         let count = |text: &[u8]| frames.iter().filter(|(_, payload)| payload == text).count();
         assert_eq!(
             (count(b"the first sender's message"), count(long.as_bytes())),

@@ -1,6 +1,7 @@
 //! A service on a scripted port, driven a step at a time on one thread, with a clock of its own.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
@@ -23,7 +24,11 @@ thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
     static ON_SERVICE_THREAD: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<usize> = const { Cell::new(0) };
+    static WAIT: RefCell<Option<Rc<Wait>>> = const { RefCell::new(None) };
 }
+
+/// What others do while a thread waits for up to so many milliseconds.
+type Wait = dyn Fn(u32);
 
 /// One real thread that plays all the others.
 pub struct Single;
@@ -67,9 +72,18 @@ impl<T> Lock<T> for Alone<T> {
             !ON_SERVICE_THREAD.get(),
             "the service's own threads never wait"
         );
-        // Nobody else could do anything meanwhile.
-        NOW.set(NOW.get() + u64::from(timeout_ms));
-        guard
+        match WAIT.with_borrow(Clone::clone) {
+            // Nobody else could do anything meanwhile.
+            None => {
+                NOW.set(NOW.get() + u64::from(timeout_ms));
+                guard
+            }
+            Some(wait) => {
+                drop(guard);
+                wait(timeout_ms);
+                self.0.borrow_mut()
+            }
+        }
     }
 
     fn notify_all(&self) {}
@@ -141,7 +155,23 @@ fn describe(event: &Event<'_>) -> String {
 
 pub struct Harness {
     pub service: Svc,
-    serving: Serving<ScriptPort<Single>>,
+    serving: RefCell<Serving<ScriptPort<Single>>>,
+    /// A work item runs.
+    working: Cell<bool>,
+    /// The serving thread has ended.
+    stopped: Cell<bool>,
+}
+
+/// Does something as a thread of the service, or as another one, wherever this is called.
+fn on_service_thread<T>(is_service: bool, thread: usize, act: impl FnOnce() -> T) -> T {
+    let before = (
+        ON_SERVICE_THREAD.replace(is_service),
+        THREAD.replace(thread),
+    );
+    let result = act();
+    ON_SERVICE_THREAD.set(before.0);
+    THREAD.set(before.1);
+    result
 }
 
 /// What answers every message with itself.
@@ -178,6 +208,17 @@ impl Harness {
         config: Config,
         react: impl Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery + 'static,
     ) -> Self {
+        Self::with_sizes(slots, RX, (blocks, RX + 10), config, react)
+    }
+
+    /// With a receive size, and with so many blocks of so many bytes.
+    pub fn with_sizes(
+        slots: usize,
+        rx: usize,
+        (blocks, block_size): (usize, usize),
+        config: Config,
+        react: impl Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery + 'static,
+    ) -> Self {
         let mut masks = [EventMask::empty(); MAX_SINKS];
         masks[0] = EventMask::all();
         let app = App {
@@ -188,13 +229,15 @@ impl Harness {
         };
         let bytes = |len| vec![0xEE; len].into_boxed_slice();
         let storage = (0..slots)
-            .map(|_| Slot::new(bytes(RX + OVERHEAD)))
+            .map(|_| Slot::new(bytes(rx + OVERHEAD)))
             .collect();
-        let blocks = (0..blocks).map(|_| Some(bytes(RX + 10))).collect();
+        let blocks = (0..blocks).map(|_| Some(bytes(block_size))).collect();
         let port = ScriptPort::new(slots);
         Self {
             service: Service::new(port, app, config, storage, blocks),
-            serving: Serving::new(),
+            serving: RefCell::default(),
+            working: Cell::new(false),
+            stopped: Cell::new(false),
         }
     }
 
@@ -222,23 +265,45 @@ impl Harness {
 
     /// Runs the service until nothing happens any more, at the present time.
     pub fn settle(&mut self) {
-        ON_SERVICE_THREAD.set(true);
+        self.rest();
+    }
+
+    /// The same, from wherever other threads have their turn.
+    pub fn rest(&self) {
         for round in 0.. {
             assert!(round < 10_000, "the service never comes to rest");
-            let work = self.service.port().state.lock().work.pop_front();
-            match work {
-                Some(work) => self.service.run(work),
-                None => {
-                    let told = |h: &Self| h.service.port().state.lock().told;
-                    let before = told(self);
-                    self.service.serve_once(&mut self.serving);
-                    if told(self) == before && self.queued().is_empty() {
-                        break;
-                    }
-                }
+            if !self.work() && !self.serve() && (self.working.get() || self.queued().is_empty()) {
+                break;
             }
         }
-        ON_SERVICE_THREAD.set(false);
+    }
+
+    /// Runs the first item of the work queue: false if there is none, or if another one runs.
+    pub fn work(&self) -> bool {
+        if self.working.get() {
+            return false;
+        }
+        let Some(work) = self.service.port().state.lock().work.pop_front() else {
+            return false;
+        };
+        self.working.set(true);
+        on_service_thread(true, 0, || self.service.run(work));
+        self.working.set(false);
+        true
+    }
+
+    /// Has the serving thread do what there is to do: false if nothing was ready.
+    pub fn serve(&self) -> bool {
+        if self.stopped.get() {
+            return false;
+        }
+        let told = || self.service.port().state.lock().told;
+        let before = told();
+        let goes_on = on_service_thread(true, 0, || {
+            self.service.serve_once(&mut self.serving.borrow_mut())
+        });
+        self.stopped.set(!goes_on);
+        told() != before
     }
 
     /// Lets `ms` milliseconds pass, in steps, as timers would see it.
@@ -256,10 +321,20 @@ impl Harness {
 
     /// Does something as a thread of the application.
     pub fn as_thread<T>(&self, thread: usize, act: impl FnOnce(&Svc) -> T) -> T {
-        THREAD.set(thread);
-        let result = act(&self.service);
-        THREAD.set(0);
-        result
+        on_service_thread(false, thread, || act(&self.service))
+    }
+
+    /// Sets what others do while a thread waits. Otherwise its whole time passes.
+    pub fn while_waiting(wait: Option<Rc<Wait>>) {
+        WAIT.set(wait);
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    pub fn set_now(ms: u64) {
+        NOW.set(ms);
     }
 
     /// What is on the work queue.
@@ -355,34 +430,4 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 pub fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader::new(true, Opcode::Binary, payload.len());
     [&[first], &header.as_bytes()[1..], payload].concat()
-}
-
-/// The frames that a client was sent after the response: first byte and payload. All must be whole,
-/// but perhaps the last, which is left out then.
-pub fn whole_frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let mut frames = Vec::new();
-    let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
-        return frames;
-    };
-    assert!(bytes.starts_with(b"HTTP/1.1 "));
-    let accepted = bytes.starts_with(b"HTTP/1.1 101");
-    bytes = &bytes[head + 4..];
-    assert!(accepted || bytes.is_empty(), "nothing follows a refusal");
-    while let [first, len, rest @ ..] = bytes {
-        let closed = frames.last().is_some_and(|(first, _)| *first == 0x88);
-        assert!(!closed, "nothing follows a close frame");
-        let known = [0x81, 0x82, 0x01, 0x00, 0x80, 0x88, 0x89, 0x8A];
-        assert!(known.contains(first), "{first:x}");
-        let (len, rest) = match (len, rest) {
-            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
-            (126, _) => break,
-            (len, rest) => (usize::from(*len), rest),
-        };
-        let Some((payload, rest)) = rest.split_at_checked(len) else {
-            break;
-        };
-        frames.push((*first, payload.to_vec()));
-        bytes = rest;
-    }
-    frames
 }

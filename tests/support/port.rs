@@ -28,6 +28,10 @@ pub struct Wire {
     pub from_server: Vec<u8>,
     /// How many more bytes the client takes.
     pub window: usize,
+    /// The most that one receive gives; 0: as much as there is.
+    pub segment: usize,
+    /// The slot that it was given, or the number of slots for the lobby.
+    pub slot: Option<usize>,
     /// How many times the server wrote something.
     pub writes: usize,
     /// The server cannot shut its side.
@@ -61,7 +65,11 @@ impl<K: Kind> Socket for ScriptSocket<K> {
                 Err(SocketError::WouldBlock)
             };
         }
-        let count = space.len().min(wire.to_server.len());
+        let most = match wire.segment {
+            0 => usize::MAX,
+            segment => segment,
+        };
+        let count = space.len().min(wire.to_server.len()).min(most);
         for (place, byte) in space.iter_mut().zip(wire.to_server.drain(..count)) {
             *place = byte;
         }
@@ -110,6 +118,8 @@ pub struct State<K: Kind> {
     pub woken: bool,
     /// How often something was ready.
     pub told: usize,
+    /// How many of the next sockets cannot be watched.
+    pub unwatchable: usize,
 }
 
 pub struct ScriptPort<K: Kind> {
@@ -129,6 +139,7 @@ impl<K: Kind> ScriptPort<K> {
                 timer: None,
                 woken: false,
                 told: 0,
+                unwatchable: 0,
             }),
         }
     }
@@ -219,9 +230,15 @@ impl<K: Kind> Port for ScriptPort<K> {
     }
 
     fn attach(&self, slot: usize, socket: &ScriptSocket<K>) -> Result<(), SocketError> {
-        let place = &mut self.state.lock().watched[slot];
+        let mut state = self.state.lock();
+        if state.unwatchable > 0 {
+            state.unwatchable -= 1;
+            return Err(SocketError::Failed);
+        }
+        let place = &mut state.watched[slot];
         assert!(place.0.is_none(), "slot {slot} has a socket already");
         *place = (Some(socket.clone()), Interest::empty());
+        socket.0.lock().slot = Some(slot);
         Ok(())
     }
 

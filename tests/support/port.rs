@@ -32,6 +32,8 @@ pub struct Wire {
     pub segment: usize,
     /// The slot that it was given, or the number of slots for the lobby.
     pub slot: Option<usize>,
+    /// How many sockets that slot had had before.
+    pub nth: usize,
     /// How many times the server wrote something.
     pub writes: usize,
     /// The server cannot shut its side.
@@ -118,6 +120,8 @@ pub struct State<K: Kind> {
     pub woken: bool,
     /// How often something was ready.
     pub told: usize,
+    /// How many sockets each slot has had.
+    sockets: Vec<usize>,
     /// How many of the next sockets cannot be watched.
     pub unwatchable: usize,
 }
@@ -139,6 +143,7 @@ impl<K: Kind> ScriptPort<K> {
                 timer: None,
                 woken: false,
                 told: 0,
+                sockets: vec![0; slots + 1],
                 unwatchable: 0,
             }),
         }
@@ -238,7 +243,9 @@ impl<K: Kind> Port for ScriptPort<K> {
         let place = &mut state.watched[slot];
         assert!(place.0.is_none(), "slot {slot} has a socket already");
         *place = (Some(socket.clone()), Interest::empty());
-        socket.0.lock().slot = Some(slot);
+        let mut wire = socket.0.lock();
+        (wire.slot, wire.nth) = (Some(slot), state.sockets[slot]);
+        state.sockets[slot] += 1;
         Ok(())
     }
 

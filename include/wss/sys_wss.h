@@ -9,9 +9,10 @@
  * The first part is the interface of the original WSS system service, name by name and value by value.
  * The second part, in lower case with the prefix `wss_`, is what that lacks.
  *
- * There is one service, so functions take no object. Every function may be called from any thread, at
- * any time, also before SYS_WSS_Initialize() and after SYS_WSS_Deinitialize(), and from inside the
- * callback, where none of them waits. Only the handler of wss_set_log() may not call any.
+ * There is one service, so functions take no object; wss_server_start() has further ones beside it. Every
+ * function may be called from any thread, at any time, also before SYS_WSS_Initialize() and after
+ * SYS_WSS_Deinitialize(), and from inside a callback, where none of them waits. Only the handler of
+ * wss_set_log() may not call any.
  *
  * A client is known by its index, 0 to the number of clients less one, from CLIENT_CONNECTING to
  * CLIENT_CLOSED. An index is used again; a ::wss_client is not.
@@ -372,7 +373,7 @@ typedef enum {
 	WSS_INVALID = 6,
 	/** There is none: the client has no such field, no event came in time. */
 	WSS_NONE = 7,
-	/** Not while the service runs; or all queues are in use. */
+	/** Not while the service runs; or all queues, or servers, are in use. */
 	WSS_BUSY = 8,
 	/** Something in the service failed, which the log tells. */
 	WSS_FAILED = 9
@@ -392,7 +393,7 @@ typedef uint64_t wss_client;
 
 /** No client. */
 #define WSS_NO_CLIENT ((wss_client)0)
-/** Every connected client, for functions that send. */
+/** Every connected client of the service of SYS_WSS_Initialize(), for functions that send. */
 #define WSS_ALL_CLIENTS (~(wss_client)0)
 
 /** The client that has an index now, until its CLIENT_CLOSED was delivered; or #WSS_NO_CLIENT. */
@@ -587,7 +588,7 @@ typedef struct {
 	uint32_t event;
 	/** The client's index, or -1. */
 	int32_t clientIndex;
-	/** The client, or #WSS_NO_CLIENT. */
+	/** The client; without one #WSS_NO_CLIENT or, of a further server, wss_server_all(). */
 	wss_client client;
 	/** What was received, for events with data, else NULL. Valid until the release. */
 	const uint8_t *data;
@@ -694,6 +695,116 @@ typedef struct {
  * @retval WSS_INVALID NULL.
  */
 wss_result wss_get_stats(wss_stats *stats);
+
+/**
+ * @name Further servers
+ *
+ * Beside the service of SYS_WSS_Initialize(), the default service, others can run, each with a port,
+ * limits, clients and a callback of its own. A ::wss_client says which of them it is of: all functions
+ * that take one are for every server. The `SYS_WSS_` functions, and those above that take no client,
+ * are for the default service only.
+ *
+ * @code
+ * static void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void *cookie)
+ * {
+ *         const wss_rxdata *rx = data;
+ *
+ *         if (event == SYS_WSS_EVENT_CLIENT_TXT_DATA_RX)
+ *                 wss_send(rx->client, true, SYS_WSS_FRAME_TEXT, rx->rx.data, rx->rx.datalen);
+ * }
+ *
+ * wss_server admin;
+ * wss_server_config config = {.port = 8001, .callback = on_event};
+ * wss_result result = wss_server_start(&config, &admin);
+ * @endcode
+ * @{
+ */
+
+/** A server that was started. It is not used again, so that one kept too long is no server. */
+typedef uint32_t wss_server;
+
+/** No server. */
+#define WSS_NO_SERVER ((wss_server)0)
+
+/** How a server is started. What is 0 or NULL is left to the defaults, or not there. */
+typedef struct {
+	/** TCP port to listen at; 0: any free one, see wss_server_port(). */
+	uint16_t port;
+	/** Its limits; NULL: those of wss_limits_init(). What they point to is copied. */
+	const wss_limits *limits;
+	/** Is told its events; NULL: nobody is. Indices are those in this server. */
+	SYS_WSS_CALLBACK callback;
+	/** Decides on opening requests; NULL: all may connect. */
+	wss_accept_hook accept_hook;
+	/** Given to both. */
+	void *cookie;
+	/** Queues that get its events, too; NULL: none. */
+	const wss_queue *queues;
+	/** How many: up to #WSS_MAX_QUEUES. */
+	size_t queue_count;
+} wss_server_config;
+
+/**
+ * @brief Starts a server beside those that run. It has threads of its own; callbacks of two servers may be
+ * called at the same time, but on Zephyr never are.
+ *
+ * @param config How.
+ * @param server Where to put it, before any of its events is told; #WSS_NO_SERVER if it is not started.
+ * @retval WSS_OK It listens.
+ * @retval WSS_BUSY There are as many as there can be: 63 beside the default service on a host,
+ *         `CONFIG_WSS_SERVERS` with it on Zephyr.
+ * @retval WSS_FAILED It cannot listen there, or there is no memory: the log tells. No event does.
+ * @retval WSS_INVALID NULL, limits as wss_set_limits() refuses them, too many queues, or one that is none.
+ */
+wss_result wss_server_start(const wss_server_config *config, wss_server *server);
+
+/**
+ * @brief Ends a server, as SYS_WSS_Deinitialize() ends the default service: it waits for a bounded time, or
+ * inside a callback of any server not at all.
+ *
+ * @retval WSS_OK It has ended; inside a callback: it will.
+ * @retval WSS_BUSY A callback of it is still running. It ends after that.
+ * @retval WSS_NOT_CONNECTED There is no such server.
+ * @retval WSS_INVALID It is the default service.
+ */
+wss_result wss_server_stop(wss_server server);
+
+/** The port at which a server listens; 0 if there is no such server. */
+uint16_t wss_server_port(wss_server server);
+
+/** Every connected client of a server, for functions that send. */
+wss_client wss_server_all(wss_server server);
+
+/**
+ * The server of a client, or of every client of it, whether or not that lives: #WSS_NO_SERVER for
+ * #WSS_NO_CLIENT and #WSS_ALL_CLIENTS. The default service is a ::wss_server, too, another one each time
+ * that it is started.
+ */
+wss_server wss_server_of(wss_client client);
+
+/** As wss_client_at(), of a server. */
+wss_client wss_server_client_at(wss_server server, int32_t clientIndex);
+
+/**
+ * @brief As wss_get_stats(), of a server.
+ *
+ * @retval WSS_OK It is told.
+ * @retval WSS_NOT_CONNECTED There is no such server.
+ * @retval WSS_INVALID NULL.
+ */
+wss_result wss_server_stats(wss_server server, wss_stats *stats);
+
+/**
+ * @brief As wss_queue_create(), but a queue that gets the events of those servers only that were started
+ * with it, see wss_server_config::queues. With wss_message::client, wss_server_of() tells which one an
+ * event is of. Queues of wss_queue_create() can be used for servers as well, and get the events of the
+ * default service, too.
+ *
+ * @retval WSS_OK, WSS_BUSY, WSS_INVALID As there, with #WSS_MAX_QUEUES for each server that there can be.
+ */
+wss_result wss_server_queue_create(uint32_t mask, size_t depth, wss_queue *queue);
+
+/** @} */
 
 /** How much is logged: each level with those above it. */
 typedef enum {

@@ -15,7 +15,7 @@ mod server;
 
 pub use adopt::NotAdopted;
 pub use application::{Handler, HostApplication};
-pub use port::{HostPort, Monitor};
+pub use port::{HostPort, Monitor, on_service_thread};
 pub use queue::{EventQueue, QueuedEvent};
 pub use running::Running;
 pub use server::{Builder, Clients, Options, Server};

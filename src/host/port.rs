@@ -108,7 +108,7 @@ impl Port for HostPort {
     }
 
     fn on_service_thread(&self) -> bool {
-        SERVICE_THREAD.get()
+        on_service_thread()
     }
 
     fn thread(&self) -> usize {
@@ -247,6 +247,12 @@ thread_local! {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         NEXT.fetch_add(1, Ordering::Relaxed)
     };
+}
+
+/// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
+#[must_use]
+pub fn on_service_thread() -> bool {
+    SERVICE_THREAD.get()
 }
 
 /// From now on the calling thread is one of the service's own.

@@ -19,6 +19,8 @@ pub const MAX_QUEUES: usize = 3;
 pub const NO_CLIENT: u64 = 0;
 /// `WSS_ALL_CLIENTS`.
 pub const ALL_CLIENTS: u64 = u64::MAX;
+/// `WSS_NO_SERVER`.
+pub const NO_SERVER: u32 = 0;
 
 /// `SYS_WSS_RESULT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +192,25 @@ pub type AcceptHook = unsafe extern "C" fn(
     subprotocol: *mut *const c_char,
     cookie: *mut c_void,
 ) -> u16;
+
+/// `wss_server_config`.
+#[repr(C)]
+pub struct ServerConfig {
+    /// `port`
+    pub port: u16,
+    /// `limits`
+    pub limits: *const Limits,
+    /// `callback`
+    pub callback: Option<Callback>,
+    /// `accept_hook`
+    pub accept_hook: Option<AcceptHook>,
+    /// `cookie`
+    pub cookie: *mut c_void,
+    /// `queues`
+    pub queues: *const u32,
+    /// `queue_count`
+    pub queue_count: usize,
+}
 
 /// `wss_message`.
 #[derive(Clone, Copy)]

@@ -4,12 +4,13 @@
 use core::ffi::{CStr, c_char, c_uint, c_void};
 use core::ptr;
 
-use wss::Request;
 use wss::service::Lock as _;
+use wss::{ClientId, Request};
 
 use crate::abi::{self, AcceptHook, Callback, Cookie, RxData, RxDataInFull};
 use crate::convert::{Client, client_or_none};
-use crate::platform::Monitor;
+use crate::instance::PerServer;
+use crate::platform::{Monitor, SERVERS};
 
 /// A hook is shown no more subprotocols than these.
 const MAX_SUBPROTOCOLS: usize = 16;
@@ -24,8 +25,10 @@ pub struct Registered<F> {
 /// A place for one.
 pub type Registration<F> = Monitor<Option<Registered<F>>>;
 
-static CALLBACK: Registration<Callback> = Monitor::new(None);
-static ACCEPT_HOOK: Registration<AcceptHook> = Monitor::new(None);
+static CALLBACKS: PerServer<Registration<Callback>> =
+    PerServer([const { Monitor::new(None) }; SERVERS]);
+static ACCEPT_HOOKS: PerServer<Registration<AcceptHook>> =
+    PerServer([const { Monitor::new(None) }; SERVERS]);
 
 /// Registers a function instead of the one before.
 pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) {
@@ -38,9 +41,9 @@ pub fn registered<F: Copy>(place: &Registration<F>) -> Option<Registered<F>> {
     *place.lock()
 }
 
-/// From now on events go to `callback`.
-pub fn set_callback(callback: Option<Callback>, cookie: *mut c_void) {
-    register(&CALLBACK, callback, cookie);
+/// From now on events of the service `epoch` go to `callback`.
+pub fn set_callback(epoch: u32, callback: Option<Callback>, cookie: *mut c_void) {
+    register(CALLBACKS.of(epoch), callback, cookie);
 }
 
 /// What an event with data brings.
@@ -50,12 +53,12 @@ pub struct Data<'a> {
     pub last: bool,
 }
 
-/// Calls the callback, if there is one.
-pub fn call_callback(event: c_uint, client: Option<Client>, data: Option<&Data<'_>>) {
-    let Some(Registered { function, cookie }) = registered(&CALLBACK) else {
+/// Calls the callback of the service `epoch`, if there is one.
+pub fn call_callback(epoch: u32, event: c_uint, client: Option<ClientId>, data: Option<&Data<'_>>) {
+    let Some(Registered { function, cookie }) = registered(CALLBACKS.of(epoch)) else {
         return;
     };
-    let (client, index) = client_or_none(client);
+    let (client, index) = client_or_none(client.map(|id| Client::new(epoch, id)));
     let mut rx = data.map(|data| RxDataInFull {
         rx: RxData {
             data: data.bytes.as_ptr().cast_mut(),
@@ -74,9 +77,9 @@ pub fn call_callback(event: c_uint, client: Option<Client>, data: Option<&Data<'
     unsafe { function(event, data, index, cookie.0) };
 }
 
-/// From now on `hook` decides on opening requests.
-pub fn set_accept_hook(hook: Option<AcceptHook>, cookie: *mut c_void) {
-    register(&ACCEPT_HOOK, hook, cookie);
+/// From now on `hook` decides on opening requests to the service `epoch`.
+pub fn set_accept_hook(epoch: u32, hook: Option<AcceptHook>, cookie: *mut c_void) {
+    register(ACCEPT_HOOKS.of(epoch), hook, cookie);
 }
 
 /// What the accept hook says.
@@ -92,7 +95,7 @@ pub enum Answer<'a> {
 
 /// What the hook says to a request.
 pub fn call_accept_hook<'a>(client: Client, request: &Request<'a>) -> Answer<'a> {
-    let Some(Registered { function, cookie }) = registered(&ACCEPT_HOOK) else {
+    let Some(Registered { function, cookie }) = registered(ACCEPT_HOOKS.of(client.epoch)) else {
         return Answer::Accept;
     };
     let text = |text: Option<&str>| {

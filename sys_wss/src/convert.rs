@@ -4,7 +4,7 @@ use wss::protocol::Opcode;
 use wss::service::{ClientState, Stats as ServiceStats};
 use wss::{ClientId, CloseCode, SendError};
 
-use crate::abi::{self, NO_CLIENT, State, SysResult, WssResult};
+use crate::abi::{self, ALL_CLIENTS, NO_CLIENT, NO_SERVER, State, SysResult, WssResult};
 
 /// Why a call did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Error {
     NoRoom,
     /// Not while the service runs, or every place is taken.
     Busy,
+    /// The service could not be started, which the log has been told.
+    Failed,
     /// The service could not send.
     Send(SendError),
 }
@@ -69,6 +71,7 @@ impl Error {
             Self::Nothing => WssResult::None,
             Self::NoRoom | Self::Send(SendError::TooLong) => WssResult::TooLong,
             Self::Busy => WssResult::Busy,
+            Self::Failed => WssResult::Failed,
             Self::Send(SendError::WouldBlock) => WssResult::WouldBlock,
             Self::Send(SendError::Aborted) => WssResult::Aborted,
         }
@@ -107,8 +110,8 @@ pub const fn state(state: ClientState) -> State {
     }
 }
 
-/// A `wss_client`: which service it was (they are counted), which slot, and how often that had been
-/// used before.
+/// A `wss_client`: which service it is of (each has a number of its own), which slot, and how often that
+/// had been used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     pub epoch: u32,
@@ -134,17 +137,36 @@ impl Client {
     /// The client with that number, unless it stands for none or for all.
     pub fn from_c(number: u64) -> Option<Self> {
         let [a, b, c, d, generation @ .., e, f] = number.to_be_bytes();
-        let epoch = u32::from_be_bytes([a, b, c, d]);
-        (1..u32::MAX).contains(&epoch).then_some(Self {
-            epoch,
+        let client = Self {
+            epoch: u32::from_be_bytes([a, b, c, d]),
             generation: u16::from_be_bytes(generation),
             slot: u16::from_be_bytes([e, f]),
-        })
+        };
+        // No service has as many slots.
+        let is = (1..u32::MAX).contains(&client.epoch) && client.slot != u16::MAX;
+        is.then_some(client)
     }
 
     /// The index in the original interface.
     pub fn index(self) -> i32 {
         i32::from(self.slot)
+    }
+}
+
+/// The number that C has for every client of the service `epoch`.
+pub const fn all_clients(epoch: u32) -> u64 {
+    match epoch {
+        NO_SERVER | u32::MAX => NO_CLIENT,
+        _ => (epoch as u64) << 32 | u32::MAX as u64,
+    }
+}
+
+/// The service of the client, or of all clients, with that number; [`NO_SERVER`] for no client, and for
+/// all clients of whichever is the default service.
+pub fn epoch_of(number: u64) -> u32 {
+    match number {
+        ALL_CLIENTS => NO_SERVER,
+        _ => u32::try_from(number >> 32).unwrap_or(NO_SERVER),
     }
 }
 
@@ -219,6 +241,18 @@ mod tests {
         assert_eq!(client.to_c(), 0x0000_0007_1234_003F);
         assert_eq!(Client::from_c(client.to_c()), Some(client));
         assert_eq!(Client::from_c(NO_CLIENT), None);
-        assert_eq!(Client::from_c(abi::ALL_CLIENTS), None);
+        assert_eq!(Client::from_c(ALL_CLIENTS), None);
+        assert_eq!(Client::from_c(all_clients(7)), None);
+    }
+
+    #[test]
+    fn numbers_of_all_clients_tell_their_service_and_those_of_the_default_one_are_any() {
+        assert_eq!(all_clients(NO_SERVER), NO_CLIENT);
+        assert_eq!(all_clients(7), 0x0000_0007_FFFF_FFFF);
+        assert_eq!(all_clients(u32::MAX), NO_CLIENT);
+        assert_eq!(epoch_of(all_clients(7)), 7);
+        assert_eq!(epoch_of(0x0000_0007_1234_003F), 7);
+        assert_eq!(epoch_of(NO_CLIENT), NO_SERVER);
+        assert_eq!(epoch_of(ALL_CLIENTS), NO_SERVER);
     }
 }

@@ -6,43 +6,78 @@ use wss::protocol::origin_allowed;
 use wss::service::{Application, Delivery, EventMask, MAX_SINKS, Message, Port, Service};
 use wss::{ClientId, Event, Request, Status, Verdict};
 
+use crate::abi::MAX_QUEUES;
 use crate::callbacks::{self, Answer, Data};
 use crate::convert::Client;
 use crate::handshake::Requests;
-use crate::instance;
-use crate::platform::{Origins, queue};
+use crate::instance::{self, DEFAULT, PerServer, place};
+use crate::platform::{Origins, SERVERS, queue};
+use crate::queues::{Number, Of, QUEUES};
 
 /// The sink that is the callback; the others are queues.
 const CALLBACK: usize = 0;
 
-/// What each sink wants. They are asked for with every piece of work.
-static MASKS: [AtomicU32; MAX_SINKS] = [const { AtomicU32::new(0) }; MAX_SINKS];
+/// What each callback, and each queue, wants. They are asked for with every piece of work.
+static CALLBACK_MASKS: PerServer<AtomicU32> = PerServer([const { AtomicU32::new(0) }; SERVERS]);
+static QUEUE_MASKS: [AtomicU32; QUEUES] = [const { AtomicU32::new(0) }; QUEUES];
 
-/// What a sink wants from now on.
-pub fn set_mask(sink: usize, mask: EventMask) {
-    if let Some(place) = MASKS.get(sink) {
-        place.store(mask.bits(), Ordering::Relaxed);
+/// The queues of each further server, by their numbers; 0: none. Those of the default service are the
+/// first ones that there are.
+static SERVER_QUEUES: [[AtomicU32; MAX_QUEUES]; SERVERS - 1] =
+    [const { [const { AtomicU32::new(0) }; MAX_QUEUES] }; SERVERS - 1];
+
+/// What the queue at a place wants from now on.
+pub fn set_queue_mask(place: usize, mask: EventMask) {
+    if let Some(queue) = QUEUE_MASKS.get(place) {
+        queue.store(mask.bits(), Ordering::Relaxed);
     }
 }
 
-/// Whether there is a callback. It is told everything but the extension's events.
-pub fn set_has_callback(has_callback: bool) {
+/// Whether the service `epoch` has a callback. It is told everything but the extension's events.
+pub fn set_has_callback(epoch: u32, has_callback: bool) {
     let mask = if has_callback {
         EventMask::all().difference(EventMask::WRITABLE)
     } else {
         EventMask::empty()
     };
-    set_mask(CALLBACK, mask);
+    let callback = CALLBACK_MASKS.of(epoch);
+    callback.store(mask.bits(), Ordering::Relaxed);
 }
 
-fn mask(sink: usize) -> EventMask {
-    let bits = MASKS
-        .get(sink)
-        .map_or(0, |mask| mask.load(Ordering::Relaxed));
+/// Gives the service `epoch`, which is a further server, these queues.
+pub fn set_queues(epoch: u32, numbers: &[u32]) {
+    let numbers = numbers.iter().copied().chain(core::iter::repeat(0));
+    for (queue, number) in server_queues(epoch).into_iter().flatten().zip(numbers) {
+        queue.store(number, Ordering::Relaxed);
+    }
+}
+
+fn server_queues(epoch: u32) -> Option<&'static [AtomicU32; MAX_QUEUES]> {
+    SERVER_QUEUES.get(place(epoch).checked_sub(1)?)
+}
+
+/// The queue that is a sink of the service `epoch`.
+fn queue(epoch: u32, sink: usize) -> Option<Number> {
+    let index = sink.checked_sub(1)?;
+    match place(epoch) {
+        0 => Some(Number::at(index)),
+        _ => {
+            let number = server_queues(epoch)?.get(index)?.load(Ordering::Relaxed);
+            Number::from_c(number)
+        }
+    }
+}
+
+fn mask(epoch: u32, sink: usize) -> EventMask {
+    let mask = match sink {
+        CALLBACK => Some(CALLBACK_MASKS.of(epoch)),
+        _ => queue(epoch, sink).and_then(|queue| QUEUE_MASKS.get(queue.place)),
+    };
+    let bits = mask.map_or(0, |mask| mask.load(Ordering::Relaxed));
     EventMask::from_bits_truncate(bits)
 }
 
-/// The application of one service, from `Initialize` until the last of it is freed.
+/// The application of one service, from its start until the last of it is freed.
 pub struct Events {
     epoch: u32,
     origins: Origins,
@@ -60,7 +95,7 @@ impl Events {
         }
     }
 
-    /// Which service it is; they are counted.
+    /// The number of the service.
     pub const fn epoch(&self) -> u32 {
         self.epoch
     }
@@ -90,7 +125,7 @@ impl Drop for Events {
 
 impl<P: Port> Application<P> for Events {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
-        core::array::from_fn(mask)
+        core::array::from_fn(|sink| mask(self.epoch, sink))
     }
 
     fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
@@ -114,7 +149,7 @@ impl<P: Port> Application<P> for Events {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
-        if !mask(sink).contains(event.mask()) {
+        if !mask(self.epoch, sink).contains(event.mask()) {
             // The sink has changed since the event was noted for it.
             return Delivery::Done;
         }
@@ -127,18 +162,19 @@ fn deliver(epoch: u32, sink: usize, client: Option<ClientId>, event: &Event<'_>)
     let number = event.mask().bits().trailing_zeros();
     let data = data(event);
     if sink == CALLBACK {
-        let client = client.map(|id| Client::new(epoch, id));
-        callbacks::call_callback(number, client, data.as_ref());
-        Delivery::Done
-    } else {
-        queue::deliver(sink, number, client.map(|id| (epoch, id)), data.as_ref())
+        callbacks::call_callback(epoch, number, client, data.as_ref());
+        return Delivery::Done;
+    }
+    match queue(epoch, sink) {
+        Some(queue) => queue::deliver(queue, number, Of { epoch, client }, data.as_ref()),
+        None => Delivery::Done,
     }
 }
 
-/// The sinks, a bit each, that had no room to be told that no service could be started.
+/// The sinks of the default service, a bit each, that had no room to be told that it could not be started.
 static UNTOLD: AtomicU32 = AtomicU32::new(0);
 
-/// Tells the callback and the queues that no service could be started.
+/// Tells the callback and the queues that the default service could not be started.
 pub fn tell_listen_failed() {
     UNTOLD.store((1 << MAX_SINKS) - 1, Ordering::SeqCst);
     tell_untold();
@@ -148,8 +184,8 @@ pub fn tell_listen_failed() {
 pub fn tell_untold() {
     let untold = UNTOLD.swap(0, Ordering::SeqCst);
     for sink in (0..MAX_SINKS).filter(|sink| untold & 1 << sink != 0) {
-        if mask(sink).contains(EventMask::LISTEN_FAILED)
-            && deliver(0, sink, None, &Event::ListenFailed) == Delivery::Full
+        if mask(DEFAULT, sink).contains(EventMask::LISTEN_FAILED)
+            && deliver(DEFAULT, sink, None, &Event::ListenFailed) == Delivery::Full
         {
             UNTOLD.fetch_or(1 << sink, Ordering::SeqCst);
         }

@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::missing_safety_doc)]
 
 use core::ffi::{CStr, c_char, c_uint, c_void};
+use core::ops::Range;
 use core::{ptr, slice};
 
 use wss::MessageKind;
@@ -12,18 +13,21 @@ use wss::protocol::Opcode;
 use wss::service::{EventMask, Target};
 
 use crate::abi::{
-    self, ALL_CLIENTS, AcceptHook, Callback, Handshake, Limits, MODULE_OBJ_INVALID, Message,
-    ModuleObj, NO_CLIENT, State, Stats, SysResult, WssResult,
+    self, ALL_CLIENTS, AcceptHook, Callback, Handshake, Limits, MAX_QUEUES, MODULE_OBJ_INVALID,
+    Message, ModuleObj, NO_CLIENT, NO_SERVER, ServerConfig, State, Stats, SysResult, WssResult,
 };
 use crate::callbacks;
 use crate::convert::{self, Client, Error, client_or_none};
 use crate::events;
 use crate::handshake::Field;
-use crate::instance;
+use crate::instance::{self, DEFAULT};
 use crate::options::Options;
 #[cfg(feature = "host")]
 use crate::platform::set_log_handler;
-use crate::platform::{self, DEFAULT_PORT, Origins, Service, default_options, guard, queue};
+use crate::platform::{
+    self, DEFAULT_PORT, Origins, Service, Shared, default_options, guard, queue,
+};
+use crate::queues::QUEUES;
 
 /// Runs a function of the original interface.
 fn sys(body: impl FnOnce() -> Result<(), Error>) -> SysResult {
@@ -85,13 +89,16 @@ fn index_target(index: i32) -> Target {
     usize::try_from(index).map_or(Target::All, Target::Slot)
 }
 
-/// Whom a client of the extension means.
-fn client_target(service: &Service, client: u64) -> Result<Target, Error> {
-    if client == ALL_CLIENTS {
-        return Ok(Target::All);
+/// Whom a client of the extension means, and of which service.
+fn client_target(number: u64) -> Result<(Shared<Service>, Target), Error> {
+    if let Some(client) = Client::from_c(number) {
+        let (service, id) = instance::resolve(client)?;
+        return Ok((service, Target::Client(id)));
     }
-    let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
-    instance::resolve(service, client).map(Target::Client)
+    let epoch = convert::epoch_of(number);
+    let is_all = number == ALL_CLIENTS || epoch != NO_SERVER;
+    let service = is_all.then(|| instance::service(epoch));
+    Ok((service.ok_or(Error::NoSuchClient)??, Target::All))
 }
 
 // The original interface.
@@ -112,8 +119,8 @@ pub unsafe extern "C" fn SYS_WSS_Initialize(
         let port = config.map_or(Ok(DEFAULT_PORT), |config| u16::try_from(config.port));
         instance::initialize(port.ok(), || {
             if callback.is_some() {
-                callbacks::set_callback(callback, cookie);
-                events::set_has_callback(true);
+                callbacks::set_callback(DEFAULT, callback, cookie);
+                events::set_has_callback(DEFAULT, true);
             }
         })
     })
@@ -128,7 +135,12 @@ pub unsafe extern "C" fn SYS_WSS_Deinitialize(object: *mut ModuleObj) {
         };
         // Before waiting, so that the callback sees it as well.
         let service = core::mem::replace(object, MODULE_OBJ_INVALID);
-        instance::deinitialize(service);
+        // What is not the default service ends nothing here, and of the outcome nothing is told.
+        if let Ok(epoch) = u32::try_from(service) {
+            if instance::place(epoch) == 0 {
+                let _ = instance::end(epoch);
+            }
+        }
     });
 }
 
@@ -138,8 +150,8 @@ pub extern "C" fn SYS_WSS_register_callback(
     cookie: *mut c_void,
 ) -> SysResult {
     sys(|| {
-        callbacks::set_callback(callback, cookie);
-        events::set_has_callback(callback.is_some());
+        callbacks::set_callback(DEFAULT, callback, cookie);
+        events::set_has_callback(DEFAULT, callback.is_some());
         if callback.is_some() {
             instance::start_itself();
         }
@@ -159,7 +171,7 @@ pub unsafe extern "C" fn SYS_WSS_sendMessage(
         let opcode = convert::frame_type(frame_type)?;
         // SAFETY: C gives NULL, or `len` bytes.
         let payload = unsafe { bytes(data, len) }?;
-        let service = instance::service()?;
+        let service = instance::service(DEFAULT)?;
         Ok(service.send_frame(index_target(index), fin, opcode, payload)?)
     })
 }
@@ -175,7 +187,7 @@ pub unsafe extern "C" fn SYS_WSS_CloseConnection(
         let code = convert::close_code(code)?;
         // SAFETY: C gives NULL, or `len` bytes.
         let reason = convert::reason(unsafe { bytes(data, len) }?)?;
-        let service = instance::service()?;
+        let service = instance::service(DEFAULT)?;
         Ok(service.close(index_target(index), code, reason)?)
     })
 }
@@ -185,7 +197,7 @@ pub unsafe extern "C" fn SYS_WSS_PingClient(data: *mut u8, len: usize, index: i3
     sys(|| {
         // SAFETY: C gives NULL, or `len` bytes.
         let payload = unsafe { bytes(data, len) }?;
-        let service = instance::service()?;
+        let service = instance::service(DEFAULT)?;
         Ok(service.ping(index_target(index), payload)?)
     })
 }
@@ -223,13 +235,15 @@ pub extern "C" fn wss_version() -> *const c_char {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_client_at(index: i32) -> u64 {
-    let client = || {
-        let slot = usize::try_from(index).ok()?;
-        let service = instance::service().ok()?;
-        let id = service.client(slot)?;
-        Some(Client::new(service.application().epoch(), id).to_c())
-    };
-    guard(NO_CLIENT, || client().unwrap_or(NO_CLIENT))
+    guard(NO_CLIENT, || client_at(DEFAULT, index).unwrap_or(NO_CLIENT))
+}
+
+/// The client that has an index in the service `epoch` now.
+fn client_at(epoch: u32, index: i32) -> Option<u64> {
+    let slot = usize::try_from(index).ok()?;
+    let service = instance::service(epoch).ok()?;
+    let id = service.client(slot)?;
+    Some(Client::new(service.application().epoch(), id).to_c())
 }
 
 #[unsafe(no_mangle)]
@@ -241,12 +255,10 @@ pub extern "C" fn wss_client_index(client: u64) -> i32 {
 pub extern "C" fn wss_client_state(client: u64) -> State {
     let state = || {
         let client = Client::from_c(client)?;
-        let service = instance::service().ok()?;
-        instance::resolve(&service, client).ok()?;
-        let state = service.state(usize::from(client.slot));
+        let (service, id) = instance::resolve(client).ok()?;
+        let state = service.state(id.slot());
         // The slot may have become another client's meanwhile.
-        instance::resolve(&service, client).ok()?;
-        Some(convert::state(state))
+        (service.client(id.slot()) == Some(id)).then_some(convert::state(state))
     };
     guard(State::Closed, || state().unwrap_or(State::Closed))
 }
@@ -263,8 +275,7 @@ pub unsafe extern "C" fn wss_send(
         let opcode = convert::frame_type(frame_type)?;
         // SAFETY: C gives NULL, or `len` bytes.
         let payload = unsafe { bytes(data.cast(), len) }?;
-        let service = instance::service()?;
-        let to = client_target(&service, client)?;
+        let (service, to) = client_target(client)?;
         Ok(service.send_frame(to, fin, opcode, payload)?)
     })
 }
@@ -284,8 +295,7 @@ pub unsafe extern "C" fn wss_send_more(
         };
         // SAFETY: C gives NULL, or `len` bytes.
         let payload = unsafe { bytes(data.cast(), len) }?;
-        let service = instance::service()?;
-        let to = client_target(&service, client)?;
+        let (service, to) = client_target(client)?;
         Ok(service.send_more(to, kind, payload)?)
     })
 }
@@ -293,8 +303,8 @@ pub unsafe extern "C" fn wss_send_more(
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_flush(client: u64) -> WssResult {
     wss(|| {
-        let service = instance::service()?;
-        Ok(service.flush(client_target(&service, client)?)?)
+        let (service, to) = client_target(client)?;
+        Ok(service.flush(to)?)
     })
 }
 
@@ -303,8 +313,8 @@ pub unsafe extern "C" fn wss_ping(client: u64, data: *const c_void, len: usize) 
     wss(|| {
         // SAFETY: C gives NULL, or `len` bytes.
         let payload = unsafe { bytes(data.cast(), len) }?;
-        let service = instance::service()?;
-        Ok(service.ping(client_target(&service, client)?, payload)?)
+        let (service, to) = client_target(client)?;
+        Ok(service.ping(to, payload)?)
     })
 }
 
@@ -319,8 +329,8 @@ pub unsafe extern "C" fn wss_close(
         let code = convert::close_code(code.into())?;
         // SAFETY: C gives NULL, or `len` bytes.
         let reason = convert::reason(unsafe { bytes(data.cast(), len) }?)?;
-        let service = instance::service()?;
-        Ok(service.close(client_target(&service, client)?, code, reason)?)
+        let (service, to) = client_target(client)?;
+        Ok(service.close(to, code, reason)?)
     })
 }
 
@@ -352,53 +362,69 @@ pub unsafe extern "C" fn wss_set_limits(limits: *const Limits) -> WssResult {
     wss(|| {
         // SAFETY: C gives NULL, or limits.
         let limits = unsafe { limits.as_ref() }.ok_or(Error::BadPointer)?;
-        let mut options = Options {
-            max_clients: limits.max_clients,
-            rx_buffer: limits.rx_buffer_size,
-            tx_blocks: limits.tx_blocks,
-            address: None,
-            origins: Origins::new(),
-            ..default_options()
-        };
-        options.limits.handshake_limit = limits.handshake_size;
-        options.limits.streaming = limits.streaming != 0;
-        options.limits.handshake_timeout_ms = limits.handshake_timeout_ms;
-        options.limits.client_timeout_ms = limits.client_timeout_ms;
-        options.limits.ping_interval_ms = limits.ping_interval_ms;
-        options.limits.send_timeout_ms = limits.send_timeout_ms;
-        options.limits.close_timeout_ms = limits.close_timeout_ms;
-        options.limits.hold_timeout_ms = limits.hold_timeout_ms;
-        if !limits.address.is_null() {
-            // SAFETY: C gives a text.
-            let address = unsafe { text(limits.address) }?;
-            options.address = Some(platform::address(address)?);
-        }
-        if limits.origin_count > 0 {
-            if limits.origins.is_null()
-                || limits.origin_count > isize::MAX as usize / size_of::<usize>()
-            {
-                return Err(Error::BadPointer);
-            }
-            // SAFETY: C gives that many texts.
-            let origins = unsafe { slice::from_raw_parts(limits.origins, limits.origin_count) };
-            for origin in origins {
-                // SAFETY: C gives a text.
-                let origin = unsafe { text(*origin) }?;
-                options.origins.add(origin)?;
-            }
-        }
-        instance::set_options(options)
+        // SAFETY: C gives what is in there.
+        instance::set_options(unsafe { options(limits) }?)
     })
+}
+
+/// What C asks for in its limits.
+///
+/// # Safety
+/// The address and the origins are NULL, or as many texts as it says.
+unsafe fn options(limits: &Limits) -> Result<Options, Error> {
+    let mut options = Options {
+        max_clients: limits.max_clients,
+        rx_buffer: limits.rx_buffer_size,
+        tx_blocks: limits.tx_blocks,
+        address: None,
+        origins: Origins::new(),
+        ..default_options()
+    };
+    options.limits.handshake_limit = limits.handshake_size;
+    options.limits.streaming = limits.streaming != 0;
+    options.limits.handshake_timeout_ms = limits.handshake_timeout_ms;
+    options.limits.client_timeout_ms = limits.client_timeout_ms;
+    options.limits.ping_interval_ms = limits.ping_interval_ms;
+    options.limits.send_timeout_ms = limits.send_timeout_ms;
+    options.limits.close_timeout_ms = limits.close_timeout_ms;
+    options.limits.hold_timeout_ms = limits.hold_timeout_ms;
+    if !limits.address.is_null() {
+        // SAFETY: C gives a text.
+        let address = unsafe { text(limits.address) }?;
+        options.address = Some(platform::address(address)?);
+    }
+    // SAFETY: C gives that many texts.
+    for origin in unsafe { list(limits.origins, limits.origin_count) }? {
+        // SAFETY: C gives a text.
+        let origin = unsafe { text(*origin) }?;
+        options.origins.add(origin)?;
+    }
+    Ok(options)
+}
+
+/// The items at `items`, for the time of the call.
+///
+/// # Safety
+/// `items` is NULL, or there are `count` that nobody writes to meanwhile.
+unsafe fn list<'a, T>(items: *const T, count: usize) -> Result<&'a [T], Error> {
+    match count {
+        0 => Ok(&[]),
+        _ if items.is_null() || count > isize::MAX as usize / size_of::<T>() => {
+            Err(Error::BadPointer)
+        }
+        // SAFETY: it is not NULL, and not longer than memory can be; the caller knows the rest.
+        _ => Ok(unsafe { slice::from_raw_parts(items, count) }),
+    }
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_port() -> u16 {
-    guard(0, || instance::port().unwrap_or(0))
+    guard(0, || instance::port(DEFAULT).unwrap_or(0))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_set_accept_hook(hook: Option<AcceptHook>, cookie: *mut c_void) {
-    guard((), || callbacks::set_accept_hook(hook, cookie));
+    guard((), || callbacks::set_accept_hook(DEFAULT, hook, cookie));
 }
 
 #[unsafe(no_mangle)]
@@ -422,8 +448,8 @@ pub unsafe extern "C" fn wss_request_field(
                 unsafe { slice::from_raw_parts_mut(room.cast(), size) }
             }
         };
-        let service = instance::service()?;
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
+        let service = instance::service(client.epoch)?;
         service.application().requests.copy(client, field, room)
     })
 }
@@ -431,8 +457,8 @@ pub unsafe extern "C" fn wss_request_field(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_handshake(client: u64, handshake: *mut Handshake) -> WssResult {
     wss(|| {
-        let service = instance::service()?;
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
+        let service = instance::service(client.epoch)?;
         let told = service.application().requests.handshake(client)?;
         // SAFETY: C gives NULL, or where to put it.
         unsafe { put(handshake, told) }
@@ -446,9 +472,15 @@ pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u
             return Err(Error::BadArgument);
         }
         // SAFETY: C gives NULL, or where to put it.
-        unsafe { add_queue(mask, queue, |mask| queue::create(mask, depth)) }
+        unsafe { add_queue(mask, queue, |mask| queue::create(OF_DEFAULT, mask, depth)) }?;
+        instance::start_itself();
+        Ok(())
     })
 }
+
+/// The places of the default service's queues, and those for queues of further servers.
+const OF_DEFAULT: Range<usize> = 0..MAX_QUEUES;
+const OF_SERVERS: Range<usize> = MAX_QUEUES..QUEUES;
 
 /// The part of `wss_queue_add()` that is in Rust.
 #[cfg(feature = "zephyr")]
@@ -461,7 +493,32 @@ pub unsafe extern "C" fn wss_queue_adopt(
     wss(|| {
         let messages = ptr::NonNull::new(messages).ok_or(Error::BadPointer)?;
         // SAFETY: C gives NULL, or where to put it.
-        unsafe { add_queue(mask, queue, |mask| queue::add_own(mask, messages)) }
+        unsafe {
+            add_queue(mask, queue, |mask| {
+                queue::add_own(OF_DEFAULT, mask, messages)
+            })
+        }?;
+        instance::start_itself();
+        Ok(())
+    })
+}
+
+/// The part of `wss_server_queue_add()` that is in Rust.
+#[cfg(feature = "zephyr")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_server_queue_adopt(
+    mask: u32,
+    messages: *mut c_void,
+    queue: *mut u32,
+) -> WssResult {
+    wss(|| {
+        let messages = ptr::NonNull::new(messages).ok_or(Error::BadPointer)?;
+        // SAFETY: C gives NULL, or where to put it.
+        unsafe {
+            add_queue(mask, queue, |mask| {
+                queue::add_own(OF_SERVERS, mask, messages)
+            })
+        }
     })
 }
 
@@ -480,7 +537,6 @@ unsafe fn add_queue(
         return Err(Error::BadPointer);
     }
     let number = add(mask)?;
-    instance::start_itself();
     // SAFETY: there is room.
     unsafe { put(queue, number) }
 }
@@ -496,7 +552,7 @@ pub unsafe extern "C" fn wss_queue_get(
             return Err(Error::BadPointer);
         }
         // Waiting there would keep the events from coming.
-        let timeout_ms = if instance::on_service_thread() {
+        let timeout_ms = if platform::on_service_thread() {
             0
         } else {
             timeout_ms
@@ -526,9 +582,119 @@ pub extern "C" fn wss_queue_destroy(queue: u32) -> WssResult {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_get_stats(stats: *mut Stats) -> WssResult {
     wss(|| {
-        let told = convert::stats(&instance::service()?.stats());
         // SAFETY: C gives NULL, or where to put them.
-        unsafe { put(stats, told) }
+        unsafe { tell_stats(DEFAULT, stats) }
+    })
+}
+
+/// # Safety
+/// `stats` is NULL, or where there is room.
+unsafe fn tell_stats(epoch: u32, stats: *mut Stats) -> Result<(), Error> {
+    let told = convert::stats(&instance::service(epoch)?.stats());
+    // SAFETY: the caller knows it.
+    unsafe { put(stats, told) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_server_start(
+    config: *const ServerConfig,
+    server: *mut u32,
+) -> WssResult {
+    wss(|| {
+        // SAFETY: C gives NULL, or where to put it.
+        unsafe { put(server, NO_SERVER) }?;
+        // SAFETY: C gives NULL, or how.
+        let config = unsafe { config.as_ref() }.ok_or(Error::BadPointer)?;
+        // SAFETY: C gives NULL, or limits.
+        let options = match unsafe { config.limits.as_ref() } {
+            // SAFETY: C gives what is in there.
+            Some(limits) => unsafe { options(limits) }?,
+            None => default_options(),
+        };
+        // SAFETY: C gives that many queues.
+        let queues = unsafe { list(config.queues, config.queue_count) }?;
+        if queues.len() > MAX_QUEUES || !queues.iter().copied().all(queue::exists) {
+            return Err(Error::BadArgument);
+        }
+        let started = instance::start_server(config.port, &options, |epoch| {
+            callbacks::set_callback(epoch, config.callback, config.cookie);
+            callbacks::set_accept_hook(epoch, config.accept_hook, config.cookie);
+            events::set_has_callback(epoch, config.callback.is_some());
+            events::set_queues(epoch, queues);
+            // SAFETY: C gives where to put it.
+            let _ = unsafe { put(server, epoch) };
+        });
+        if started.is_err() {
+            // SAFETY: C gives where to put it.
+            unsafe { put(server, NO_SERVER) }?;
+        }
+        started
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_server_stop(server: u32) -> WssResult {
+    wss(|| match server {
+        NO_SERVER => Err(Error::NotRunning),
+        _ if instance::place(server) == 0 => {
+            // Somebody else's to end, if it runs.
+            let running = instance::service(server).map(|_| ());
+            running.and(Err(Error::BadArgument))
+        }
+        _ => instance::end(server),
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_server_port(server: u32) -> u16 {
+    guard(0, || of_server(server, instance::port).unwrap_or(0))
+}
+
+/// Asks for something of a server, if it can be one: no number stands for the default service here.
+fn of_server<T>(server: u32, ask: impl FnOnce(u32) -> Option<T>) -> Option<T> {
+    Some(server)
+        .filter(|server| *server != NO_SERVER)
+        .and_then(ask)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_server_all(server: u32) -> u64 {
+    convert::all_clients(server)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_server_of(client: u64) -> u32 {
+    convert::epoch_of(client)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_server_client_at(server: u32, index: i32) -> u64 {
+    guard(NO_CLIENT, || {
+        of_server(server, |epoch| client_at(epoch, index)).unwrap_or(NO_CLIENT)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_server_stats(server: u32, stats: *mut Stats) -> WssResult {
+    wss(|| match server {
+        NO_SERVER => Err(Error::NotRunning),
+        // SAFETY: C gives NULL, or where to put them.
+        _ => unsafe { tell_stats(server, stats) },
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_server_queue_create(
+    mask: u32,
+    depth: usize,
+    queue: *mut u32,
+) -> WssResult {
+    wss(|| {
+        if depth == 0 {
+            return Err(Error::BadArgument);
+        }
+        // SAFETY: C gives NULL, or where to put it.
+        unsafe { add_queue(mask, queue, |mask| queue::create(OF_SERVERS, mask, depth)) }
     })
 }
 

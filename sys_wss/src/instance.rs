@@ -1,32 +1,54 @@
-//! The one service: starting it, ending it, finding it.
+//! The services: starting them, ending them, finding them.
+//!
+//! Each has a place, and a number that is not used again: the place is what is left of it when it is
+//! divided by how many there can be. The default service has the first place, and its number is its
+//! `SYS_MODULE_OBJ`; the other places are for further servers.
 //!
 //! Lock order: the state, then anything of the service. No lock is held while C is called, or while a
 //! thread is waited for.
 
 use wss::ClientId;
-use wss::service::{Lock as _, Port as _};
+use wss::service::Lock as _;
 
 use crate::abi::MODULE_OBJ_INVALID;
 use crate::convert::{Client, Error};
 use crate::events::{self, Events};
 use crate::options::Options;
 use crate::platform::{
-    self, Monitor, Running, Service, Shared, Threads, WeakShared, check_sizes, default_options,
+    self, Monitor, Running, SERVERS, Service, Shared, Threads, WeakShared, check_sizes,
+    default_options,
 };
 
 /// How much longer than its own deadline a service that ends is waited for: for a callback that takes
 /// its time, and calls of other threads.
 const END_GRACE_MS: u32 = 1000;
 
-static STATE: Monitor<State> = Monitor::new(State {
-    life: Life::Idle,
-    epoch: 0,
-    options: None,
-});
+/// Stands for the default service, whichever number it has.
+pub const DEFAULT: u32 = 0;
+
+/// Something for each service that there can be.
+pub struct PerServer<T>(pub [T; SERVERS]);
+
+impl<T> PerServer<T> {
+    /// That of the service `epoch`.
+    pub fn of(&self, epoch: u32) -> &T {
+        // There always is one.
+        self.0.get(place(epoch)).unwrap_or(&self.0[0])
+    }
+}
+
+/// The place of the service `epoch`: 0 for the default one.
+#[allow(clippy::cast_possible_truncation)] // there are not so many
+pub const fn place(epoch: u32) -> usize {
+    (epoch % SERVERS as u32) as usize
+}
+
+static STATES: PerServer<Monitor<State>> =
+    PerServer([const { Monitor::new(State::new()) }; SERVERS]);
 
 struct State {
     life: Life,
-    /// How many services there have been. The number of the last one is also its `SYS_MODULE_OBJ`.
+    /// The number of the last service here.
     epoch: u32,
     /// The limits that were set.
     options: Option<Options>,
@@ -46,27 +68,42 @@ enum Life {
     },
 }
 
-/// The last service of which nothing is left. A lock of its own, since a service may be freed anywhere.
-static ENDED: Monitor<u32> = Monitor::new(0);
+/// The last service at each place of which nothing is left. Locks of their own, since a service may be
+/// freed anywhere.
+static ENDED: PerServer<Monitor<u32>> = PerServer([const { Monitor::new(0) }; SERVERS]);
 
 /// Nothing is left of the service `epoch`. Called as it is dropped, on whichever thread.
 pub fn ended(epoch: u32) {
-    *ENDED.lock() = epoch;
-    ENDED.notify_all();
+    let ended = ENDED.of(epoch);
+    *ended.lock() = epoch;
+    ended.notify_all();
 }
 
 impl State {
-    /// The number of the next service, whether or not it can be started.
-    fn next_epoch(&mut self) -> u32 {
+    const fn new() -> Self {
+        Self {
+            life: Life::Idle,
+            epoch: 0,
+            options: None,
+        }
+    }
+
+    /// The number of the next service at a place, whether or not it can be started.
+    #[allow(clippy::cast_possible_truncation)] // there are not so many
+    fn next_epoch(&mut self, place: usize) -> u32 {
+        const STEP: u32 = SERVERS as u32;
         // Neither 0 nor the last one, which would make clients that stand for none or for all.
-        self.epoch = self.epoch % (u32::MAX - 1) + 1;
+        self.epoch = match self.epoch.checked_add(STEP) {
+            Some(next) if self.epoch != 0 && next < u32::MAX => next,
+            _ => STEP + place as u32,
+        };
         self.epoch
     }
 
     /// Ending becomes idle once nothing is left; the threads that ended, to be waited for.
     fn settle(&mut self) -> Threads {
         if let Life::Ending { threads, .. } = &mut self.life {
-            if *ENDED.lock() == self.epoch {
+            if *ENDED.of(self.epoch).lock() == self.epoch {
                 let threads = core::mem::take(threads);
                 self.life = Life::Idle;
                 return threads;
@@ -84,11 +121,15 @@ impl State {
     }
 }
 
-/// Sets the limits for the services to come.
-pub fn set_options(options: Options) -> Result<(), Error> {
+fn check(options: &Options) -> Result<(), Error> {
     options.check()?;
-    check_sizes(&options)?;
-    let mut state = STATE.lock();
+    check_sizes(options)
+}
+
+/// Sets the limits for the default services to come.
+pub fn set_options(options: Options) -> Result<(), Error> {
+    check(&options)?;
+    let mut state = STATES.of(DEFAULT).lock();
     let threads = state.settle();
     let idle = matches!(state.life, Life::Idle);
     if idle {
@@ -99,11 +140,11 @@ pub fn set_options(options: Options) -> Result<(), Error> {
     idle.then_some(()).ok_or(Error::Busy)
 }
 
-/// Starts the service at `port`, or takes over the one that started itself there; its number. `None`
-/// for a port that is none: it cannot be opened either. `register` sets the callback, and is called only
-/// if the service may start.
+/// Starts the default service at `port`, or takes over the one that started itself there; its number.
+/// `None` for a port that is none: it cannot be opened either. `register` sets the callback, and is
+/// called only if the service may start.
 pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
-    let mut state = STATE.lock();
+    let mut state = STATES.of(DEFAULT).lock();
     let threads = state.settle();
     let number = usize::try_from(state.epoch).unwrap_or(MODULE_OBJ_INVALID);
     let outcome = match &mut state.life {
@@ -114,7 +155,7 @@ pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
         }
         Life::Idle => {
             register();
-            start(&mut state, port, false)
+            start_default(&mut state, port, false)
         }
         _ => {
             drop(state);
@@ -133,22 +174,41 @@ pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
 /// The service could not be started, which the log has been told.
 struct NotStarted;
 
-/// Starts the service; its number.
-fn start(state: &mut State, port: Option<u16>, unclaimed: bool) -> Result<usize, NotStarted> {
+/// Starts the default service; its number.
+fn start_default(
+    state: &mut State,
+    port: Option<u16>,
+    unclaimed: bool,
+) -> Result<usize, NotStarted> {
     let options = state.options.clone().unwrap_or_else(default_options);
     let Some(port) = port else {
         log::error!("there is no such port");
         return Err(NotStarted);
     };
+    start(state, 0, port, &options, unclaimed, |_| {})?;
+    Ok(usize::try_from(state.epoch).unwrap_or(MODULE_OBJ_INVALID))
+}
+
+/// Starts a service at a place that is idle. `tell` is told its number before anybody else is.
+fn start(
+    state: &mut State,
+    place: usize,
+    port: u16,
+    options: &Options,
+    unclaimed: bool,
+    mut tell: impl FnMut(u32),
+) -> Result<(), NotStarted> {
     // Nothing waits in there, so that the lock can be kept: whoever is told of the first client finds
     // the service.
-    let started = platform::start(port, &options, || {
-        Events::new(state.next_epoch(), options.origins.clone())
+    let started = platform::start(port, options, || {
+        let epoch = state.next_epoch(place);
+        tell(epoch);
+        Events::new(epoch, options.origins.clone())
     });
     match started {
         Ok(running) => {
             state.life = Life::Running { running, unclaimed };
-            Ok(usize::try_from(state.epoch).unwrap_or(MODULE_OBJ_INVALID))
+            Ok(())
         }
         Err(error) => {
             log::error!("cannot listen at port {port}: {error}");
@@ -157,18 +217,18 @@ fn start(state: &mut State, port: Option<u16>, unclaimed: bool) -> Result<usize,
     }
 }
 
-/// Starts the service at the port of the configuration unless it runs, where that is wanted: now that
-/// there is somebody to tell of clients.
+/// Starts the default service at the port of the configuration unless it runs, where that is wanted: now
+/// that there is somebody to tell of clients.
 pub fn start_itself() {
     if !platform::STARTS_ITSELF {
         return;
     }
-    let mut state = STATE.lock();
+    let mut state = STATES.of(DEFAULT).lock();
     let threads = state.settle();
     let mut outcome = Ok(0);
     // Not again: who ended it does not want it.
     if matches!(state.life, Life::Idle) && state.epoch == 0 {
-        outcome = start(&mut state, Some(platform::DEFAULT_PORT), true);
+        outcome = start_default(&mut state, Some(platform::DEFAULT_PORT), true);
     }
     drop(state);
     threads.join();
@@ -177,13 +237,28 @@ pub fn start_itself() {
     }
 }
 
-/// Ends the service `object`, if it is the one that runs, or waits for its end that is under way.
-pub fn deinitialize(object: usize) {
-    let mut state = STATE.lock();
-    if usize::try_from(state.epoch) != Ok(object) {
-        return;
+/// Starts a further server. `tell` is told its number before anybody else is, and sets its callback.
+pub fn start_server(port: u16, options: &Options, tell: impl FnMut(u32)) -> Result<(), Error> {
+    check(options)?;
+    for (place, state) in STATES.0.iter().enumerate().skip(1) {
+        let mut state = state.lock();
+        let threads = state.settle();
+        if matches!(state.life, Life::Idle) {
+            let started = start(&mut state, place, port, options, false, tell);
+            drop(state);
+            threads.join();
+            return started.map_err(|NotStarted| Error::Failed);
+        }
     }
-    let epoch = state.epoch;
+    Err(Error::Busy)
+}
+
+/// Ends the service `epoch`, if that is one that runs, or waits for its end that is under way.
+pub fn end(epoch: u32) -> Result<(), Error> {
+    let mut state = STATES.of(epoch).lock();
+    if state.epoch != epoch || matches!(state.life, Life::Idle) {
+        return Err(Error::NotRunning);
+    }
     state.life = match core::mem::replace(&mut state.life, Life::Idle) {
         Life::Running { running, .. } => {
             running.service().stop();
@@ -196,84 +271,77 @@ pub fn deinitialize(object: usize) {
     };
     let service = state.service();
     drop(state);
+    if platform::on_service_thread() {
+        return Ok(());
+    }
     if let Some(service) = service {
-        if own_thread(&service) {
-            return;
-        }
         // Whether or not all went well: what is left is waited for below.
         service.wait_stopped();
     }
-    await_end(epoch);
-    let threads = STATE.lock().settle();
+    let has_ended = await_end(epoch);
+    let threads = STATES.of(epoch).lock().settle();
     threads.join();
+    has_ended.then_some(()).ok_or(Error::Busy)
 }
 
-/// Waits until nothing is left of the service, which has stopped.
-fn await_end(epoch: u32) {
+/// Waits until nothing is left of the service, which has stopped; whether that is so.
+fn await_end(epoch: u32) -> bool {
     let until = platform::now_ms().saturating_add(END_GRACE_MS.into());
-    let mut ended = ENDED.lock();
+    let monitor = ENDED.of(epoch);
+    let mut ended = monitor.lock();
     while *ended != epoch {
         let left = until.saturating_sub(platform::now_ms());
         if left == 0 {
-            return;
+            return false;
         }
-        ended = ENDED.wait(ended, u32::try_from(left).unwrap_or(END_GRACE_MS));
+        ended = monitor.wait(ended, u32::try_from(left).unwrap_or(END_GRACE_MS));
+    }
+    true
+}
+
+/// The service `epoch`, while it runs or ends.
+pub fn service(epoch: u32) -> Result<Shared<Service>, Error> {
+    let state = STATES.of(epoch).lock();
+    if epoch != DEFAULT && epoch != state.epoch {
+        return Err(Error::NotRunning);
+    }
+    state.service().ok_or(Error::NotRunning)
+}
+
+/// The port at which the service `epoch` listens.
+pub fn port(epoch: u32) -> Option<u16> {
+    let state = STATES.of(epoch).lock();
+    match &state.life {
+        Life::Running { running, .. } if epoch == DEFAULT || epoch == state.epoch => {
+            Some(running.port())
+        }
+        _ => None,
     }
 }
 
-fn own_thread(service: &Service) -> bool {
-    service.port().on_service_thread()
+/// The service of a client, and the id that it knows it by, if the client still lives.
+pub fn resolve(client: Client) -> Result<(Shared<Service>, ClientId), Error> {
+    let service = service(client.epoch)?;
+    let id = service
+        .client(usize::from(client.slot))
+        .filter(|id| id.generation() == client.generation)
+        .ok_or(Error::NoSuchClient)?;
+    Ok((service, id))
 }
 
-/// The service, while it runs or ends.
-pub fn service() -> Result<Shared<Service>, Error> {
-    STATE.lock().service().ok_or(Error::NotRunning)
-}
-
-/// Whether this is a thread of the service, which must not wait.
-pub fn on_service_thread() -> bool {
-    service().is_ok_and(|service| own_thread(&service))
-}
-
-/// The port at which the service listens.
-pub fn port() -> Option<u16> {
-    match &STATE.lock().life {
-        Life::Running { running, .. } => Some(running.port()),
-        Life::Idle | Life::Ending { .. } => None,
-    }
-}
-
-/// The id that the service knows a client by, if the client still lives.
-pub fn resolve(service: &Service, client: Client) -> Result<ClientId, Error> {
-    let id = service.client(usize::from(client.slot));
-    id.filter(|id| Client::new(service.application().epoch(), *id) == client)
-        .ok_or(Error::NoSuchClient)
-}
-
-/// A message of this client, by the number that C has for it, is no longer needed.
-#[cfg(not(feature = "host"))]
-pub fn release_of(client: u64) {
-    let id = Client::from_c(client).ok_or(Error::NoSuchClient);
-    if let (Ok(client), Ok(service)) = (id, service()) {
-        if let Ok(id) = resolve(&service, client) {
-            service.release(id);
-        }
-    }
-}
-
-/// A message of this client of the service `epoch` is no longer needed.
-#[cfg(feature = "host")]
-pub fn release(epoch: u32, id: ClientId) {
-    if let Ok(service) = service() {
-        if service.application().epoch() == epoch {
-            service.release(id);
-        }
+/// A message of this client is no longer needed.
+pub fn release(client: Client) {
+    if let Ok((service, id)) = resolve(client) {
+        service.release(id);
     }
 }
 
 /// A queue has room again.
 pub fn room() {
-    if let Ok(service) = service() {
-        service.room();
+    for state in &STATES.0 {
+        let service = state.lock().service();
+        if let Some(service) = service {
+            service.room();
+        }
     }
 }

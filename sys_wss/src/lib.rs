@@ -13,7 +13,8 @@
 //! | `callbacks` | functions and cookies that C registered |
 //! | `events` | the service's application: events to the callback and the queues, the accept hook |
 //! | `handshake` | what clients asked for |
-//! | `instance` | the one service: starting, ending, finding it |
+//! | `instance` | the services: starting, ending, finding them |
+//! | `queues` | numbers of event queues |
 //! | `options` | how it is to be started |
 //! | `platform` | what a host and Zephyr have, each in its own way: threads, memory, event queues |
 #![cfg_attr(not(feature = "host"), no_std)]
@@ -28,3 +29,4 @@ mod handshake;
 mod instance;
 mod options;
 mod platform;
+mod queues;

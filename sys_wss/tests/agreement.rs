@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use sys_wss::abi::{
-    self, Config, Handshake, Limits, Message, Request, RxData, RxDataInFull, State, Stats,
-    SysResult, WssResult,
+    self, Config, Handshake, Limits, Message, Request, RxData, RxDataInFull, ServerConfig, State,
+    Stats, SysResult, WssResult,
 };
 use wss::protocol::Opcode;
 use wss::service::{EventMask, TIMER_GRANULARITY_MS};
@@ -92,6 +92,8 @@ fn constants(table: &mut Table) {
     table.row("sizeof(SYS_WSS_CALLBACK)", size_of::<abi::Callback>());
     table.row("WSS_NO_CLIENT", abi::NO_CLIENT);
     table.row("WSS_ALL_CLIENTS", abi::ALL_CLIENTS);
+    table.row("WSS_NO_SERVER", abi::NO_SERVER);
+    table.row("sizeof(wss_server)", size_of::<u32>());
     table.row("WSS_MASK_ALL", abi::MASK_ALL);
     table.row("WSS_MAX_QUEUES", abi::MAX_QUEUES);
     table.row("sizeof(wss_client)", size_of::<u64>());
@@ -207,6 +209,10 @@ fn structures(table: &mut Table) {
         "path" path, "query" query, "host" host, "origin" origin,
         "subprotocols" subprotocols, "subprotocol_count" subprotocol_count,
     });
+    layout!(table, "wss_server_config", ServerConfig {
+        "port" port, "limits" limits, "callback" callback, "accept_hook" accept_hook,
+        "cookie" cookie, "queues" queues, "queue_count" queue_count,
+    });
     layout!(table, "wss_message", Message {
         "event" event, "clientIndex" client_index, "client" client, "data" data,
         "datalen" len, "first" first, "last" last, "hold" hold,
@@ -257,8 +263,8 @@ fn every_name_of_the_header_is_compared() {
             Some(definition) => definition.split([' ', '(']).next().unwrap(),
             // An enumerator.
             None => match line.split_once(" = ") {
-                Some((name, _)) => name,
-                None => continue,
+                Some((name, _)) if !line.starts_with('*') => name,
+                _ => continue,
             },
         };
         let elsewhere = ["WSS_SYS_WSS_H", "WSS_FOREVER", "WSS_MASK", "SYS_WSS_GUID"];

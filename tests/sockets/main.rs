@@ -20,4 +20,5 @@ mod page;
 mod queues;
 mod sending;
 mod server;
+mod servers;
 mod shutdown;

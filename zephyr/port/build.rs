@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// Numbers: the option, and its default.
-const NUMBERS: [(&str, u32); 17] = [
+const NUMBERS: [(&str, u32); 18] = [
     ("WSS_PORT", 8000),
+    ("WSS_SERVERS", 1),
     ("WSS_MAX_CLIENTS", 2),
     ("WSS_RX_BUFFER_SIZE", 1400),
     ("WSS_TX_BLOCKS", 1),

@@ -45,6 +45,12 @@ pub use queue::Queue;
 pub use running::{ListenError, Options, Running, Threads};
 pub use server::{Clients, Server, StartError};
 
+/// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
+#[must_use]
+pub fn on_service_thread() -> bool {
+    sys::wss_port_on_wss_thread() || sys::wss_port_on_work_queue()
+}
+
 /// Milliseconds since the system started (`k_uptime_get`).
 #[must_use]
 pub fn uptime_ms() -> u64 {

@@ -227,7 +227,7 @@ impl Port for ZephyrPort {
     }
 
     fn on_service_thread(&self) -> bool {
-        sys::wss_port_on_wss_thread() || sys::wss_port_on_work_queue()
+        crate::on_service_thread()
     }
 
     fn thread(&self) -> usize {

@@ -15,7 +15,7 @@ use crate::options::Options;
 
 pub use logger::set_log_handler;
 pub use std::sync::{Arc as Shared, Weak as WeakShared};
-pub use wss::host::Monitor;
+pub use wss::host::{Monitor, on_service_thread};
 
 mod logger;
 pub mod queue;
@@ -26,6 +26,9 @@ pub type Service = wss::service::Service<HostPort, Events>;
 pub type Address = IpAddr;
 /// The bytes of a request.
 pub type RequestBytes = Box<[u8]>;
+
+/// How many services there can be, the default one among them.
+pub const SERVERS: usize = 64;
 
 /// Nothing starts the service here but `SYS_WSS_Initialize`.
 pub const STARTS_ITSELF: bool = false;

@@ -6,14 +6,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use wss::ClientId;
+use core::ops::Range;
+
 use wss::service::{Delivery, EventMask};
 
-use crate::abi::{self, MAX_QUEUES};
+use crate::abi;
 use crate::callbacks::Data;
-use crate::convert::{Client, Error, client_or_none};
-use crate::events::set_mask;
+use crate::convert::{Client, Error};
+use crate::events::set_queue_mask;
 use crate::instance;
+use crate::queues::{Number, Of, QUEUES as PLACES, next_generation, to_c};
 
 /// Waits for a lock. Nothing that holds one can panic halfway through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -21,7 +23,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The queues, and how often each place was used before, which makes their numbers.
-static QUEUES: Mutex<[Place; MAX_QUEUES]> = Mutex::new([const { Place::EMPTY }; MAX_QUEUES]);
+static QUEUES: Mutex<[Place; PLACES]> = Mutex::new([const { Place::EMPTY }; PLACES]);
 
 struct Place {
     queue: Option<Arc<Queue>>,
@@ -53,7 +55,7 @@ struct State {
 struct Entry {
     /// As C numbers them.
     event: u32,
-    client: Option<Client>,
+    of: Of,
     message: Option<Message>,
 }
 
@@ -63,74 +65,79 @@ struct Message {
     bytes: Box<[u8]>,
     first: bool,
     last: bool,
-    id: ClientId,
-    epoch: u32,
+    client: Client,
 }
 
 impl Drop for Message {
     fn drop(&mut self) {
-        instance::release(self.epoch, self.id);
+        instance::release(self.client);
     }
 }
 
-/// Makes a queue for events in `mask`; its number.
-pub fn create(mask: EventMask, depth: usize) -> Result<u32, Error> {
+/// Makes a queue for events in `mask`, at one of these places; its number.
+pub fn create(places: Range<usize>, mask: EventMask, depth: usize) -> Result<u32, Error> {
     let mut queues = lock(&QUEUES);
     let (place, free) = queues
         .iter_mut()
         .enumerate()
-        .find(|(_, place)| place.queue.is_none())
+        .find(|(place, free)| places.contains(place) && free.queue.is_none())
         .ok_or(Error::Busy)?;
     free.queue = Some(Arc::new(Queue {
         state: Mutex::default(),
         filled: Condvar::new(),
         depth,
     }));
-    set_mask(place.saturating_add(1), mask);
-    let place = u32::try_from(place).unwrap_or(u32::MAX);
-    Ok(u32::from(free.generation) << 16 | place)
+    set_queue_mask(place, mask);
+    Ok(to_c(place, free.generation))
 }
 
-/// Finds a queue by its number.
-fn find(queues: &mut [Place; MAX_QUEUES], number: u32) -> Option<(usize, &mut Place)> {
-    let place = usize::try_from(number & 0xFFFF).ok()?;
-    let found = queues.get_mut(place)?;
-    (u32::from(found.generation) == number >> 16 && found.queue.is_some()).then_some((place, found))
+/// Finds a queue.
+fn find(queues: &mut [Place; PLACES], number: Number) -> Option<(&mut Place, Arc<Queue>)> {
+    let found = queues.get_mut(number.place)?;
+    let queue = found
+        .queue
+        .clone()
+        .filter(|_| number.means(found.generation))?;
+    Some((found, queue))
+}
+
+/// Finds a queue by the number that C has for it.
+fn find_by_c(number: u32) -> Result<Arc<Queue>, Error> {
+    let mut queues = lock(&QUEUES);
+    let found = Number::from_c(number).and_then(|number| find(&mut queues, number));
+    found.map(|(_, queue)| queue).ok_or(Error::BadArgument)
+}
+
+/// Whether there is a queue that has this number in C.
+pub fn exists(number: u32) -> bool {
+    find_by_c(number).is_ok()
 }
 
 /// Ends a queue.
 pub fn destroy(number: u32) -> Result<(), Error> {
+    let number = Number::from_c(number).ok_or(Error::BadArgument)?;
     let mut queues = lock(&QUEUES);
-    let (place, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
-    let queue = found.queue.take();
-    // Never 0, so that no number of a queue is.
-    found.generation = found.generation.checked_add(1).unwrap_or(1);
-    set_mask(place.saturating_add(1), EventMask::empty());
+    let (found, queue) = find(&mut queues, number).ok_or(Error::BadArgument)?;
+    found.queue = None;
+    found.generation = next_generation(found.generation);
+    set_queue_mask(number.place, EventMask::empty());
     drop(queues);
-    if let Some(queue) = queue {
-        let mut state = lock(&queue.state);
-        state.destroyed = true;
-        // Released without the lock.
-        let events = std::mem::take(&mut state.events);
-        drop(state);
-        queue.filled.notify_all();
-        drop(events);
-        // Whoever was held back by it goes on.
-        instance::room();
-    }
+    let mut state = lock(&queue.state);
+    state.destroyed = true;
+    // Released without the lock.
+    let events = std::mem::take(&mut state.events);
+    drop(state);
+    queue.filled.notify_all();
+    drop(events);
+    // Whoever was held back by it goes on.
+    instance::room();
     Ok(())
 }
 
-/// Puts an event on the queue of a sink. `message` is what it brings, with the client that holds it.
-pub fn deliver(
-    sink: usize,
-    event: u32,
-    client: Option<(u32, ClientId)>,
-    data: Option<&Data<'_>>,
-) -> Delivery {
-    let queues = lock(&QUEUES);
-    let place = sink.checked_sub(1).and_then(|place| queues.get(place));
-    let Some(queue) = place.and_then(|place| place.queue.clone()) else {
+/// Puts an event on a queue. `data` is what it brings.
+pub fn deliver(to: Number, event: u32, of: Of, data: Option<&Data<'_>>) -> Delivery {
+    let mut queues = lock(&QUEUES);
+    let Some((_, queue)) = find(&mut queues, to) else {
         return Delivery::Done;
     };
     drop(queues);
@@ -139,26 +146,21 @@ pub fn deliver(
         return Delivery::Done;
     }
     // What concerns no client comes too seldom to be held back.
-    if client.is_some() && state.events.len() >= queue.depth {
+    if of.client.is_some() && state.events.len() >= queue.depth {
         state.turned_away = true;
         return Delivery::Full;
     }
-    let message = data.zip(client).map(|(data, (epoch, id))| Message {
+    let message = data.zip(of.client).map(|(data, id)| Message {
         bytes: data.bytes.into(),
         first: data.first,
         last: data.last,
-        id,
-        epoch,
+        client: Client::new(of.epoch, id),
     });
     let delivery = match message {
         Some(_) => Delivery::Held,
         None => Delivery::Done,
     };
-    state.events.push_back(Entry {
-        event,
-        client: client.map(|(epoch, id)| Client::new(epoch, id)),
-        message,
-    });
+    state.events.push_back(Entry { event, of, message });
     drop(state);
     queue.filled.notify_one();
     delivery
@@ -166,10 +168,7 @@ pub fn deliver(
 
 /// Takes the next event, waiting for it for `timeout_ms`, or below 0 as long as it takes.
 pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Message, Error> {
-    let mut queues = lock(&QUEUES);
-    let (_, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
-    let queue = found.queue.clone().ok_or(Error::BadArgument)?;
-    drop(queues);
+    let queue = find_by_c(number)?;
     let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
     let until = timeout.map(|timeout| Instant::now() + timeout);
     let mut state = lock(&queue.state);
@@ -203,7 +202,7 @@ pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Message, Error> {
 impl Entry {
     /// As C has it, until it is released.
     fn into_c(self) -> abi::Message {
-        let (client, client_index) = client_or_none(self.client);
+        let (client, client_index) = self.of.to_c();
         let entry = Box::new(self);
         let held = entry.message.as_ref();
         abi::Message {

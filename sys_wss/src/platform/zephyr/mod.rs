@@ -8,7 +8,7 @@ use crate::convert::Error;
 use crate::events::Events;
 use crate::options::Options;
 
-pub use wss_zephyr::{Monitor, Shared, Threads, WeakShared};
+pub use wss_zephyr::{Monitor, Shared, Threads, WeakShared, on_service_thread};
 
 pub mod queue;
 
@@ -27,6 +27,9 @@ const KEPT: usize = if REQUEST_SIZE > 0 {
     0
 };
 const ORIGINS_SIZE: usize = kconfig::ORIGINS_SIZE as usize;
+
+/// How many services there can be, the default one among them.
+pub const SERVERS: usize = kconfig::SERVERS as usize;
 
 /// Whether the first callback or queue starts the service.
 pub const STARTS_ITSELF: bool = kconfig::START_AT_BOOT;

@@ -3,19 +3,20 @@
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use wss::ClientId;
 use wss::service::{Delivery, EventMask, Lock as _};
 use wss_zephyr::Queue;
 
-use crate::abi::{MAX_QUEUES, Message};
+use crate::abi::Message;
 use crate::callbacks::Data;
-use crate::convert::{Client, Error, client_or_none};
-use crate::events::{self, set_mask};
+use crate::convert::{Client, Error};
+use crate::events::{self, set_queue_mask};
 use crate::instance;
 use crate::platform::Monitor;
+use crate::queues::{Number, Of, QUEUES as PLACES, next_generation, to_c};
 
 #[derive(Clone, Copy)]
 struct Place {
@@ -24,82 +25,92 @@ struct Place {
     generation: u16,
 }
 
-static QUEUES: Monitor<[Place; MAX_QUEUES]> = Monitor::new(
+static QUEUES: Monitor<[Place; PLACES]> = Monitor::new(
     [Place {
         queue: None,
         generation: 1,
-    }; MAX_QUEUES],
+    }; PLACES],
 );
 
 /// An event was turned away; the service is to be told when there is room.
 static TURNED_AWAY: AtomicBool = AtomicBool::new(false);
 
-/// Makes a queue for events in `mask`; its number.
-pub fn create(mask: EventMask, depth: usize) -> Result<u32, Error> {
-    add(mask, || Queue::new(depth))
+/// Makes a queue for events in `mask`, at one of these places; its number.
+pub fn create(places: Range<usize>, mask: EventMask, depth: usize) -> Result<u32, Error> {
+    add(places, mask, || Queue::new(depth))
 }
 
-/// Adds a queue of the application's own for events in `mask`; its number.
-pub fn add_own(mask: EventMask, messages: NonNull<c_void>) -> Result<u32, Error> {
+/// Adds a queue of the application's own for events in `mask`, at one of these places; its number.
+pub fn add_own(
+    places: Range<usize>,
+    mask: EventMask,
+    messages: NonNull<c_void>,
+) -> Result<u32, Error> {
     // SAFETY: it is a `k_msgq` of messages that C lends until `destroy`, and no more is asked of it.
-    add(mask, || Some(unsafe { Queue::own(messages) }))
+    add(places, mask, || Some(unsafe { Queue::own(messages) }))
 }
 
-/// Adds a queue for events in `mask`; its number.
-fn add(mask: EventMask, queue: impl FnOnce() -> Option<Queue<Message>>) -> Result<u32, Error> {
+/// Adds a queue for events in `mask`, at one of these places; its number.
+fn add(
+    places: Range<usize>,
+    mask: EventMask,
+    queue: impl FnOnce() -> Option<Queue<Message>>,
+) -> Result<u32, Error> {
     let mut queues = QUEUES.lock();
     let (place, free) = queues
         .iter_mut()
         .enumerate()
-        .find(|(_, place)| place.queue.is_none())
+        .find(|(place, free)| places.contains(place) && free.queue.is_none())
         .ok_or(Error::Busy)?;
     free.queue = Some(queue().ok_or(Error::Busy)?);
-    set_mask(place.saturating_add(1), mask);
-    let place = u32::try_from(place).unwrap_or(u32::MAX);
-    Ok(u32::from(free.generation) << 16 | place)
+    set_queue_mask(place, mask);
+    Ok(to_c(place, free.generation))
 }
 
-/// Finds a queue by its number.
-fn find(queues: &mut [Place; MAX_QUEUES], number: u32) -> Option<(usize, &mut Place)> {
-    let place = usize::try_from(number & 0xFFFF).ok()?;
-    let found = queues.get_mut(place)?;
-    let is = u32::from(found.generation) == number >> 16 && found.queue.is_some();
-    is.then_some((place, found))
+/// Finds a queue.
+fn find(queues: &mut [Place; PLACES], number: Number) -> Option<(&mut Place, Queue<Message>)> {
+    let found = queues.get_mut(number.place)?;
+    let queue = found.queue.filter(|_| number.means(found.generation))?;
+    Some((found, queue))
+}
+
+/// Finds a queue by the number that C has for it.
+fn find_by_c(number: u32) -> Result<Queue<Message>, Error> {
+    let mut queues = QUEUES.lock();
+    let found = Number::from_c(number).and_then(|number| find(&mut queues, number));
+    found.map(|(_, queue)| queue).ok_or(Error::BadArgument)
+}
+
+/// Whether there is a queue that has this number in C.
+pub fn exists(number: u32) -> bool {
+    find_by_c(number).is_ok()
 }
 
 /// Ends a queue.
 pub fn destroy(number: u32) -> Result<(), Error> {
+    let number = Number::from_c(number).ok_or(Error::BadArgument)?;
     let mut queues = QUEUES.lock();
-    let (place, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
-    let queue = found.queue.take();
-    // Never 0, so that no number of a queue is.
-    found.generation = found.generation.checked_add(1).unwrap_or(1);
-    set_mask(place.saturating_add(1), EventMask::empty());
+    let (found, queue) = find(&mut queues, number).ok_or(Error::BadArgument)?;
+    found.queue = None;
+    found.generation = next_generation(found.generation);
+    set_queue_mask(number.place, EventMask::empty());
     drop(queues);
-    if let Some(queue) = queue {
-        while let Some(mut message) = queue.take(0) {
-            release(&mut message);
-        }
-        queue.end();
+    while let Some(mut message) = queue.take(0) {
+        release(&mut message);
     }
+    queue.end();
     // Whoever was held back by it goes on.
     instance::room();
     Ok(())
 }
 
-/// Puts an event on the queue of a sink. `client` is whom it is of, in which service.
-pub fn deliver(
-    sink: usize,
-    event: u32,
-    client: Option<(u32, ClientId)>,
-    data: Option<&Data<'_>>,
-) -> Delivery {
-    let client = client.map(|(epoch, id)| Client::new(epoch, id));
-    let (number, client_index) = client_or_none(client);
+/// Puts an event on a queue. `data` is what it brings.
+pub fn deliver(to: Number, event: u32, of: Of, data: Option<&Data<'_>>) -> Delivery {
+    let (client, client_index) = of.to_c();
     let message = Message {
         event,
         client_index,
-        client: number,
+        client,
         data: data.map_or(ptr::null(), |data| data.bytes.as_ptr()),
         len: data.map_or(0, |data| data.bytes.len()),
         first: data.is_some_and(|data| data.first),
@@ -108,9 +119,8 @@ pub fn deliver(
         hold: ptr::from_ref(&QUEUES).cast_mut().cast(),
     };
     // Kept for the while, so that the queue is not ended meanwhile. Nothing waits in there.
-    let queues = QUEUES.lock();
-    let place = sink.checked_sub(1).and_then(|place| queues.get(place));
-    let Some(queue) = place.and_then(|place| place.queue) else {
+    let mut queues = QUEUES.lock();
+    let Some((_, queue)) = find(&mut queues, to) else {
         return Delivery::Done;
     };
     let mut is_put = queue.put(&message);
@@ -128,10 +138,7 @@ pub fn deliver(
 
 /// Takes the next event, waiting for it for `timeout_ms`, or below 0 as long as it takes.
 pub fn get(number: u32, timeout_ms: i32) -> Result<Message, Error> {
-    let mut queues = QUEUES.lock();
-    let (_, found) = find(&mut queues, number).ok_or(Error::BadArgument)?;
-    let queue = found.queue.ok_or(Error::BadArgument)?;
-    drop(queues);
+    let queue = find_by_c(number)?;
     let message = queue.take(timeout_ms).ok_or(Error::Nothing)?;
     // There is room now, whether or not the event is released soon.
     room();
@@ -154,7 +161,9 @@ pub fn release(message: &mut Message) {
         return;
     }
     if !data.is_null() {
-        instance::release_of(message.client);
+        if let Some(client) = Client::from_c(message.client) {
+            instance::release(client);
+        }
     }
     // The application may have taken it from a k_msgq of its own, of which nothing is heard here.
     room();

@@ -27,6 +27,11 @@ Usage: wss [options]
   --send-timeout-ms MS       longest time that output may wait for a client (10000)
   --ping-interval-ms MS      silence after which a client is pinged (half the
                              client time-out; 0: never)
+  --clients-per-address N    clients of one address (0: no limit)
+  --handshakes-per-second N  connections that get a slot in a second (0: no limit)
+  --control-frames-per-second N
+                             pings and pongs of a client in a second (0: no limit)
+  --fragments-per-message N  fragments of a message (0: no limit)
   --origin URL               origin that may connect (repeatable; none: any)
   --subprotocol NAME         subprotocol to speak (repeatable, preferred first)
   --broadcast                send every message to every client
@@ -76,6 +81,18 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
             }
             Long("send-timeout-ms") => limits.send_timeout_ms = parser.value()?.parse()?,
             Long("ping-interval-ms") => ping_interval = Some(parser.value()?.parse()?),
+            Long("clients-per-address") => {
+                limits.clients_per_address = parser.value()?.parse()?;
+            }
+            Long("handshakes-per-second") => {
+                limits.handshakes_per_second = parser.value()?.parse()?;
+            }
+            Long("control-frames-per-second") => {
+                limits.control_frames_per_second = parser.value()?.parse()?;
+            }
+            Long("fragments-per-message") => {
+                limits.fragments_per_message = parser.value()?.parse()?;
+            }
             Long("origin") => options.origins.push(parser.value()?.string()?),
             Long("subprotocol") => subprotocols.push(parser.value()?.string()?),
             Long("broadcast") => broadcast = true,

@@ -146,13 +146,48 @@ int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
 	return result;
 }
 
-int32_t wss_port_accept(int32_t listener)
+#if CONFIG_WSS_PEER_SIZE > 0
+static void peer_of(const union address *addr, uint8_t *peer)
+{
+	memset(peer, 0, CONFIG_WSS_PEER_SIZE);
+	switch (addr->any.sa_family) {
+	case AF_INET:
+		if (CONFIG_WSS_PEER_SIZE > sizeof(addr->v4.sin_addr)) {
+			/* RFC 4291 section 2.5.5.2. */
+			memset(&peer[10], 0xff, 2);
+		}
+		memcpy(&peer[CONFIG_WSS_PEER_SIZE - sizeof(addr->v4.sin_addr)], &addr->v4.sin_addr,
+		       sizeof(addr->v4.sin_addr));
+		break;
+#if CONFIG_WSS_PEER_SIZE >= 16
+	case AF_INET6:
+		memcpy(peer, &addr->v6.sin6_addr, sizeof(addr->v6.sin6_addr));
+		break;
+#endif
+	default:
+		break;
+	}
+}
+#endif
+
+int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 {
 	for (;;) {
 		const int on = 1;
+#if CONFIG_WSS_PEER_SIZE > 0
+		union address addr = {.any.sa_family = AF_UNSPEC};
+		socklen_t len = sizeof(addr);
+		int fd = zsock_accept(listener, &addr.any, &len);
+#else
 		int fd = zsock_accept(listener, NULL, NULL);
+#endif
 
 		if (fd >= 0) {
+#if CONFIG_WSS_PEER_SIZE > 0
+			peer_of(&addr, peer);
+#else
+			ARG_UNUSED(peer);
+#endif
 			/* Accepted sockets do not inherit it. */
 			if (set_nonblocking(fd) != 0) {
 				int32_t error = WSS_ERRNO(errno);

@@ -157,6 +157,8 @@ static int show_stats(const struct shell *sh, size_t argc, char **argv)
 	shell_print(sh, "errors: %u with 1002, %u with 1007, %u with 1009, %u on accepting",
 		    stats.protocol_errors, stats.invalid_payloads, stats.messages_too_big,
 		    stats.accept_errors);
+	shell_print(sh, "limits: %u refused for their address, %u closed with 1008, %u pauses in accepting",
+		    stats.refused_address, stats.policy_violations, stats.accept_pauses);
 	shell_print(sh, "at most: %u clients, %u blocks of output", stats.most_clients,
 		    stats.most_blocks);
 	return 0;

@@ -479,6 +479,23 @@ typedef struct {
 	uint32_t close_timeout_ms;
 	/** The longest time that messages from a queue are kept from release (30000). */
 	uint32_t hold_timeout_ms;
+	/**
+	 * Clients of one address; one more is refused with 429. 0: as many as there may be (0). To be left
+	 * at 0 behind a proxy.
+	 */
+	uint16_t clients_per_address;
+	/**
+	 * Connections that get an index in a second, and at once; further ones wait to be accepted. 0: no
+	 * limit (0).
+	 */
+	uint16_t handshakes_per_second;
+	/**
+	 * Pings, and pongs that nobody asked for, of a client in a second, and at once; with one more it is
+	 * closed with 1008. 0: no limit (0).
+	 */
+	uint16_t control_frames_per_second;
+	/** Fragments of a message; a client that sends more is closed with 1008. 0: no limit (0). */
+	uint16_t fragments_per_message;
 } wss_limits;
 
 /** Fills in the defaults. */
@@ -490,7 +507,8 @@ void wss_limits_init(wss_limits *limits);
  *
  * @retval WSS_OK They will be used.
  * @retval WSS_BUSY The service runs.
- * @retval WSS_INVALID NULL, an address or an origin that is none, no clients, or a receive size below 4.
+ * @retval WSS_INVALID NULL, an address or an origin that is none, no clients, or a receive size below 4. On
+ *         Zephyr: other sizes than Kconfig's, or a limit that Kconfig has at 0.
  */
 wss_result wss_set_limits(const wss_limits *limits);
 
@@ -685,6 +703,12 @@ typedef struct {
 	uint32_t would_block;
 	/** The most blocks of unsent output in use at one time. */
 	uint32_t most_blocks;
+	/** Connections refused because their address had as many clients as it may. */
+	uint32_t refused_address;
+	/** How often connections had to wait because of the handshakes per second. */
+	uint32_t accept_pauses;
+	/** Clients failed with 1008. */
+	uint32_t policy_violations;
 } wss_stats;
 
 /**

@@ -1,7 +1,7 @@
 //! The [`Port`] to std.
 
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -275,6 +275,14 @@ impl HostSocket {
 }
 
 impl Socket for HostSocket {
+    /// `None` for a connection that has gone already.
+    type Peer = Option<IpAddr>;
+
+    fn peer(&self) -> Option<IpAddr> {
+        // A client of IPv4 is the same one at a listener for both.
+        self.0.peer_addr().ok().map(|addr| addr.ip().to_canonical())
+    }
+
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         retry(|| (&*self.0).read(space))
     }

@@ -22,6 +22,8 @@ impl Status {
     pub const METHOD_NOT_ALLOWED: Self = Self(405);
     /// The request asks for no upgrade to a WebSocket of version 13.
     pub const UPGRADE_REQUIRED: Self = Self(426);
+    /// The client has more connections than it may (RFC 6585 section 4).
+    pub const TOO_MANY_REQUESTS: Self = Self(429);
     /// The request is longer than the server's limit.
     pub const HEADERS_TOO_LARGE: Self = Self(431);
     /// The application failed to decide.

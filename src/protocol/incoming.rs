@@ -86,7 +86,7 @@ pub enum Step {
     Fail(Violation),
 }
 
-/// How a client broke RFC 6455.
+/// How a client broke RFC 6455, or went over a limit that an implementation sets (section 10.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Violation {
     /// A reserved bit is set although no extension was negotiated (section 5.2).
@@ -115,6 +115,11 @@ pub enum Violation {
     NotUtf8,
     /// A message larger than the receive size (section 10.4).
     TooBig,
+    /// A message of more fragments than are allowed ([`Incoming::limit_fragments`]; section 10.4).
+    TooManyFragments,
+    /// More control frames in a second than are allowed (section 10.4). There is no clock here: it is
+    /// for whoever has one to find out.
+    TooManyControlFrames,
 }
 
 impl Violation {
@@ -124,6 +129,7 @@ impl Violation {
         match self {
             Self::NotUtf8 | Self::CloseReason => CloseCode::INVALID_PAYLOAD,
             Self::TooBig => CloseCode::MESSAGE_TOO_BIG,
+            Self::TooManyFragments | Self::TooManyControlFrames => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
@@ -145,6 +151,8 @@ pub struct Incoming<B> {
     pos: usize,
     len: usize,
     streaming: bool,
+    /// The most fragments of a message; 0: any number.
+    max_fragments: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +178,8 @@ struct Frames {
 struct Assembly {
     kind: MessageKind,
     first: bool,
+    /// How many frames it has so far. Only counted up to the limit.
+    fragments: u16,
     utf8: Utf8,
 }
 
@@ -196,6 +206,7 @@ impl<B: Storage> Incoming<B> {
             pos: 0,
             len: 0,
             streaming,
+            max_fragments: 0,
         }
     }
 
@@ -239,6 +250,12 @@ impl<B: Storage> Incoming<B> {
             }
         }
         true
+    }
+
+    /// A message may have up to `most` fragments, empty ones too; 0: any number, as at first. One with
+    /// more fails the connection with 1008. It stays so when the storage is used again.
+    pub fn limit_fragments(&mut self, most: u16) {
+        self.max_fragments = most;
     }
 
     /// The largest message that is given whole, in bytes.
@@ -422,11 +439,13 @@ impl<B: Storage> Incoming<B> {
                 frames.message = Some(Assembly {
                     kind,
                     first: true,
+                    fragments: 0,
                     utf8: Utf8::default(),
                 });
                 (self.start, self.end) = (body, body);
             }
         }
+        self.count_fragment(frames)?;
         let room = self.max_message().saturating_sub(self.assembled());
         if !self.streaming && header.payload_len > room as u64 {
             return Err(Violation::TooBig);
@@ -438,6 +457,17 @@ impl<B: Storage> Incoming<B> {
             fin: header.fin,
         });
         Ok(None)
+    }
+
+    /// One more frame of the message being received.
+    fn count_fragment(&self, frames: &mut Frames) -> Result<(), Violation> {
+        if let Some(message) = &mut frames.message {
+            if self.max_fragments > 0 && message.fragments >= self.max_fragments {
+                return Err(Violation::TooManyFragments);
+            }
+            message.fragments = message.fragments.saturating_add(1);
+        }
+        Ok(())
     }
 
     /// Where a message is that has arrived whole in one frame, as most do.

@@ -1,9 +1,10 @@
 //! Giving connections their slots: those that the listener accepts, and those that somebody else has
 //! accepted.
 
+use super::config::Limits;
 use super::event::ClientId;
-use super::port::{Lock as _, Port, SocketError, Work};
-use super::slot::Owner;
+use super::port::{Lock as _, Port, Socket, SocketError, Work};
+use super::slot::{Owner, Slot};
 use super::{Application, Life, Service};
 
 /// How far the opening handshake of a connection is that somebody else has accepted.
@@ -20,6 +21,8 @@ pub enum Opening {
 pub enum AdoptError {
     /// Every slot is taken.
     Full,
+    /// The address of the client has as many as it may ([`Config::clients_per_address`](super::Config::clients_per_address)).
+    AddressFull,
     /// The service ends.
     Stopping,
     /// What was received already is more than the receive buffer takes: beside the request, or, of an
@@ -33,6 +36,7 @@ impl core::fmt::Display for AdoptError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Full => "every slot is taken",
+            Self::AddressFull => "its address has as many clients as it may",
             Self::Stopping => "the service ends",
             Self::TooLong => "more was received than the receive buffer takes",
             Self::Failed => "the socket cannot be watched",
@@ -49,7 +53,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// client is told of as any other: `Connecting`, `Connected`, …; without a request that the service
     /// has read, that of `Connected` is empty, and [`Application::accept`] is not asked.
     ///
-    /// The socket must be as the port makes its own: nobody else may use or watch it from now on.
+    /// The socket must be as the port makes its own: nobody else may use or watch it from now on. Of the
+    /// limits against abuse, [`Config::handshakes_per_second`](super::Config) is for whoever accepts, and threads that
+    /// adopt at the same moment may each let in one client of an address.
     ///
     /// # Errors
     /// See [`AdoptError`]. The socket is still the caller's then.
@@ -59,12 +65,31 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         received: &[u8],
         opening: Opening,
     ) -> Result<ClientId, AdoptError> {
+        if self.limits_addresses() && self.address_is_full(socket.peer()) {
+            return Err(AdoptError::AddressFull);
+        }
         let lowest = self.set_aside().ok_or(AdoptError::Full)?;
         let admitted = self.admit(lowest, socket, received, opening);
         if admitted.is_err() {
             self.put_back();
         }
         admitted
+    }
+
+    fn limits_addresses(&self) -> bool {
+        P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) && self.config.clients_per_address > 0
+    }
+
+    /// Whether as many slots are in use for this peer as may be, until everybody was told that its client
+    /// is gone.
+    fn address_is_full(&self, peer: <P::Socket as Socket>::Peer) -> bool {
+        let is_of_peer = |slot: &&Slot<P>| {
+            let inner = slot.lock();
+            inner.owner != Owner::Free && inner.peer == Some(peer)
+        };
+        let limit = usize::from(self.config.clients_per_address);
+        let slots = self.slots.as_ref().iter();
+        slots.filter(is_of_peer).take(limit).count() == limit
     }
 
     /// Sets one of the free slots aside, which is only counted yet: the lowest that may be free.
@@ -146,6 +171,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let masks = self.application.masks();
         let now = self.port.now();
         inner.occupy(socket.clone(), now, &masks);
+        inner.peer = self.limits_addresses().then(|| socket.peer());
         if opening == Opening::Upgraded {
             inner.open(now, &masks);
         }

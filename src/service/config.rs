@@ -22,6 +22,47 @@ pub struct Config {
     /// Whether messages larger than the receive size are delivered in pieces. Otherwise they fail the
     /// connection with 1009.
     pub streaming: bool,
+    /// The most clients with one address (see [`Socket::peer`](super::Socket::peer)); one more gets 429.
+    /// 0: as many as there are slots. To be left at 0 where all clients have the address of a proxy.
+    pub clients_per_address: u16,
+    /// The most connections that are given a slot in a second, and at once after a time without. Further
+    /// ones wait where the operating system keeps those that were not accepted. 0: no limit.
+    pub handshakes_per_second: u16,
+    /// The most pings, and pongs that answer no ping, that a client may send in a second, and at once
+    /// after a time without. One more fails the connection with 1008. 0: no limit.
+    pub control_frames_per_second: u16,
+    /// The most fragments of a message, empty ones too. One more fails the connection with 1008. 0: no
+    /// limit.
+    pub fragments_per_message: u16,
+}
+
+bitflags::bitflags! {
+    /// Limits against abuse, of those in [`Config`].
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Limits: u8 {
+        /// [`Config::clients_per_address`].
+        const CLIENTS_PER_ADDRESS = 1;
+        /// [`Config::handshakes_per_second`].
+        const HANDSHAKES = 2;
+        /// [`Config::control_frames_per_second`].
+        const CONTROL_FRAMES = 4;
+        /// [`Config::fragments_per_message`].
+        const FRAGMENTS = 8;
+    }
+}
+
+impl Config {
+    /// The limits against abuse that are set.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        const fn set(limit: Limits, value: u16) -> Limits {
+            if value > 0 { limit } else { Limits::empty() }
+        }
+        set(Limits::CLIENTS_PER_ADDRESS, self.clients_per_address)
+            .union(set(Limits::HANDSHAKES, self.handshakes_per_second))
+            .union(set(Limits::CONTROL_FRAMES, self.control_frames_per_second))
+            .union(set(Limits::FRAGMENTS, self.fragments_per_message))
+    }
 }
 
 impl Default for Config {
@@ -35,6 +76,10 @@ impl Default for Config {
             close_timeout_ms: 5_000,
             hold_timeout_ms: 30_000,
             streaming: false,
+            clients_per_address: 0,
+            handshakes_per_second: 0,
+            control_frames_per_second: 0,
+            fragments_per_message: 0,
         }
     }
 }

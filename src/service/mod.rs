@@ -13,6 +13,7 @@
 //! and of the shared state are taken, each on its own.
 
 mod admit;
+mod bucket;
 mod config;
 mod event;
 mod opening;
@@ -26,7 +27,7 @@ mod slot;
 mod stats;
 
 pub use admit::{AdoptError, Opening};
-pub use config::Config;
+pub use config::{Config, Limits};
 pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
 pub use opening::AnswerError;
 pub use port::{Instant, Interest, Lock, Port, Ready, Socket, SocketError, Work};

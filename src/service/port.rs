@@ -1,7 +1,9 @@
 //! What the service needs of an operating system.
 
+use core::fmt::Debug;
 use core::ops::{Add, DerefMut};
 
+use super::config::Limits;
 use super::slot::Slot;
 use crate::protocol::Storage;
 
@@ -92,6 +94,13 @@ pub enum SocketError {
 
 /// A connected, non-blocking stream socket. Clones are the same socket.
 pub trait Socket: Clone {
+    /// The address of a peer, as far as [`Config::clients_per_address`](super::Config) tells peers
+    /// apart: without its port.
+    type Peer: Copy + Eq + Debug;
+
+    /// Whom the connection is with. Only called where clients per address are limited.
+    fn peer(&self) -> Self::Peer;
+
     /// Receives into `space`; 0 is the end of the stream.
     ///
     /// # Errors
@@ -145,6 +154,10 @@ pub trait Port: Sized {
     type Slots: AsRef<[Slot<Self>]>;
     /// The blocks for unsent output.
     type Blocks: AsMut<[Option<Self::Storage>]>;
+
+    /// The limits against abuse that there is code for; all others stay off whatever the
+    /// [`Config`](super::Config) says, and cost nothing.
+    const LIMITS: Limits = Limits::all();
 
     /// The time.
     fn now(&self) -> Instant;

@@ -7,7 +7,9 @@ use super::port::{Instant, Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
 use super::slot::{Delivering, Guard, Inbound, Inner, Owner, Phase, Shut, Slot};
 use super::{Application, Delivery, Life, Service};
-use crate::protocol::{Data, FrameHeader, MessageKind, Opcode, Request, Step, Violation};
+use crate::protocol::{
+    CloseCode, Data, FrameHeader, MessageKind, Opcode, Request, Step, Violation,
+};
 
 /// The payload of the service's own pings begins with this; a counter follows.
 const KEEP_ALIVE: [u8; 3] = *b"wss";
@@ -362,6 +364,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let mut inner = run.slot.lock();
         let open = inner.phase == Phase::Open;
+        let step = match step {
+            Step::Ping(_) | Step::Pong(_)
+                if open && !inner.allows_control(&step, &self.config, run.now) =>
+            {
+                Step::Fail(Violation::TooManyControlFrames)
+            }
+            step => step,
+        };
         let mut delivered = true;
         match &step {
             Step::Data(data) if open => inner.traffic.received(data.range.len()),
@@ -471,11 +481,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner
     }
 
-    /// Fails the connection: the client broke the protocol (RFC 6455 section 7.1.7).
+    /// Fails the connection (RFC 6455 section 7.1.7): the client broke the protocol, which is told, or
+    /// went over a limit.
     fn fail(&self, run: &Run<'_, P>, inner: &mut Inner<P>, violation: Violation) {
         let code = violation.close_code();
         if inner.phase == Phase::Open {
-            inner.tell(EventMask::INVALID_FRAME, &run.masks);
+            if code != CloseCode::POLICY_VIOLATION {
+                inner.tell(EventMask::INVALID_FRAME, &run.masks);
+            }
             self.count(|stats| stats.failed(code));
         }
         inner.close(Some(code), Phase::Lingering, run.now, &run.masks);
@@ -541,6 +554,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let ping = FrameHeader::ping([a, b, c, count]);
         if self.emit(inner, &ping, &[], Some(0..0), false).is_ok() {
             inner.keep_alive = (count, true);
+            inner.ping_sent();
         }
     }
 }

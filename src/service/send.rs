@@ -306,6 +306,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                         self.kick(index, &mut inner);
                     }
                 }
+                Ok(()) => inner.ping_sent(),
                 Err(SendError::WouldBlock) => {
                     inner.output.refused = true;
                     self.count(|stats| &mut stats.would_block);

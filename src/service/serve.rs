@@ -2,6 +2,8 @@
 //! the work queue.
 
 use super::admit::{AdoptError, Opening};
+use super::bucket::Bucket;
+use super::config::Limits;
 use super::event::EventMask;
 use super::port::{Instant, Interest, Lock as _, Port, Ready, Socket as _, SocketError};
 use super::slot::{Due, Owner, Phase};
@@ -22,28 +24,30 @@ const FORCED_MS: u32 = 400;
 pub struct Serving<P: Port> {
     lobby: Option<Lobby<P>>,
     accept_again: Option<Instant>,
+    /// A token is a slot given to a connection.
+    handshakes: Bucket,
     /// Shutting down has begun.
     stopping: bool,
     /// Clients left at the end of shutting down were cut off.
     forced: bool,
 }
 
-/// A connection for which there is no slot. It is answered once its request begins to arrive, since
+/// A connection that gets no slot. It is answered once its request begins to arrive, since
 /// clients are not prepared for an answer before that, and has some time to read the answer, since
 /// closing at once could lose it. Only the last one has that time.
 struct Lobby<P: Port> {
     socket: P::Socket,
     /// When it is closed if it does not close itself.
     until: Instant,
-    answered: bool,
+    /// What it is answered, unless it has been.
+    answer: Option<Status>,
 }
 
 impl<P: Port> Lobby<P> {
-    /// Says that every slot is taken, if that was not said before.
+    /// Says why, if that was not said before.
     fn answer(&mut self) {
-        if !self.answered {
-            self.answered = true;
-            let _ = self.socket.send(&Refusal::new(Status::UNAVAILABLE).parts());
+        if let Some(status) = self.answer.take() {
+            let _ = self.socket.send(&Refusal::new(status).parts());
             // Where this cannot be said, the client reads it from the response.
             let _ = self.socket.shutdown_write();
         }
@@ -57,6 +61,7 @@ impl<P: Port> Serving<P> {
         Self {
             lobby: None,
             accept_again: None,
+            handshakes: Bucket::full(),
             stopping: false,
             forced: false,
         }
@@ -111,28 +116,69 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     fn accept(&self, serving: &mut Serving<P>) {
-        for _ in 0..ACCEPT_AT_ONCE {
+        for turn in 0..ACCEPT_AT_ONCE {
+            if let Some(until) = self.handshakes_pause(serving) {
+                if turn > 0 {
+                    // Perhaps nobody waits any more.
+                    break;
+                }
+                // Whoever waits is left where the operating system keeps it: that costs less than an
+                // answer, and nobody is lost.
+                self.count(|stats| &mut stats.accept_pauses);
+                log::debug!("too many connections in a second: accepting pauses");
+                return self.accept_later(serving, until);
+            }
             match self.port.accept() {
                 Ok(socket) => self.welcome(serving, socket),
                 Err(SocketError::WouldBlock) => break,
                 Err(SocketError::Failed) => {
                     self.count(|stats| &mut stats.accept_errors);
                     self.announce(EventMask::ERROR);
-                    // It would fail again at once: the listener is not watched until then.
+                    // It would fail again at once.
                     let again = self.port.now() + ACCEPT_AGAIN_MS;
-                    serving.accept_again = Some(again);
-                    return self.set_timer(again);
+                    return self.accept_later(serving, again);
                 }
             }
         }
         self.port.watch_listener();
     }
 
+    /// Accepts again at `again`. The listener is not watched until then.
+    fn accept_later(&self, serving: &mut Serving<P>, again: Instant) {
+        serving.accept_again = Some(again);
+        self.set_timer(again);
+    }
+
+    /// When the next connection may be given a slot, if none may be now.
+    fn handshakes_pause(&self, serving: &Serving<P>) -> Option<Instant> {
+        if !P::LIMITS.contains(Limits::HANDSHAKES) {
+            return None;
+        }
+        let rate = self.config.handshakes_per_second;
+        serving.handshakes.empty_until(rate, self.port.now())
+    }
+
+    /// A connection was given a slot.
+    fn take_handshake(&self, serving: &mut Serving<P>) {
+        if P::LIMITS.contains(Limits::HANDSHAKES) {
+            let rate = self.config.handshakes_per_second;
+            serving.handshakes.take(rate, self.port.now());
+        }
+    }
+
     /// Gives a connection a slot, or turns it away.
     fn welcome(&self, serving: &mut Serving<P>, socket: P::Socket) {
         match self.adopt(&socket, &[], Opening::Request) {
-            Ok(_) => {}
-            Err(AdoptError::Full) => self.turn_away(serving, socket),
+            Ok(_) => self.take_handshake(serving),
+            Err(AdoptError::Full) => {
+                self.count(|stats| &mut stats.refused_full);
+                self.turn_away(serving, socket, Status::UNAVAILABLE);
+            }
+            Err(AdoptError::AddressFull) => {
+                log::debug!("refused: {:?} has as many clients as it may", socket.peer());
+                self.count(|stats| &mut stats.refused_address);
+                self.turn_away(serving, socket, Status::TOO_MANY_REQUESTS);
+            }
             Err(error) => {
                 self.port.close(self.max_clients(), socket);
                 if error == AdoptError::Failed {
@@ -143,8 +189,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Has the connection wait in the lobby for its request, and for its answer.
-    fn turn_away(&self, serving: &mut Serving<P>, socket: P::Socket) {
-        self.count(|stats| &mut stats.refused_full);
+    fn turn_away(&self, serving: &mut Serving<P>, socket: P::Socket, status: Status) {
         self.clear_lobby(serving);
         let lobby = self.max_clients();
         if self.port.attach(lobby, &socket).is_err() {
@@ -155,7 +200,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         serving.lobby = Some(Lobby {
             socket,
             until,
-            answered: false,
+            answer: Some(status),
         });
         self.set_timer(until);
     }

@@ -6,10 +6,11 @@
 use core::ops::Range;
 
 use super::admit::Opening;
-use super::config::Config;
+use super::bucket::Bucket;
+use super::config::{Config, Limits};
 use super::event::{ClientId, EventMask, MAX_SINKS};
 use super::output::Output;
-use super::port::{Instant, Interest, Lock, Port};
+use super::port::{Instant, Interest, Lock, Port, Socket};
 use super::stats::Traffic;
 use crate::protocol::{CloseCode, Incoming, OVERHEAD, Outgoing, Step};
 
@@ -157,6 +158,12 @@ pub(super) struct Inner<P: Port> {
     pub pinged: Instant,
     /// How many keep-alive pings were sent, and whether the last is unanswered.
     pub keep_alive: (u8, bool),
+    /// Whom it is with, where that is asked.
+    pub peer: Option<<P::Socket as Socket>::Peer>,
+    /// A token is a control frame.
+    pub control_frames: Bucket,
+    /// Pings sent that may still be answered.
+    pub pings: u16,
     /// Since when the application keeps the client waiting.
     pub held_since: Instant,
     /// The timer is set no later than this on behalf of this slot.
@@ -206,6 +213,9 @@ impl<P: Port> Inner<P> {
             heard: Instant(0),
             pinged: Instant(0),
             keep_alive: (0, false),
+            peer: None,
+            control_frames: Bucket::full(),
+            pings: 0,
             held_since: Instant(0),
             covered: Instant::NEVER,
             traffic: Traffic::default(),
@@ -226,6 +236,9 @@ impl<P: Port> Inner<P> {
             inbound.unanswered = None;
             let incoming = &mut inbound.incoming;
             incoming.restart(config.handshake_limit, config.streaming);
+            if P::LIMITS.contains(Limits::FRAGMENTS) {
+                incoming.limit_fragments(config.fragments_per_message);
+            }
             if opening == Opening::Upgraded {
                 incoming.skip_request();
             }
@@ -246,6 +259,8 @@ impl<P: Port> Inner<P> {
         self.watched = Interest::empty();
         self.since = now;
         self.keep_alive = (0, false);
+        self.control_frames = Bucket::full();
+        self.pings = 0;
         self.covered = Instant::NEVER;
         self.traffic = Traffic::default();
         self.tell(EventMask::CONNECTING, masks);
@@ -349,6 +364,29 @@ impl<P: Port> Inner<P> {
             self.output.close(code);
         }
         self.advance(phase, now, masks);
+    }
+
+    // What it may do.
+
+    /// A ping was sent, and may be answered.
+    pub fn ping_sent(&mut self) {
+        if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
+            self.pings = self.pings.saturating_add(1);
+        }
+    }
+
+    /// Whether the client may send this control frame: one that was asked for, or no more in a second
+    /// than the limit.
+    pub fn allows_control(&mut self, step: &Step, config: &Config, now: Instant) -> bool {
+        if !P::LIMITS.contains(Limits::CONTROL_FRAMES) {
+            return true;
+        }
+        if matches!(step, Step::Pong(_)) && self.pings > 0 {
+            self.pings = self.pings.saturating_sub(1);
+            return true;
+        }
+        let rate = config.control_frames_per_second;
+        self.control_frames.take(rate, now)
     }
 
     // What it waits for.

@@ -16,6 +16,10 @@ pub struct Stats {
     pub most_clients: u32,
     /// Connections turned away because every slot was taken.
     pub refused_full: u32,
+    /// Connections turned away because their address had as many clients as it may.
+    pub refused_address: u32,
+    /// How often connections had to wait because of the handshakes per second.
+    pub accept_pauses: u32,
     /// Requests refused with 403 (an origin or client that may not connect).
     pub refused_forbidden: u32,
     /// Requests refused with any other status.
@@ -30,6 +34,8 @@ pub struct Stats {
     pub invalid_payloads: u32,
     /// Clients failed with 1009.
     pub messages_too_big: u32,
+    /// Clients failed with 1008: too many control frames in a second, or too many fragments.
+    pub policy_violations: u32,
     /// Clients cut off because they did not take output, or the application did not release a
     /// message, or the closing handshake was not finished in time.
     pub aborted: u32,
@@ -93,6 +99,7 @@ impl Stats {
         match code {
             CloseCode::INVALID_PAYLOAD => &mut self.invalid_payloads,
             CloseCode::MESSAGE_TOO_BIG => &mut self.messages_too_big,
+            CloseCode::POLICY_VIOLATION => &mut self.policy_violations,
             _ => &mut self.protocol_errors,
         }
     }

@@ -166,6 +166,14 @@ pub struct Limits {
     pub close_timeout_ms: u32,
     /// `hold_timeout_ms`
     pub hold_timeout_ms: u32,
+    /// `clients_per_address`
+    pub clients_per_address: u16,
+    /// `handshakes_per_second`
+    pub handshakes_per_second: u16,
+    /// `control_frames_per_second`
+    pub control_frames_per_second: u16,
+    /// `fragments_per_message`
+    pub fragments_per_message: u16,
 }
 
 /// `wss_request`.
@@ -279,6 +287,12 @@ pub struct Stats {
     pub would_block: u32,
     /// `most_blocks`
     pub most_blocks: u32,
+    /// `refused_address`
+    pub refused_address: u32,
+    /// `accept_pauses`
+    pub accept_pauses: u32,
+    /// `policy_violations`
+    pub policy_violations: u32,
 }
 
 /// `wss_log_handler`.

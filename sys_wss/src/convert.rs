@@ -197,6 +197,9 @@ pub fn stats(stats: &ServiceStats) -> abi::Stats {
         aborted: stats.aborted,
         would_block: stats.would_block,
         most_blocks: stats.most_blocks,
+        refused_address: stats.refused_address,
+        accept_pauses: stats.accept_pauses,
+        policy_violations: stats.policy_violations,
     }
 }
 

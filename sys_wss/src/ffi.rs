@@ -352,6 +352,10 @@ pub unsafe extern "C" fn wss_limits_init(limits: *mut Limits) {
         send_timeout_ms: options.limits.send_timeout_ms,
         close_timeout_ms: options.limits.close_timeout_ms,
         hold_timeout_ms: options.limits.hold_timeout_ms,
+        clients_per_address: options.limits.clients_per_address,
+        handshakes_per_second: options.limits.handshakes_per_second,
+        control_frames_per_second: options.limits.control_frames_per_second,
+        fragments_per_message: options.limits.fragments_per_message,
     };
     // SAFETY: C gives NULL, or where to put them.
     let _ = unsafe { put(limits, defaults) };
@@ -388,6 +392,10 @@ unsafe fn options(limits: &Limits) -> Result<Options, Error> {
     options.limits.send_timeout_ms = limits.send_timeout_ms;
     options.limits.close_timeout_ms = limits.close_timeout_ms;
     options.limits.hold_timeout_ms = limits.hold_timeout_ms;
+    options.limits.clients_per_address = limits.clients_per_address;
+    options.limits.handshakes_per_second = limits.handshakes_per_second;
+    options.limits.control_frames_per_second = limits.control_frames_per_second;
+    options.limits.fragments_per_message = limits.fragments_per_message;
     if !limits.address.is_null() {
         // SAFETY: C gives a text.
         let address = unsafe { text(limits.address) }?;

@@ -204,6 +204,10 @@ fn structures(table: &mut Table) {
         "handshake_timeout_ms" handshake_timeout_ms, "client_timeout_ms" client_timeout_ms,
         "ping_interval_ms" ping_interval_ms, "send_timeout_ms" send_timeout_ms,
         "close_timeout_ms" close_timeout_ms, "hold_timeout_ms" hold_timeout_ms,
+        "clients_per_address" clients_per_address,
+        "handshakes_per_second" handshakes_per_second,
+        "control_frames_per_second" control_frames_per_second,
+        "fragments_per_message" fragments_per_message,
     });
     layout!(table, "wss_request", Request {
         "path" path, "query" query, "host" host, "origin" origin,
@@ -226,7 +230,8 @@ fn structures(table: &mut Table) {
         "accept_errors" accept_errors, "timeouts" timeouts,
         "protocol_errors" protocol_errors, "invalid_payloads" invalid_payloads,
         "messages_too_big" messages_too_big, "aborted" aborted, "would_block" would_block,
-        "most_blocks" most_blocks,
+        "most_blocks" most_blocks, "refused_address" refused_address,
+        "accept_pauses" accept_pauses, "policy_violations" policy_violations,
     });
 }
 

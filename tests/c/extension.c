@@ -350,6 +350,10 @@ static void the_defaults_are_those_of_the_contract(void)
 	CHECK_INT(limits.send_timeout_ms, 10000);
 	CHECK_INT(limits.close_timeout_ms, 5000);
 	CHECK_INT(limits.hold_timeout_ms, 30000);
+	CHECK_INT(limits.clients_per_address, 0);
+	CHECK_INT(limits.handshakes_per_second, 0);
+	CHECK_INT(limits.control_frames_per_second, 0);
+	CHECK_INT(limits.fragments_per_message, 0);
 }
 
 static void limits_are_checked_and_wait_for_the_service_to_end(void)
@@ -388,6 +392,103 @@ static void limits_are_checked_and_wait_for_the_service_to_end(void)
 	service = start(&limits);
 	close(open_client(0));
 	expect_closing(0);
+	end(&service);
+}
+
+/* Waits until a counter has a value: a client may know of what happened before it is counted. */
+#define WAIT_FOR_COUNTER(counter, value)                                                           \
+	do {                                                                                       \
+		CHECK_INT(wss_get_stats(&stats), WSS_OK);                                          \
+	} while (stats.counter != (value))
+
+static void an_address_with_too_many_clients_gets_429_and_no_event(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	wss_stats stats;
+	char head[512];
+	int first, late;
+
+	limits.clients_per_address = 1;
+	service = start(&limits);
+	first = open_client(0);
+	late = wire_connect(wss_port());
+	wire_say(late, REQUEST);
+	CHECK_INT(wire_response(late, head, sizeof(head)), 429);
+	wire_expect_end(late);
+	close(late);
+	expect_no_event();
+	WAIT_FOR_COUNTER(refused_address, 1);
+	CHECK_INT(stats.refused_full, 0);
+	/* The place is that of the next one. */
+	close(first);
+	expect_closing(0);
+	wait_for_slots();
+	close(open_client(0));
+	expect_closing(0);
+	end(&service);
+}
+
+static void connections_over_the_handshakes_per_second_are_served_later(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	wss_stats stats;
+	int fds[3];
+
+	limits.handshakes_per_second = 1;
+	service = start(&limits);
+	for (int i = 0; i < 3; i++) {
+		fds[i] = wire_connect(wss_port());
+		wire_say(fds[i], REQUEST);
+	}
+	for (int i = 0; i < 3; i++) {
+		expect(EVENT(CLIENT_CONNECTING), i);
+		expect(EVENT(CLIENT_CONNECTED), i);
+	}
+	CHECK_INT(wss_get_stats(&stats), WSS_OK);
+	CHECK(stats.accept_pauses > 0);
+	for (int i = 0; i < 3; i++) {
+		close(fds[i]);
+		expect_closing(i);
+	}
+	end(&service);
+}
+
+static void too_many_control_frames_or_fragments_are_closed_with_1008(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	wss_stats stats;
+	int fd;
+
+	limits.control_frames_per_second = 2;
+	limits.fragments_per_message = 2;
+	service = start(&limits);
+	fd = open_client(0);
+	wire_write(fd, "\x89\x80----\x8a\x80----\x89\x80----", 18);
+	expect_data(EVENT(CLIENT_PING_RX), 0, "", 0);
+	expect_data(EVENT(CLIENT_PONG_RX), 0, "", 0);
+	/* RFC 6455 was not broken: that is no ERR_INVALID_FRAME. */
+	expect(EVENT(CLIENT_CLOSING), 0);
+	wire_expect(fd, true, PONG, "", 0);
+	wire_expect_close(fd, 1008, "");
+	close(fd);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	wait_for_slots();
+	fd = open_client(0);
+	wire_frame(fd, false, TEXT, "two", 3);
+	wire_frame(fd, true, CONTINUATION, "", 0);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "two", 3);
+	wire_frame(fd, false, TEXT, "", 0);
+	wire_frame(fd, false, CONTINUATION, "", 0);
+	wire_frame(fd, false, CONTINUATION, "", 0);
+	expect(EVENT(CLIENT_CLOSING), 0);
+	wire_expect_close(fd, 1008, "");
+	close(fd);
+	expect(EVENT(CLIENT_CLOSED), 0);
+	WAIT_FOR_COUNTER(policy_violations, 2);
+	CHECK_INT(stats.protocol_errors, 0);
 	end(&service);
 }
 
@@ -751,6 +852,9 @@ int main(int argc, char **argv)
 		CASE(streaming_gives_pieces_with_first_and_last),
 		CASE(the_defaults_are_those_of_the_contract),
 		CASE(limits_are_checked_and_wait_for_the_service_to_end),
+		CASE(an_address_with_too_many_clients_gets_429_and_no_event),
+		CASE(connections_over_the_handshakes_per_second_are_served_later),
+		CASE(too_many_control_frames_or_fragments_are_closed_with_1008),
 		CASE(statistics_count),
 		CASE(what_fails_is_logged),
 		CASE(a_queue_gets_what_its_mask_asks_for_beside_the_callback),

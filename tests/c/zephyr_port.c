@@ -29,6 +29,7 @@
 
 /* As in the configuration that tests/c/run gives the library. */
 #define MAX_CLIENTS 4
+#define PEER_SIZE 4
 #define QUEUES 3
 #define QUEUE_DEPTH 8
 
@@ -78,16 +79,19 @@ int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
 	return result;
 }
 
-int32_t wss_port_accept(int32_t listener)
+int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 {
 	const int on = 1;
-	int fd = accept(listener, NULL, NULL);
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+	int fd = accept(listener, (struct sockaddr *)&addr, &len);
 
 	if (fd < 0) {
 		return failed();
 	}
 	CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	memcpy(peer, &addr.sin_addr, PEER_SIZE);
 	return fd;
 }
 

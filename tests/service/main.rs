@@ -19,6 +19,7 @@ mod delivery;
 #[path = "../support/harness.rs"]
 mod harness;
 mod lifecycle;
+mod limits;
 mod opening;
 mod output;
 #[path = "../support/port.rs"]

@@ -1,7 +1,7 @@
 //! A raw client: bytes on a socket, with frames made and read by hand.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -98,6 +98,14 @@ impl Client {
     pub fn connect_narrow(addr: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&addr.into()).unwrap();
+        Self::new(socket.into())
+    }
+
+    /// A connection from another address of the loopback network.
+    pub fn connect_from(from: Ipv4Addr, addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
         socket.connect(&addr.into()).unwrap();
         Self::new(socket.into())
     }

@@ -15,6 +15,7 @@ mod client;
 mod events;
 mod faults;
 mod handshake;
+mod limits;
 #[path = "../../examples/page.rs"]
 mod page;
 mod queues;

@@ -243,7 +243,13 @@ impl Harness {
 
     /// A connection that waits to be accepted.
     pub fn connect(&self) -> Client {
+        self.connect_from(0)
+    }
+
+    /// A connection from this address that waits to be accepted.
+    pub fn connect_from(&self, peer: u32) -> Client {
         let client = Client::elsewhere();
+        client.0.lock().peer = peer;
         let socket = client.socket();
         self.service
             .port()

@@ -18,6 +18,8 @@ pub trait Kind: Sized + Send + Sync + 'static {
 /// The two directions of a connection, as the server's operating system has them.
 #[derive(Default)]
 pub struct Wire {
+    /// The client's address.
+    pub peer: u32,
     /// Bytes from the client that the server has not received.
     pub to_server: VecDeque<u8>,
     /// The client has shut its side.
@@ -53,6 +55,12 @@ impl<K: Kind> Clone for ScriptSocket<K> {
 }
 
 impl<K: Kind> Socket for ScriptSocket<K> {
+    type Peer = u32;
+
+    fn peer(&self) -> u32 {
+        self.0.lock().peer
+    }
+
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         assert!(!space.is_empty(), "nothing can be received into no space");
         let mut wire = self.0.lock();

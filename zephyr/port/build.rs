@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// Numbers: the option, and its default.
-const NUMBERS: [(&str, u32); 18] = [
+const NUMBERS: [(&str, u32); 23] = [
     ("WSS_PORT", 8000),
     ("WSS_SERVERS", 1),
     ("WSS_MAX_CLIENTS", 2),
@@ -21,6 +21,11 @@ const NUMBERS: [(&str, u32); 18] = [
     ("WSS_SEND_TIMEOUT_MS", 10_000),
     ("WSS_CLOSE_TIMEOUT_MS", 5_000),
     ("WSS_HOLD_TIMEOUT_MS", 30_000),
+    ("WSS_CLIENTS_PER_ADDRESS", 0),
+    ("WSS_HANDSHAKES_PER_SECOND", 0),
+    ("WSS_CONTROL_FRAMES_PER_SECOND", 0),
+    ("WSS_FRAGMENTS_PER_MESSAGE", 0),
+    ("WSS_PEER_SIZE", 0),
     ("WSS_REQUEST_SIZE", 0),
     ("WSS_ORIGINS_SIZE", 0),
     ("WSS_QUEUES", 0),

@@ -50,8 +50,7 @@ fn drain(incoming: &mut Incoming<Vec<u8>>, seen: &mut Vec<Seen>) {
 }
 
 /// Receives `parts` one after the other, each as far as there is space at a time.
-fn replay(parts: &[&[u8]], streaming: bool) -> Vec<Seen> {
-    let mut incoming = connection(streaming);
+fn replay(parts: &[&[u8]], mut incoming: Incoming<Vec<u8>>) -> Vec<Seen> {
     let mut seen = Vec::new();
     for mut part in parts.iter().copied() {
         while !part.is_empty() {
@@ -69,14 +68,20 @@ fn replay(parts: &[&[u8]], streaming: bool) -> Vec<Seen> {
 
 /// Replays a request and `bytes` in every way; the steps after the request.
 fn script_with(bytes: &[u8], streaming: bool) -> Vec<Seen> {
+    script_on(bytes, || connection(streaming))
+}
+
+/// The same on connections of another make.
+fn script_on(bytes: &[u8], connection: impl Fn() -> Incoming<Vec<u8>>) -> Vec<Seen> {
     let all = [REQUEST.as_bytes(), bytes].concat();
-    let whole = replay(&[&all], streaming);
+    let replay = |parts: &[&[u8]]| replay(parts, connection());
+    let whole = replay(&[&all]);
     for cut in 1..all.len() {
         let (head, tail) = all.split_at(cut);
-        assert_eq!(replay(&[head, tail], streaming), whole, "split at {cut}");
+        assert_eq!(replay(&[head, tail]), whole, "split at {cut}");
     }
     let single: Vec<&[u8]> = all.chunks(1).collect();
-    assert_eq!(replay(&single, streaming), whole, "a byte at a time");
+    assert_eq!(replay(&single), whole, "a byte at a time");
     assert_eq!(whole[0], Seen::Request("/chat".into()));
     whole[1..].to_vec()
 }
@@ -175,6 +180,56 @@ fn a_message_over_the_receive_size_fails_with_1009_at_its_header() {
     let seen = script(&[frame(0x02, &[0; MAX]), frame(0x80, &[0])]);
     assert_eq!(seen, [Seen::Fail(Violation::TooBig)]);
     assert_eq!(Violation::TooBig.close_code().get(), 1009);
+}
+
+#[test]
+fn a_message_of_more_fragments_than_the_limit_fails_with_1008() {
+    let limited = |bytes: &[u8], streaming| {
+        script_on(bytes, || {
+            let mut incoming = connection(streaming);
+            incoming.limit_fragments(3);
+            incoming
+        })
+    };
+    let first = frame(0x02, b"");
+    let next = frame(0x00, b"");
+    let last = frame(0x80, b"x");
+    for streaming in [false, true] {
+        // Each message has the whole of the limit, control frames between do not count.
+        let ping = frame(0x89, b"");
+        let three = [&first[..], &ping, &next, &ping, &last].concat();
+        let twice = [&three[..], &frame(0x82, b"x"), &three].concat();
+        let seen = limited(&twice, streaming);
+        let ping = || Seen::Ping(vec![]);
+        let messages = [
+            ping(),
+            ping(),
+            binary(b"x"),
+            binary(b"x"),
+            ping(),
+            ping(),
+            binary(b"x"),
+        ];
+        assert_eq!(seen, messages);
+        // The fourth is one too many whatever it holds, and nothing after it is looked at.
+        for fourth in [&next, &last, &frame(0x00, &[7; MAX])] {
+            let four = [&first[..], &next, &next, fourth, &frame(0x82, b"after")].concat();
+            let seen = limited(&four, streaming);
+            assert_eq!(seen, [Seen::Fail(Violation::TooManyFragments)]);
+        }
+    }
+    assert_eq!(Violation::TooManyFragments.close_code().get(), 1008);
+}
+
+#[test]
+fn fragments_are_not_limited_unless_asked_for() {
+    let mut frames = frame(0x02, b"");
+    for _ in 0..70_000 {
+        frames.extend(frame(0x00, b""));
+    }
+    frames.extend(frame(0x80, b"end"));
+    let seen = replay(&[REQUEST.as_bytes(), &frames], connection(false));
+    assert_eq!(seen[1..], [binary(b"end")]);
 }
 
 #[test]
@@ -292,21 +347,27 @@ fn a_refused_request_is_refused_once() {
     let bytes = b"POST / HTTP/1.1\r\nHost: h\r\n\r\nmore";
     for cut in 1..bytes.len() {
         let (head, tail) = bytes.split_at(cut);
-        assert_eq!(replay(&[head, tail], false), [Seen::Refuse(405)]);
+        assert_eq!(
+            replay(&[head, tail], connection(false)),
+            [Seen::Refuse(405)]
+        );
     }
 }
 
 #[test]
 fn a_request_that_needs_more_than_the_buffer_is_refused() {
     let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(MAX + OVERHEAD));
-    assert_eq!(replay(&[long.as_bytes()], false), [Seen::Refuse(431)]);
+    assert_eq!(
+        replay(&[long.as_bytes()], connection(false)),
+        [Seen::Refuse(431)]
+    );
 }
 
 #[test]
 fn headers_that_nobody_needs_take_no_room() {
     let padded = REQUEST.replace("Host:", &format!("X: {}\r\nHost:", "a".repeat(3000)));
     assert_eq!(
-        replay(&[padded.as_bytes()], false),
+        replay(&[padded.as_bytes()], connection(false)),
         [Seen::Request("/chat".into())]
     );
 }
@@ -412,7 +473,7 @@ proptest! {
         cuts.extend([0, all.len()]);
         cuts.sort_unstable();
         let parts: Vec<&[u8]> = cuts.windows(2).map(|cut| &all[cut[0]..cut[1]]).collect();
-        prop_assert_eq!(replay(&parts, streaming), replay(&[&all], streaming));
+        prop_assert_eq!(replay(&parts, connection(streaming)), replay(&[&all], connection(streaming)));
     }
 
     #[test]
@@ -422,6 +483,6 @@ proptest! {
         streaming: bool,
     ) {
         let request = if upgraded { REQUEST.as_bytes() } else { b"" };
-        replay(&[request, &bytes], streaming);
+        replay(&[request, &bytes], connection(streaming));
     }
 }

@@ -8,10 +8,13 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wss::protocol::Storage;
-use wss::service::{Instant, Interest, Lock as _, Port, Ready, Slot, Socket, SocketError, Work};
+use wss::service::{
+    Instant, Interest, Limits, Lock as _, Port, Ready, Slot, Socket, SocketError, Work,
+};
 
 use crate::kconfig;
 use crate::monitor::Monitor;
+use crate::running::Options;
 use crate::sys;
 
 /// How many clients there may be.
@@ -71,9 +74,15 @@ impl Storage for Buffer {
     }
 }
 
+/// The address of a peer; nothing where nobody asks.
+type Peer = [u8; kconfig::PEER_SIZE as usize];
+
 /// A descriptor of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Descriptor(i32);
+pub struct Descriptor {
+    fd: i32,
+    peer: Peer,
+}
 
 /// What a call says that gives a number, or an error.
 fn number(result: i32) -> Result<usize, SocketError> {
@@ -84,9 +93,15 @@ fn number(result: i32) -> Result<usize, SocketError> {
 }
 
 impl Socket for Descriptor {
+    type Peer = Peer;
+
+    fn peer(&self) -> Peer {
+        self.peer
+    }
+
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         // SAFETY: there is that much room.
-        number(unsafe { sys::wss_port_receive(self.0, space.as_mut_ptr(), space.len()) })
+        number(unsafe { sys::wss_port_receive(self.fd, space.as_mut_ptr(), space.len()) })
     }
 
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
@@ -103,7 +118,7 @@ impl Socket for Descriptor {
         }
         let count = parts.len().min(PARTS);
         // SAFETY: the list has at least that many parts, which live until this returns.
-        number(unsafe { sys::wss_port_send(self.0, list.as_ptr(), count) })
+        number(unsafe { sys::wss_port_send(self.fd, list.as_ptr(), count) })
     }
 
     fn shutdown_write(&self) -> Result<(), SocketError> {
@@ -214,6 +229,8 @@ impl Port for ZephyrPort {
     type Slots = &'static [Slot<Self>];
     type Blocks = [Option<Buffer>; BLOCKS];
 
+    const LIMITS: Limits = Options::new().limits.limits();
+
     fn now(&self) -> Instant {
         Instant(sys::wss_port_uptime_ms())
     }
@@ -239,8 +256,14 @@ impl Port for ZephyrPort {
         let mut outcome = Err(SocketError::WouldBlock);
         for listener in listeners {
             if listener >= 0 {
-                match number(sys::wss_port_accept(listener)) {
-                    Ok(fd) => return Ok(Descriptor(i32::try_from(fd).unwrap_or(-1))),
+                let mut peer: Peer = Default::default();
+                // SAFETY: there is that much room.
+                let accepted = unsafe { sys::wss_port_accept(listener, peer.as_mut_ptr()) };
+                match number(accepted) {
+                    Ok(fd) => {
+                        let fd = i32::try_from(fd).unwrap_or(-1);
+                        return Ok(Descriptor { fd, peer });
+                    }
                     Err(SocketError::WouldBlock) => {}
                     Err(SocketError::Failed) => outcome = Err(SocketError::Failed),
                 }
@@ -262,7 +285,7 @@ impl Port for ZephyrPort {
         // The connection before may have been closed since the last poll; this is between polls.
         table.reap(slot);
         let entry = table.entries.get_mut(slot).ok_or(SocketError::Failed)?;
-        entry.fd = socket.0;
+        entry.fd = socket.fd;
         entry.interest = Interest::empty();
         Ok(())
     }
@@ -270,7 +293,7 @@ impl Port for ZephyrPort {
     fn watch(&self, slot: usize, socket: &Descriptor, interest: Interest) {
         let mut table = self.table.lock();
         if let Some(entry) = table.entries.get_mut(slot) {
-            if entry.fd == socket.0 {
+            if entry.fd == socket.fd {
                 entry.interest = interest;
                 if !interest.is_empty() {
                     Self::changed(&mut table);
@@ -283,16 +306,16 @@ impl Port for ZephyrPort {
         let mut table = self.table.lock();
         let ended = table.ended;
         let Some(entry) = table.entries.get_mut(slot) else {
-            return sys::wss_port_close(socket.0);
+            return sys::wss_port_close(socket.fd);
         };
-        if entry.fd == socket.0 {
+        if entry.fd == socket.fd {
             entry.fd = -1;
             entry.interest = Interest::empty();
         }
         if ended || sys::wss_port_on_wss_thread() {
-            sys::wss_port_close(socket.0);
+            sys::wss_port_close(socket.fd);
         } else {
-            entry.closing = socket.0;
+            entry.closing = socket.fd;
             Self::changed(&mut table);
         }
     }

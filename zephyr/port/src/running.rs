@@ -7,7 +7,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use wss::service::{Application, Config, EventMask, Service, Slot, Work};
+use wss::service::{Application, Config, EventMask, Port as _, Service, Slot, Work};
 
 use crate::kconfig;
 use crate::place::{Place, Shared};
@@ -26,7 +26,8 @@ pub struct Options<'a> {
     pub addr: Option<&'a CStr>,
     /// The port to listen at; 0: any free one.
     pub port: u16,
-    /// Time-outs and further limits.
+    /// Time-outs and further limits. One against abuse (see [`Config::limits`]) that Kconfig has at 0
+    /// has to be 0 here, too.
     pub limits: Config,
 }
 
@@ -47,6 +48,10 @@ impl Options<'_> {
                 close_timeout_ms: kconfig::CLOSE_TIMEOUT_MS,
                 hold_timeout_ms: kconfig::HOLD_TIMEOUT_MS,
                 streaming: kconfig::STREAMING,
+                clients_per_address: kconfig::CLIENTS_PER_ADDRESS as u16,
+                handshakes_per_second: kconfig::HANDSHAKES_PER_SECOND as u16,
+                control_frames_per_second: kconfig::CONTROL_FRAMES_PER_SECOND as u16,
+                fragments_per_message: kconfig::FRAGMENTS_PER_MESSAGE as u16,
             },
         }
     }
@@ -63,6 +68,8 @@ impl Default for Options<'_> {
 pub enum ListenError {
     /// One runs already.
     Running,
+    /// A limit against abuse that Kconfig has at 0, so that there is no code for it.
+    NoLimit,
     /// The address cannot be listened at: it is none, it is in use, or there are no sockets left. The
     /// number is Zephyr's `errno`.
     Failed(u32),
@@ -72,6 +79,7 @@ impl core::fmt::Display for ListenError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Running => f.write_str("the service runs already"),
+            Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
             Self::Failed(errno) => write!(f, "errno {errno}"),
         }
     }
@@ -244,6 +252,9 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
     ) -> Result<Self, ListenError> {
         if current().is_some() {
             return Err(ListenError::Running);
+        }
+        if !ZephyrPort::LIMITS.contains(options.limits.limits()) {
+            return Err(ListenError::NoLimit);
         }
         let mut listeners = [-1; LISTENERS];
         let mut port = options.port;

@@ -48,6 +48,7 @@ pub struct Part {
 unsafe extern "C" {
     pub fn wss_port_listen(address: *const c_char, port: *mut u16, fds: *mut i32) -> i32;
     pub fn wss_port_listen_again(fds: *mut i32) -> i32;
+    pub fn wss_port_accept(listener: i32, peer: *mut u8) -> i32;
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
     pub fn wss_port_poll(polls: *mut Poll, count: usize) -> i32;
@@ -56,7 +57,6 @@ unsafe extern "C" {
     pub fn wss_port_queue_put(queue: *mut c_void, entry: *const c_void) -> bool;
     pub fn wss_port_queue_get(queue: *mut c_void, entry: *mut c_void, ms: i32) -> bool;
     pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
-    pub safe fn wss_port_accept(listener: i32) -> i32;
     pub safe fn wss_port_close(fd: i32);
     pub safe fn wss_port_wake_open() -> i32;
     pub safe fn wss_port_wake();

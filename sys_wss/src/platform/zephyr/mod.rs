@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use wss::service::Port as _;
 use wss_zephyr::{ListenError, Place, ZephyrPort, kconfig};
 
 use crate::convert::Error;
@@ -91,12 +92,13 @@ pub fn default_options() -> Options {
     }
 }
 
-/// Memory is static: its sizes are those of Kconfig.
+/// Memory is static: its sizes are those of Kconfig. So is which limits there is code for.
 pub fn check_sizes(options: &Options) -> Result<(), Error> {
     let is = default_options();
     let same = options.rx_buffer == is.rx_buffer
         && options.max_clients == is.max_clients
-        && (options.tx_blocks == is.tx_blocks || options.tx_blocks == 0);
+        && (options.tx_blocks == is.tx_blocks || options.tx_blocks == 0)
+        && ZephyrPort::LIMITS.contains(options.limits.limits());
     same.then_some(()).ok_or(Error::BadArgument)
 }
 

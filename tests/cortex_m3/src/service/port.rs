@@ -59,6 +59,10 @@ impl ScriptSocket {
 }
 
 impl Socket for ScriptSocket {
+    type Peer = ();
+
+    fn peer(&self) {}
+
     #[inline(never)]
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         if space.is_empty() {

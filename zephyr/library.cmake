@@ -24,12 +24,33 @@ elseif(CONFIG_WSS_LOG_LEVEL EQUAL 3)
   set(features --features log_inf)
 endif()
 
+# Rust is optimized for what C is.
+set(opt_level s)
+if(CONFIG_SIZE_OPTIMIZATIONS)
+  set(opt_level z)
+elseif(CONFIG_SPEED_OPTIMIZATIONS)
+  set(opt_level 3)
+endif()
+
+# Rust's own memcpy() and its like are for speed, and are linked instead of those of the C library. A small
+# C library has small ones; without Rust's they are linked, and the compiler's for 64-bit arithmetic.
+if(CONFIG_SIZE_OPTIMIZATIONS AND CONFIG_ARM AND CONFIG_PICOLIBC)
+  set(linked ${target_dir}/libwss_small.a)
+  set(without_builtins COMMAND ${CMAKE_COMMAND} -DAR=${CMAKE_AR} -DFROM=${library} -DTO=${linked}
+    -P ${CMAKE_CURRENT_LIST_DIR}/without_builtins.cmake)
+else()
+  set(linked ${library})
+  set(without_builtins "")
+endif()
+
 # Cargo knows better than Ninja what has changed: it is always asked. It leaves the library as it is if
 # nothing has.
 add_custom_target(wss_cargo
   COMMAND ${CMAKE_COMMAND} -E env DOTCONFIG=${DOTCONFIG}
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=${opt_level}
     cargo build --release --locked --target ${RUST_TARGET} --target-dir ${target_dir} ${features}
-  BYPRODUCTS ${library}
+  ${without_builtins}
+  BYPRODUCTS ${linked}
   WORKING_DIRECTORY ${library_dir}
   COMMENT "Building the WSS service"
   USES_TERMINAL
@@ -37,7 +58,7 @@ add_custom_target(wss_cargo
 )
 
 add_library(wss_rust STATIC IMPORTED GLOBAL)
-set_target_properties(wss_rust PROPERTIES IMPORTED_LOCATION ${library})
+set_target_properties(wss_rust PROPERTIES IMPORTED_LOCATION ${linked})
 add_dependencies(wss_rust wss_cargo)
 # Not as one of Zephyr's own libraries, of which all is linked. It needs the port, which needs it.
 target_link_libraries(wss PUBLIC wss_rust)

@@ -1,9 +1,5 @@
 //! The server's answer to an opening handshake (RFC 6455 section 4.2.2).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use sha1::{Digest as _, Sha1};
-
 /// Appended to the client's key before hashing (RFC 6455 section 1.3).
 pub(super) const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -123,14 +119,7 @@ impl AcceptKey {
     /// Derives the value from the client's `Sec-WebSocket-Key`, as it stood in the request.
     #[must_use]
     pub fn new(client_key: &str) -> Self {
-        let digest = Sha1::new()
-            .chain_update(client_key)
-            .chain_update(GUID)
-            .finalize();
-        let mut accept = [0; 28];
-        // 20 bytes are always 28 characters.
-        let _ = BASE64.encode_slice(digest, &mut accept);
-        Self(accept)
+        Self(base64_of_sha1(&[client_key.as_bytes(), GUID.as_bytes()]))
     }
 
     /// The 28 characters.
@@ -155,6 +144,29 @@ impl AcceptKey {
             b"\r\n\r\n",
         ]
     }
+}
+
+#[cfg(feature = "compact")]
+fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
+    use super::compact::{base64, sha1};
+
+    base64(&sha1(parts))
+}
+
+#[cfg(not(feature = "compact"))]
+fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha1::{Digest as _, Sha1};
+
+    let mut hash = Sha1::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let mut text = [0; 28];
+    // 20 bytes are always 28 characters.
+    let _ = STANDARD.encode_slice(hash.finalize(), &mut text);
+    text
 }
 
 /// Whether `key` is the Base64 of 16 bytes, as a `Sec-WebSocket-Key` has to be (section 4.2.1). Its
@@ -188,6 +200,8 @@ pub fn origin_allowed<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD as BASE64;
 
     #[test]
     fn the_accept_key_of_the_example_in_section_1_3() {

@@ -10,6 +10,8 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod close;
+#[cfg(any(feature = "compact", test))]
+mod compact;
 mod frame;
 mod handshake;
 mod incoming;

@@ -27,8 +27,16 @@ pub type Registration<F> = Monitor<Option<Registered<F>>>;
 
 static CALLBACKS: PerServer<Registration<Callback>> =
     PerServer([const { Monitor::new(None) }; SERVERS]);
-static ACCEPT_HOOKS: PerServer<Registration<AcceptHook>> =
+static ACCEPT_HOOKS: PerServer<Registration<Hook>> =
     PerServer([const { Monitor::new(None) }; SERVERS]);
+
+/// The hook, and what calls it. Nobody else refers to that, so that a program that registers no hook is
+/// linked without it.
+#[derive(Clone, Copy)]
+struct Hook {
+    function: AcceptHook,
+    call: for<'a> fn(Registered<AcceptHook>, Client, &Request<'a>) -> Answer<'a>,
+}
 
 /// Registers a function instead of the one before.
 pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) {
@@ -79,6 +87,10 @@ pub fn call_callback(epoch: u32, event: c_uint, client: Option<ClientId>, data: 
 
 /// From now on `hook` decides on opening requests to the service `epoch`.
 pub fn set_accept_hook(epoch: u32, hook: Option<AcceptHook>, cookie: *mut c_void) {
+    let hook = hook.map(|function| Hook {
+        function,
+        call: call_hook,
+    });
     register(ACCEPT_HOOKS.of(epoch), hook, cookie);
 }
 
@@ -98,6 +110,15 @@ pub fn call_accept_hook<'a>(client: Client, request: &Request<'a>) -> Answer<'a>
     let Some(Registered { function, cookie }) = registered(ACCEPT_HOOKS.of(client.epoch)) else {
         return Answer::Accept;
     };
+    let Hook { function, call } = function;
+    call(Registered { function, cookie }, client, request)
+}
+
+fn call_hook<'a>(
+    Registered { function, cookie }: Registered<AcceptHook>,
+    client: Client,
+    request: &Request<'a>,
+) -> Answer<'a> {
     let text = |text: Option<&str>| {
         let text = text.and_then(|text| request.c_text(text));
         text.map_or(ptr::null::<c_char>(), CStr::as_ptr)

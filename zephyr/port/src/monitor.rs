@@ -14,7 +14,7 @@ use crate::sys;
 /// Kernel objects must not move, and this may until it is used: they are taken from a pool in
 /// `port.c` at first use, and given back when this is dropped.
 pub struct Monitor<T> {
-    lock: AtomicU32,
+    lock: Number,
     value: UnsafeCell<T>,
 }
 
@@ -28,19 +28,26 @@ impl<T> Monitor<T> {
     /// Puts a lock around `value`.
     pub const fn new(value: T) -> Self {
         Self {
-            lock: AtomicU32::new(NONE),
+            lock: Number(AtomicU32::new(NONE)),
             value: UnsafeCell::new(value),
         }
     }
+}
 
-    fn index(&self) -> u32 {
-        let lock = self.lock.load(Ordering::Acquire);
+/// Which lock of the pool it is. Apart from the value, so that there is one piece of code for all types
+/// of values.
+struct Number(AtomicU32);
+
+impl Number {
+    #[inline(never)]
+    fn get(&self) -> u32 {
+        let lock = self.0.load(Ordering::Acquire);
         if lock != NONE {
             return lock;
         }
         let new = sys::wss_port_lock_new();
         match self
-            .lock
+            .0
             .compare_exchange(NONE, new, Ordering::AcqRel, Ordering::Acquire)
         {
             Ok(_) => new,
@@ -50,11 +57,21 @@ impl<T> Monitor<T> {
             }
         }
     }
+
+    #[inline(never)]
+    fn lock(&self) {
+        sys::wss_port_lock(self.get());
+    }
+
+    #[inline(never)]
+    fn unlock(&self) {
+        sys::wss_port_unlock(self.get());
+    }
 }
 
-impl<T> Drop for Monitor<T> {
+impl Drop for Number {
     fn drop(&mut self) {
-        let lock = *self.lock.get_mut();
+        let lock = *self.0.get_mut();
         if lock != NONE {
             sys::wss_port_lock_free(lock);
         }
@@ -83,7 +100,7 @@ impl<T> DerefMut for MonitorGuard<'_, T> {
 
 impl<T> Drop for MonitorGuard<'_, T> {
     fn drop(&mut self) {
-        sys::wss_port_unlock(self.0.index());
+        self.0.lock.unlock();
     }
 }
 
@@ -98,16 +115,16 @@ impl<T> Lock<T> for Monitor<T> {
     }
 
     fn lock(&self) -> MonitorGuard<'_, T> {
-        sys::wss_port_lock(self.index());
+        self.lock.lock();
         MonitorGuard(self, PhantomData)
     }
 
     fn wait<'a>(&'a self, guard: MonitorGuard<'a, T>, timeout_ms: u32) -> MonitorGuard<'a, T> {
-        sys::wss_port_wait(self.index(), timeout_ms);
+        sys::wss_port_wait(self.lock.get(), timeout_ms);
         guard
     }
 
     fn notify_all(&self) {
-        sys::wss_port_notify(self.index());
+        sys::wss_port_notify(self.lock.get());
     }
 }

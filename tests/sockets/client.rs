@@ -110,7 +110,8 @@ impl Client {
         Self::new(socket.into())
     }
 
-    fn new(stream: TcpStream) -> Self {
+    /// A connection that was made in another way.
+    pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -232,6 +233,23 @@ impl Client {
     /// The server has to close with this code and reason.
     pub fn expect_close(&mut self, code: u16, reason: &str) {
         self.expect(CLOSE, &close_body(code, reason));
+    }
+
+    /// As [`expect`](Self::expect), reading a byte at a time.
+    pub fn expect_slowly(&mut self, opcode: u8, payload: &[u8]) {
+        let header = if payload.len() > 125 { 4 } else { 2 };
+        while self.buffer.len() < header + payload.len() {
+            let mut byte = [0];
+            assert_eq!(self.stream.read(&mut byte).unwrap(), 1, "a frame");
+            self.buffer.push(byte[0]);
+        }
+        self.expect(opcode, payload);
+    }
+
+    /// All that comes before the end of the stream.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.fill() {}
+        std::mem::take(&mut self.buffer)
     }
 
     /// The stream has to end.

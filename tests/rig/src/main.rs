@@ -1,0 +1,162 @@
+//! The fault rig: peers and applications that misbehave, over real sockets.
+//!
+//! ```text
+//! wss-rig [NAME...]                                       a server in this process
+//! wss-rig --connect ADDR --slots N [--pid PID] [NAME...]  an echo server elsewhere
+//! ```
+//!
+//! Each scenario is run beside a client that behaves and that must not notice. After it every slot has to be
+//! usable, what was told of clients and counted of them has to add up, and memory and descriptors have to be
+//! as before. A server elsewhere is one that echoes messages of up to 1200 bytes, and whose time-outs are a few
+//! seconds; its process, if it is told, is looked at from outside.
+
+mod application;
+#[path = "../../sockets/client.rs"]
+mod client;
+mod numbers;
+mod peers;
+mod session;
+mod target;
+mod watched;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use lexopt::prelude::*;
+use wss::host::Options;
+use wss::service::Config;
+
+use target::{Process, Target};
+use watched::Watched;
+
+/// The name of an attack, and the attack.
+type Scenario = (&'static str, fn(&Target));
+
+/// A server with few slots and short time-outs.
+fn options() -> Options {
+    Options {
+        port: 0,
+        max_clients: 8,
+        limits: Config {
+            handshake_timeout_ms: 1_500,
+            client_timeout_ms: 3_000,
+            ping_interval_ms: 1_500,
+            send_timeout_ms: 1_500,
+            close_timeout_ms: 1_000,
+            hold_timeout_ms: 1_500,
+            ..Config::default()
+        },
+        ..Options::default()
+    }
+}
+
+struct Arguments {
+    elsewhere: Option<(std::net::SocketAddr, usize)>,
+    process: Option<u32>,
+    names: Vec<String>,
+}
+
+fn parse() -> Result<Arguments, lexopt::Error> {
+    let (mut addr, mut slots, mut process, mut names) = (None, 2, None, Vec::new());
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("connect") => addr = Some(parser.value()?.parse()?),
+            Long("slots") => slots = parser.value()?.parse()?,
+            Long("pid") => process = Some(parser.value()?.parse()?),
+            Value(name) => names.push(name.string()?),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    if slots < 2 {
+        return Err("one slot is for the client that behaves, and one for the others".into());
+    }
+    Ok(Arguments {
+        elsewhere: addr.map(|addr| (addr, slots)),
+        process,
+        names,
+    })
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("wss-rig: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let wanted =
+        |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|one| one == name);
+    let mut report = Report::default();
+    let mut target = match arguments.elsewhere {
+        Some((addr, slots)) => Target {
+            addr,
+            slots,
+            watched: None,
+            process: None,
+        },
+        None => {
+            let watched = Watched::start(&options());
+            Target {
+                addr: watched.server().local_addr(),
+                slots: options().max_clients.into(),
+                watched: Some(watched),
+                process: None,
+            }
+        }
+    };
+    // Whatever is made once has been made after that.
+    report.run("every_slot", || target.settle());
+    for scenario in &peers::SCENARIOS[..2] {
+        scenario.1(&target);
+        target.settle();
+    }
+    if let Some(watched) = &mut target.watched {
+        watched.set_baseline();
+    }
+    target.process = arguments.process.map(Process::now);
+    for (name, attack) in peers::SCENARIOS {
+        if wanted(name) {
+            report.run(name, || {
+                attack(&target);
+                target.settle();
+            });
+        }
+    }
+    if let Some(watched) = &target.watched {
+        println!("{:?}", watched.server().clients().stats());
+        for (name, scenario) in application::SCENARIOS {
+            if wanted(name) {
+                report.run(name, scenario);
+            }
+        }
+    }
+    println!("{} passed, {} failed", report.passed, report.failed);
+    if report.failed > 0 || report.passed == 0 {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// What became of the scenarios.
+#[derive(Default)]
+struct Report {
+    passed: u32,
+    failed: u32,
+}
+
+impl Report {
+    fn run(&mut self, name: &str, scenario: impl FnOnce()) {
+        let began = Instant::now();
+        // A scenario that found something wrong has panicked.
+        let outcome = catch_unwind(AssertUnwindSafe(scenario));
+        let (word, counter) = match outcome {
+            Ok(()) => ("ok", &mut self.passed),
+            Err(_) => ("FAILED", &mut self.failed),
+        };
+        *counter += 1;
+        println!("{name:32} {word} in {:.1} s", began.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,166 @@
+//! What is attacked, and what has to be true of it after each attack.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::client::{CLOSE, Client, close_body};
+use crate::watched::Watched;
+
+/// How long a server may take until an attack has left nothing behind: longer than any of its time-outs.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// An echo server.
+pub struct Target {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// How many clients it serves at one time.
+    pub slots: usize,
+    /// It is in this process, where more can be seen of it.
+    pub watched: Option<Watched>,
+    /// It is in this one.
+    pub process: Option<Process>,
+}
+
+impl Target {
+    /// Nothing is left of those who were there: every slot can be used, counters add up, and memory and
+    /// descriptors are as before.
+    pub fn settle(&self) {
+        self.settle_slots();
+        let until = Instant::now() + PATIENCE;
+        if let Some(watched) = &self.watched {
+            watched.settle(until);
+        }
+        if let Some(process) = &self.process {
+            process.settle(until);
+        }
+    }
+
+    /// Every slot can be used, and no more than there are.
+    pub fn settle_slots(&self) {
+        let until = Instant::now() + PATIENCE;
+        let mut clients = loop {
+            if let Some(clients) = self.fill() {
+                break clients;
+            }
+            assert!(Instant::now() < until, "not every slot came back");
+            thread::sleep(Duration::from_millis(50));
+        };
+        let mut refused = Client::connect(self.addr);
+        refused.write(crate::client::REQUEST.as_bytes());
+        let answer = refused.try_response().map(|response| response.status);
+        assert_eq!(answer, Some(503), "one client too many");
+        drop(refused);
+        for client in &mut clients {
+            client.send(CLOSE, &close_body(1000, ""));
+        }
+        for client in &mut clients {
+            client.expect_close(1000, "");
+            client.expect_end();
+        }
+    }
+
+    /// A client on every slot, each of which echoes; or not, as long as some slot is in use.
+    fn fill(&self) -> Option<Vec<Client>> {
+        let mut clients: Vec<Client> = (0..self.slots)
+            .map(|_| Client::connect(self.addr))
+            .collect();
+        for client in &mut clients {
+            // One that was turned away may have been reset.
+            let request = crate::client::REQUEST.as_bytes();
+            std::io::Write::write_all(&mut client.stream, request).ok()?;
+        }
+        for client in &mut clients {
+            if client.try_response()?.status != 101 {
+                return None;
+            }
+            client.echo("in");
+        }
+        Some(clients)
+    }
+
+    /// A connection whose receive buffer is as small as the operating system has it.
+    pub fn connect_narrow(&self) -> Client {
+        let socket = Socket::new(Domain::for_address(self.addr), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(1).unwrap();
+        socket.connect(&self.addr.into()).unwrap();
+        Client::new(socket.into())
+    }
+}
+
+/// A client, as soon as there is a slot for it.
+pub fn open_when_free(addr: SocketAddr) -> Client {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut client = Client::connect(addr);
+        client.write(crate::client::REQUEST.as_bytes());
+        match client.try_response().map(|response| response.status) {
+            Some(101) => return client,
+            Some(503) | None => {}
+            Some(other) => panic!("{other}"),
+        }
+        assert!(Instant::now() < until, "no slot came back");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Another process, by what Linux tells of its memory and its descriptors.
+pub struct Process {
+    id: u32,
+    /// What is the most that it may have.
+    memory: u64,
+    descriptors: usize,
+}
+
+/// The allocator of a process may keep this much more than before, in kilobytes.
+const SLACK_KB: u64 = 256;
+
+impl Process {
+    /// The process `id` as it is now.
+    pub fn now(id: u32) -> Self {
+        Self {
+            id,
+            memory: memory_kb(id),
+            descriptors: descriptors(&id.to_string()),
+        }
+    }
+
+    fn settle(&self, until: Instant) {
+        loop {
+            let now = Self::now(self.id);
+            if now.memory <= self.memory + SLACK_KB && now.descriptors <= self.descriptors {
+                return;
+            }
+            assert!(
+                Instant::now() < until,
+                "more memory or descriptors than before: {} of {} KB, {} of {}",
+                now.memory,
+                self.memory,
+                now.descriptors,
+                self.descriptors
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// The private memory of a process that is in use, in kilobytes.
+pub fn memory_kb(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// How many descriptors a process (`self`, or its number) has open.
+pub fn descriptors(id: &str) -> usize {
+    std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
+}
+
+/// Nobody listens there.
+pub fn refuses(addr: SocketAddr) {
+    let connected = std::net::TcpStream::connect(addr);
+    assert!(connected.is_err(), "somebody still listens at {addr}");
+}

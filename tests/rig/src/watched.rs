@@ -1,0 +1,187 @@
+//! A server in this process: what its handler is told, its counters, and the memory.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use wss::host::{Clients, Options, Server};
+use wss::service::ClientState;
+use wss::{ClientId, Event, MessageKind, SendError};
+
+use crate::target::descriptors;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+
+/// What threads, channels and the test harness itself may keep beside what there was before, in bytes. Far
+/// less than a receive buffer for every attacker of the smallest attack.
+const SLACK: usize = 8 * 1024;
+
+/// Bytes on the heap of this process.
+fn heap() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats
+        .bytes_allocated
+        .saturating_sub(stats.bytes_deallocated)
+}
+
+/// A server, and what there was before the first attack.
+pub struct Watched {
+    server: Server,
+    order: Order,
+    heap: usize,
+    descriptors: usize,
+}
+
+impl Watched {
+    /// Starts an echo server.
+    pub fn start(options: &Options) -> Self {
+        let order = Order::new(options.max_clients.into());
+        let told = order.clone();
+        let handler = move |clients: &Clients, client: Option<ClientId>, event: &Event<'_>| {
+            told.tell(client, event);
+            let (kind, message) = match event {
+                Event::Text(message) => (MessageKind::Text, message),
+                Event::Binary(message) => (MessageKind::Binary, message),
+                _ => return,
+            };
+            let Some(id) = client else { return };
+            match clients.send(id, kind, message) {
+                // It may be gone by now.
+                Ok(()) | Err(SendError::NotConnected) => {}
+                Err(error) => told.wrong(format!("{id}: an echo was not sent: {error}")),
+            }
+        };
+        let server = Server::start(options, handler).expect("it listens");
+        Self {
+            server,
+            order,
+            heap: usize::MAX,
+            descriptors: usize::MAX,
+        }
+    }
+
+    /// The server.
+    pub const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// From now on there has to be as much memory, and there have to be as many descriptors, after each
+    /// attack.
+    pub fn set_baseline(&mut self) {
+        (self.heap, self.descriptors) = (heap(), descriptors("self"));
+    }
+
+    /// Nothing is left of any client.
+    pub fn settle(&self, until: Instant) {
+        let clients = self.server.clients();
+        loop {
+            let stats = clients.stats();
+            let mut slots = 0..clients.max_clients();
+            let free = slots.all(|slot| clients.state(slot) == ClientState::Closed);
+            let (heap, descriptors) = (heap(), descriptors("self"));
+            let back = heap <= self.heap.saturating_add(SLACK) && descriptors <= self.descriptors;
+            if free && back && stats.accepted == stats.closed {
+                break;
+            }
+            assert!(
+                Instant::now() < until,
+                "not as before: free {free}, heap {heap} of {}, descriptors {descriptors} of {}, {stats:?}",
+                self.heap,
+                self.descriptors
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        let (ended, wrong) = self.order.summary();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert_eq!(
+            ended,
+            u64::from(clients.stats().closed),
+            "each is closed once"
+        );
+    }
+}
+
+/// The order of events: every CONNECTING is followed by one CLOSING and then one CLOSED, and everything else
+/// of the client is between.
+#[derive(Clone)]
+pub struct Order {
+    shared: Arc<Mutex<Told>>,
+}
+
+struct Told {
+    /// By slot.
+    clients: Vec<Option<(ClientId, Stage)>>,
+    ended: u64,
+    wrong: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Connecting,
+    Connected,
+    Closing,
+}
+
+impl Order {
+    /// Of a server with so many slots.
+    pub fn new(slots: usize) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(Told {
+                clients: vec![None; slots],
+                ended: 0,
+                wrong: Vec::new(),
+            })),
+        }
+    }
+
+    /// Something else that is wrong.
+    pub fn wrong(&self, what: String) {
+        self.shared.lock().unwrap().wrong.push(what);
+    }
+
+    /// How many clients have come and gone, and what was wrong.
+    pub fn summary(&self) -> (u64, Vec<String>) {
+        let told = self.shared.lock().unwrap();
+        (told.ended, told.wrong.clone())
+    }
+
+    /// An event was told.
+    pub fn tell(&self, client: Option<ClientId>, event: &Event<'_>) {
+        let Some(id) = client else { return };
+        let mut told = self.shared.lock().unwrap();
+        let Told {
+            clients,
+            ended,
+            wrong,
+        } = &mut *told;
+        let place = &mut clients[id.slot()];
+        let stage = place.and_then(|(of, stage)| (of == id).then_some(stage));
+        let next = match (event, stage) {
+            (Event::Connecting, None) if place.is_none() => Some(Stage::Connecting),
+            (Event::Connected(_), Some(Stage::Connecting)) => Some(Stage::Connected),
+            (Event::Closing, Some(Stage::Connecting | Stage::Connected)) => Some(Stage::Closing),
+            (Event::Closed, Some(Stage::Closing)) => {
+                *ended += 1;
+                None
+            }
+            (Event::Timeout, Some(stage)) => Some(stage),
+            (
+                Event::Text(_)
+                | Event::Binary(_)
+                | Event::Ping(_)
+                | Event::Pong(_)
+                | Event::CloseFrame { .. }
+                | Event::InvalidFrame
+                | Event::Writable,
+                Some(stage @ (Stage::Connected | Stage::Closing)),
+            ) => Some(stage),
+            _ => {
+                wrong.push(format!("{id}: {event:?} after {stage:?}"));
+                stage
+            }
+        };
+        *place = next.map(|stage| (id, stage));
+    }
+}

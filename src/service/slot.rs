@@ -396,6 +396,13 @@ impl<P: Port> Inner<P> {
         self.held > 0 || self.stalled
     }
 
+    /// The application keeps what was received from a client that is gone.
+    fn holds_data(&self) -> bool {
+        let inbound = self.inbound.as_ref();
+        let untaken = inbound.is_some_and(|inbound| inbound.undelivered.is_some());
+        self.held > 0 || untaken
+    }
+
     /// What the socket has to be watched for while the slot is idle.
     pub fn interest(&self) -> Interest {
         let mut interest = Interest::empty();
@@ -425,7 +432,7 @@ impl<P: Port> Inner<P> {
                 sending.min(waiting)
             }
             Phase::CloseSent | Phase::Lingering => self.since + config.close_timeout_ms,
-            Phase::Dead if self.held > 0 => self.held_since + config.hold_timeout_ms,
+            Phase::Dead if self.holds_data() => self.held_since + config.hold_timeout_ms,
             Phase::Dead => Instant::NEVER,
         }
     }
@@ -493,8 +500,11 @@ impl<P: Port> Inner<P> {
                 if aborted { Due::Aborted } else { Due::Over }
             }
             Phase::Dead => {
-                // The application had its time; what it still holds is void.
+                // The application had its time; what it still holds, or has not taken, is void.
                 self.held = 0;
+                if let Some(inbound) = &mut self.inbound {
+                    inbound.undelivered = None;
+                }
                 Due::Over
             }
         }

@@ -73,6 +73,28 @@ fn what_comes_before_the_end_is_delivered_before_the_end() {
     h.assert_all_closed();
 }
 
+#[test]
+fn a_message_that_is_never_taken_holds_no_slot() {
+    let no_texts = |_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>| match event {
+        Event::Text(_) => Delivery::Full,
+        _ => Delivery::Done,
+    };
+    let config = Config::default();
+    let mut h = Harness::new(2, config, no_texts);
+    let ways: [fn(&crate::harness::Client); 2] = [|client| client.eof(), |_| {}];
+    for end in ways {
+        let client = h.connected();
+        client.send(&frame(0x81, b"nobody wants it"));
+        h.settle();
+        end(&client);
+        h.pass(u64::from(config.hold_timeout_ms + config.close_timeout_ms));
+        h.pass(u64::from(config.hold_timeout_ms) + 200);
+        let events = h.events();
+        assert_eq!(events[events.len() - 2..], ["0 closing", "0 closed"]);
+        h.assert_all_closed();
+    }
+}
+
 /// Has room for so many events.
 fn with_room(
     room: Rc<Cell<usize>>,

@@ -12,9 +12,9 @@ use wss::{ClientId, Event, EventMask, MessageKind, SendError};
 
 use crate::client::{BINARY, CLOSE, Client, PING, PONG, TEXT, close_body};
 use crate::numbers::Numbers;
-use crate::watched::Order;
 use crate::options;
 use crate::target::{open_when_free, refuses};
+use crate::watched::Order;
 
 /// What each of them is called, and how it is run.
 pub const SCENARIOS: &[(&str, fn())] = &[

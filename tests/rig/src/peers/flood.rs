@@ -5,9 +5,7 @@ use std::net::Shutdown;
 use std::thread;
 
 use super::beside_a_good_client;
-use crate::client::{
-    BINARY, CONTINUATION, Client, PING, PONG, REQUEST, TEXT, frame, request_with,
-};
+use crate::client::{BINARY, CONTINUATION, Client, PING, PONG, REQUEST, TEXT, frame, request_with};
 use crate::numbers::Numbers;
 use crate::target::Target;
 

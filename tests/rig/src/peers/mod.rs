@@ -24,7 +24,10 @@ pub const SCENARIOS: &[Scenario] = &[
     ("readers_that_stop", slow::readers_that_stop),
     ("silent_connections", silent::silent_connections),
     ("half_open_peers", silent::half_open_peers),
-    ("half_open_peers_with_output", silent::half_open_peers_with_output),
+    (
+        "half_open_peers_with_output",
+        silent::half_open_peers_with_output,
+    ),
     ("connects", flood::connects),
     ("more_clients_than_slots", flood::more_clients_than_slots),
     ("refused_handshakes", flood::refused_handshakes),

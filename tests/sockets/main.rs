@@ -11,6 +11,7 @@
 
 mod adopting;
 mod backpressure;
+#[allow(dead_code, reason = "the fault rig needs the rest")]
 mod client;
 mod events;
 mod faults;

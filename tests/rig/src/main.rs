@@ -11,6 +11,7 @@
 //! seconds; its process, if it is told, is looked at from outside.
 
 mod application;
+#[allow(dead_code, reason = "the tests of sockets need the rest")]
 #[path = "../../sockets/client.rs"]
 mod client;
 mod numbers;

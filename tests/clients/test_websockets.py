@@ -7,8 +7,6 @@ The server is `target/release/wss`, or what WSS_SERVER names.
 """
 
 import os
-import pathlib
-import signal
 import socket
 import subprocess
 import time
@@ -19,41 +17,16 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVER = os.environ.get("WSS_SERVER", str(ROOT / "target" / "release" / "wss"))
-PATIENCE = 15
+from server import PATIENCE, SERVER
+from server import Server as Process
 
 
-class Server:
-    """A running server; `url` is where."""
-
-    def __init__(self, *options):
-        command = [SERVER, "--port", "0", *options]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        line = self.process.stdout.readline()
-        assert line.startswith("listening on ws://"), line
-        self.url = line.split()[-1]
-        self.port = int(self.url.rsplit(":", 1)[1])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+class Server(Process):
+    """The default server."""
 
     def open(self, **arguments):
         arguments = {"compression": None, "max_size": None, **arguments}
         return connect(self.url, open_timeout=PATIENCE, **arguments)
-
-    def terminate(self):
-        """Asks the server to end; its exit code and what it said on stderr."""
-        self.process.send_signal(signal.SIGTERM)
-        _, stderr = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, stderr
 
 
 def run(*options):
@@ -229,7 +202,7 @@ def test_sigterm_closes_everyone_with_1001_and_exits_0(number):
 
 
 def test_end_of_the_stream_with_the_last_bytes_is_noticed_at_once():
-    with Server("--max-clients", "1") as server:
+    with Server() as server:
         for attempt in range(3):
             with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
                 client.settimeout(PATIENCE)

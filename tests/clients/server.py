@@ -1,0 +1,38 @@
+"""A server as a process: the default one, or another program that says where it listens."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RELEASE = ROOT / "target" / "release"
+SERVER = os.environ.get("WSS_SERVER", str(RELEASE / "wss"))
+PATIENCE = 15
+
+
+class Server:
+    """A running server; `url` is where."""
+
+    def __init__(self, *options, command=(SERVER, "--port", "0")):
+        self.process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on ws://"), line
+        self.url = line.split()[-1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def terminate(self):
+        """Asks the server to end; its exit code and what it said on stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        _, stderr = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, stderr

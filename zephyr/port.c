@@ -170,10 +170,37 @@ static void peer_of(const union address *addr, uint8_t *peer)
 }
 #endif
 
+/* Makes a connection one of the service's. */
+static int32_t prepare(int fd)
+{
+	const int on = 1;
+
+	if (set_nonblocking(fd) != 0) {
+		return WSS_ERRNO(errno);
+	}
+	(void)zsock_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+int32_t wss_port_adopt(int32_t fd, uint8_t *peer)
+{
+#if CONFIG_WSS_PEER_SIZE > 0
+	union address addr = {.any.sa_family = AF_UNSPEC};
+	socklen_t len = sizeof(addr);
+
+	if (zsock_getpeername(fd, &addr.any, &len) != 0) {
+		return WSS_ERRNO(errno);
+	}
+	peer_of(&addr, peer);
+#else
+	ARG_UNUSED(peer);
+#endif
+	return prepare(fd);
+}
+
 int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 {
 	for (;;) {
-		const int on = 1;
 #if CONFIG_WSS_PEER_SIZE > 0
 		union address addr = {.any.sa_family = AF_UNSPEC};
 		socklen_t len = sizeof(addr);
@@ -189,14 +216,12 @@ int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 			ARG_UNUSED(peer);
 #endif
 			/* Accepted sockets do not inherit it. */
-			if (set_nonblocking(fd) != 0) {
-				int32_t error = WSS_ERRNO(errno);
+			int32_t result = prepare(fd);
 
+			if (result < 0) {
 				(void)zsock_close(fd);
-				return error;
 			}
-			(void)zsock_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-			return fd;
+			return result;
 		}
 		/* This one has gone before it was accepted: the next. */
 		if (errno != ECONNABORTED) {

@@ -34,6 +34,8 @@ int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds);
 int32_t wss_port_listen_again(int32_t *fds);
 /* The peer has CONFIG_WSS_PEER_SIZE bytes: its address, of IPv4 as one of IPv6 where there is both. */
 int32_t wss_port_accept(int32_t listener, uint8_t *peer);
+/* A connection that somebody else has accepted. */
+int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
 int32_t wss_port_poll(struct wss_poll *polls, size_t count);

@@ -467,6 +467,8 @@ typedef struct {
 	uint16_t handshake_size;
 	/** Larger messages are given in pieces, instead of failing with 1009 (false). */
 	bool streaming;
+	/** It listens; if not, every client comes by wss_adopt(), and the port is of no meaning (true). */
+	bool listens;
 	/** The longest time for the opening handshake (10000). */
 	uint32_t handshake_timeout_ms;
 	/** The longest silence of a client (30000). */
@@ -512,10 +514,14 @@ void wss_limits_init(wss_limits *limits);
  */
 wss_result wss_set_limits(const wss_limits *limits);
 
-/** The port at which the service listens; 0 if it does not run. */
+/** The port at which the service listens; 0 if it does not run, or does not listen. */
 uint16_t wss_port(void);
 
-/** What a client asks for. Texts end with NUL, and are valid until the hook returns. */
+/**
+ * What a client asks for. Valid until the hook returns; the texts themselves, which end with NUL, last
+ * longer if it returns #WSS_LATER: until the client is refused, or CLIENT_CONNECTED or CLIENT_CLOSED was
+ * delivered. wss_request_field() copies them, which is right at any time.
+ */
 typedef struct {
 	/** The path, percent-encoded as it came: `/chat`. */
 	const char *path;
@@ -539,13 +545,67 @@ typedef struct {
  * @param subprotocol To be set to the one to speak, which has to be one of those offered; else the
  *                    request is refused with 500. Left alone: none.
  * @param cookie As given to wss_set_accept_hook().
- * @return 0 to accept, or the HTTP status to refuse with: 400 to 599.
+ * @return 0 to accept, the HTTP status to refuse with: 400 to 599, or #WSS_LATER.
  */
 typedef uint16_t (*wss_accept_hook)(wss_client client, const wss_request *request,
 				    const char **subprotocol, void *cookie);
 
+/**
+ * What a hook returns to decide later: the work queue goes on meanwhile. wss_accept() or wss_refuse() is
+ * to follow within the client's handshake time-out, which goes on, too.
+ */
+#define WSS_LATER 1
+
 /** Sets the hook that decides on opening requests, for all that come from now on; NULL: all may. */
 void wss_set_accept_hook(wss_accept_hook hook, void *cookie);
+
+/**
+ * @brief Accepts a client whose hook has returned #WSS_LATER. On any thread; if the hook has not returned
+ * yet, this waits for it. Inside the hook it is its return value that counts.
+ *
+ * @param client The client.
+ * @param subprotocol The one to speak, which has to be one of those offered; NULL: none.
+ * @retval WSS_OK It is accepted. It can be sent to, and CLIENT_CONNECTED follows.
+ * @retval WSS_NOT_CONNECTED The client does not wait for this: it was accepted or refused, it has gone, or
+ *         its time was over; or the service does not run.
+ * @retval WSS_INVALID The subprotocol is not one of those offered. The client still waits.
+ */
+wss_result wss_accept(wss_client client, const char *subprotocol);
+
+/**
+ * @brief Refuses a client whose hook has returned #WSS_LATER. Otherwise as wss_accept().
+ *
+ * @param client The client.
+ * @param status The HTTP status: 400 to 599.
+ * @retval WSS_OK It is refused. CLIENT_CLOSING and CLIENT_CLOSED follow.
+ * @retval WSS_NOT_CONNECTED As for wss_accept().
+ * @retval WSS_INVALID No such status. The client still waits.
+ */
+wss_result wss_refuse(wss_client client, uint16_t status);
+
+/**
+ * @brief Takes over a connection that the application has accepted: so one port can serve pages and
+ * WebSockets. On any thread.
+ *
+ * The client gets an index and is told of as any other: CLIENT_CONNECTING, CLIENT_CONNECTED, and so on.
+ *
+ * @param fd The descriptor of a TCP connection. Once it is adopted it is the library's, which closes it:
+ *           nobody may use, poll or close it. Otherwise it is the application's as before, but may have
+ *           been made blocking, or on Zephyr not blocking.
+ * @param received What was received of it and not dealt with; may be NULL if there is none.
+ * @param len How many bytes.
+ * @param upgraded False: `received` begins with the opening request, or is the beginning of it, which the
+ *                 service answers; the accept hook is asked. True: the application has answered it with
+ *                 101, and what follows are frames. There is nothing to ask by wss_request_field() then.
+ * @param client Where to put the client; may be NULL.
+ * @retval WSS_OK It is adopted.
+ * @retval WSS_BUSY Every index is taken, or the address has as many clients as it may.
+ * @retval WSS_TOO_LONG What was received, the request not counted, is more than `rx_buffer_size` and some.
+ * @retval WSS_NOT_CONNECTED The service does not run, or ends.
+ * @retval WSS_INVALID The descriptor is below 0, or `received` is NULL.
+ * @retval WSS_FAILED The descriptor cannot be watched, which the log tells.
+ */
+wss_result wss_adopt(int fd, const void *received, size_t len, bool upgraded, wss_client *client);
 
 /** Texts of an opening request. */
 typedef enum {
@@ -562,7 +622,8 @@ typedef enum {
 } wss_field;
 
 /**
- * @brief Copies a text of a client's opening request, from its acceptance until its index is used again.
+ * @brief Copies a text of a client's opening request, from its acceptance, or from its hook's return with
+ * #WSS_LATER, until its index is used again.
  *
  * @param client The client.
  * @param field Which.
@@ -577,7 +638,7 @@ typedef enum {
 wss_result wss_request_field(wss_client client, wss_field field, char *text, size_t size);
 
 /**
- * @brief Tells what the opening handshake of a client said, from its acceptance until its index is used again.
+ * @brief Tells what the opening handshake of a client said, for as long as wss_request_field() does.
  *
  * @retval WSS_OK It is told.
  * @retval WSS_NOT_CONNECTED There is no such client, or its request was not accepted yet.
@@ -817,6 +878,10 @@ wss_client wss_server_client_at(wss_server server, int32_t clientIndex);
  * @retval WSS_INVALID NULL.
  */
 wss_result wss_server_stats(wss_server server, wss_stats *stats);
+
+/** As wss_adopt(), for this server; #WSS_NOT_CONNECTED also if there is no such server. */
+wss_result wss_server_adopt(wss_server server, int fd, const void *received, size_t len, bool upgraded,
+			    wss_client *client);
 
 /**
  * @brief As wss_queue_create(), but a queue that gets the events of those servers only that were started

@@ -38,6 +38,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// # Errors
     /// See [`AnswerError`].
     pub fn answer(&self, client: ClientId, verdict: Verdict<'_>) -> Result<(), AnswerError> {
+        self.answer_with(client, |_| verdict)
+    }
+
+    /// As [`answer`](Self::answer), with a look at the request. `decide` is called at most once, if the
+    /// request waits for an answer, and must not call the service.
+    ///
+    /// # Errors
+    /// See [`AnswerError`].
+    pub fn answer_with<'v>(
+        &self,
+        client: ClientId,
+        decide: impl FnOnce(&Request<'_>) -> Verdict<'v>,
+    ) -> Result<(), AnswerError> {
         let index = client.slot();
         let slot = self.slot(index).ok_or(AnswerError::NotWaiting)?;
         let mut inner = slot.lock();
@@ -63,17 +76,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             inner.output.waiters = inner.output.waiters.saturating_sub(1);
         };
-        let outcome = match inbound.incoming.request() {
-            Some(request) if !is_possible(&request, verdict) => Err(AnswerError::Subprotocol),
-            Some(request) => {
+        let outcome = inbound.incoming.request().map(|request| {
+            let verdict = decide(&request);
+            let possible = is_possible(&request, verdict);
+            if possible {
                 self.respond(&mut inner, index, &request, verdict);
-                Ok(())
             }
-            None => Err(AnswerError::NotWaiting),
-        };
+            possible.then_some(()).ok_or(AnswerError::Subprotocol)
+        });
         inner.inbound = Some(inbound);
         self.kick(index, &mut inner);
-        outcome
+        outcome.unwrap_or(Err(AnswerError::NotWaiting))
     }
 
     /// Asks the application about the opening request, and answers it unless it does that later.

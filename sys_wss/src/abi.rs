@@ -15,6 +15,8 @@ pub const HTTP_VERSION_1_1: u16 = 0x0101;
 pub const MASK_ALL: u32 = 0xFFFF;
 /// `WSS_MAX_QUEUES`.
 pub const MAX_QUEUES: usize = 3;
+/// `WSS_LATER`.
+pub const LATER: u16 = 1;
 /// `WSS_NO_CLIENT`.
 pub const NO_CLIENT: u64 = 0;
 /// `WSS_ALL_CLIENTS`.
@@ -154,6 +156,8 @@ pub struct Limits {
     pub handshake_size: u16,
     /// `streaming`, see [`Config::is_tls_enabled`].
     pub streaming: u8,
+    /// `listens`, as `streaming`.
+    pub listens: u8,
     /// `handshake_timeout_ms`
     pub handshake_timeout_ms: u32,
     /// `client_timeout_ms`

@@ -103,6 +103,8 @@ pub enum Answer<'a> {
     NotOffered,
     /// With this status.
     Refuse(u16),
+    /// Somebody says it later.
+    Later,
 }
 
 /// What the hook says to a request.
@@ -141,8 +143,10 @@ fn call_hook<'a>(
     // SAFETY: C registered the function as a `wss_accept_hook`, which the header asks not to unwind; all
     // that it is given lives until it returns.
     let status = unsafe { function(client.to_c(), &raw const shown, &raw mut chosen, cookie.0) };
-    if status != 0 {
-        return Answer::Refuse(status);
+    match status {
+        0 => {}
+        abi::LATER => return Answer::Later,
+        _ => return Answer::Refuse(status),
     }
     if chosen.is_null() {
         return Answer::Accept;

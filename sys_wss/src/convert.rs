@@ -2,7 +2,7 @@
 
 use wss::protocol::Opcode;
 use wss::service::{ClientState, Stats as ServiceStats};
-use wss::{ClientId, CloseCode, SendError};
+use wss::{AdoptError, AnswerError, ClientId, CloseCode, SendError};
 
 use crate::abi::{self, ALL_CLIENTS, NO_CLIENT, NO_SERVER, State, SysResult, WssResult};
 
@@ -33,6 +33,22 @@ pub enum Error {
     Failed,
     /// The service could not send.
     Send(SendError),
+    /// An opening request could not be answered.
+    Answer(AnswerError),
+    /// A connection could not be adopted.
+    Adopt(AdoptError),
+}
+
+impl From<AnswerError> for Error {
+    fn from(error: AnswerError) -> Self {
+        Self::Answer(error)
+    }
+}
+
+impl From<AdoptError> for Error {
+    fn from(error: AdoptError) -> Self {
+        Self::Adopt(error)
+    }
 }
 
 impl From<SendError> for Error {
@@ -58,10 +74,14 @@ impl Error {
     /// The code of the extension.
     pub const fn to_wss(self) -> WssResult {
         match self {
-            Self::NotRunning | Self::NoSuchClient | Self::Send(SendError::NotConnected) => {
-                WssResult::NotConnected
+            Self::NotRunning
+            | Self::NoSuchClient
+            | Self::Send(SendError::NotConnected)
+            | Self::Answer(AnswerError::NotWaiting)
+            | Self::Adopt(AdoptError::Stopping) => WssResult::NotConnected,
+            Self::BadPointer | Self::BadArgument | Self::Answer(AnswerError::Subprotocol) => {
+                WssResult::Invalid
             }
-            Self::BadPointer | Self::BadArgument => WssResult::Invalid,
             Self::BadFrameType
             | Self::BadCloseCode
             | Self::BadReason
@@ -69,9 +89,11 @@ impl Error {
                 WssResult::InvalidFrame
             }
             Self::Nothing => WssResult::None,
-            Self::NoRoom | Self::Send(SendError::TooLong) => WssResult::TooLong,
-            Self::Busy => WssResult::Busy,
-            Self::Failed => WssResult::Failed,
+            Self::NoRoom | Self::Send(SendError::TooLong) | Self::Adopt(AdoptError::TooLong) => {
+                WssResult::TooLong
+            }
+            Self::Busy | Self::Adopt(AdoptError::Full | AdoptError::AddressFull) => WssResult::Busy,
+            Self::Failed | Self::Adopt(AdoptError::Failed) => WssResult::Failed,
             Self::Send(SendError::WouldBlock) => WssResult::WouldBlock,
             Self::Send(SendError::Aborted) => WssResult::Aborted,
         }

@@ -86,6 +86,15 @@ pub struct Events {
 }
 
 impl Events {
+    /// Keeps a request unless it is refused.
+    pub fn keep(&self, client: Client, request: &Request<'_>, verdict: Verdict<'_>) {
+        match verdict {
+            Verdict::Accept | Verdict::Later => self.requests.keep(client, request, None),
+            Verdict::AcceptSubprotocol(name) => self.requests.keep(client, request, Some(name)),
+            Verdict::Refuse(_) => {}
+        }
+    }
+
     /// The application of the service `epoch`, to which these origins may connect.
     pub const fn new(epoch: u32, origins: Origins) -> Self {
         Self {
@@ -105,6 +114,7 @@ impl Events {
         match callbacks::call_accept_hook(client, request) {
             Answer::Accept => Verdict::Accept,
             Answer::AcceptSubprotocol(name) => Verdict::AcceptSubprotocol(name),
+            Answer::Later => Verdict::Later,
             Answer::Refuse(status) => {
                 Verdict::Refuse(Status::new(status).unwrap_or(Status::INTERNAL_ERROR))
             }
@@ -134,11 +144,8 @@ impl<P: Port> Application<P> for Events {
         }
         let client = Client::new(self.epoch, client);
         let verdict = Self::ask(client, request);
-        match verdict {
-            Verdict::Accept => self.requests.keep(client, request, None),
-            Verdict::AcceptSubprotocol(name) => self.requests.keep(client, request, Some(name)),
-            Verdict::Refuse(_) | Verdict::Later => {}
-        }
+        // One that is answered later can be asked for until then, to decide.
+        self.keep(client, request, verdict);
         verdict
     }
 

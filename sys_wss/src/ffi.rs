@@ -4,13 +4,13 @@
 // "See the header" is what there is to say about each.
 #![allow(missing_docs, clippy::missing_safety_doc)]
 
-use core::ffi::{CStr, c_char, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ops::Range;
 use core::{ptr, slice};
 
-use wss::MessageKind;
 use wss::protocol::Opcode;
 use wss::service::{EventMask, Target};
+use wss::{MessageKind, Opening, Status, Verdict};
 
 use crate::abi::{
     self, ALL_CLIENTS, AcceptHook, Callback, Handshake, Limits, MAX_QUEUES, MODULE_OBJ_INVALID,
@@ -346,6 +346,7 @@ pub unsafe extern "C" fn wss_limits_init(limits: *mut Limits) {
         tx_blocks: options.tx_blocks,
         handshake_size: options.limits.handshake_limit,
         streaming: options.limits.streaming.into(),
+        listens: options.listens.into(),
         handshake_timeout_ms: options.limits.handshake_timeout_ms,
         client_timeout_ms: options.limits.client_timeout_ms,
         ping_interval_ms: options.limits.ping_interval_ms,
@@ -380,6 +381,7 @@ unsafe fn options(limits: &Limits) -> Result<Options, Error> {
         max_clients: limits.max_clients,
         rx_buffer: limits.rx_buffer_size,
         tx_blocks: limits.tx_blocks,
+        listens: limits.listens != 0,
         address: None,
         origins: Origins::new(),
         ..default_options()
@@ -433,6 +435,113 @@ pub extern "C" fn wss_port() -> u16 {
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_set_accept_hook(hook: Option<AcceptHook>, cookie: *mut c_void) {
     guard((), || callbacks::set_accept_hook(DEFAULT, hook, cookie));
+}
+
+/// Answers an opening request that the hook has put off.
+fn answer(client: u64, verdict: Verdict<'_>) -> Result<(), Error> {
+    let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
+    let (service, id) = instance::resolve(client)?;
+    Ok(service.answer_with(id, |request| {
+        service.application().keep(client, request, verdict);
+        verdict
+    })?)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_accept(client: u64, subprotocol: *const c_char) -> WssResult {
+    wss(|| {
+        if subprotocol.is_null() {
+            return answer(client, Verdict::Accept);
+        }
+        // SAFETY: C gives a text.
+        let subprotocol = unsafe { text(subprotocol) }?;
+        answer(client, Verdict::AcceptSubprotocol(subprotocol))
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn wss_refuse(client: u64, status: u16) -> WssResult {
+    wss(|| {
+        let status = Status::new(status).ok_or(Error::BadArgument)?;
+        answer(client, Verdict::Refuse(status))
+    })
+}
+
+/// A connection of C's, to be adopted.
+struct Connection {
+    fd: c_int,
+    received: *const c_void,
+    len: usize,
+    upgraded: bool,
+}
+
+/// Has the service `epoch` adopt a connection.
+///
+/// # Safety
+/// There are as many bytes as it says, and the descriptor is given up if this is done; `client` is NULL, or
+/// where there is room.
+unsafe fn adopt(epoch: u32, connection: &Connection, client: *mut u64) -> Result<(), Error> {
+    // SAFETY: the caller knows it.
+    let received = unsafe { bytes(connection.received.cast(), connection.len) }?;
+    if connection.fd < 0 {
+        return Err(Error::BadArgument);
+    }
+    let opening = if connection.upgraded {
+        Opening::Upgraded
+    } else {
+        Opening::Request
+    };
+    let service = instance::service(epoch)?;
+    // SAFETY: the caller knows it.
+    let id = unsafe { platform::adopt(&service, connection.fd, received, opening) }?;
+    if client.is_null() {
+        return Ok(());
+    }
+    let adopted = Client::new(service.application().epoch(), id);
+    // SAFETY: the caller knows it.
+    unsafe { put(client, adopted.to_c()) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_adopt(
+    fd: c_int,
+    received: *const c_void,
+    len: usize,
+    upgraded: bool,
+    client: *mut u64,
+) -> WssResult {
+    let connection = Connection {
+        fd,
+        received,
+        len,
+        upgraded,
+    };
+    wss(|| {
+        // SAFETY: C gives a descriptor of its own, what was received, and NULL or where to put the client.
+        unsafe { adopt(DEFAULT, &connection, client) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_server_adopt(
+    server: u32,
+    fd: c_int,
+    received: *const c_void,
+    len: usize,
+    upgraded: bool,
+    client: *mut u64,
+) -> WssResult {
+    let connection = Connection {
+        fd,
+        received,
+        len,
+        upgraded,
+    };
+    wss(|| match server {
+        NO_SERVER => Err(Error::NotRunning),
+        // SAFETY: as for `wss_adopt`.
+        _ => unsafe { adopt(server, &connection, client) },
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -8,6 +8,8 @@ use crate::platform::{Address, Origins};
 /// How the service is to be started: as C says in its `wss_limits`, or the platform by itself.
 #[derive(Clone)]
 pub struct Options {
+    /// Whether to listen at all.
+    pub listens: bool,
     /// `None`: every address.
     pub address: Option<Address>,
     /// Who may connect.

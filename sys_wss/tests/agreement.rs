@@ -90,6 +90,7 @@ fn constants(table: &mut Table) {
     table.row("SYS_MODULE_OBJ_INVALID", abi::MODULE_OBJ_INVALID);
     table.row("sizeof(SYS_MODULE_OBJ)", size_of::<abi::ModuleObj>());
     table.row("sizeof(SYS_WSS_CALLBACK)", size_of::<abi::Callback>());
+    table.row("WSS_LATER", abi::LATER);
     table.row("WSS_NO_CLIENT", abi::NO_CLIENT);
     table.row("WSS_ALL_CLIENTS", abi::ALL_CLIENTS);
     table.row("WSS_NO_SERVER", abi::NO_SERVER);
@@ -200,7 +201,7 @@ fn structures(table: &mut Table) {
     layout!(table, "wss_limits", Limits {
         "address" address, "origins" origins, "origin_count" origin_count,
         "rx_buffer_size" rx_buffer_size, "max_clients" max_clients, "tx_blocks" tx_blocks,
-        "handshake_size" handshake_size, "streaming" streaming,
+        "handshake_size" handshake_size, "streaming" streaming, "listens" listens,
         "handshake_timeout_ms" handshake_timeout_ms, "client_timeout_ms" client_timeout_ms,
         "ping_interval_ms" ping_interval_ms, "send_timeout_ms" send_timeout_ms,
         "close_timeout_ms" close_timeout_ms, "hold_timeout_ms" hold_timeout_ms,

@@ -217,6 +217,129 @@ static void the_accept_hook_refuses_or_chooses_a_subprotocol(void)
 	CHECK_INT(hook_says.calls, 5);
 }
 
+/* A hook that decides later. What it was asked last is for the thread that decides. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	wss_client client;
+	/* In the receive buffer of the client. */
+	const char *path;
+	const char *offered;
+} question = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static uint16_t hook_later(wss_client client, const wss_request *request, const char **subprotocol,
+			   void *given)
+{
+	CHECK(given == NULL && *subprotocol == NULL);
+	/* What is decided here is the return value. */
+	CHECK_INT(wss_accept(client, NULL), WSS_NOT_CONNECTED);
+	pthread_mutex_lock(&question.lock);
+	question.client = client;
+	question.path = request->path;
+	question.offered = request->subprotocols[1];
+	pthread_cond_signal(&question.changed);
+	pthread_mutex_unlock(&question.lock);
+	return WSS_LATER;
+}
+
+/* A client that has asked, and the first frame with its request. */
+static int ask_later(wss_client *client)
+{
+	char request[512];
+	int fd = wire_connect(wss_port());
+	size_t len = strlen(FULL_REQUEST);
+
+	memcpy(request, FULL_REQUEST, len);
+	len += wire_make(request + len, true, TEXT, "early", 5);
+	pthread_mutex_lock(&question.lock);
+	question.client = WSS_NO_CLIENT;
+	wire_write(fd, request, len);
+	while (question.client == WSS_NO_CLIENT) {
+		pthread_cond_wait(&question.changed, &question.lock);
+	}
+	*client = question.client;
+	pthread_mutex_unlock(&question.lock);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	return fd;
+}
+
+static void the_accept_hook_may_answer_later(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	wss_client client;
+	char head[512];
+	char text[32];
+	int fd;
+
+	wss_set_accept_hook(hook_later, NULL);
+	fd = ask_later(&client);
+	CHECK_INT(wss_client_state(client), SYS_WSS_STATE_CONNECTING);
+	CHECK_INT(say(client, "too early"), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_accept(client, "not offered"), WSS_INVALID);
+	CHECK_INT(wss_accept(client, "\xff"), WSS_INVALID);
+	CHECK_INT(wss_refuse(client, 200), WSS_INVALID);
+	CHECK_INT(wss_accept(WSS_NO_CLIENT, NULL), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_refuse(WSS_ALL_CLIENTS, 403), WSS_NOT_CONNECTED);
+	/* Since it has asked, what it asked for is there, and where the hook saw it. */
+	CHECK(strcmp(question.path, "/chat") == 0);
+	CHECK(strcmp(question.offered, "chat") == 0);
+	CHECK_INT(wss_request_field(client, WSS_FIELD_QUERY, text, sizeof(text)), WSS_OK);
+	CHECK(strcmp(text, "a=b") == 0);
+	CHECK_INT(wss_request_field(client, WSS_FIELD_SUBPROTOCOL, text, sizeof(text)), WSS_NONE);
+	CHECK_INT(wss_accept(client, question.offered), WSS_OK);
+	CHECK_INT(wss_request_field(client, WSS_FIELD_SUBPROTOCOL, text, sizeof(text)), WSS_OK);
+	CHECK(strcmp(text, "chat") == 0);
+	CHECK_INT(say(client, "at once"), WSS_OK);
+	CHECK_INT(wss_accept(client, "superchat"), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_refuse(client, 403), WSS_NOT_CONNECTED);
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
+	CHECK(strstr(head, "\r\nSec-WebSocket-Protocol: chat\r\n") != NULL);
+	wire_expect_text(fd, "at once");
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "early", 5);
+	CHECK_INT(wss_request_field(client, WSS_FIELD_SUBPROTOCOL, text, sizeof(text)), WSS_OK);
+	CHECK(strcmp(text, "chat") == 0);
+	close(fd);
+	expect_closing(0);
+	wait_for_slots();
+	fd = ask_later(&client);
+	CHECK_INT(wss_refuse(client, 404), WSS_OK);
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 404);
+	CHECK_INT(wss_accept(client, NULL), WSS_NOT_CONNECTED);
+	close(fd);
+	expect_closing(0);
+	wait_for_slots();
+	/* One that does not wait for it. */
+	fd = ask_later(&client);
+	close(fd);
+	expect_closing(0);
+	CHECK_INT(wss_accept(client, NULL), WSS_NOT_CONNECTED);
+	wss_set_accept_hook(NULL, NULL);
+	end(&service);
+	CHECK_INT(wss_accept(client, NULL), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_refuse(client, 403), WSS_NOT_CONNECTED);
+}
+
+static void the_handshake_deadline_goes_on_while_the_answer_is_awaited(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	wss_client client;
+	int fd;
+
+	limits.handshake_timeout_ms = 300;
+	service = start(&limits);
+	wss_set_accept_hook(hook_later, NULL);
+	fd = ask_later(&client);
+	expect(EVENT(CLIENT_TIMEOUT), 0);
+	expect_closing(0);
+	wire_expect_end(fd);
+	CHECK_INT(wss_accept(client, NULL), WSS_NOT_CONNECTED);
+	close(fd);
+	wss_set_accept_hook(NULL, NULL);
+	end(&service);
+}
+
 static void what_the_handshake_said_can_be_asked_for(void)
 {
 	static const char *const texts[] = {"/chat", "a=b", "localhost", "http://example.com"};
@@ -834,6 +957,114 @@ static void a_message_held_for_too_long_fails_its_client_with_1011(void)
 	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
 }
 
+/* Adopting. */
+
+static void a_connection_of_the_application_is_adopted_with_what_it_has_received(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	wss_client client;
+	char received[512];
+	char head[512];
+	size_t len = strlen(REQUEST);
+	int theirs;
+	int fd = wire_accepted(&theirs);
+
+	memcpy(received, REQUEST, len);
+	len += wire_make(received + len, true, TEXT, "early", 5);
+	CHECK_INT(wss_adopt(fd, received, len, false, &client), WSS_OK);
+	CHECK(client == wss_client_at(0));
+	CHECK_INT(wire_response(theirs, head, sizeof(head)), 101);
+	CHECK(strstr(head, ACCEPT) != NULL);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "early", 5);
+	CHECK_INT(wss_request_field(client, WSS_FIELD_PATH, head, sizeof(head)), WSS_OK);
+	CHECK_INT(say(client, "hello"), WSS_OK);
+	wire_expect_text(theirs, "hello");
+	wire_close_frame(theirs, 1000, "");
+	wire_expect_close(theirs, 1000, "");
+	/* It is the library that closes it. */
+	wire_expect_end(theirs);
+	close(theirs);
+	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x03\xe8", 2);
+	expect_closing(0);
+	end(&service);
+}
+
+static void a_connection_that_was_upgraded_is_adopted_at_its_frames(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	wss_client client;
+	char frame[32];
+	size_t len = wire_make(frame, true, TEXT, "in two", 6);
+	int theirs;
+	int fd = wire_accepted(&theirs);
+
+	CHECK_INT(wss_adopt(fd, frame, 5, true, &client), WSS_OK);
+	CHECK_INT(say(client, "at once"), WSS_OK);
+	wire_expect_text(theirs, "at once");
+	wire_write(theirs, frame + 5, len - 5);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "in two", 6);
+	CHECK_INT(wss_request_field(client, WSS_FIELD_PATH, frame, sizeof(frame)),
+		  WSS_NOT_CONNECTED);
+	close(theirs);
+	expect_closing(0);
+	end(&service);
+}
+
+static void a_connection_that_is_not_adopted_stays_the_applications(void)
+{
+	static uint8_t much[16384];
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service = start(NULL);
+	int clients[64];
+	char byte;
+	int theirs;
+	int fd = wire_accepted(&theirs);
+
+	CHECK_INT(wss_adopt(-1, NULL, 0, true, NULL), WSS_INVALID);
+	CHECK_INT(wss_adopt(fd, NULL, 1, true, NULL), WSS_INVALID);
+	CHECK_INT(wss_adopt(10000, NULL, 0, true, NULL), WSS_FAILED);
+	CHECK_INT(wss_adopt(fd, much, sizeof(much), true, NULL), WSS_TOO_LONG);
+	for (int32_t index = 0; index < limits.max_clients; index++) {
+		clients[index] = open_client(index);
+	}
+	CHECK_INT(wss_adopt(fd, NULL, 0, true, NULL), WSS_BUSY);
+	for (int32_t index = 0; index < limits.max_clients; index++) {
+		close(clients[index]);
+		expect_closing(index);
+	}
+	end(&service);
+	CHECK_INT(wss_adopt(fd, NULL, 0, true, NULL), WSS_NOT_CONNECTED);
+	expect_no_event();
+	/* It is as it was. */
+	wire_say(fd, "x");
+	CHECK(read(theirs, &byte, 1) == 1 && byte == 'x');
+	close(fd);
+	close(theirs);
+}
+
+static void a_service_that_does_not_listen_has_the_clients_it_adopts(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	int theirs;
+
+	limits.listens = false;
+	service = start(&limits);
+	CHECK_INT(wss_port(), 0);
+	/* Nobody wants to know which client it is. */
+	CHECK_INT(wss_adopt(wire_accepted(&theirs), NULL, 0, false, NULL), WSS_OK);
+	wire_upgrade(theirs);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect(EVENT(CLIENT_CONNECTED), 0);
+	close(theirs);
+	expect_closing(0);
+	end(&service);
+}
+
 #define CASE(name)                                                                                 \
 	{                                                                                          \
 		#name, name                                                                        \
@@ -846,6 +1077,8 @@ int main(int argc, char **argv)
 		CASE(sending_has_a_result_for_each_outcome),
 		CASE(a_frame_that_is_cut_off_is_aborted),
 		CASE(the_accept_hook_refuses_or_chooses_a_subprotocol),
+		CASE(the_accept_hook_may_answer_later),
+		CASE(the_handshake_deadline_goes_on_while_the_answer_is_awaited),
 		CASE(what_the_handshake_said_can_be_asked_for),
 		CASE(a_later_http_1_is_told_as_1_1),
 		CASE(only_allowed_origins_may_connect),
@@ -865,6 +1098,10 @@ int main(int argc, char **argv)
 		CASE(queues_check_every_argument),
 		CASE(a_queue_is_not_waited_for_inside_the_callback),
 		CASE(a_message_held_for_too_long_fails_its_client_with_1011),
+		CASE(a_connection_of_the_application_is_adopted_with_what_it_has_received),
+		CASE(a_connection_that_was_upgraded_is_adopted_at_its_frames),
+		CASE(a_connection_that_is_not_adopted_stays_the_applications),
+		CASE(a_service_that_does_not_listen_has_the_clients_it_adopts),
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

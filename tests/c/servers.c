@@ -890,6 +890,50 @@ static void a_busy_server_does_not_mind_restarts_of_another(void)
 	CHECK_INT(other.closed, other.connected);
 }
 
+static uint16_t say_later(wss_client client, const wss_request *request, const char **subprotocol,
+			  void *given)
+{
+	(void)client;
+	(void)request;
+	(void)subprotocol;
+	(void)given;
+	return WSS_LATER;
+}
+
+static void a_server_adopts_connections_and_answers_their_requests_later(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	struct other other;
+	wss_client client;
+	char head[512];
+	int theirs;
+	int fd;
+
+	prepare(&other);
+	other.act = echo;
+	other.limits.listens = false;
+	other.config.accept_hook = say_later;
+	CHECK_INT(wss_server_start(&other.config, &other.server), WSS_OK);
+	CHECK_INT(wss_server_port(other.server), 0);
+	fd = wire_accepted(&theirs);
+	CHECK_INT(wss_server_adopt(WSS_NO_SERVER, fd, NULL, 0, true, &client), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_server_adopt(other.server, fd, REQUEST, strlen(REQUEST), false, &client),
+		  WSS_OK);
+	CHECK(wss_server_of(client) == other.server);
+	/* Once its hook has said so. */
+	while (wss_accept(client, NULL) != WSS_OK) {
+		sleep_ms(1);
+	}
+	CHECK_INT(wire_response(theirs, head, sizeof(head)), 101);
+	wire_text(theirs, "hello");
+	wire_expect_text(theirs, "hello");
+	close(theirs);
+	await(&other.closed, 1);
+	stop(&other);
+	expect_no_event();
+	end(&service);
+}
+
 #define CASE(name)                                                                                 \
 	{                                                                                          \
 		#name, name                                                                        \
@@ -912,6 +956,7 @@ int main(int argc, char **argv)
 		CASE(stopping_another_server_inside_a_callback_does_not_wait),
 		CASE(a_queue_gets_the_events_of_the_servers_it_was_given_to),
 		CASE(a_full_queue_of_two_servers_loses_nothing),
+		CASE(a_server_adopts_connections_and_answers_their_requests_later),
 		CASE(a_busy_server_does_not_mind_restarts_of_another),
 	};
 

@@ -80,7 +80,7 @@ SYS_MODULE_OBJ start(const wss_limits *limits)
 	CHECK_INT(wss_set_limits(limits != NULL ? limits : &defaults), WSS_OK);
 	service = SYS_WSS_Initialize(&config, callback, &cookie);
 	CHECK(service != SYS_MODULE_OBJ_INVALID);
-	CHECK(wss_port() != 0);
+	CHECK((wss_port() != 0) == (limits == NULL || limits->listens));
 	return service;
 }
 

@@ -56,6 +56,23 @@ void wire_write(int fd, const void *data, size_t len)
 	}
 }
 
+int wire_accepted(int *client)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET};
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int fd;
+
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK(bind(listener, (struct sockaddr *)&addr, len) == 0 && listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&addr, &len) == 0);
+	*client = wire_connect(ntohs(addr.sin_port));
+	fd = accept(listener, NULL, NULL);
+	CHECK(fd >= 0);
+	close(listener);
+	return fd;
+}
+
 void wire_say(int fd, const char *text)
 {
 	wire_write(fd, text, strlen(text));

@@ -35,6 +35,8 @@ struct frame {
 int wire_connect(uint16_t port);
 /* One whose receive buffer is small, so that the server gets to feel it when it is not read from. */
 int wire_connect_narrow(uint16_t port);
+/* A connection that the test has accepted: its end, and the client's. */
+int wire_accepted(int *client);
 /* Says something that is made of text, without the NUL. */
 void wire_say(int fd, const char *text);
 void wire_write(int fd, const void *data, size_t len);

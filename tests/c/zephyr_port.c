@@ -79,20 +79,34 @@ int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
 	return result;
 }
 
-int32_t wss_port_accept(int32_t listener, uint8_t *peer)
+static int32_t prepare(int fd, const struct sockaddr_in *addr, uint8_t *peer)
 {
 	const int on = 1;
+
+	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+		return failed();
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	memcpy(peer, &addr->sin_addr, PEER_SIZE);
+	return fd;
+}
+
+int32_t wss_port_adopt(int32_t fd, uint8_t *peer)
+{
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+
+	return getpeername(fd, (struct sockaddr *)&addr, &len) != 0 ? failed()
+								    : prepare(fd, &addr, peer);
+}
+
+int32_t wss_port_accept(int32_t listener, uint8_t *peer)
+{
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
 	int fd = accept(listener, (struct sockaddr *)&addr, &len);
 
-	if (fd < 0) {
-		return failed();
-	}
-	CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	memcpy(peer, &addr.sin_addr, PEER_SIZE);
-	return fd;
+	return prepare(fd, &addr, peer);
 }
 
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)

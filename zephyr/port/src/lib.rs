@@ -40,7 +40,7 @@ pub use events::{EventQueue, MessageBuffer};
 pub use logger::set_logger;
 pub use monitor::{Monitor, MonitorGuard};
 pub use place::{Place, Shared, WeakShared};
-pub use port::ZephyrPort;
+pub use port::{Descriptor, ZephyrPort};
 pub use queue::Queue;
 pub use running::{ListenError, Options, Running, Threads};
 pub use server::{Clients, Server, StartError};

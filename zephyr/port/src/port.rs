@@ -7,6 +7,7 @@ use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use wss::AdoptError;
 use wss::protocol::Storage;
 use wss::service::{
     Instant, Interest, Limits, Lock as _, Port, Ready, Slot, Socket, SocketError, Work,
@@ -82,6 +83,28 @@ type Peer = [u8; kconfig::PEER_SIZE as usize];
 pub struct Descriptor {
     fd: i32,
     peer: Peer,
+}
+
+impl Descriptor {
+    /// Makes the descriptor of a connection, which somebody else has accepted, ready for
+    /// [`Service::adopt`](wss::service::Service::adopt). Nobody may poll it any more, and once it is
+    /// adopted, it is the service that closes it.
+    ///
+    /// # Errors
+    /// [`AdoptError::Failed`] if it is no socket.
+    pub fn adopt(fd: i32) -> Result<Self, AdoptError> {
+        let mut peer: Peer = Default::default();
+        // SAFETY: there is that much room.
+        let error = unsafe { sys::wss_port_adopt(fd, peer.as_mut_ptr()) };
+        if error < 0 {
+            log::error!(
+                "descriptor {fd} cannot be adopted: errno {}",
+                sys::errno(error)
+            );
+            return Err(AdoptError::Failed);
+        }
+        Ok(Self { fd, peer })
+    }
 }
 
 /// What a call says that gives a number, or an error.
@@ -282,9 +305,15 @@ impl Port for ZephyrPort {
 
     fn attach(&self, slot: usize, socket: &Descriptor) -> Result<(), SocketError> {
         let mut table = self.table.lock();
-        // The connection before may have been closed since the last poll; this is between polls.
-        table.reap(slot);
+        if sys::wss_port_on_wss_thread() {
+            // The connection before may have been closed since the last poll; this is between polls.
+            table.reap(slot);
+        }
         let entry = table.entries.get_mut(slot).ok_or(SocketError::Failed)?;
+        if entry.closing >= 0 {
+            // There is no room for a second one that only the WSS thread may close.
+            return Err(SocketError::WouldBlock);
+        }
         entry.fd = socket.fd;
         entry.interest = Interest::empty();
         Ok(())

@@ -26,6 +26,8 @@ pub struct Options<'a> {
     pub addr: Option<&'a CStr>,
     /// The port to listen at; 0: any free one.
     pub port: u16,
+    /// Whether to listen at all. If not, clients are adopted: see [`Service::adopt`].
+    pub listen: bool,
     /// Time-outs and further limits. One against abuse (see [`Config::limits`]) that Kconfig has at 0
     /// has to be 0 here, too.
     pub limits: Config,
@@ -39,6 +41,7 @@ impl Options<'_> {
         Self {
             addr: None,
             port: kconfig::PORT as u16,
+            listen: true,
             limits: Config {
                 handshake_limit: kconfig::HANDSHAKE_SIZE as u16,
                 handshake_timeout_ms: kconfig::HANDSHAKE_TIMEOUT_MS,
@@ -220,7 +223,7 @@ impl Threads {
 pub struct Running<A: Application<ZephyrPort> + Send + Sync + 'static> {
     /// The service. The threads keep it alive until they end.
     pub service: Shared<Service<ZephyrPort, A>>,
-    /// The port at which it listens.
+    /// The port at which it listens; 0 if it does not.
     pub port: u16,
     /// The WSS thread.
     pub threads: Threads,
@@ -257,12 +260,16 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
             return Err(ListenError::NoLimit);
         }
         let mut listeners = [-1; LISTENERS];
-        let mut port = options.port;
-        let address = options.addr.map_or(ptr::null(), CStr::as_ptr);
-        // SAFETY: the text ends with NUL, and there is room for the listeners.
-        let error = unsafe { sys::wss_port_listen(address, &raw mut port, listeners.as_mut_ptr()) };
-        if error < 0 {
-            return Err(ListenError::Failed(sys::errno(error)));
+        let mut port = 0;
+        if options.listen {
+            port = options.port;
+            let address = options.addr.map_or(ptr::null(), CStr::as_ptr);
+            // SAFETY: the text ends with NUL, and there is room for the listeners.
+            let error =
+                unsafe { sys::wss_port_listen(address, &raw mut port, listeners.as_mut_ptr()) };
+            if error < 0 {
+                return Err(ListenError::Failed(sys::errno(error)));
+            }
         }
         let wake = sys::wss_port_wake_open();
         if wake < 0 {

@@ -48,6 +48,7 @@ pub struct Part {
 unsafe extern "C" {
     pub fn wss_port_listen(address: *const c_char, port: *mut u16, fds: *mut i32) -> i32;
     pub fn wss_port_listen_again(fds: *mut i32) -> i32;
+    pub fn wss_port_adopt(fd: i32, peer: *mut u8) -> i32;
     pub fn wss_port_accept(listener: i32, peer: *mut u8) -> i32;
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;

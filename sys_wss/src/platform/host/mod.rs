@@ -13,10 +13,12 @@ use crate::convert::Error;
 use crate::events::Events;
 use crate::options::Options;
 
+pub use adopt::adopt;
 pub use logger::set_log_handler;
 pub use std::sync::{Arc as Shared, Weak as WeakShared};
 pub use wss::host::{Monitor, on_service_thread};
 
+mod adopt;
 mod logger;
 pub mod queue;
 
@@ -63,6 +65,7 @@ pub fn address(text: &str) -> Result<Address, Error> {
 pub fn default_options() -> Options {
     let options = host::Options::default();
     Options {
+        listens: options.listen,
         address: None,
         origins: Origins::new(),
         rx_buffer: options.rx_buffer,
@@ -158,7 +161,7 @@ pub fn start(
         let options = host::Options {
             addr,
             port,
-            listen: true,
+            listen: options.listens,
             max_clients: options.max_clients,
             rx_buffer: options.rx_buffer,
             tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),

@@ -9,8 +9,10 @@ use crate::convert::Error;
 use crate::events::Events;
 use crate::options::Options;
 
+pub use adopt::adopt;
 pub use wss_zephyr::{Monitor, Shared, Threads, WeakShared, on_service_thread};
 
+mod adopt;
 pub mod queue;
 
 /// The service.
@@ -83,6 +85,7 @@ pub fn address(text: &str) -> Result<Address, Error> {
 pub fn default_options() -> Options {
     #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
     Options {
+        listens: true,
         address: None,
         origins: Origins::new(),
         rx_buffer: kconfig::RX_BUFFER_SIZE as usize,
@@ -162,6 +165,7 @@ pub fn start(
     let options = wss_zephyr::Options {
         addr,
         port,
+        listen: options.listens,
         limits: options.limits,
     };
     wss_zephyr::Running::start(&PLACE, &options, application).map(Running)

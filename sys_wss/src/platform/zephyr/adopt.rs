@@ -1,0 +1,24 @@
+//! Taking over a connection that C has accepted.
+#![allow(unsafe_code)]
+
+use core::ffi::c_int;
+
+use wss::{ClientId, Opening};
+use wss_zephyr::Descriptor;
+
+use super::Service;
+use crate::convert::Error;
+
+/// Takes over a connection.
+///
+/// # Safety
+/// The descriptor is the caller's. It is given up if this is done, and only then.
+pub unsafe fn adopt(
+    service: &Service,
+    fd: c_int,
+    received: &[u8],
+    opening: Opening,
+) -> Result<ClientId, Error> {
+    let socket = Descriptor::adopt(fd)?;
+    Ok(service.adopt(&socket, received, opening)?)
+}

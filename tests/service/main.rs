@@ -25,6 +25,7 @@ mod output;
 #[path = "../support/port.rs"]
 mod port;
 mod random;
+#[allow(dead_code)]
 #[path = "../support/received.rs"]
 mod received;
 mod stopping;

@@ -20,12 +20,13 @@ impl Received {
 
 /// Takes apart what a server sent. Panics at anything that a server may not send.
 pub fn received(bytes: &[u8]) -> Received {
-    let mut received = Received::default();
     let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
-        received.torn = bytes.len();
-        return received;
+        return Received {
+            torn: bytes.len(),
+            ..Received::default()
+        };
     };
-    let (response, mut rest) = bytes.split_at(head + 4);
+    let (response, rest) = bytes.split_at(head + 4);
     let response = std::str::from_utf8(response).expect("a response is text");
     let status = response
         .strip_prefix("HTTP/1.1 ")
@@ -33,7 +34,6 @@ pub fn received(bytes: &[u8]) -> Received {
     let status: u16 = status
         .and_then(|digits| digits.parse().ok())
         .expect("a status");
-    received.status = Some(status);
     let has = |field| response.contains(field);
     if status == 101 {
         assert!(has("\r\nUpgrade: websocket\r\n") && has("\r\nConnection: Upgrade\r\n"));
@@ -42,6 +42,15 @@ pub fn received(bytes: &[u8]) -> Received {
         assert!(has("\r\nContent-Length: 0\r\n"));
         assert!(rest.is_empty(), "nothing follows a refusal");
     }
+    Received {
+        status: Some(status),
+        ..received_frames(rest)
+    }
+}
+
+/// Takes apart what a server sent after its response.
+pub fn received_frames(mut rest: &[u8]) -> Received {
+    let mut received = Received::default();
     // The kind of the message that is not finished, and its bytes so far.
     let mut message: Option<(u8, Vec<u8>)> = None;
     while let Some((first, payload, after)) = frame(rest) {

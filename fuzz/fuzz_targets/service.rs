@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|plan: wss_fuzz::service::Plan| wss_fuzz::service::check(&plan));

@@ -1,0 +1,259 @@
+//! The opening request, on the protocol alone.
+//!
+//! An input is: a size, a limit, a seed of four bytes, and the client's bytes. They are replayed as
+//! large pieces and in random pieces, and have to come to the same; and to what a naive reading of
+//! the whole request says.
+
+use std::collections::HashMap;
+
+use wss::Request;
+use wss::protocol::{AcceptKey, Incoming, OVERHEAD, Refusal, Status, Step};
+
+use crate::received::received;
+use crate::splits::Chance;
+
+const SIZES: [usize; 6] = [4, 16, 64, 300, 1400, 5000];
+const LIMITS: [u16; 6] = [4096, 100, 200, 1000, 10_000, u16::MAX];
+
+/// What a request comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Incomplete,
+    Refused(u16),
+    /// With so many of the bytes.
+    Accepted(Asked, usize),
+}
+
+/// What a client asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    path: String,
+    query: Option<String>,
+    host: String,
+    origin: Option<String>,
+    key: String,
+    subprotocols: Vec<String>,
+}
+
+pub fn check(input: &[u8]) {
+    let [size, limit, a, b, c, d, stream @ ..] = input else {
+        return;
+    };
+    let size = SIZES[usize::from(*size) % SIZES.len()];
+    let limit = LIMITS[usize::from(*limit) % LIMITS.len()];
+    let whole = replay(size, limit, stream, None);
+    let chance = Chance::new(u32::from_le_bytes([*a, *b, *c, *d]));
+    let cut = replay(size, limit, stream, Some(chance));
+    assert_eq!(cut, whole, "cut by chance");
+    check_against_oracle(size, limit, stream, &whole.0);
+    if let Outcome::Refused(status) = whole.0 {
+        let status = Status::new(status).expect("a status that refuses");
+        received(&Refusal::new(status).parts().concat());
+    }
+}
+
+/// Replays the bytes; what became of the request, and then of the frames behind it.
+fn replay(
+    size: usize,
+    limit: u16,
+    stream: &[u8],
+    mut chance: Option<Chance>,
+) -> (Outcome, Vec<String>) {
+    let mut incoming = Incoming::new(vec![0xEE; size + OVERHEAD], limit, false);
+    let mut outcome = Outcome::Incomplete;
+    let mut frames = Vec::new();
+    let mut at = 0;
+    while at < stream.len() {
+        let space = incoming.space();
+        let mut count = space.len().min(stream.len() - at);
+        assert_ne!(count, 0, "there is always space");
+        if let Some(chance) = &mut chance {
+            count = chance.cut(count);
+        }
+        space[..count].copy_from_slice(&stream[at..at + count]);
+        incoming.received(count);
+        at += count;
+        loop {
+            match incoming.step() {
+                Step::NeedBytes => break,
+                Step::Refuse(status) => outcome = Outcome::Refused(status.get()),
+                Step::Request => {
+                    let asked = asked(&incoming.request().expect("the request is complete"));
+                    incoming.upgrade();
+                    // What is left of what was received are frames.
+                    let unparsed = incoming.space().len();
+                    let left = (size + OVERHEAD) - unparsed;
+                    outcome = Outcome::Accepted(asked, at - left);
+                }
+                step => frames.push(format!("{:?}", with_bytes(&incoming, step))),
+            }
+        }
+    }
+    (outcome, frames)
+}
+
+/// A step with its bytes instead of where they are.
+fn with_bytes(incoming: &Incoming<Vec<u8>>, step: Step) -> (&'static str, Vec<u8>) {
+    match step {
+        Step::Data(data) => ("data", incoming.bytes(data.range).to_vec()),
+        Step::Ping(range) => ("ping", incoming.bytes(range).to_vec()),
+        Step::Pong(range) => ("pong", incoming.bytes(range).to_vec()),
+        Step::Close { body, .. } => ("close", incoming.bytes(body).to_vec()),
+        Step::Fail(_) => ("fail", Vec::new()),
+        step => panic!("{step:?} after the request"),
+    }
+}
+
+fn asked(request: &Request<'_>) -> Asked {
+    let mut texts = vec![request.path(), request.host(), request.key()];
+    texts.extend(request.query());
+    texts.extend(request.origin());
+    texts.extend(request.subprotocols());
+    for text in texts {
+        let in_c = request.c_text(text).map(|text| text.to_bytes());
+        assert_eq!(in_c, Some(text.as_bytes()), "each text is one in C, too");
+    }
+    assert_eq!(AcceptKey::new(request.key()).as_str().len(), 28);
+    let kept = Request::from_bytes(request.to_bytes());
+    assert_eq!((kept.path(), kept.host()), (request.path(), request.host()));
+    Asked {
+        path: request.path().into(),
+        query: request.query().map(Into::into),
+        host: request.host().into(),
+        origin: request.origin().map(Into::into),
+        key: request.key().into(),
+        subprotocols: request.subprotocols().map(Into::into).collect(),
+    }
+}
+
+fn check_against_oracle(size: usize, limit: u16, stream: &[u8], outcome: &Outcome) {
+    let expected = read_request(stream);
+    match (outcome, &expected) {
+        (Outcome::Accepted(asked, len), Some((expected, expected_len))) => {
+            assert_eq!(asked, expected, "the oracle on the right");
+            assert_eq!(len, expected_len, "frames begin behind the request");
+            assert!(*len <= usize::from(limit));
+        }
+        (Outcome::Accepted(asked, _), None) => panic!("{asked:?} is no valid request"),
+        // Over the limit, or more to keep than there is room for.
+        (Outcome::Refused(431), _) => {
+            let len = expected.map_or(stream.len(), |(_, len)| len);
+            assert!(len > usize::from(limit) || len + 3 >= size + OVERHEAD);
+        }
+        (_, Some(asked)) => panic!("{outcome:?} for {asked:?}"),
+        (_, None) => {}
+    }
+}
+
+/// Reads a whole opening request, and how long it is; `None` unless it is complete and valid.
+fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
+    let mut start = 0;
+    while stream[start..].starts_with(b"\r\n") {
+        start += 2;
+    }
+    let end = stream[start..]
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")?;
+    let head = &stream[start..start + end];
+    // Values of fields that nobody needs may have any byte beyond ASCII.
+    let head: String = head.iter().map(|byte| char::from(*byte)).collect();
+    let is_text = |char: char| matches!(char, '\t' | ' '..='~' | '\u{80}'..);
+    let mut lines = head.split("\r\n");
+    let [method, target, version] = *lines.next()?.split(' ').collect::<Vec<_>>() else {
+        return None;
+    };
+    let minor = version.strip_prefix("HTTP/1.")?;
+    if method != "GET" || minor.len() != 1 || !matches!(minor.as_bytes()[0], b'1'..=b'9') {
+        return None;
+    }
+    if !target
+        .chars()
+        .all(|char| matches!(char, '!'..='~') && char != '#')
+    {
+        return None;
+    }
+    let mut asked = read_target(target)?;
+    let mut fields: HashMap<String, Vec<&str>> = HashMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        if name.is_empty() || !name.chars().all(is_token) || !value.chars().all(is_text) {
+            return None;
+        }
+        let value = value.trim_matches([' ', '\t']);
+        fields.entry(name.to_lowercase()).or_default().push(value);
+    }
+    let once = |name: &str| match fields.get(name).map(Vec::as_slice) {
+        None => Some(None),
+        Some([value]) => Some(Some(*value)),
+        Some(_) => None,
+    };
+    let list = |name: &str| {
+        let values = fields.get(name).map(Vec::as_slice).unwrap_or_default();
+        let elements = values.iter().flat_map(|value| value.split(','));
+        elements.map(|element| element.trim_matches([' ', '\t']).to_owned())
+    };
+    let lists = |name, wanted| list(name).any(|element| element.eq_ignore_ascii_case(wanted));
+    if !lists("upgrade", "websocket") || !lists("connection", "upgrade") {
+        return None;
+    }
+    let has_body = list("content-length").any(|length| length.contains(|digit| digit != '0'));
+    if fields.contains_key("transfer-encoding") || has_body {
+        return None;
+    }
+    let is_word = |value: &&str| value.chars().all(|char| matches!(char, '!'..='~'));
+    asked.host = once("host")?.filter(is_word)?.into();
+    asked.key = once("sec-websocket-key")?.filter(is_word)?.into();
+    let origin = once("origin")?;
+    asked.origin = match origin {
+        Some(origin) => Some(Some(origin).filter(is_word)?.into()),
+        None => None,
+    };
+    let is_13 = once("sec-websocket-version")? == Some("13");
+    if asked.host.is_empty() || !is_13 || !is_key(&asked.key) {
+        return None;
+    }
+    asked.subprotocols = list("sec-websocket-protocol")
+        .filter(|name| !name.is_empty())
+        .collect();
+    let mut names = asked.subprotocols.iter().flat_map(|name| name.chars());
+    // A space inside a name is passed on: nobody chooses such a name.
+    if !names.all(|char| is_token(char) || matches!(char, ' ' | '\t')) {
+        return None;
+    }
+    Some((asked, start + end + 4))
+}
+
+fn read_target(target: &str) -> Option<Asked> {
+    let from_path = if target.starts_with('/') {
+        target
+    } else {
+        // Not a colon of the query: the scheme has no question mark.
+        let (scheme, rest) = target.split_once("://")?;
+        let scheme = scheme.to_lowercase();
+        if !["http", "https", "ws", "wss"].contains(&scheme.as_str()) || rest.is_empty() {
+            return None;
+        }
+        &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]
+    };
+    let (path, query) = match from_path.split_once('?') {
+        Some((path, query)) => (path, Some(query.into())),
+        None => (from_path, None),
+    };
+    let path = if path.is_empty() { "/" } else { path };
+    Some(Asked {
+        path: path.into(),
+        query,
+        ..Asked::default()
+    })
+}
+
+/// 16 bytes in base64.
+fn is_key(key: &str) -> bool {
+    let digits = key.strip_suffix("==").unwrap_or_default();
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    digits.len() == 22 && digits.bytes().all(is_digit) && digits.ends_with(['A', 'Q', 'g', 'w'])
+}
+
+fn is_token(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char)
+}

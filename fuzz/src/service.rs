@@ -1,0 +1,392 @@
+//! A whole service: several clients, threads of the application, a callback and queues, a clock.
+//!
+//! An input is a [`Plan`]. One real thread plays all the others: where a thread of the application
+//! waits, and inside a callback, others have their turn as the plan has it.
+
+mod application;
+mod judge;
+mod plan;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+
+use wss::protocol::Status;
+use wss::service::{Delivery, Lock as _, MAX_SINKS, Opening};
+use wss::{ClientId, EventMask, Verdict};
+
+use crate::harness::{Client, Harness, REQUEST, Svc, frame};
+use crate::received::{Received, received, received_frames};
+use application::Held;
+use judge::Log;
+pub use plan::Plan;
+use plan::{Act, ClientFrame, Reaction, Setup, SinkMode};
+
+/// The most clients and acts of a plan: more find nothing more, but take longer.
+const MAX_PEERS: usize = 10;
+const MAX_ACTS: usize = 200;
+/// How deep threads may wait, and callbacks be, inside each other.
+const MAX_DEPTH: usize = 4;
+
+/// A client, and what it has sent and received so far.
+struct Peer {
+    client: Client,
+    /// What it wants to send and keeps back.
+    corked: Option<Vec<u8>>,
+    sent: Vec<u8>,
+    received: Vec<u8>,
+    /// How many of the server's frames it has answered.
+    answered: usize,
+    /// Somebody else has answered its opening request.
+    upgraded: bool,
+}
+
+impl Peer {
+    fn new(client: Client, upgraded: bool) -> Self {
+        Self {
+            client,
+            corked: None,
+            sent: Vec::new(),
+            received: Vec::new(),
+            answered: 0,
+            upgraded,
+        }
+    }
+
+    /// What it got so far, which must be what a server may send.
+    fn got(&self) -> Received {
+        if self.upgraded {
+            received_frames(&self.received)
+        } else {
+            received(&self.received)
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        match &mut self.corked {
+            Some(corked) => corked.extend(bytes),
+            None => self.put(bytes),
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if !self.client.0.lock().eof {
+            self.client.send(bytes);
+            self.sent.extend(bytes);
+        }
+    }
+
+    fn uncork(&mut self, count: usize) {
+        if let Some(mut corked) = self.corked.take() {
+            let rest = corked.split_off(count.min(corked.len()));
+            self.put(&corked);
+            self.corked = (!rest.is_empty()).then_some(rest);
+        }
+    }
+
+    fn take(&mut self) {
+        self.received.extend(self.client.take());
+    }
+
+    /// Answers the pings and the close frame that it got, as clients do.
+    fn answer(&mut self) {
+        self.take();
+        let got = self.got();
+        for (first, payload) in got.frames.iter().skip(self.answered) {
+            match first {
+                0x89 => self.send(&frame(0x8A, payload)),
+                0x88 => self.send(&frame(0x88, payload)),
+                _ => {}
+            }
+        }
+        self.answered = got.frames.len();
+    }
+}
+
+struct World {
+    harness: Harness,
+    setup: Setup,
+    acts: RefCell<VecDeque<Act>>,
+    reactions: Vec<Reaction>,
+    next_reaction: Cell<usize>,
+    peers: RefCell<Vec<Peer>>,
+    sinks: [Cell<SinkMode>; MAX_SINKS],
+    held: RefCell<VecDeque<Held>>,
+    logs: RefCell<BTreeMap<ClientId, Log>>,
+    /// Numbers what is sent, so that each is known again.
+    numbers: Cell<u32>,
+    depth: Cell<usize>,
+    waiting: RefCell<Vec<usize>>,
+    /// The callback does nothing any more.
+    quiet: Cell<bool>,
+}
+
+fn verdict(number: u8) -> Verdict<'static> {
+    match number % 8 {
+        0 => Verdict::Refuse(Status::FORBIDDEN),
+        1 => Verdict::AcceptSubprotocol("nobody offers this"),
+        2 | 3 => Verdict::Later,
+        _ => Verdict::Accept,
+    }
+}
+
+/// Plays a plan and judges what came of it.
+pub fn check(plan: &Plan) {
+    Harness::set_now(0);
+    let world = World::new(plan);
+    let weak = Rc::downgrade(&world);
+    Harness::while_waiting(Some(Rc::new(move |ms| {
+        if let Some(world) = weak.upgrade() {
+            world.wait(ms);
+        }
+    })));
+    while let Some(act) = world.next_act() {
+        world.perform(act);
+    }
+    world.end();
+    Harness::while_waiting(None);
+}
+
+impl World {
+    fn new(plan: &Plan) -> Rc<Self> {
+        let setup = plan.setup.clone();
+        Rc::new_cyclic(|weak: &Weak<Self>| {
+            let weak = weak.clone();
+            let (slots, rx, blocks) = (setup.slots(), setup.rx(), setup.blocks());
+            let harness = Harness::with_sizes(slots, rx, blocks, setup.config(), {
+                move |_, sink, client, event| match weak.upgrade() {
+                    Some(world) => world.deliver(sink, client, event),
+                    None => Delivery::Done,
+                }
+            });
+            let app = harness.service.application();
+            app.masks.set(setup.masks());
+            app.verdict.set(verdict(setup.verdict));
+            Self {
+                harness,
+                setup,
+                acts: RefCell::new(plan.acts.iter().take(MAX_ACTS).cloned().collect()),
+                reactions: plan.reactions.clone(),
+                next_reaction: Cell::new(0),
+                peers: RefCell::default(),
+                sinks: Default::default(),
+                held: RefCell::default(),
+                logs: RefCell::default(),
+                numbers: Cell::new(0),
+                depth: Cell::new(0),
+                waiting: RefCell::default(),
+                quiet: Cell::new(false),
+            }
+        })
+    }
+
+    fn service(&self) -> &Svc {
+        &self.harness.service
+    }
+
+    fn next_act(&self) -> Option<Act> {
+        self.acts.borrow_mut().pop_front()
+    }
+
+    fn number(&self) -> u32 {
+        self.numbers.set(self.numbers.get() + 1);
+        self.numbers.get()
+    }
+
+    /// A thread of the application waits: others go on, until it wakes.
+    fn wait(&self, ms: u32) {
+        let until = Harness::now() + u64::from(ms);
+        let thread = wss::service::Port::thread(self.service().port());
+        self.waiting.borrow_mut().push(thread);
+        self.depth.set(self.depth.get() + 1);
+        while Harness::now() < until {
+            match self.next_act() {
+                Some(Act::Wake) => break,
+                Some(act) => self.perform(act),
+                None => {
+                    Harness::set_now(until.min(self.next_time()));
+                    self.rest();
+                }
+            }
+        }
+        self.depth.set(self.depth.get() - 1);
+        self.waiting.borrow_mut().pop();
+    }
+
+    /// When the timer comes, but not now.
+    fn next_time(&self) -> u64 {
+        let timer = self.harness.timer().unwrap_or(u64::MAX);
+        timer.max(Harness::now() + 1)
+    }
+
+    /// A thread of the application that does not wait, if there may be more.
+    fn as_thread(&self, thread: u8, act: impl FnOnce()) {
+        if self.depth.get() >= MAX_DEPTH {
+            return;
+        }
+        let waiting = self.waiting.borrow();
+        let threads = (0..=MAX_DEPTH).map(|at| 1 + (usize::from(thread) + at) % (MAX_DEPTH + 1));
+        let free = threads.into_iter().find(|thread| !waiting.contains(thread));
+        drop(waiting);
+        if let Some(thread) = free {
+            self.harness.as_thread(thread, |_| act());
+        }
+    }
+
+    /// Runs the service until nothing happens any more.
+    fn rest(&self) {
+        self.harness.rest();
+        for peer in &mut *self.peers.borrow_mut() {
+            peer.take();
+        }
+    }
+
+    fn with_peer(&self, who: u8, act: impl FnOnce(&mut Peer)) {
+        let mut peers = self.peers.borrow_mut();
+        let count = peers.len().max(1);
+        if let Some(peer) = peers.get_mut(usize::from(who) % count) {
+            act(peer);
+        }
+    }
+
+    fn connect(&self, address: bool, cannot_shut: bool) {
+        let mut peers = self.peers.borrow_mut();
+        if peers.len() < MAX_PEERS {
+            let client = self.harness.connect_from(address.into());
+            client.0.lock().no_shutdown = cannot_shut;
+            peers.push(Peer::new(client, false));
+        }
+    }
+
+    /// A connection that somebody else has accepted, who has received so many bytes of it.
+    fn adopt(&self, opening: Opening, count: u16) {
+        let frame = self.client_frame(ClientFrame::Text, 100);
+        let sent = match opening {
+            Opening::Request => [REQUEST.as_bytes(), &frame].concat(),
+            Opening::Upgraded => frame,
+        };
+        let (taken, rest) = sent.split_at(sent.len().min(count.into()));
+        let client = Client::elsewhere();
+        let adopted = self.service().adopt(&client.socket(), taken, opening);
+        if adopted.is_ok() {
+            client.send(rest);
+            let mut peer = Peer::new(client, opening == Opening::Upgraded);
+            peer.sent = sent;
+            self.peers.borrow_mut().push(peer);
+        }
+    }
+
+    fn client_frame(&self, kind: ClientFrame, len: u16) -> Vec<u8> {
+        let len = usize::from(len) % 2000;
+        let first = match kind {
+            ClientFrame::Text => 0x81,
+            ClientFrame::Binary => 0x82,
+            ClientFrame::FirstText => 0x01,
+            ClientFrame::FirstBinary => 0x02,
+            ClientFrame::Middle => 0x00,
+            ClientFrame::Last => 0x80,
+            ClientFrame::Ping => 0x89,
+            ClientFrame::Pong => 0x8A,
+            ClientFrame::Close => {
+                return frame(0x88, &[&[3, 232], &vec![b'r'; len % 124][..]].concat());
+            }
+            ClientFrame::Wrong => 0xC1,
+        };
+        let len = if first & 8 != 0 { len % 126 } else { len };
+        frame(first, &self.payload(b'c', len))
+    }
+
+    /// Text that nobody else sends, if it is long enough to say so.
+    fn payload(&self, by: u8, len: usize) -> Vec<u8> {
+        let mut payload = format!("{}{:06}", char::from(by), self.number()).into_bytes();
+        // Characters of several bytes, for texts that are cut.
+        payload.extend(
+            "é€😀x"
+                .bytes()
+                .cycle()
+                .take(len.saturating_sub(payload.len()) / 10 * 10),
+        );
+        payload.resize(len.max(if by == b'c' { 0 } else { 7 }), b'.');
+        payload
+    }
+
+    fn perform(&self, act: Act) {
+        let is_step = matches!(act, Act::Work | Act::Serve);
+        match act {
+            Act::Connect {
+                address,
+                cannot_shut,
+            } => self.connect(address, cannot_shut),
+            Act::Adopt { opening, count } => self.as_thread(0, || {
+                let is_there = self.peers.borrow().len() < MAX_PEERS;
+                if is_there {
+                    self.adopt(opening.into(), count);
+                }
+            }),
+            Act::Verdict(number) => {
+                let app = self.service().application();
+                app.verdict.set(verdict(number));
+            }
+            Act::Decide(thread, slot, number) => self.as_thread(thread, || {
+                if let Some(client) = self.service().client(usize::from(slot % 4)) {
+                    let _ = self.service().answer(client, verdict(number));
+                }
+            }),
+            Act::CannotAccept => self.service().port().state.lock().backlog.push_back(None),
+            Act::CannotWatch => self.service().port().state.lock().unwatchable = 1,
+            Act::Request(who) => self.with_peer(who, |peer| peer.send(REQUEST.as_bytes())),
+            Act::Frame { who, kind, len } => {
+                let bytes = self.client_frame(kind, len);
+                self.with_peer(who, |peer| peer.send(&bytes));
+            }
+            Act::Raw(who, bytes) => self.with_peer(who, |peer| peer.send(&bytes)),
+            Act::Cork(who) => self.with_peer(who, |peer| {
+                peer.corked.get_or_insert_default();
+            }),
+            Act::Uncork(who, count) => self.with_peer(who, |peer| peer.uncork(count.into())),
+            Act::Answer(who) => self.with_peer(who, Peer::answer),
+            Act::Segment(who, len) => self.with_peer(who, |peer| {
+                peer.client.0.lock().segment = len.into();
+            }),
+            Act::Window(who, bytes) => self.with_peer(who, |peer| {
+                let all = bytes == u16::MAX;
+                peer.client
+                    .set_window(if all { usize::MAX } else { bytes.into() });
+            }),
+            Act::Eof(who) => self.with_peer(who, |peer| peer.client.eof()),
+            Act::Reset(who) => self.with_peer(who, |peer| peer.client.reset()),
+            Act::Pass(ms) => {
+                Harness::set_now(Harness::now() + u64::from(ms));
+                self.harness.serve();
+            }
+            Act::Work => {
+                self.harness.work();
+            }
+            Act::Serve => {
+                self.harness.serve();
+            }
+            Act::Rest => self.rest(),
+            Act::Wake => {}
+            Act::Send(thread, send) => self.as_thread(thread, || self.send(&send)),
+            Act::Ping(thread, to, len) => self.as_thread(thread, || self.ping(to, len)),
+            Act::Close(thread, close) => self.as_thread(thread, || self.close(&close)),
+            Act::Flush(to) => self.as_thread(0, || self.flush(to)),
+            Act::Sink(sink, mode) => self.set_sink(usize::from(sink), mode),
+            Act::Release(at) => self.release(usize::from(at)),
+            Act::Announce(event) => {
+                let events = [EventMask::ERROR, EventMask::LINK_DOWN, EventMask::LINK_UP];
+                self.service()
+                    .announce(events[usize::from(event) % events.len()]);
+            }
+            Act::Stop { wait } => self.as_thread(0, || {
+                self.service().stop();
+                if wait {
+                    self.service().wait_stopped();
+                }
+            }),
+        }
+        if !self.setup.stepwise && !is_step {
+            self.rest();
+        }
+    }
+}

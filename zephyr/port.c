@@ -89,7 +89,15 @@ static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 	/* It is at the same place in both kinds. */
 	addr->v4.sin_port = htons(*port);
 	fd = listen_at(addr, len);
-	if (fd >= 0 && *port == 0 && zsock_getsockname(fd, &addr->any, &len) == 0) {
+	if (fd >= 0 && *port == 0) {
+		/* Offloaded sockets may not know: then nobody could be told where to connect to. */
+		if (zsock_getsockname(fd, &addr->any, &len) != 0) {
+			int32_t error = WSS_ERRNO(errno);
+
+			LOG_WRN("the port is not known: errno %d", errno);
+			(void)zsock_close(fd);
+			return error;
+		}
 		*port = ntohs(addr->v4.sin_port);
 	}
 	return fd;

@@ -427,12 +427,12 @@ static void streaming_gives_pieces_with_first_and_last(void)
 {
 	wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
-	char large[1000];
+	static char large[6000];
 	size_t total = 0;
 	bool last = false;
 	int fd;
 
-	limits.rx_buffer_size = 256;
+	limits.rx_buffer_size = rx_buffer_size(256);
 	limits.streaming = true;
 	service = start(&limits);
 	fd = open_client(0);
@@ -443,7 +443,7 @@ static void streaming_gives_pieces_with_first_and_last(void)
 
 		CHECK_INT(record.event, EVENT(CLIENT_TXT_DATA_RX));
 		CHECK(record.first == (total == 0));
-		CHECK(record.len <= 256);
+		CHECK(record.len <= limits.rx_buffer_size);
 		total += record.len;
 		last = record.last;
 	}
@@ -479,11 +479,10 @@ static void the_defaults_are_those_of_the_contract(void)
 	CHECK_INT(limits.fragments_per_message, 0);
 }
 
-static void limits_are_checked_and_wait_for_the_service_to_end(void)
+static void limits_are_checked(void)
 {
 	wss_limits limits = limits_for_tests();
 	static const char *const no_text[] = {NULL};
-	SYS_MODULE_OBJ service;
 
 	CHECK_INT(wss_set_limits(NULL), WSS_INVALID);
 	wss_limits_init(NULL);
@@ -491,7 +490,6 @@ static void limits_are_checked_and_wait_for_the_service_to_end(void)
 	limits = limits_for_tests();                                                               \
 	limits.field = value;                                                                      \
 	CHECK_INT(wss_set_limits(&limits), WSS_INVALID)
-	WRONG(address, "nowhere");
 	WRONG(address, "\xff");
 	WRONG(origin_count, 1);
 	WRONG(max_clients, 0);
@@ -504,25 +502,58 @@ static void limits_are_checked_and_wait_for_the_service_to_end(void)
 	limits.origins = no_text;
 	limits.origin_count = 1;
 	CHECK_INT(wss_set_limits(&limits), WSS_INVALID);
-	limits = limits_for_tests();
-	limits.rx_buffer_size = 4;
-	limits.tx_blocks = 1;
-	service = start(&limits);
+}
+
+static void limits_wait_for_the_service_to_end(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service = start(&limits);
+
 	CHECK_INT(wss_set_limits(&limits), WSS_BUSY);
 	end(&service);
 	/* At every address, as by default. */
-	wss_limits_init(&limits);
+	limits.address = NULL;
 	service = start(&limits);
 	close(open_client(0));
 	expect_closing(0);
 	end(&service);
 }
 
+static void an_address_that_is_none_is_refused(void)
+{
+	wss_limits limits = limits_for_tests();
+
+	limits.address = "nowhere";
+	/* Now, or where it is found out by listening there, then. */
+	if (wss_set_limits(&limits) != WSS_INVALID) {
+		CHECK(SYS_WSS_Initialize(NULL, callback, &cookie) == SYS_MODULE_OBJ_INVALID);
+		expect(EVENT(SOCK_OPEN_FAILED), -1);
+	}
+}
+
+static void sizes_may_be_as_small_as_a_frame(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	int fd;
+
+	limits.max_clients = 1;
+	limits.rx_buffer_size = 4;
+	limits.tx_blocks = 1;
+	service = start(&limits);
+	fd = open_client(0);
+	wire_text(fd, "four");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "four", 4);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
 /* Waits until a counter has a value: a client may know of what happened before it is counted. */
 #define WAIT_FOR_COUNTER(counter, value)                                                           \
-	do {                                                                                       \
-		CHECK_INT(wss_get_stats(&stats), WSS_OK);                                          \
-	} while (stats.counter != (value))
+	while (CHECK_INT(wss_get_stats(&stats), WSS_OK), stats.counter != (value)) {               \
+		sleep_ms(1);                                                                       \
+	}
 
 static void an_address_with_too_many_clients_gets_429_and_no_event(void)
 {
@@ -630,9 +661,8 @@ static void statistics_count(void)
 	expect_closing(0);
 	CHECK_INT(wss_get_stats(NULL), WSS_INVALID);
 	/* The slot is given back after CLOSED was delivered. */
-	do {
-		CHECK_INT(wss_get_stats(&stats), WSS_OK);
-	} while (stats.closed == 0);
+	wait_for_slots();
+	CHECK_INT(wss_get_stats(&stats), WSS_OK);
 	CHECK_INT(stats.accepted, 1);
 	CHECK_INT(stats.connected, 1);
 	CHECK_INT(stats.closed, 1);
@@ -657,7 +687,7 @@ static void log_line(wss_log_level level, const char *text, void *given)
 
 static void what_fails_is_logged(void)
 {
-	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = true};
+	SYS_WSS_CONFIG config = {.port = TEST_PORT, .isTLSEnabled = true};
 
 	CHECK(SYS_WSS_Initialize(&config, NULL, NULL) == SYS_MODULE_OBJ_INVALID);
 	wss_set_log(WSS_LOG_WRN, log_line, &lines);
@@ -691,7 +721,7 @@ static void a_queue_gets_what_its_mask_asks_for_beside_the_callback(void)
 
 	CHECK_INT(wss_queue_create(TEXTS, 4, &texts), WSS_OK);
 	CHECK(texts != 0);
-	CHECK_INT(wss_queue_create(WSS_MASK_ALL, 16, &all), WSS_OK);
+	CHECK_INT(wss_queue_create(WSS_MASK_ALL, 8, &all), WSS_OK);
 	service = start(NULL);
 	fd = open_client(0);
 	message = take(all, EVENT(CLIENT_CONNECTING), 0);
@@ -890,7 +920,7 @@ static void queues_check_every_argument(void)
 	CHECK_INT(wss_queue_create(TEXTS, 0, &more), WSS_INVALID);
 	CHECK_INT(wss_queue_create(TEXTS, 1, NULL), WSS_INVALID);
 	for (int i = 0; i < WSS_MAX_QUEUES; i++) {
-		CHECK_INT(wss_queue_create(TEXTS, SIZE_MAX, &queues[i]), WSS_OK);
+		CHECK_INT(wss_queue_create(TEXTS, 8, &queues[i]), WSS_OK);
 	}
 	CHECK_INT(wss_queue_create(TEXTS, 1, &more), WSS_BUSY);
 	CHECK_INT(wss_queue_get(0, &message, 0), WSS_INVALID);
@@ -901,6 +931,31 @@ static void queues_check_every_argument(void)
 	for (int i = 0; i < WSS_MAX_QUEUES; i++) {
 		CHECK_INT(wss_queue_destroy(queues[i]), WSS_OK);
 	}
+}
+
+static void a_queue_may_be_of_any_depth(void)
+{
+	wss_queue queue;
+
+	CHECK_INT(wss_queue_create(TEXTS, SIZE_MAX, &queue), WSS_OK);
+	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+}
+
+static void a_full_queue_takes_what_concerns_no_client(void)
+{
+	SYS_WSS_CONFIG config = {.port = 70000, .isTLSEnabled = false};
+	wss_message message;
+	wss_queue queue;
+
+	CHECK_INT(wss_queue_create(WSS_MASK(SYS_WSS_EVENT_SOCK_OPEN_FAILED), 1, &queue), WSS_OK);
+	for (int i = 0; i < 2; i++) {
+		CHECK(SYS_WSS_Initialize(&config, NULL, NULL) == SYS_MODULE_OBJ_INVALID);
+	}
+	for (int i = 0; i < 2; i++) {
+		message = take(queue, EVENT(SOCK_OPEN_FAILED), -1);
+		wss_message_release(&message);
+	}
+	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
 }
 
 static wss_queue own_queue;
@@ -1065,44 +1120,41 @@ static void a_service_that_does_not_listen_has_the_clients_it_adopts(void)
 	end(&service);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-		#name, name                                                                        \
-	}
+#define SUITE extension
+#define CASES(CASE)                                                                                \
+	CASE(a_client_kept_too_long_reaches_nobody)                                                \
+	CASE(sending_has_a_result_for_each_outcome)                                                \
+	CASE(a_frame_that_is_cut_off_is_aborted)                                                   \
+	CASE(the_accept_hook_refuses_or_chooses_a_subprotocol)                                     \
+	CASE(the_accept_hook_may_answer_later)                                                     \
+	CASE(the_handshake_deadline_goes_on_while_the_answer_is_awaited)                           \
+	CASE(what_the_handshake_said_can_be_asked_for)                                             \
+	CASE(a_later_http_1_is_told_as_1_1)                                                        \
+	CASE(only_allowed_origins_may_connect)                                                     \
+	CASE(streaming_gives_pieces_with_first_and_last)                                           \
+	CASE(the_defaults_are_those_of_the_contract)                                               \
+	CASE(limits_are_checked)                                                                   \
+	CASE(limits_wait_for_the_service_to_end)                                                   \
+	CASE(an_address_that_is_none_is_refused)                                                   \
+	CASE(sizes_may_be_as_small_as_a_frame)                                                     \
+	CASE(an_address_with_too_many_clients_gets_429_and_no_event)                               \
+	CASE(connections_over_the_handshakes_per_second_are_served_later)                          \
+	CASE(too_many_control_frames_or_fragments_are_closed_with_1008)                            \
+	CASE(statistics_count)                                                                     \
+	CASE(what_fails_is_logged)                                                                 \
+	CASE(a_queue_gets_what_its_mask_asks_for_beside_the_callback)                              \
+	CASE(a_held_message_holds_back_its_client_and_no_other)                                    \
+	CASE(a_full_queue_loses_nothing)                                                           \
+	CASE(a_message_outlives_its_client_its_queue_and_the_service)                              \
+	CASE(destroying_a_queue_wakes_its_readers_and_lets_clients_go_on)                          \
+	CASE(queues_check_every_argument)                                                          \
+	CASE(a_queue_may_be_of_any_depth)                                                          \
+	CASE(a_full_queue_takes_what_concerns_no_client)                                           \
+	CASE(a_queue_is_not_waited_for_inside_the_callback)                                        \
+	CASE(a_message_held_for_too_long_fails_its_client_with_1011)                               \
+	CASE(a_connection_of_the_application_is_adopted_with_what_it_has_received)                 \
+	CASE(a_connection_that_was_upgraded_is_adopted_at_its_frames)                              \
+	CASE(a_connection_that_is_not_adopted_stays_the_applications)                              \
+	CASE(a_service_that_does_not_listen_has_the_clients_it_adopts)
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		CASE(a_client_kept_too_long_reaches_nobody),
-		CASE(sending_has_a_result_for_each_outcome),
-		CASE(a_frame_that_is_cut_off_is_aborted),
-		CASE(the_accept_hook_refuses_or_chooses_a_subprotocol),
-		CASE(the_accept_hook_may_answer_later),
-		CASE(the_handshake_deadline_goes_on_while_the_answer_is_awaited),
-		CASE(what_the_handshake_said_can_be_asked_for),
-		CASE(a_later_http_1_is_told_as_1_1),
-		CASE(only_allowed_origins_may_connect),
-		CASE(streaming_gives_pieces_with_first_and_last),
-		CASE(the_defaults_are_those_of_the_contract),
-		CASE(limits_are_checked_and_wait_for_the_service_to_end),
-		CASE(an_address_with_too_many_clients_gets_429_and_no_event),
-		CASE(connections_over_the_handshakes_per_second_are_served_later),
-		CASE(too_many_control_frames_or_fragments_are_closed_with_1008),
-		CASE(statistics_count),
-		CASE(what_fails_is_logged),
-		CASE(a_queue_gets_what_its_mask_asks_for_beside_the_callback),
-		CASE(a_held_message_holds_back_its_client_and_no_other),
-		CASE(a_full_queue_loses_nothing),
-		CASE(a_message_outlives_its_client_its_queue_and_the_service),
-		CASE(destroying_a_queue_wakes_its_readers_and_lets_clients_go_on),
-		CASE(queues_check_every_argument),
-		CASE(a_queue_is_not_waited_for_inside_the_callback),
-		CASE(a_message_held_for_too_long_fails_its_client_with_1011),
-		CASE(a_connection_of_the_application_is_adopted_with_what_it_has_received),
-		CASE(a_connection_that_was_upgraded_is_adopted_at_its_frames),
-		CASE(a_connection_that_is_not_adopted_stays_the_applications),
-		CASE(a_service_that_does_not_listen_has_the_clients_it_adopts),
-	};
-
-	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+TEST_PROGRAM(CASES)

@@ -934,31 +934,23 @@ static void a_server_adopts_connections_and_answers_their_requests_later(void)
 	end(&service);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-		#name, name                                                                        \
-	}
+#define SUITE servers
+#define CASES(CASE)                                                                                \
+	CASE(clients_with_the_same_index_are_those_of_their_servers)                               \
+	CASE(a_broadcast_reaches_the_clients_of_one_server)                                        \
+	CASE(a_server_has_limits_and_a_hook_of_its_own)                                            \
+	CASE(what_a_client_asked_for_is_that_of_its_server)                                        \
+	CASE(the_default_service_and_a_server_start_and_end_by_themselves)                         \
+	CASE(clients_and_servers_kept_too_long_reach_nobody)                                       \
+	CASE(servers_check_every_argument)                                                         \
+	CASE(a_port_in_use_fails_and_leaves_nothing)                                               \
+	CASE(there_are_as_many_servers_as_there_can_be)                                            \
+	CASE(a_callback_may_call_every_other_server)                                               \
+	CASE(a_server_may_be_stopped_inside_its_own_callback)                                      \
+	CASE(stopping_another_server_inside_a_callback_does_not_wait)                              \
+	CASE(a_queue_gets_the_events_of_the_servers_it_was_given_to)                               \
+	CASE(a_full_queue_of_two_servers_loses_nothing)                                            \
+	CASE(a_server_adopts_connections_and_answers_their_requests_later)                         \
+	CASE(a_busy_server_does_not_mind_restarts_of_another)
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		CASE(clients_with_the_same_index_are_those_of_their_servers),
-		CASE(a_broadcast_reaches_the_clients_of_one_server),
-		CASE(a_server_has_limits_and_a_hook_of_its_own),
-		CASE(what_a_client_asked_for_is_that_of_its_server),
-		CASE(the_default_service_and_a_server_start_and_end_by_themselves),
-		CASE(clients_and_servers_kept_too_long_reach_nobody),
-		CASE(servers_check_every_argument),
-		CASE(a_port_in_use_fails_and_leaves_nothing),
-		CASE(there_are_as_many_servers_as_there_can_be),
-		CASE(a_callback_may_call_every_other_server),
-		CASE(a_server_may_be_stopped_inside_its_own_callback),
-		CASE(stopping_another_server_inside_a_callback_does_not_wait),
-		CASE(a_queue_gets_the_events_of_the_servers_it_was_given_to),
-		CASE(a_full_queue_of_two_servers_loses_nothing),
-		CASE(a_server_adopts_connections_and_answers_their_requests_later),
-		CASE(a_busy_server_does_not_mind_restarts_of_another),
-	};
-
-	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+TEST_PROGRAM(CASES)

@@ -65,15 +65,24 @@ wss_limits limits_for_tests(void)
 
 	wss_limits_init(&limits);
 	limits.address = "127.0.0.1";
-	limits.max_clients = 4;
+	limits.max_clients = MAX_CLIENTS;
 	limits.close_timeout_ms = 1000;
 	return limits;
+}
+
+size_t rx_buffer_size(size_t wanted)
+{
+	wss_limits limits = limits_for_tests();
+	size_t is = limits.rx_buffer_size;
+
+	limits.rx_buffer_size = wanted;
+	return wss_set_limits(&limits) == WSS_OK ? wanted : is;
 }
 
 SYS_MODULE_OBJ start(const wss_limits *limits)
 {
 	wss_limits defaults = limits_for_tests();
-	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = false};
+	SYS_WSS_CONFIG config = {.port = TEST_PORT, .isTLSEnabled = false};
 	SYS_MODULE_OBJ service;
 
 	closed = 0;
@@ -130,10 +139,14 @@ void wait_for_slots(void)
 	int64_t until = now_ms() + PATIENCE * 1000;
 	wss_stats stats;
 
-	do {
+	for (;;) {
 		CHECK_INT(wss_get_stats(&stats), WSS_OK);
+		if (stats.closed >= closed) {
+			return;
+		}
 		CHECK(now_ms() < until);
-	} while (stats.closed < closed);
+		sleep_ms(1);
+	}
 }
 
 void expect(int event, int32_t client)

@@ -7,6 +7,8 @@
 
 #include "test.h"
 
+#define MAX_CLIENTS 4
+
 struct record {
 	int event;
 	int32_t client;
@@ -28,9 +30,11 @@ extern int cookie;
 
 void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *given);
 
-/* Limits for tests: 4 clients, and short time-outs for what tests wait for. */
+/* Limits for tests: MAX_CLIENTS, and short time-outs for what tests wait for. */
 wss_limits limits_for_tests(void);
-/* Starts the service at any free port; NULL: limits_for_tests(). */
+/* A receive buffer of this size where it can be set; on Zephyr it is that of the build. */
+size_t rx_buffer_size(size_t wanted);
+/* Starts the service at TEST_PORT; NULL: limits_for_tests(). */
 SYS_MODULE_OBJ start(const wss_limits *limits);
 /* Ends it. All events have to have been taken by expect(), unless `drop`. */
 void end(SYS_MODULE_OBJ *service);

@@ -10,6 +10,11 @@
 /* Seconds that anything may take: a lot, since valgrind is slow. */
 #define PATIENCE 60
 
+/* Where the service listens: any free port, unless the build says otherwise. */
+#ifndef TEST_PORT
+#define TEST_PORT 0
+#endif
+
 #define CHECK(condition)                                                                           \
 	((condition) ? (void)0 : test_fail(__FILE__, __LINE__, #condition))
 #define CHECK_INT(actual, expected)                                                                \
@@ -22,16 +27,54 @@ void test_int(const char *file, int line, const char *what, long long actual, lo
 void test_bytes(const char *file, int line, const char *what, const void *actual, size_t actual_len,
 		const void *expected, size_t expected_len);
 
+/*
+ * Makes a program of a list of cases: SUITE is its name, CASES(CASE) names each case by CASE(name). On
+ * Zephyr it is a suite of ztest instead.
+ */
+#if defined(__ZEPHYR__)
+#include <zephyr/ztest.h>
+
+#define TEST_CASE_OF(suite, name)                                                                  \
+	ZTEST(suite, test_##name)                                                                  \
+	{                                                                                          \
+		test_case(#name, name);                                                            \
+	}
+#define TEST_CASE_IN(suite, name) TEST_CASE_OF(suite, name)
+#define TEST_CASE(name)           TEST_CASE_IN(SUITE, name)
+#define TEST_PROGRAM(CASES)                                                                        \
+	CASES(TEST_CASE)                                                                           \
+	ZTEST_SUITE(SUITE, NULL, NULL, NULL, NULL, NULL);
+
+/* Runs a case, unless it is one of those that Zephyr is not for. */
+void test_case(const char *name, void (*run)(void));
+#else
 struct test_case {
 	const char *name;
 	void (*run)(void);
 };
 
+#define TEST_CASE(name) {#name, name},
+#define TEST_PROGRAM(CASES)                                                                        \
+	int main(int argc, char **argv)                                                            \
+	{                                                                                          \
+		static const struct test_case cases[] = {CASES(TEST_CASE)};                        \
+                                                                                                   \
+		return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));             \
+	}
+
 /* Runs the cases whose names contain one of the arguments, or all. */
 int test_main(int argc, char **argv, const struct test_case *cases, size_t count);
+#endif
 
 /* Milliseconds of a clock that never goes back. */
 int64_t now_ms(void);
 void sleep_ms(int ms);
+
+/* How many descriptors are open, and how many threads there are. */
+int open_descriptors(void);
+int running_threads(void);
+/* Leaves no descriptor to be opened, and lets them go again. */
+void use_up_descriptors(void);
+void give_descriptors_back(void);
 
 #endif

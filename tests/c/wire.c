@@ -14,12 +14,20 @@
 
 #include "test.h"
 
-static int connect_to(uint16_t port, int receive_buffer)
+struct sockaddr_in wire_address(uint16_t port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	CHECK(inet_pton(AF_INET, "127.0.0.1", &address.sin_addr) == 1);
+	return address;
+}
+
+static int connect_to(uint16_t port, int receive_buffer)
+{
+	struct sockaddr_in address = wire_address(port);
 	struct timeval patience = {.tv_sec = PATIENCE};
 	int on = 1;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 
 	CHECK(fd >= 0);
 	if (receive_buffer > 0) {
@@ -28,7 +36,6 @@ static int connect_to(uint16_t port, int receive_buffer)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	return fd;
 }
@@ -58,15 +65,18 @@ void wire_write(int fd, const void *data, size_t len)
 
 int wire_accepted(int *client)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET};
-	socklen_t len = sizeof(addr);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in address = wire_address(TEST_PORT == 0 ? 0 : TEST_PORT + 1);
+	socklen_t len = sizeof(address);
+	int on = 1;
+	int listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 	int fd;
 
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	CHECK(bind(listener, (struct sockaddr *)&addr, len) == 0 && listen(listener, 1) == 0);
-	CHECK(getsockname(listener, (struct sockaddr *)&addr, &len) == 0);
-	*client = wire_connect(ntohs(addr.sin_port));
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	CHECK(bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 1) == 0);
+	if (TEST_PORT == 0) {
+		CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+	}
+	*client = wire_connect(ntohs(address.sin_port));
 	fd = accept(listener, NULL, NULL);
 	CHECK(fd >= 0);
 	close(listener);
@@ -215,12 +225,13 @@ bool wire_read(int fd, struct frame *frame)
 void wire_expect(int fd, bool fin, int opcode, const void *data, size_t len)
 {
 	/* Large for a stack, and tests call this from several threads. */
-	static _Thread_local struct frame frame;
+	struct frame *frame = malloc(sizeof(*frame));
 
-	CHECK(wire_read(fd, &frame));
-	CHECK_INT(frame.opcode, opcode);
-	CHECK_INT(frame.fin, fin);
-	CHECK_BYTES(frame.data, frame.len, data, len);
+	CHECK(frame != NULL && wire_read(fd, frame));
+	CHECK_INT(frame->opcode, opcode);
+	CHECK_INT(frame->fin, fin);
+	CHECK_BYTES(frame->data, frame->len, data, len);
+	free(frame);
 }
 
 void wire_expect_text(int fd, const char *text)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <netinet/in.h>
+
 #define CONTINUATION 0x0
 #define TEXT 0x1
 #define BINARY 0x2
@@ -31,6 +33,8 @@ struct frame {
 	char data[70000];
 };
 
+/* A port of 127.0.0.1. */
+struct sockaddr_in wire_address(uint16_t port);
 /* A connection on which nothing was said yet. */
 int wire_connect(uint16_t port);
 /* One whose receive buffer is small, so that the server gets to feel it when it is not read from. */

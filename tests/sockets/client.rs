@@ -207,11 +207,22 @@ impl Client {
         let head = self.take(2)?;
         assert_eq!(head[0] & 0x70, 0, "reserved bits");
         assert_eq!(head[1] & 0x80, 0, "a server does not mask");
-        let len = match head[1] {
-            126 => usize::from(u16::from_be_bytes(self.take(2)?.try_into().unwrap())),
-            127 => u64::from_be_bytes(self.take(8)?.try_into().unwrap()) as usize,
-            len => usize::from(len),
+        let (len, shortest) = match head[1] {
+            126 => (
+                u16::from_be_bytes(self.take(2)?.try_into().unwrap()).into(),
+                126,
+            ),
+            127 => (
+                u64::from_be_bytes(self.take(8)?.try_into().unwrap()),
+                0x1_0000,
+            ),
+            len => (len.into(), 0),
         };
+        assert!(
+            len >= shortest,
+            "a length in more bytes than it needs: {len}"
+        );
+        let len = len as usize;
         Some(Frame {
             fin: head[0] & 0x80 != 0,
             opcode: head[0] & 0x0f,
@@ -228,6 +239,28 @@ impl Client {
         let frame = self.frame();
         assert_eq!((frame.fin, frame.opcode), (true, opcode), "{frame:?}");
         assert!(frame.payload == payload, "{frame:?}");
+    }
+
+    /// The next message, or control frame: with what its fragments carry together.
+    pub fn message(&mut self) -> (u8, Vec<u8>) {
+        let Frame {
+            mut fin,
+            opcode,
+            mut payload,
+        } = self.frame();
+        while !fin {
+            let more = self.frame();
+            assert_eq!(more.opcode, CONTINUATION, "{more:?}");
+            fin = more.fin;
+            payload.extend(more.payload);
+        }
+        (opcode, payload)
+    }
+
+    /// The next message has to be this one, in however many fragments.
+    pub fn expect_message(&mut self, opcode: u8, payload: &[u8]) {
+        let message = self.message();
+        assert!(message == (opcode, payload.to_vec()), "{message:?}");
     }
 
     /// The server has to close with this code and reason.

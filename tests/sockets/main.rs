@@ -13,6 +13,7 @@ mod adopting;
 mod backpressure;
 #[allow(dead_code, reason = "the fault rig needs the rest")]
 mod client;
+mod defects;
 mod events;
 mod faults;
 mod handshake;

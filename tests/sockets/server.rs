@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wss::host::{Clients, Options, Server};
+use wss::protocol::Opcode;
 use wss::service::{ClientState, Config, Message};
 use wss::{ClientId, Event, MessageKind, SendError};
 
@@ -45,14 +46,19 @@ pub fn echo_server(options: &Options) -> (Server, Log) {
     })
 }
 
-/// Sends a message back.
+/// Sends a message back, or a piece of it.
 pub fn echo(clients: &Clients, id: ClientId, event: &Event<'_>) {
     let (kind, message): (_, &Message<'_>) = match event {
         Event::Text(message) => (MessageKind::Text, message),
         Event::Binary(message) => (MessageKind::Binary, message),
         _ => return,
     };
-    match clients.send(id, kind, message) {
+    let opcode = if message.first {
+        kind.into()
+    } else {
+        Opcode::Continuation
+    };
+    match clients.send_frame(id, message.last, opcode, message.bytes) {
         // The client may be gone by now.
         Ok(()) | Err(SendError::NotConnected) => {}
         Err(error) => panic!("{id}: {error}"),
@@ -170,7 +176,8 @@ pub fn assert_unharmed(server: &Server) {
 /// Panics on threads of servers.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-fn watch_for_panics() {
+/// Counts the panics of servers, for `assert_unharmed`.
+pub fn watch_for_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let default = std::panic::take_hook();

@@ -12,7 +12,9 @@ use crate::server::Clients;
 /// What an application does with a server's events. A closure `Fn(&Clients, Option<ClientId>,
 /// &Event)` is one that accepts every client.
 pub trait Handler: Sync {
-    /// Decides on an opening request whose origin is allowed.
+    /// Decides on an opening request whose origin is allowed. Called on the work queue, which has to go
+    /// on: whoever has to ask elsewhere says [`Verdict::Later`], and [`answer`](Service::answer) from
+    /// another thread.
     fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
         let _ = (client, request);
         Verdict::Accept
@@ -32,24 +34,41 @@ where
     }
 }
 
-/// The handler, or the queue, of a server.
+/// The handler and the queues of a server.
 pub struct ZephyrApplication {
-    pub(crate) handler: Option<&'static dyn Handler>,
-    pub(crate) events: Option<Events>,
+    pub(crate) handler: Option<(EventMask, &'static dyn Handler)>,
+    /// Those that there are come first. No more than there are sinks beside the handler's.
+    pub(crate) queues: [Option<Events>; MAX_SINKS],
 }
 
 // SAFETY: a handler is only referred to, which its `Sync` allows on any thread.
 unsafe impl Send for ZephyrApplication {}
 
-const HANDLER: usize = 0;
-const QUEUE: usize = 1;
+impl ZephyrApplication {
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Events> {
+        self.queues.iter().flatten()
+    }
+
+    /// The sinks: the handler, if there is one, then the queues.
+    pub(crate) fn sinks(&self) -> usize {
+        usize::from(self.handler.is_some()).saturating_add(self.queues().count())
+    }
+
+    /// The queue that is this sink; none: the handler.
+    fn queue(&self, sink: usize) -> Option<&Events> {
+        let index = sink.checked_sub(usize::from(self.handler.is_some()))?;
+        self.queues.get(index)?.as_ref()
+    }
+}
 
 impl Application<ZephyrPort> for ZephyrApplication {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let mut masks = [EventMask::empty(); MAX_SINKS];
-        let handler = self.handler.map(|_| EventMask::all());
-        masks[HANDLER] = handler.unwrap_or_default();
-        masks[QUEUE] = self.events.as_ref().map(Events::mask).unwrap_or_default();
+        let handler = self.handler.iter().map(|(mask, _)| *mask);
+        let queues = self.queues().map(Events::mask);
+        for (place, mask) in masks.iter_mut().zip(handler.chain(queues)) {
+            *place = mask;
+        }
         masks
     }
 
@@ -59,7 +78,7 @@ impl Application<ZephyrPort> for ZephyrApplication {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
         match self.handler {
-            Some(handler) => handler.on_request(client, request),
+            Some((_, handler)) => handler.on_request(client, request),
             None => Verdict::Accept,
         }
     }
@@ -71,13 +90,12 @@ impl Application<ZephyrPort> for ZephyrApplication {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
-        match (sink, self.handler, &self.events) {
-            (HANDLER, Some(handler), _) => {
-                handler.on_event(service, client, event);
-                Delivery::Done
-            }
-            (QUEUE, _, Some(events)) => events.deliver(client, event),
-            _ => Delivery::Done,
+        if let Some(queue) = self.queue(sink) {
+            return queue.deliver(client, event);
         }
+        if let Some((_, handler)) = self.handler {
+            handler.on_event(service, client, event);
+        }
+        Delivery::Done
     }
 }

@@ -171,11 +171,20 @@ impl Drop for Events {
 ///
 /// When it is full nothing is lost: clients are not received from until there is room. Dropping it
 /// ends that: events are for nobody then.
-pub struct EventQueue(Shared<Clients>);
+pub struct EventQueue {
+    clients: Shared<Clients>,
+    /// Which of its queues.
+    index: usize,
+}
 
 impl EventQueue {
-    pub(crate) const fn new(clients: Shared<Clients>) -> Self {
-        Self(clients)
+    pub(crate) const fn new(clients: Shared<Clients>, index: usize) -> Self {
+        Self { clients, index }
+    }
+
+    /// The server's end.
+    fn events(&self) -> Option<&Events> {
+        self.clients.application().queues().nth(self.index)
     }
 
     /// Takes the next event, waiting for it; `None` once the server has ended and all is taken.
@@ -199,7 +208,7 @@ impl EventQueue {
     /// What to send with, and to ask about clients.
     #[must_use]
     pub fn clients(&self) -> &Clients {
-        &self.0
+        &self.clients
     }
 
     fn take<'a>(
@@ -207,12 +216,12 @@ impl EventQueue {
         buffer: &'a mut MessageBuffer,
         until: Option<u64>,
     ) -> Option<(Option<ClientId>, Event<'a>)> {
-        let events = self.0.application().events.as_ref()?;
+        let events = self.events()?;
         loop {
             let entry = self.next_entry(events, until)?;
             // There is room now.
             if events.turned_away.swap(false, Ordering::SeqCst) {
-                self.0.room();
+                self.clients.room();
             }
             // The ends of clients are on the queue in any case.
             if !events.wanted.contains(entry.event) {
@@ -252,7 +261,7 @@ impl EventQueue {
             return Some(0);
         };
         let len = entry.len.min(buffer.len());
-        let copied = self.0.while_held(client, || {
+        let copied = self.clients.while_held(client, || {
             // SAFETY: the bytes stay for as long as this client holds them, which it does: it was held
             // up for this event, and is let go on below. It is no later client of the slot either: the
             // end of each is on the queue behind this event, and fewer fit there than there are
@@ -260,17 +269,17 @@ impl EventQueue {
             unsafe { ptr::copy_nonoverlapping(entry.bytes, buffer.as_mut_ptr(), len) };
             len
         });
-        self.0.release(client);
+        self.clients.release(client);
         copied
     }
 }
 
 impl Drop for EventQueue {
     fn drop(&mut self) {
-        if let Some(events) = &self.0.application().events {
+        if let Some(events) = self.events() {
             events.end();
             // Nothing is turned away any more.
-            self.0.room();
+            self.clients.room();
         }
     }
 }

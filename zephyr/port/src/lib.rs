@@ -7,7 +7,7 @@
 //! | file | job |
 //! |---|---|
 //! | `server` | starting and ending a server in a Rust application |
-//! | `application` | where its events go: a handler, or a queue |
+//! | `application` | where its events go: a handler, and queues |
 //! | `events` | the queue's entries, and taking them |
 //! | `kconfig` | what Kconfig says, as constants |
 //! | `sys` | what `port.c` has |
@@ -43,7 +43,7 @@ pub use place::{Place, Shared, WeakShared};
 pub use port::{Descriptor, ZephyrPort};
 pub use queue::Queue;
 pub use running::{ListenError, Options, Running, Threads};
-pub use server::{Clients, Server, StartError};
+pub use server::{Builder, Clients, Server, StartError};
 
 /// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
 #[must_use]

@@ -1,7 +1,7 @@
 //! Starting and ending a server in a Rust application.
 
 use wss::EventMask;
-use wss::service::Service;
+use wss::service::{MAX_SINKS, Service};
 
 use crate::application::{Handler, ZephyrApplication};
 use crate::events::{EventQueue, Events};
@@ -20,7 +20,8 @@ static PLACE: Place<Clients> = Place::new();
 pub enum StartError {
     /// The listening socket, or the server that there was before.
     Listen(ListenError),
-    /// There are no more than `CONFIG_WSS_QUEUES` queues, for `CONFIG_WSS_QUEUE_DEPTH` events each.
+    /// There are no more than `CONFIG_WSS_QUEUES` queues, for `CONFIG_WSS_QUEUE_DEPTH` events each, nor
+    /// more than [`MAX_SINKS`] for one server, its handler counted.
     NoQueue,
 }
 
@@ -34,6 +35,51 @@ impl core::fmt::Display for StartError {
 }
 
 impl core::error::Error for StartError {}
+
+/// A server with events for several, as [`Server::builder`] begins it.
+pub struct Builder<'a> {
+    options: &'a Options<'a>,
+    handler: Option<(EventMask, &'static dyn Handler)>,
+}
+
+impl Builder<'_> {
+    /// Gives the events in `mask` to a handler, which decides on opening requests, too. Instead of the
+    /// one before.
+    #[must_use]
+    pub const fn handler(mut self, mask: EventMask, handler: &'static dyn Handler) -> Self {
+        self.handler = Some((mask, handler));
+        self
+    }
+
+    /// Starts the server, with a queue for each of `queues`: which events, and for how many there is
+    /// room. The client of a message that several want is received from again when the last of them has
+    /// let go of it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start<const N: usize>(
+        self,
+        queues: [(EventMask, usize); N],
+    ) -> Result<(Server, [EventQueue; N]), StartError> {
+        let mut application = ZephyrApplication {
+            handler: self.handler,
+            queues: [const { None }; MAX_SINKS],
+        };
+        if queues.len() > MAX_SINKS {
+            return Err(StartError::NoQueue);
+        }
+        for (place, (mask, depth)) in application.queues.iter_mut().zip(queues) {
+            *place = Some(Events::new(mask, depth).ok_or(StartError::NoQueue)?);
+        }
+        if application.sinks() > MAX_SINKS {
+            return Err(StartError::NoQueue);
+        }
+        let server = Server::launch(self.options, application)?;
+        let queue = |index| EventQueue::new(server.clients.clone(), index);
+        let queues = core::array::from_fn(queue);
+        Ok((server, queues))
+    }
+}
 
 /// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
 ///
@@ -50,11 +96,8 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub fn start(options: &Options<'_>, handler: &'static dyn Handler) -> Result<Self, StartError> {
-        let application = ZephyrApplication {
-            handler: Some(handler),
-            events: None,
-        };
-        Self::launch(options, application)
+        let builder = Self::builder(options).handler(EventMask::all(), handler);
+        builder.start([]).map(|(server, [])| server)
     }
 
     /// Starts a server that puts the events in `mask` on a queue for `depth` of them.
@@ -66,13 +109,17 @@ impl Server {
         mask: EventMask,
         depth: usize,
     ) -> Result<(Self, EventQueue), StartError> {
-        let application = ZephyrApplication {
+        let started = Self::builder(options).start([(mask, depth)]);
+        started.map(|(server, [queue])| (server, queue))
+    }
+
+    /// For a server with a handler and queues, or several queues.
+    #[must_use]
+    pub const fn builder<'a>(options: &'a Options<'a>) -> Builder<'a> {
+        Builder {
+            options,
             handler: None,
-            events: Some(Events::new(mask, depth).ok_or(StartError::NoQueue)?),
-        };
-        let server = Self::launch(options, application)?;
-        let queue = EventQueue::new(server.clients.clone());
-        Ok((server, queue))
+        }
     }
 
     fn launch(options: &Options<'_>, application: ZephyrApplication) -> Result<Self, StartError> {
@@ -109,9 +156,7 @@ impl Server {
     pub fn stop(&self) -> bool {
         self.clients.stop();
         let ended = self.clients.wait_stopped();
-        if let Some(events) = &self.clients.application().events {
-            events.end();
-        }
+        self.clients.application().queues().for_each(Events::end);
         ended
     }
 }

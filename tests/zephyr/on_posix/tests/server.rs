@@ -1,16 +1,18 @@
 //! Servers in Rust as on Zephyr, on a host.
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::IntoRawFd as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tungstenite::{Error, Message, WebSocket};
-use wss::service::{ClientState, Target};
+use wss::service::{AdoptError, ClientState, Opening, Target};
 use wss::{ClientId, CloseCode, Event, EventMask, MessageKind, Request, Status, Verdict};
 use wss_on_posix as _;
 use wss_zephyr::{
-    Clients, EventQueue, Handler, ListenError, MessageBuffer, Options, Server, StartError, kconfig,
+    Clients, Descriptor, EventQueue, Handler, ListenError, MessageBuffer, Options, Server,
+    StartError, kconfig,
 };
 
 /// How long anything may take.
@@ -36,7 +38,7 @@ fn until_started<T>(mut start: impl FnMut() -> Result<T, StartError>) -> T {
     loop {
         match start() {
             Ok(started) => return started,
-            Err(StartError::Listen(ListenError::Running))
+            Err(StartError::Listen(ListenError::Running) | StartError::NoQueue)
                 if since.elapsed() < Duration::from_secs(20) =>
             {
                 thread::sleep(Duration::from_millis(1));
@@ -322,4 +324,183 @@ fn a_share_sends_on_another_thread() {
         assert_eq!(message, Message::text(number.to_string()));
     }
     sender.join().expect("all sent");
+}
+
+/// Nothing comes within a time in which it would have.
+fn expect_nothing(queue: &EventQueue) {
+    let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+    assert!(queue.recv_timeout(&mut buffer, 100).is_none());
+}
+
+#[test]
+fn a_handler_and_queues_get_the_events_of_their_masks() {
+    let _alone = alone();
+    let start = || {
+        Server::builder(&options())
+            .handler(EventMask::TEXT, &Echo)
+            .start([
+                (EventMask::CONNECTED | EventMask::CLOSED, 4),
+                (EventMask::TEXT | EventMask::BINARY, 4),
+            ])
+    };
+    let (server, [states, messages]) = until_started(start);
+    let mut client = connect(&server);
+    client.send(Message::text("hello")).expect("sent");
+    assert_eq!(client.read().expect("an echo"), Message::text("hello"));
+    client.send(Message::binary(vec![1, 2])).expect("sent");
+    expect(&messages, &["Text hello", "Binary 2"]);
+    client.send(Message::Ping(vec![1].into())).expect("sent");
+    // Only text is echoed.
+    assert_eq!(
+        client.read().expect("a pong"),
+        Message::Pong(vec![1].into())
+    );
+    drop(client);
+    expect(&states, &["Connected", "Closed"]);
+    expect_nothing(&states);
+    expect_nothing(&messages);
+    // One that nobody has any more is none.
+    drop(messages);
+    let mut client = connect(&server);
+    for _ in 0..10 {
+        client.send(Message::text("again")).expect("sent");
+        assert_eq!(client.read().expect("an echo"), Message::text("again"));
+    }
+    expect(&states, &["Connected"]);
+    assert!(server.stop());
+    expect(&states, &["Closed"]);
+    assert_eq!(next(&states), None);
+}
+
+#[test]
+fn a_client_goes_on_when_the_last_has_taken_its_message() {
+    let _alone = alone();
+    let text = (EventMask::TEXT, 4);
+    let (server, [one, other]) = until_started(|| Server::builder(&options()).start([text, text]));
+    let mut client = connect(&server);
+    client.send(Message::text("first")).expect("sent");
+    expect(&one, &["Text first"]);
+    client.send(Message::text("second")).expect("sent");
+    expect_nothing(&one);
+    expect(&other, &["Text first", "Text second"]);
+    expect(&one, &["Text second"]);
+}
+
+#[test]
+fn there_are_as_many_sinks_as_the_service_has() {
+    let _alone = alone();
+    let queue = (EventMask::TEXT, 1);
+    // Kconfig has three queues here, and the service has four sinks.
+    drop(until_started(|| {
+        Server::builder(&options())
+            .handler(EventMask::all(), &Echo)
+            .start([queue; 3])
+    }));
+    let too_many = Server::builder(&options()).start([queue; 4]).map(|_| ());
+    assert_eq!(too_many, Err(StartError::NoQueue));
+    // What was taken for it was given back.
+    drop(until_started(|| {
+        Server::builder(&options()).start([queue; 3])
+    }));
+}
+
+#[test]
+fn room_to_write_again_is_told_to_queues() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::WRITABLE | EventMask::TEXT, 4);
+    let mut client = connect(&server);
+    client.send(Message::text("go")).expect("sent");
+    expect(&queue, &["Text go"]);
+    // To all, so that no thread waits: until the client, which takes nothing, has no more room.
+    let clients = server.clients();
+    while clients.send_binary(Target::All, &[0; 1400]).is_ok() {}
+    expect_nothing(&queue);
+    let reading = thread::spawn(move || while client.read().is_ok() {});
+    expect(&queue, &["Writable"]);
+    assert!(server.stop());
+    reading.join().expect("read");
+}
+
+/// Puts off every answer.
+struct Later(Mutex<Vec<ClientId>>);
+
+impl Handler for Later {
+    fn on_request<'a>(&'a self, client: ClientId, _: &Request<'a>) -> Verdict<'a> {
+        self.0.lock().expect("no panic").push(client);
+        Verdict::Later
+    }
+
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        Echo.on_event(clients, client, event);
+    }
+}
+
+#[test]
+fn requests_are_answered_later_on_another_thread() {
+    static LATER: Later = Later(Mutex::new(Vec::new()));
+    let _alone = alone();
+    let server = until_started(|| Server::start(&options(), &LATER));
+    let asked = || loop {
+        if let Some(client) = LATER.0.lock().expect("no panic").pop() {
+            return client;
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    let port = server.local_port();
+    for status in [101, 403] {
+        let connecting = thread::spawn(move || try_connect(port, "/"));
+        let client = asked();
+        let verdict = match status {
+            101 => Verdict::Accept,
+            _ => Verdict::Refuse(Status::FORBIDDEN),
+        };
+        assert_eq!(server.clients().answer(client, verdict), Ok(()));
+        assert_eq!(
+            server.clients().answer(client, Verdict::Accept),
+            Err(wss::AnswerError::NotWaiting)
+        );
+        match connecting.join().expect("no panic").map_err(|error| *error) {
+            Ok(mut client) => {
+                client.send(Message::text("hello")).expect("sent");
+                assert_eq!(client.read().expect("an echo"), Message::text("hello"));
+                assert_eq!(status, 101);
+            }
+            Err(Error::Http(response)) => assert_eq!(response.status(), status),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn connections_of_the_application_are_adopted() {
+    let _alone = alone();
+    let mut options = options();
+    options.listen = false;
+    let server = until_started(|| Server::start(&options, &Echo));
+    assert_eq!(server.local_port(), 0);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a listener");
+    let port = listener.local_addr().expect("an address").port();
+    // As often as slots are taken over from one another.
+    for round in 0..200 {
+        let connecting = thread::spawn(move || try_connect(port, "/"));
+        let (stream, _) = listener.accept().expect("a connection");
+        let socket = Descriptor::adopt(stream.into_raw_fd()).expect("a socket");
+        let id = loop {
+            let adopted = server.clients().adopt(&socket, b"", Opening::Request);
+            match adopted {
+                // The WSS thread has not closed the one before yet.
+                Err(AdoptError::Full) => thread::sleep(Duration::from_millis(1)),
+                adopted => break adopted.expect("adopted"),
+            }
+        };
+        assert_eq!(server.clients().client(id.slot()), Some(id));
+        let mut client = connecting.join().expect("no panic").expect("upgraded");
+        client.send(Message::text(round.to_string())).expect("sent");
+        assert_eq!(
+            client.read().expect("an echo"),
+            Message::text(round.to_string())
+        );
+    }
+    assert!(Descriptor::adopt(-1).is_err());
+    assert!(server.stop());
 }

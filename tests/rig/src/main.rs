@@ -16,6 +16,8 @@ mod application;
 mod client;
 mod numbers;
 mod peers;
+#[allow(dead_code, reason = "wss-scale needs the rest")]
+mod process;
 mod session;
 mod target;
 mod watched;
@@ -28,7 +30,8 @@ use lexopt::prelude::*;
 use wss::host::Options;
 use wss::service::Config;
 
-use target::{Process, Target};
+use process::Process;
+use target::Target;
 use watched::Watched;
 
 /// The name of an attack, and the attack.

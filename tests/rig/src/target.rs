@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::client::{CLOSE, Client, close_body};
+use crate::process::Process;
 use crate::watched::Watched;
 
 /// How long a server may take until an attack has left nothing behind: longer than any of its time-outs.
@@ -104,59 +105,6 @@ pub fn open_when_free(addr: SocketAddr) -> Client {
         assert!(Instant::now() < until, "no slot came back");
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Another process, by what Linux tells of its memory and its descriptors.
-pub struct Process {
-    id: u32,
-    /// What is the most that it may have.
-    memory: u64,
-    descriptors: usize,
-}
-
-/// The allocator of a process may keep this much more than before, in kilobytes.
-const SLACK_KB: u64 = 256;
-
-impl Process {
-    /// The process `id` as it is now.
-    pub fn now(id: u32) -> Self {
-        Self {
-            id,
-            memory: memory_kb(id),
-            descriptors: descriptors(&id.to_string()),
-        }
-    }
-
-    fn settle(&self, until: Instant) {
-        loop {
-            let now = Self::now(self.id);
-            if now.memory <= self.memory + SLACK_KB && now.descriptors <= self.descriptors {
-                return;
-            }
-            assert!(
-                Instant::now() < until,
-                "more memory or descriptors than before: {} of {} KB, {} of {}",
-                now.memory,
-                self.memory,
-                now.descriptors,
-                self.descriptors
-            );
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-/// The private memory of a process that is in use, in kilobytes.
-pub fn memory_kb(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-/// How many descriptors a process (`self`, or its number) has open.
-pub fn descriptors(id: &str) -> usize {
-    std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
 }
 
 /// Nobody listens there.

@@ -9,7 +9,7 @@ use wss::host::{Clients, Options, Server};
 use wss::service::ClientState;
 use wss::{ClientId, Event, MessageKind, SendError};
 
-use crate::target::descriptors;
+use crate::process::descriptors;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;

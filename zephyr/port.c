@@ -245,25 +245,21 @@ int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
 	return count < 0 ? failed() : (int32_t)count;
 }
 
+BUILD_ASSERT(sizeof(struct wss_part) == sizeof(struct iovec) &&
+	     offsetof(struct wss_part, data) == offsetof(struct iovec, iov_base) &&
+	     offsetof(struct wss_part, len) == offsetof(struct iovec, iov_len));
+
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 {
-	struct iovec iov[8];
-	struct msghdr message = {.msg_iov = iov};
+	/* A part is what an iovec is. Only read from. */
+	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
 	ssize_t sent;
 
-	for (size_t i = 0; i < count && message.msg_iovlen < ARRAY_SIZE(iov); i++) {
-		/* Offloaded sockets do not take empty parts. */
-		if (parts[i].len > 0) {
-			iov[message.msg_iovlen].iov_base = (void *)parts[i].data;
-			iov[message.msg_iovlen].iov_len = parts[i].len;
-			message.msg_iovlen++;
-		}
-	}
-	switch (message.msg_iovlen) {
+	switch (count) {
 	case 0:
 		return 0;
 	case 1:
-		sent = zsock_send(fd, iov[0].iov_base, iov[0].iov_len, ZSOCK_MSG_DONTWAIT);
+		sent = zsock_send(fd, parts[0].data, parts[0].len, ZSOCK_MSG_DONTWAIT);
 		break;
 	default:
 		sent = zsock_sendmsg(fd, &message, ZSOCK_MSG_DONTWAIT);

@@ -24,6 +24,7 @@ struct wss_poll {
 	uint8_t revents;
 };
 
+/* As struct iovec. None is empty. */
 struct wss_part {
 	const uint8_t *data;
 	size_t len;

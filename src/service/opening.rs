@@ -90,6 +90,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Asks the application about the opening request, and answers it unless it does that later.
+    // Apart, as in `parse`.
+    #[inline(never)]
     pub(super) fn ask<'a>(&self, run: &Run<'a, P>, inbound: &Inbound<P>) -> Guard<'a, P> {
         let mut inner = run.slot.lock();
         let Some(request) = inbound.incoming.request() else {

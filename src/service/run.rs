@@ -106,7 +106,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Task::State(sink, event) => {
                     self.deliver_state(&mut run, inner, &inbound, sink, event)
                 }
-                Task::Parse => self.parse(&mut run, inner, &mut inbound),
+                Task::Parse => match self.parse(&mut run, inner, &mut inbound) {
+                    Some(inner) => inner,
+                    None => self.ask(&run, &inbound),
+                },
                 Task::Receive => self.receive(&mut run, inner, &mut inbound),
                 Task::Park(because) => {
                     self.flush_output(slot, &mut inner, Some(&inbound));
@@ -339,13 +342,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner
     }
 
-    /// Parses what has been received, up to the next thing that somebody has to know.
+    /// Parses what has been received, up to the next thing that somebody has to know: `None` if that is
+    /// an opening request.
+    // Apart, and the application is not asked from in here, so that it takes less of the stack.
+    #[inline(never)]
     fn parse<'a>(
         &self,
         run: &mut Run<'a, P>,
         inner: Guard<'a, P>,
         inbound: &mut Inbound<P>,
-    ) -> Guard<'a, P> {
+    ) -> Option<Guard<'a, P>> {
         if inner.held == 0 {
             inbound.incoming.release();
         }
@@ -359,8 +365,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Step::NeedRelease => Starved::OfRelease,
             _ => Starved::No,
         };
-        if step == Step::Request {
-            return self.ask(run, inbound);
+        if matches!(step, Step::Request) {
+            return None;
         }
         let mut inner = run.slot.lock();
         let open = inner.phase == Phase::Open;
@@ -410,8 +416,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 .fold(0, |sinks, (sink, _)| sinks | 1 << sink);
             inbound.undelivered = Some((step, sinks));
         }
-
-        inner
+        Some(inner)
     }
 
     /// Answers the ping that could not be answered before: false if it still cannot be.

@@ -5,7 +5,7 @@ use super::admit::{AdoptError, Opening};
 use super::bucket::Bucket;
 use super::config::Limits;
 use super::event::EventMask;
-use super::port::{Instant, Interest, Lock as _, Port, Ready, Socket as _, SocketError};
+use super::port::{Instant, Interest, Lock as _, Port, Ready, Socket as _, SocketError, Work};
 use super::slot::{Due, Owner, Phase};
 use super::{Application, Life, Service};
 use crate::protocol::{CloseCode, Refusal, Status};
@@ -110,8 +110,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner.output.blocked = false;
             inner.heard = self.port.now();
             slot.notify_all();
-        } else {
-            self.kick(index, &mut inner);
+        } else if inner.kick() {
+            // Not with the lock held: the work queue may have the higher priority, and would only come
+            // to wait for it.
+            drop(inner);
+            self.port.submit(Work::Client(index));
         }
     }
 
@@ -209,7 +212,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let Some(lobby) = &mut serving.lobby else {
             return;
         };
-        let mut dropped = [0; 128];
+        let mut dropped = [0; 64];
         match lobby.socket.receive(&mut dropped) {
             Ok(0) | Err(SocketError::Failed) => return self.clear_lobby(serving),
             Ok(_) => lobby.answer(),

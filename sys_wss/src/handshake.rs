@@ -7,7 +7,7 @@ use crate::abi::{HTTP_VERSION_1_1, Handshake, KEY_SIZE};
 use wss::service::Lock as _;
 
 use crate::convert::{Client, Error};
-use crate::platform::{Monitor, PerClient, RequestBytes, keep_request};
+use crate::platform::{KEEPS_REQUESTS, Monitor, PerClient, RequestBytes, keep_request};
 
 /// The accepted requests of the clients of a service.
 pub struct Requests(Monitor<PerClient<Accepted>>);
@@ -52,6 +52,9 @@ impl Requests {
 
     /// Keeps a request that is accepted, instead of the one of the client before.
     pub fn keep(&self, client: Client, request: &Request<'_>, subprotocol: Option<&str>) {
+        if !KEEPS_REQUESTS {
+            return;
+        }
         let chosen = |name| request.subprotocols().position(|offered| offered == name);
         let accepted = keep_request(request.to_bytes()).map(|kept| Accepted {
             client,

@@ -133,13 +133,16 @@ impl Socket for Descriptor {
             len: 0,
         };
         let mut list = [none; PARTS];
+        // Offloaded sockets do not take empty parts.
+        let parts = parts.iter().filter(|part| !part.is_empty());
+        let mut count = 0;
         for (place, part) in list.iter_mut().zip(parts) {
             *place = sys::Part {
                 data: part.as_ptr(),
                 len: part.len(),
             };
+            count += 1;
         }
-        let count = parts.len().min(PARTS);
         // SAFETY: the list has at least that many parts, which live until this returns.
         number(unsafe { sys::wss_port_send(self.fd, list.as_ptr(), count) })
     }

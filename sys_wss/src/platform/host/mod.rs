@@ -92,6 +92,9 @@ pub fn keep_request(bytes: &[u8]) -> Option<RequestBytes> {
     Some(bytes.into())
 }
 
+/// Whether requests are kept at all.
+pub const KEEPS_REQUESTS: bool = true;
+
 /// Something for each client that there was, by slot.
 pub struct PerClient<T>(Vec<Option<T>>);
 

@@ -22,6 +22,9 @@ pub type Address = heapless::CString<46>;
 /// The bytes of a request.
 pub type RequestBytes = heapless::Vec<u8, REQUEST_SIZE>;
 
+/// Whether requests are kept at all.
+pub const KEEPS_REQUESTS: bool = REQUEST_SIZE > 0;
+
 const REQUEST_SIZE: usize = kconfig::REQUEST_SIZE as usize;
 /// None where nothing is kept.
 const KEPT: usize = if REQUEST_SIZE > 0 {

@@ -196,7 +196,11 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
     if !lists("upgrade", "websocket") || !lists("connection", "upgrade") {
         return None;
     }
-    let has_body = list("content-length").any(|length| length.contains(|digit| digit != '0'));
+    // Zero, in whatever spelling.
+    let lengths = fields.get("content-length").into_iter().flatten();
+    let has_body = lengths
+        .into_iter()
+        .any(|length| length.contains(|char| !"0 \t".contains(char)));
     if fields.contains_key("transfer-encoding") || has_body {
         return None;
     }

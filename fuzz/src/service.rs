@@ -20,7 +20,7 @@ use crate::received::{Received, received, received_frames};
 use application::Held;
 use judge::Log;
 pub use plan::Plan;
-use plan::{Act, ClientFrame, Reaction, Setup, SinkMode};
+use plan::{Act, ClientAct, ClientFrame, RareAct, Reaction, Setup, SinkMode, Step};
 
 /// The most clients and acts of a plan: more find nothing more, but take longer.
 const MAX_PEERS: usize = 10;
@@ -88,6 +88,25 @@ impl Peer {
         self.received.extend(self.client.take());
     }
 
+    fn perform(&mut self, act: &ClientAct) {
+        match act {
+            ClientAct::Request => self.send(REQUEST.as_bytes()),
+            ClientAct::Raw(bytes) => self.send(bytes),
+            ClientAct::Cork => {
+                self.corked.get_or_insert_default();
+            }
+            ClientAct::Uncork(count) => self.uncork(usize::from(*count)),
+            ClientAct::Answer => self.answer(),
+            ClientAct::Segment(len) => self.client.0.lock().segment = usize::from(*len),
+            ClientAct::Window(bytes) => {
+                let bytes = bytes.map_or(usize::MAX, usize::from);
+                self.client.set_window(bytes);
+            }
+            ClientAct::Eof => self.client.eof(),
+            ClientAct::Reset => self.client.reset(),
+        }
+    }
+
     /// Answers the pings and the close frame that it got, as clients do.
     fn answer(&mut self) {
         self.take();
@@ -125,7 +144,7 @@ fn verdict(number: u8) -> Verdict<'static> {
     match number % 8 {
         0 => Verdict::Refuse(Status::FORBIDDEN),
         1 => Verdict::AcceptSubprotocol("nobody offers this"),
-        2 | 3 => Verdict::Later,
+        2 => Verdict::Later,
         _ => Verdict::Accept,
     }
 }
@@ -140,6 +159,7 @@ pub fn check(plan: &Plan) {
             world.wait(ms);
         }
     })));
+    world.begin();
     while let Some(act) = world.next_act() {
         world.perform(act);
     }
@@ -180,6 +200,21 @@ impl World {
         })
     }
 
+    fn begin(&self) {
+        self.quiet.set(true);
+        for _ in 0..self.setup.clients() {
+            self.connect(false, false);
+            if let Some(peer) = self.peers.borrow_mut().last_mut() {
+                peer.send(REQUEST.as_bytes());
+            }
+            self.rest();
+        }
+        self.quiet.set(false);
+        for (sink, mode) in self.setup.sinks.iter().enumerate() {
+            self.set_sink(sink, *mode);
+        }
+    }
+
     fn service(&self) -> &Svc {
         &self.harness.service
     }
@@ -201,7 +236,7 @@ impl World {
         self.depth.set(self.depth.get() + 1);
         while Harness::now() < until {
             match self.next_act() {
-                Some(Act::Wake) => break,
+                Some(Act::Step(Step::Wake)) => break,
                 Some(act) => self.perform(act),
                 None => {
                     Harness::set_now(until.min(self.next_time()));
@@ -311,82 +346,65 @@ impl World {
     }
 
     fn perform(&self, act: Act) {
-        let is_step = matches!(act, Act::Work | Act::Serve);
         match act {
-            Act::Connect {
+            Act::Frame { who, kind, len } => {
+                let bytes = self.client_frame(kind, len);
+                self.with_peer(who, |peer| peer.send(&bytes));
+            }
+            Act::Client(who, act) => self.with_peer(who, |peer| peer.perform(&act)),
+            Act::Thread(thread, act) => self.as_thread(thread, || self.perform_as_thread(&act)),
+            Act::Sink(sink, mode) => self.set_sink(usize::from(sink), mode),
+            Act::Step(Step::Work) => {
+                self.harness.work();
+                return;
+            }
+            Act::Step(Step::Serve) => {
+                self.harness.serve();
+                return;
+            }
+            Act::Step(Step::Rest) => self.rest(),
+            Act::Step(Step::Wake) => {}
+            Act::Pass(ms) => {
+                Harness::set_now(Harness::now() + u64::from(ms));
+                self.harness.serve();
+            }
+            Act::Rare(act) => self.perform_rarely(&act),
+        }
+        if !self.setup.stepwise {
+            self.rest();
+        }
+    }
+
+    fn perform_rarely(&self, act: &RareAct) {
+        let port = self.service().port();
+        match *act {
+            RareAct::Connect {
                 address,
                 cannot_shut,
             } => self.connect(address, cannot_shut),
-            Act::Adopt { opening, count } => self.as_thread(0, || {
+            RareAct::Adopt { opening, count } => self.as_thread(0, || {
                 let is_there = self.peers.borrow().len() < MAX_PEERS;
                 if is_there {
                     self.adopt(opening.into(), count);
                 }
             }),
-            Act::Verdict(number) => {
+            RareAct::Verdict(number) => {
                 let app = self.service().application();
                 app.verdict.set(verdict(number));
             }
-            Act::Decide(thread, slot, number) => self.as_thread(thread, || {
-                if let Some(client) = self.service().client(usize::from(slot % 4)) {
-                    let _ = self.service().answer(client, verdict(number));
-                }
-            }),
-            Act::CannotAccept => self.service().port().state.lock().backlog.push_back(None),
-            Act::CannotWatch => self.service().port().state.lock().unwatchable = 1,
-            Act::Request(who) => self.with_peer(who, |peer| peer.send(REQUEST.as_bytes())),
-            Act::Frame { who, kind, len } => {
-                let bytes = self.client_frame(kind, len);
-                self.with_peer(who, |peer| peer.send(&bytes));
-            }
-            Act::Raw(who, bytes) => self.with_peer(who, |peer| peer.send(&bytes)),
-            Act::Cork(who) => self.with_peer(who, |peer| {
-                peer.corked.get_or_insert_default();
-            }),
-            Act::Uncork(who, count) => self.with_peer(who, |peer| peer.uncork(count.into())),
-            Act::Answer(who) => self.with_peer(who, Peer::answer),
-            Act::Segment(who, len) => self.with_peer(who, |peer| {
-                peer.client.0.lock().segment = len.into();
-            }),
-            Act::Window(who, bytes) => self.with_peer(who, |peer| {
-                let all = bytes == u16::MAX;
-                peer.client
-                    .set_window(if all { usize::MAX } else { bytes.into() });
-            }),
-            Act::Eof(who) => self.with_peer(who, |peer| peer.client.eof()),
-            Act::Reset(who) => self.with_peer(who, |peer| peer.client.reset()),
-            Act::Pass(ms) => {
-                Harness::set_now(Harness::now() + u64::from(ms));
-                self.harness.serve();
-            }
-            Act::Work => {
-                self.harness.work();
-            }
-            Act::Serve => {
-                self.harness.serve();
-            }
-            Act::Rest => self.rest(),
-            Act::Wake => {}
-            Act::Send(thread, send) => self.as_thread(thread, || self.send(&send)),
-            Act::Ping(thread, to, len) => self.as_thread(thread, || self.ping(to, len)),
-            Act::Close(thread, close) => self.as_thread(thread, || self.close(&close)),
-            Act::Flush(to) => self.as_thread(0, || self.flush(to)),
-            Act::Sink(sink, mode) => self.set_sink(usize::from(sink), mode),
-            Act::Release(at) => self.release(usize::from(at)),
-            Act::Announce(event) => {
+            RareAct::CannotAccept => port.state.lock().backlog.push_back(None),
+            RareAct::CannotWatch => port.state.lock().unwatchable = 1,
+            RareAct::Announce(event) => {
                 let events = [EventMask::ERROR, EventMask::LINK_DOWN, EventMask::LINK_UP];
                 self.service()
                     .announce(events[usize::from(event) % events.len()]);
             }
-            Act::Stop { wait } => self.as_thread(0, || {
+            RareAct::Stop { wait } => self.as_thread(0, || {
                 self.service().stop();
                 if wait {
                     self.service().wait_stopped();
                 }
             }),
-        }
-        if !self.setup.stepwise && !is_step {
-            self.rest();
         }
     }
 }

@@ -4,9 +4,9 @@ use wss::protocol::{CloseCode, Opcode};
 use wss::service::{ClientState, Delivery, Target};
 use wss::{ClientId, Event, MessageKind, SendError};
 
-use super::World;
 use super::judge::Sent;
-use super::plan::{Close, Reaction, Send, Shape, SinkMode, To};
+use super::plan::{Close, RareReaction, Reaction, Send, Shape, SinkMode, ThreadAct, To};
+use super::{World, verdict};
 use crate::harness::Svc;
 
 /// A message that a queue holds.
@@ -76,10 +76,11 @@ impl World {
             }
             (Reaction::Nothing | Reaction::Echo | Reaction::EchoPart { .. }, _) => {}
             (Reaction::Send(send), _) => self.send(send),
-            (Reaction::Ping(to, len), _) => self.ping(*to, *len),
-            (Reaction::Close(close), _) => self.close(close),
             (Reaction::Release(at), _) => self.release(usize::from(*at)),
-            (Reaction::Stop, _) => {
+            (Reaction::Rare(RareReaction::Ping(to, len)), _) => self.ping(*to, *len),
+            (Reaction::Rare(RareReaction::Close(close)), _) => self.close(close),
+            (Reaction::Rare(RareReaction::Flush(to)), _) => self.flush(*to),
+            (Reaction::Rare(RareReaction::Stop), _) => {
                 self.service().stop();
                 self.service().wait_stopped();
             }
@@ -91,6 +92,21 @@ impl World {
                     }
                 }
                 self.depth.set(self.depth.get() - 1);
+            }
+        }
+    }
+
+    pub fn perform_as_thread(&self, act: &ThreadAct) {
+        match act {
+            ThreadAct::Send(send) => self.send(send),
+            ThreadAct::Ping(to, len) => self.ping(*to, *len),
+            ThreadAct::Close(close) => self.close(close),
+            ThreadAct::Flush(to) => self.flush(*to),
+            ThreadAct::Release(at) => self.release(usize::from(*at)),
+            ThreadAct::Decide(slot, number) => {
+                if let Some(client) = self.service().client(usize::from(slot % 4)) {
+                    let _ = self.service().answer(client, verdict(*number));
+                }
             }
         }
     }
@@ -122,7 +138,7 @@ impl World {
         }
     }
 
-    pub fn send(&self, send: &Send) {
+    fn send(&self, send: &Send) {
         let (fin, opcode) = match send.shape {
             Shape::Text => (true, Opcode::Text),
             Shape::Binary | Shape::NotUtf8 => (true, Opcode::Binary),
@@ -159,7 +175,7 @@ impl World {
         });
     }
 
-    pub fn ping(&self, to: To, len: u8) {
+    fn ping(&self, to: To, len: u8) {
         let payload = self.payload(b'p', usize::from(len));
         let to = self.target(to);
         self.note_sent(to, 0x89, &payload, |service| service.ping(to, &payload));
@@ -191,14 +207,14 @@ impl World {
         }
     }
 
-    pub fn close(&self, close: &Close) {
+    fn close(&self, close: &Close) {
         let code = CloseCode::new(close.code).unwrap_or(CloseCode::NORMAL);
         let reason = "r".repeat(usize::from(close.reason));
         let closed = self.service().close(self.target(close.to), code, &reason);
         assert!(close.reason > 123 || closed != Err(SendError::Close));
     }
 
-    pub fn flush(&self, to: To) {
+    fn flush(&self, to: To) {
         let _ = self.service().flush(self.target(to));
     }
 

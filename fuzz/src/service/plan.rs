@@ -20,8 +20,11 @@ pub struct Setup {
     rx: u8,
     blocks: u8,
     block_size: u8,
+    /// How many clients are connected when it begins.
+    clients: u8,
     /// Which events the queues want; the callback wants all.
     queues: [u8; MAX_SINKS - 1],
+    pub sinks: [SinkMode; MAX_SINKS],
     pub streaming: bool,
     pings: bool,
     limits: [u8; 5],
@@ -39,6 +42,10 @@ impl Setup {
 
     pub fn rx(&self) -> usize {
         [300, 4, 20, 125, 1400][usize::from(self.rx) % 5]
+    }
+
+    pub fn clients(&self) -> usize {
+        usize::from(self.clients) % (self.slots() + 1)
     }
 
     /// How many blocks, and of what size.
@@ -173,18 +180,81 @@ pub enum Reaction {
         len: u8,
     },
     Send(Send),
-    Ping(To, u8),
-    Close(Close),
     Release(u8),
     /// So many acts happen meanwhile.
     Meanwhile(u8),
+    Rare(RareReaction),
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+pub enum RareReaction {
+    Ping(To, u8),
+    Close(Close),
+    Flush(To),
     Stop,
 }
 
 /// What a client, the network, the application or the clock does. Clients and threads are picked
-/// from those that there are.
+/// from those that there are. What happens often stands further out.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Act {
+    Frame {
+        who: u8,
+        kind: ClientFrame,
+        len: u16,
+    },
+    Client(u8, ClientAct),
+    /// Of this thread of the application.
+    Thread(u8, ThreadAct),
+    /// What a sink does from now on.
+    Sink(u8, SinkMode),
+    Step(Step),
+    Pass(u16),
+    Rare(RareAct),
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+pub enum ClientAct {
+    Request,
+    Raw(Vec<u8>),
+    /// What it sends from now on waits, until it goes by so many bytes.
+    Cork,
+    Uncork(u16),
+    /// It answers pings and close frames.
+    Answer,
+    /// The server receives so many bytes at a time.
+    Segment(u8),
+    /// It takes so many bytes more, or any number.
+    Window(Option<u8>),
+    Eof,
+    Reset,
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+pub enum ThreadAct {
+    Send(Send),
+    Ping(To, u8),
+    Close(Close),
+    Flush(To),
+    Release(u8),
+    /// It answers the request of the client in this slot.
+    Decide(u8, u8),
+}
+
+/// The service, a step at a time.
+#[derive(Arbitrary, Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// One item of the work queue.
+    Work,
+    /// One turn of the serving thread.
+    Serve,
+    Rest,
+    /// The thread that waits wakes.
+    Wake,
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+pub enum RareAct {
     /// From one of two addresses.
     Connect {
         address: bool,
@@ -197,44 +267,10 @@ pub enum Act {
     },
     /// What the application says to opening requests from now on.
     Verdict(u8),
-    /// It answers a request later.
-    Decide(u8, u8, u8),
     /// A connection comes that cannot be had.
     CannotAccept,
     /// The next one cannot be watched.
     CannotWatch,
-    Request(u8),
-    Frame {
-        who: u8,
-        kind: ClientFrame,
-        len: u16,
-    },
-    Raw(u8, Vec<u8>),
-    /// What the client sends from now on waits, until it goes by so many bytes.
-    Cork(u8),
-    Uncork(u8, u16),
-    /// The client answers pings and close frames.
-    Answer(u8),
-    /// The server receives so many bytes at a time.
-    Segment(u8, u8),
-    /// The client takes so many bytes more.
-    Window(u8, u16),
-    Eof(u8),
-    Reset(u8),
-    Pass(u16),
-    /// One item of the work queue.
-    Work,
-    /// One turn of the serving thread.
-    Serve,
-    Rest,
-    /// The thread that waits wakes.
-    Wake,
-    Send(u8, Send),
-    Ping(u8, To, u8),
-    Close(u8, Close),
-    Flush(To),
-    Sink(u8, SinkMode),
-    Release(u8),
     Announce(u8),
     Stop {
         wait: bool,

@@ -13,17 +13,47 @@
 
 LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 
-/* Clients, one that is turned away, listeners, and the eventfd. */
+/* Clients, one that is turned away, listeners, and the eventfd. Each server polls its own. */
 #define POLLS (CONFIG_WSS_MAX_CLIENTS + 1 + CONFIG_WSS_LISTENERS + 1)
 
 BUILD_ASSERT(CONFIG_ZVFS_POLL_MAX >= POLLS,
 	     "CONFIG_ZVFS_POLL_MAX has to be at least CONFIG_WSS_MAX_CLIENTS + 3, and 4 with IPv4 and IPv6");
-BUILD_ASSERT(CONFIG_ZVFS_OPEN_MAX >= POLLS + 1,
-	     "CONFIG_ZVFS_OPEN_MAX has to be at least CONFIG_WSS_MAX_CLIENTS + 4, and 5 with IPv4 and IPv6");
+BUILD_ASSERT(CONFIG_ZVFS_OPEN_MAX >= CONFIG_WSS_SERVERS * (POLLS + 1),
+	     "CONFIG_ZVFS_OPEN_MAX has to be at least CONFIG_WSS_MAX_CLIENTS + 4, and 5 with IPv4 and "
+	     "IPv6, for each of CONFIG_WSS_SERVERS");
+BUILD_ASSERT(CONFIG_ZVFS_EVENTFD_MAX >= CONFIG_WSS_SERVERS,
+	     "CONFIG_ZVFS_EVENTFD_MAX has to be at least CONFIG_WSS_SERVERS");
 #if defined(CONFIG_NET_TCP) && !defined(CONFIG_NET_SOCKETS_OFFLOAD)
-BUILD_ASSERT(CONFIG_NET_MAX_CONTEXTS >= POLLS,
-	     "CONFIG_NET_MAX_CONTEXTS has to be at least CONFIG_WSS_MAX_CLIENTS + 2, and 3 with IPv4 and IPv6");
+BUILD_ASSERT(CONFIG_NET_MAX_CONTEXTS >= CONFIG_WSS_SERVERS * (POLLS - 1),
+	     "CONFIG_NET_MAX_CONTEXTS has to be at least CONFIG_WSS_MAX_CLIENTS + 2, and 3 with IPv4 and "
+	     "IPv6, for each of CONFIG_WSS_SERVERS");
 #endif
+
+/* An item of the work queue for each client, the service, its end, and the link. */
+#define ITEMS     (CONFIG_WSS_MAX_CLIENTS + 3)
+#define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 2)
+
+/* What there is one of for each server. */
+static struct server {
+	struct k_thread thread;
+	struct k_timer timer;
+	struct k_work items[ITEMS];
+	atomic_t link_events;
+	atomic_t timer_due;
+	int wake_fd;
+	/* Where it listens, to listen there again. */
+	uint16_t port;
+	char address[IS_ENABLED(CONFIG_NET_IPV6) ? NET_IPV6_ADDR_LEN : NET_IPV4_ADDR_LEN];
+	bool started;
+} servers[CONFIG_WSS_SERVERS];
+
+/* Of one server everything is known when this is compiled. */
+#define SERVER(number) (&servers[CONFIG_WSS_SERVERS > 1 ? (number) : 0])
+/* Which server a part of it belongs to. */
+#define NUMBER_OF(part)                                                                            \
+	(CONFIG_WSS_SERVERS > 1                                                                    \
+		 ? (uint32_t)(((uintptr_t)(part) - (uintptr_t)servers) / sizeof(servers[0]))       \
+		 : 0)
 
 /* The result of a call that went wrong. */
 static int32_t failed(void)
@@ -103,12 +133,9 @@ static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 	return fd;
 }
 
-/* Where it listens, to listen there again. */
-static char listen_address[NET_IPV6_ADDR_LEN];
-static uint16_t listen_port;
-
-int32_t wss_port_listen_again(int32_t *fds)
+int32_t wss_port_listen_again(uint32_t number, int32_t *fds)
 {
+	struct server *server = SERVER(number);
 	union address addr6 = {.v6.sin6_family = AF_INET6};
 	union address addr4 = {.v4.sin_family = AF_INET};
 	bool use6 = IS_ENABLED(CONFIG_NET_IPV6);
@@ -116,19 +143,19 @@ int32_t wss_port_listen_again(int32_t *fds)
 	int32_t result = WSS_ERRNO(EINVAL);
 	int count = 0;
 
-	if (listen_address[0] != '\0') {
-		use6 = use6 && zsock_inet_pton(AF_INET6, listen_address, &addr6.v6.sin6_addr) == 1;
-		use4 = use4 && zsock_inet_pton(AF_INET, listen_address, &addr4.v4.sin_addr) == 1;
+	if (server->address[0] != '\0') {
+		use6 = use6 && zsock_inet_pton(AF_INET6, server->address, &addr6.v6.sin6_addr) == 1;
+		use4 = use4 && zsock_inet_pton(AF_INET, server->address, &addr4.v4.sin_addr) == 1;
 	}
 	if (use6) {
-		result = listen_one(&addr6, sizeof(addr6.v6), &listen_port);
+		result = listen_one(&addr6, sizeof(addr6.v6), &server->port);
 		if (result >= 0) {
 			fds[count++] = result;
 		}
 	}
 	/* With both, one of the two may not work, such as IPv6 on a host without. */
 	if (use4) {
-		result = listen_one(&addr4, sizeof(addr4.v4), &listen_port);
+		result = listen_one(&addr4, sizeof(addr4.v4), &server->port);
 		if (result >= 0) {
 			fds[count++] = result;
 		}
@@ -136,21 +163,22 @@ int32_t wss_port_listen_again(int32_t *fds)
 	return count > 0 ? 0 : result;
 }
 
-int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
+int32_t wss_port_listen(uint32_t number, const char *address, uint16_t *port, int32_t *fds)
 {
+	struct server *server = SERVER(number);
 	size_t len = address != NULL ? strlen(address) : 0;
 	int32_t result;
 
-	if (len >= sizeof(listen_address)) {
+	if (len >= sizeof(server->address)) {
 		return WSS_ERRNO(EINVAL);
 	}
 	if (len > 0) {
-		memcpy(listen_address, address, len);
+		memcpy(server->address, address, len);
 	}
-	listen_address[len] = '\0';
-	listen_port = *port;
-	result = wss_port_listen_again(fds);
-	*port = listen_port;
+	server->address[len] = '\0';
+	server->port = *port;
+	result = wss_port_listen_again(number, fds);
+	*port = server->port;
 	return result;
 }
 
@@ -247,7 +275,8 @@ int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
 
 BUILD_ASSERT(sizeof(struct wss_part) == sizeof(struct iovec) &&
 	     offsetof(struct wss_part, data) == offsetof(struct iovec, iov_base) &&
-	     offsetof(struct wss_part, len) == offsetof(struct iovec, iov_len));
+	     offsetof(struct wss_part, len) == offsetof(struct iovec, iov_len),
+	     "struct wss_part is not as struct iovec");
 
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 {
@@ -307,61 +336,59 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 
 /* Waking up the poll. Not blocking, so that it may be called by an interrupt. */
 
-static int wake_fd = -1;
-
-int32_t wss_port_wake_open(void)
+static void timer_expired(struct k_timer *timer)
 {
+	struct server *server = CONTAINER_OF(timer, struct server, timer);
+
+	(void)atomic_set(&server->timer_due, 1);
+	wss_port_wake(server->wake_fd);
+}
+
+int32_t wss_port_wake_open(uint32_t number)
+{
+	struct server *server = SERVER(number);
 	int fd = zvfs_eventfd(0, ZVFS_EFD_NONBLOCK);
 
 	if (fd < 0) {
 		return WSS_ERRNO(errno);
 	}
-	wake_fd = fd;
+	server->wake_fd = fd;
+	/* That of the service before was stopped as it ended. */
+	k_timer_init(&server->timer, timer_expired, NULL);
 	return fd;
 }
 
-void wss_port_wake(void)
+void wss_port_wake(int32_t fd)
 {
-	(void)zvfs_eventfd_write(wake_fd, 1);
+	(void)zvfs_eventfd_write(fd, 1);
 }
 
-void wss_port_wake_take(void)
+void wss_port_wake_take(int32_t fd)
 {
 	zvfs_eventfd_t count;
 
-	(void)zvfs_eventfd_read(wake_fd, &count);
+	(void)zvfs_eventfd_read(fd, &count);
 }
 
-/* The timer. */
+/* The timers. */
 
-static atomic_t timer_due;
-
-static void timer_expired(struct k_timer *timer)
+void wss_port_timer_start(uint32_t server, uint32_t ms)
 {
-	ARG_UNUSED(timer);
-	(void)atomic_set(&timer_due, 1);
-	wss_port_wake();
+	k_timer_start(&SERVER(server)->timer, K_MSEC(ms), K_NO_WAIT);
 }
 
-static K_TIMER_DEFINE(timer, timer_expired, NULL);
-
-void wss_port_timer_start(uint32_t ms)
+void wss_port_timer_stop(uint32_t server)
 {
-	k_timer_start(&timer, K_MSEC(ms), K_NO_WAIT);
+	k_timer_stop(&SERVER(server)->timer);
+	(void)atomic_clear(&SERVER(server)->timer_due);
 }
 
-void wss_port_timer_stop(void)
+bool wss_port_timer_take(uint32_t server)
 {
-	k_timer_stop(&timer);
-	(void)atomic_clear(&timer_due);
+	return atomic_clear(&SERVER(server)->timer_due) != 0;
 }
 
-bool wss_port_timer_take(void)
-{
-	return atomic_clear(&timer_due) != 0;
-}
-
-/* Locks: one a client, three of the service, and the interface's own. */
+/* Locks: one a client, four of its service, and the interface's own: four for each service, and two. */
 
 struct lock {
 	struct k_mutex mutex;
@@ -369,7 +396,7 @@ struct lock {
 	bool used;
 };
 
-static struct lock locks[CONFIG_WSS_MAX_CLIENTS + 10];
+static struct lock locks[CONFIG_WSS_SERVERS * (CONFIG_WSS_MAX_CLIENTS + 8) + 2];
 static struct k_spinlock locks_lock;
 
 uint32_t wss_port_lock_new(void)
@@ -428,59 +455,62 @@ void wss_port_sleep_ms(uint32_t ms)
 	(void)k_msleep((int32_t)ms);
 }
 
-/* The WSS thread and the work queue. An item for each client, the service, its end, and the link. */
+/* The WSS threads and the work queue, which is one for all: a stack less for each server. */
 
-#define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 2)
-
-static K_THREAD_STACK_DEFINE(wss_stack, CONFIG_WSS_THREAD_STACK_SIZE);
+static K_THREAD_STACK_ARRAY_DEFINE(wss_stacks, CONFIG_WSS_SERVERS, CONFIG_WSS_THREAD_STACK_SIZE);
 static K_THREAD_STACK_DEFINE(work_stack, CONFIG_WSS_WORKQ_STACK_SIZE);
-static struct k_thread wss_thread;
 static struct k_work_q work_queue;
-static struct k_work items[CONFIG_WSS_MAX_CLIENTS + 3];
-static bool started;
 
 static void work(struct k_work *item)
 {
-	wss_work((uint32_t)(item - items));
+	uint32_t number = NUMBER_OF(item);
+
+	wss_work(number, (uint32_t)(item - SERVER(number)->items));
 }
 
-static void serve(void *a, void *b, void *c)
+static void serve(void *server, void *b, void *c)
 {
-	ARG_UNUSED(a);
+	ARG_UNUSED(server);
 	ARG_UNUSED(b);
 	ARG_UNUSED(c);
-	wss_serve();
+	wss_serve(NUMBER_OF(server));
 }
 
-void wss_port_start(void)
+/* Called by one thread at a time. */
+void wss_port_start(uint32_t number)
 {
 	const struct k_work_queue_config config = {.name = "wss_work"};
+	struct server *server = SERVER(number);
+	k_thread_stack_t *stack = wss_stacks[CONFIG_WSS_SERVERS > 1 ? number : 0];
 
-	if (!started) {
-		for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
-			k_work_init(&items[i], work);
-		}
+	/* The first one to start is the first one that there is. */
+	if (!servers[0].started) {
 		k_work_queue_init(&work_queue);
 		k_work_queue_start(&work_queue, work_stack, K_THREAD_STACK_SIZEOF(work_stack),
 				   CONFIG_WSS_WORKQ_PRIORITY, &config);
-		started = true;
+	}
+	if (!server->started) {
+		for (size_t i = 0; i < ITEMS; i++) {
+			k_work_init(&server->items[i], work);
+		}
+		server->started = true;
 	} else {
 		/* That of the service before is about to end, if it has not. */
-		(void)k_thread_join(&wss_thread, K_FOREVER);
+		(void)k_thread_join(&server->thread, K_FOREVER);
 	}
-	k_thread_create(&wss_thread, wss_stack, K_THREAD_STACK_SIZEOF(wss_stack), serve, NULL, NULL,
-			NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
-	(void)k_thread_name_set(&wss_thread, "wss");
+	k_thread_create(&server->thread, stack, K_THREAD_STACK_SIZEOF(wss_stacks[0]), serve, server,
+			NULL, NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
+	(void)k_thread_name_set(&server->thread, "wss");
 }
 
-void wss_port_join(void)
+void wss_port_join(uint32_t server)
 {
-	(void)k_thread_join(&wss_thread, K_FOREVER);
+	(void)k_thread_join(&SERVER(server)->thread, K_FOREVER);
 }
 
-void wss_port_submit(uint32_t item)
+void wss_port_submit(uint32_t server, uint32_t item)
 {
-	(void)k_work_submit_to_queue(&work_queue, &items[item]);
+	(void)k_work_submit_to_queue(&work_queue, &SERVER(server)->items[item]);
 }
 
 uintptr_t wss_port_thread(void)
@@ -488,23 +518,28 @@ uintptr_t wss_port_thread(void)
 	return (uintptr_t)k_current_get();
 }
 
-bool wss_port_on_wss_thread(void)
+bool wss_port_on_wss_thread(uint32_t server)
 {
-	return k_current_get() == &wss_thread;
+	return k_current_get() == &SERVER(server)->thread;
 }
 
-bool wss_port_on_work_queue(void)
+bool wss_port_on_service_thread(void)
 {
-	return k_current_get() == k_work_queue_thread_get(&work_queue);
+	k_tid_t thread = k_current_get();
+
+	for (uint32_t i = 0; i < CONFIG_WSS_SERVERS; i++) {
+		if (thread == &servers[i].thread) {
+			return true;
+		}
+	}
+	return thread == k_work_queue_thread_get(&work_queue);
 }
 
 /* The network interface. */
 
-static atomic_t link_events;
-
-uint32_t wss_port_link_take(void)
+uint32_t wss_port_link_take(uint32_t server)
 {
-	return (uint32_t)atomic_clear(&link_events);
+	return (uint32_t)atomic_clear(&SERVER(server)->link_events);
 }
 
 #if defined(CONFIG_NET_MGMT_EVENT)
@@ -517,14 +552,16 @@ static void link_changed(struct net_mgmt_event_callback *callback, uint64_t even
 {
 	ARG_UNUSED(callback);
 	ARG_UNUSED(iface);
-	if (event == NET_EVENT_IF_UP) {
-		(void)atomic_or(&link_events, WSS_LINK_UP);
-	} else {
-		/* That it was up before is of no interest any more. */
-		(void)atomic_set(&link_events, WSS_LINK_DOWN);
-	}
-	if (started) {
-		wss_port_submit(LINK_ITEM);
+	for (uint32_t i = 0; i < CONFIG_WSS_SERVERS; i++) {
+		if (event == NET_EVENT_IF_UP) {
+			(void)atomic_or(&servers[i].link_events, WSS_LINK_UP);
+		} else {
+			/* That it was up before is of no interest any more. */
+			(void)atomic_set(&servers[i].link_events, WSS_LINK_DOWN);
+		}
+		if (servers[i].started) {
+			wss_port_submit(i, LINK_ITEM);
+		}
 	}
 }
 

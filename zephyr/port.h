@@ -30,9 +30,11 @@ struct wss_part {
 	size_t len;
 };
 
+/* Servers are counted from 0. A number less than CONFIG_WSS_SERVERS is what `server` is below. */
+
 /* Sockets: a descriptor, a count, or an error. */
-int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds);
-int32_t wss_port_listen_again(int32_t *fds);
+int32_t wss_port_listen(uint32_t server, const char *address, uint16_t *port, int32_t *fds);
+int32_t wss_port_listen_again(uint32_t server, int32_t *fds);
 /* The peer has CONFIG_WSS_PEER_SIZE bytes: its address, of IPv4 as one of IPv6 where there is both. */
 int32_t wss_port_accept(int32_t listener, uint8_t *peer);
 /* A connection that somebody else has accepted. */
@@ -42,15 +44,15 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
 int32_t wss_port_poll(struct wss_poll *polls, size_t count);
 void wss_port_close(int32_t fd);
 
-/* An eventfd in the poll. */
-int32_t wss_port_wake_open(void);
-void wss_port_wake(void);
-void wss_port_wake_take(void);
+/* An eventfd in the poll of a server. */
+int32_t wss_port_wake_open(uint32_t server);
+void wss_port_wake(int32_t fd);
+void wss_port_wake_take(int32_t fd);
 
-/* A timer that wakes up the same way. */
-void wss_port_timer_start(uint32_t ms);
-void wss_port_timer_stop(void);
-bool wss_port_timer_take(void);
+/* A timer of a server, that wakes up by the eventfd that was opened last for it. */
+void wss_port_timer_start(uint32_t server, uint32_t ms);
+void wss_port_timer_stop(uint32_t server);
+bool wss_port_timer_take(uint32_t server);
 
 /* A pool of k_mutex, each with a k_condvar. */
 uint32_t wss_port_lock_new(void);
@@ -64,13 +66,15 @@ void wss_port_notify(uint32_t lock);
 uint64_t wss_port_uptime_ms(void);
 void wss_port_sleep_ms(uint32_t ms);
 
-/* The WSS thread and the work queue. */
-void wss_port_start(void);
-void wss_port_join(void);
-void wss_port_submit(uint32_t item);
+/* The WSS thread of a server, and the work queue of all. */
+void wss_port_start(uint32_t server);
+void wss_port_join(uint32_t server);
+void wss_port_submit(uint32_t server, uint32_t item);
 uintptr_t wss_port_thread(void);
-bool wss_port_on_wss_thread(void);
-bool wss_port_on_work_queue(void);
+/* That of the server. */
+bool wss_port_on_wss_thread(uint32_t server);
+/* Any of these. */
+bool wss_port_on_service_thread(void);
 
 /*
  * Queues, of entries of one size. NULL if there is none left, or none for so many or so large entries.
@@ -82,16 +86,16 @@ bool wss_port_queue_put(void *queue, const void *entry);
 /* Waits for ms, or below 0 as long as it takes. */
 bool wss_port_queue_get(void *queue, void *entry, int32_t ms);
 
-/* The network interface: what has happened since the last time, in this order. */
+/* The network interface: what has happened since the last time that the server asked, in this order. */
 #define WSS_LINK_DOWN 1
 #define WSS_LINK_UP 2
-uint32_t wss_port_link_take(void);
+uint32_t wss_port_link_take(uint32_t server);
 
 /* The log, with Zephyr's levels. */
 void wss_port_log(uint32_t level, const char *text);
 
 /* What Rust has for C. */
-void wss_serve(void);
-void wss_work(uint32_t item);
+void wss_serve(uint32_t server);
+void wss_work(uint32_t server, uint32_t item);
 
 #endif /* WSS_ZEPHYR_PORT_H */

@@ -67,6 +67,7 @@ bool wss_port_queue_get(void *queue, void *entry, int32_t ms)
 #if defined(CONFIG_WSS_C_LIBRARY)
 /* In Rust. */
 wss_result wss_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
+wss_result wss_server_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
 
 wss_result wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue)
 {
@@ -74,5 +75,13 @@ wss_result wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queu
 		return WSS_INVALID;
 	}
 	return wss_queue_adopt(mask, messages, queue);
+}
+
+wss_result wss_server_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue)
+{
+	if (messages == NULL || messages->msg_size != sizeof(wss_message)) {
+		return WSS_INVALID;
+	}
+	return wss_server_queue_adopt(mask, messages, queue);
 }
 #endif

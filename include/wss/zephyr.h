@@ -34,6 +34,12 @@ extern "C" {
  */
 wss_result wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue);
 
+/**
+ * @brief As wss_queue_add(), but for the events of those servers only that were started with the queue, as
+ * with wss_server_queue_create(). With #CONFIG_WSS_SERVERS of 1 there are no such servers.
+ */
+wss_result wss_server_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue);
+
 #ifdef __cplusplus
 }
 #endif

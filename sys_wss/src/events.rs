@@ -10,27 +10,31 @@ use crate::abi::MAX_QUEUES;
 use crate::callbacks::{self, Answer, Data};
 use crate::convert::Client;
 use crate::handshake::Requests;
-use crate::instance::{self, DEFAULT, PerServer, place};
+use crate::instance::{self, DEFAULT, place};
 use crate::platform::{Origins, SERVERS, queue};
 use crate::queues::{Number, Of, QUEUES};
 
 /// The sink that is the callback; the others are queues.
 const CALLBACK: usize = 0;
 
-/// What each callback, and each queue, wants. They are asked for with every piece of work.
-static CALLBACK_MASKS: PerServer<AtomicU32> = PerServer([const { AtomicU32::new(0) }; SERVERS]);
-static QUEUE_MASKS: [AtomicU32; QUEUES] = [const { AtomicU32::new(0) }; QUEUES];
+/// What everybody wants: the callback of the default service and all queues, of which the first are the
+/// other sinks of the default service; then the callbacks of further servers. They are asked for with
+/// every piece of work.
+static MASKS: [AtomicU32; QUEUES + SERVERS] = [const { AtomicU32::new(0) }; QUEUES + SERVERS];
 
-/// The queues of each further server, by their numbers; 0: none. Those of the default service are the
-/// first ones that there are.
+/// The queues of each further server, by their numbers; 0: none.
 static SERVER_QUEUES: [[AtomicU32; MAX_QUEUES]; SERVERS - 1] =
     [const { [const { AtomicU32::new(0) }; MAX_QUEUES] }; SERVERS - 1];
 
+fn set_mask(index: usize, mask: EventMask) {
+    if let Some(place) = MASKS.get(index) {
+        place.store(mask.bits(), Ordering::Relaxed);
+    }
+}
+
 /// What the queue at a place wants from now on.
 pub fn set_queue_mask(place: usize, mask: EventMask) {
-    if let Some(queue) = QUEUE_MASKS.get(place) {
-        queue.store(mask.bits(), Ordering::Relaxed);
-    }
+    set_mask(place.saturating_add(1), mask);
 }
 
 /// Whether the service `epoch` has a callback. It is told everything but the extension's events.
@@ -40,8 +44,14 @@ pub fn set_has_callback(epoch: u32, has_callback: bool) {
     } else {
         EventMask::empty()
     };
-    let callback = CALLBACK_MASKS.of(epoch);
-    callback.store(mask.bits(), Ordering::Relaxed);
+    set_mask(callback_index(epoch), mask);
+}
+
+const fn callback_index(epoch: u32) -> usize {
+    match place(epoch) {
+        0 => CALLBACK,
+        place => QUEUES + place,
+    }
 }
 
 /// Gives the service `epoch`, which is a further server, these queues.
@@ -59,20 +69,20 @@ fn server_queues(epoch: u32) -> Option<&'static [AtomicU32; MAX_QUEUES]> {
 /// The queue that is a sink of the service `epoch`.
 fn queue(epoch: u32, sink: usize) -> Option<Number> {
     let index = sink.checked_sub(1)?;
-    match place(epoch) {
-        0 => Some(Number::at(index)),
-        _ => {
-            let number = server_queues(epoch)?.get(index)?.load(Ordering::Relaxed);
-            Number::from_c(number)
-        }
+    if place(epoch) == 0 {
+        return Some(Number::at(index));
     }
+    let number = server_queues(epoch)?.get(index)?.load(Ordering::Relaxed);
+    Number::from_c(number)
 }
 
 fn mask(epoch: u32, sink: usize) -> EventMask {
-    let mask = match sink {
-        CALLBACK => Some(CALLBACK_MASKS.of(epoch)),
-        _ => queue(epoch, sink).and_then(|queue| QUEUE_MASKS.get(queue.place)),
+    let index = match sink {
+        _ if place(epoch) == 0 => Some(sink),
+        CALLBACK => Some(callback_index(epoch)),
+        _ => queue(epoch, sink).map(|queue| queue.place.saturating_add(1)),
     };
+    let mask = index.and_then(|index| MASKS.get(index));
     let bits = mask.map_or(0, |mask| mask.load(Ordering::Relaxed));
     EventMask::from_bits_truncate(bits)
 }

@@ -8,7 +8,7 @@
 //! thread is waited for.
 
 use wss::ClientId;
-use wss::service::Lock as _;
+use wss::service::Lock;
 
 use crate::abi::MODULE_OBJ_INVALID;
 use crate::convert::{Client, Error};
@@ -100,16 +100,18 @@ impl State {
         self.epoch
     }
 
-    /// Ending becomes idle once nothing is left; the threads that ended, to be waited for.
-    fn settle(&mut self) -> Threads {
-        if let Life::Ending { threads, .. } = &mut self.life {
-            if *ENDED.of(self.epoch).lock() == self.epoch {
-                let threads = core::mem::take(threads);
-                self.life = Life::Idle;
-                return threads;
-            }
+    /// Ending becomes idle once nothing is left; the threads that ended, to be waited for before there
+    /// are others.
+    fn settle(&mut self) -> Option<Threads> {
+        let Life::Ending { threads, .. } = &mut self.life else {
+            return None;
+        };
+        if *ENDED.of(self.epoch).lock() != self.epoch {
+            return None;
         }
-        Threads::default()
+        let threads = core::mem::take(threads);
+        self.life = Life::Idle;
+        Some(threads)
     }
 
     fn service(&self) -> Option<Shared<Service>> {
@@ -117,6 +119,20 @@ impl State {
             Life::Idle => None,
             Life::Running { running, .. } => Some(Shared::clone(running.service())),
             Life::Ending { service, .. } => service.upgrade(),
+        }
+    }
+}
+
+/// The state, which is idle if nothing is left of the service before.
+fn settled(state: &Monitor<State>) -> <Monitor<State> as Lock<State>>::Guard<'_> {
+    loop {
+        let mut settled = state.lock();
+        match settled.settle() {
+            None => return settled,
+            Some(threads) => {
+                drop(settled);
+                threads.join();
+            }
         }
     }
 }
@@ -129,14 +145,11 @@ fn check(options: &Options) -> Result<(), Error> {
 /// Sets the limits for the default services to come.
 pub fn set_options(options: Options) -> Result<(), Error> {
     check(&options)?;
-    let mut state = STATES.of(DEFAULT).lock();
-    let threads = state.settle();
+    let mut state = settled(STATES.of(DEFAULT));
     let idle = matches!(state.life, Life::Idle);
     if idle {
         state.options = Some(options);
     }
-    drop(state);
-    threads.join();
     idle.then_some(()).ok_or(Error::Busy)
 }
 
@@ -144,8 +157,7 @@ pub fn set_options(options: Options) -> Result<(), Error> {
 /// `None` for a port that is none: it cannot be opened either. `register` sets the callback, and is
 /// called only if the service may start.
 pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
-    let mut state = STATES.of(DEFAULT).lock();
-    let threads = state.settle();
+    let mut state = settled(STATES.of(DEFAULT));
     let number = usize::try_from(state.epoch).unwrap_or(MODULE_OBJ_INVALID);
     let outcome = match &mut state.life {
         Life::Running { running, unclaimed } if *unclaimed && port == Some(running.port()) => {
@@ -164,7 +176,6 @@ pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
         }
     };
     drop(state);
-    threads.join();
     outcome.unwrap_or_else(|NotStarted| {
         events::tell_listen_failed();
         MODULE_OBJ_INVALID
@@ -223,15 +234,13 @@ pub fn start_itself() {
     if !platform::STARTS_ITSELF {
         return;
     }
-    let mut state = STATES.of(DEFAULT).lock();
-    let threads = state.settle();
+    let mut state = settled(STATES.of(DEFAULT));
     let mut outcome = Ok(0);
     // Not again: who ended it does not want it.
     if matches!(state.life, Life::Idle) && state.epoch == 0 {
         outcome = start_default(&mut state, Some(platform::DEFAULT_PORT), true);
     }
     drop(state);
-    threads.join();
     if let Err(NotStarted) = outcome {
         events::tell_listen_failed();
     }
@@ -241,12 +250,9 @@ pub fn start_itself() {
 pub fn start_server(port: u16, options: &Options, tell: impl FnMut(u32)) -> Result<(), Error> {
     check(options)?;
     for (place, state) in STATES.0.iter().enumerate().skip(1) {
-        let mut state = state.lock();
-        let threads = state.settle();
+        let mut state = settled(state);
         if matches!(state.life, Life::Idle) {
             let started = start(&mut state, place, port, options, false, tell);
-            drop(state);
-            threads.join();
             return started.map_err(|NotStarted| Error::Failed);
         }
     }
@@ -279,8 +285,7 @@ pub fn end(epoch: u32) -> Result<(), Error> {
         service.wait_stopped();
     }
     let has_ended = await_end(epoch);
-    let threads = STATES.of(epoch).lock().settle();
-    threads.join();
+    drop(settled(STATES.of(epoch)));
     has_ended.then_some(()).ok_or(Error::Busy)
 }
 

@@ -714,8 +714,8 @@ static void a_queue_gets_the_events_of_the_servers_it_was_given_to(void)
 	wss_message_release(&message);
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "own", 3);
 	wire_text(fd, "one");
-	wire_text(fd, "two");
 	held = take(queues[0], EVENT(CLIENT_TXT_DATA_RX));
+	wire_text(fd, "two");
 	CHECK(held.client == client);
 	CHECK_INT(held.clientIndex, 0);
 	CHECK_BYTES(held.data, held.datalen, "one", 3);

@@ -28,6 +28,7 @@
 #include "test.h"
 
 /* As in the configuration that tests/c/run gives the library. */
+#define SERVERS 3
 #define MAX_CLIENTS 4
 #define PEER_SIZE 4
 #define QUEUES 3
@@ -35,47 +36,77 @@
 
 /* Sockets. */
 
-static pthread_t wss_thread;
-static atomic_bool polling;
+/* What there is one of for each server. */
+static struct server {
+	pthread_t thread;
+	bool joinable;
+	atomic_bool polling;
+	struct sockaddr_in listening;
+	int wake_fd;
+	uint64_t timer_at;
+	atomic_bool timer_due;
+} servers[SERVERS];
+
+/* Which thread this is, and of which server. */
+static _Thread_local enum { OTHER, WORK, WSS } role;
+static _Thread_local struct server *own;
+
+/* Whose descriptors are. */
+static _Atomic(struct server *) owners[1024];
+
+static int owned(int fd, struct server *server)
+{
+	CHECK(fd < 1024);
+	if (fd >= 0) {
+		owners[fd] = server;
+	}
+	return fd;
+}
+
+static struct server *server_of(uint32_t number)
+{
+	CHECK(number < SERVERS);
+	return &servers[number];
+}
 
 static int32_t failed(void)
 {
 	return errno == EAGAIN || errno == EINTR ? WSS_AGAIN : WSS_ERRNO(errno);
 }
 
-static struct sockaddr_in listening;
-
-int32_t wss_port_listen_again(int32_t *fds)
+int32_t wss_port_listen_again(uint32_t number, int32_t *fds)
 {
-	socklen_t len = sizeof(listening);
+	struct sockaddr_in *listening = &server_of(number)->listening;
+	socklen_t len = sizeof(*listening);
 	const int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	CHECK(fd >= 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&listening, len) != 0 || listen(fd, 64) != 0) {
+	if (bind(fd, (struct sockaddr *)listening, len) != 0 || listen(fd, 64) != 0) {
 		int32_t error = WSS_ERRNO(errno);
 
 		close(fd);
 		return error;
 	}
-	CHECK(getsockname(fd, (struct sockaddr *)&listening, &len) == 0);
-	fds[0] = fd;
+	CHECK(getsockname(fd, (struct sockaddr *)listening, &len) == 0);
+	fds[0] = owned(fd, server_of(number));
 	return 0;
 }
 
-int32_t wss_port_listen(const char *address, uint16_t *port, int32_t *fds)
+int32_t wss_port_listen(uint32_t number, const char *address, uint16_t *port, int32_t *fds)
 {
+	struct sockaddr_in *listening = &server_of(number)->listening;
 	int32_t result;
 
-	memset(&listening, 0, sizeof(listening));
-	listening.sin_family = AF_INET;
-	listening.sin_port = htons(*port);
-	if (address != NULL && inet_pton(AF_INET, address, &listening.sin_addr) != 1) {
+	memset(listening, 0, sizeof(*listening));
+	listening->sin_family = AF_INET;
+	listening->sin_port = htons(*port);
+	if (address != NULL && inet_pton(AF_INET, address, &listening->sin_addr) != 1) {
 		return WSS_ERRNO(EINVAL);
 	}
-	result = wss_port_listen_again(fds);
-	*port = ntohs(listening.sin_port);
+	result = wss_port_listen_again(number, fds);
+	*port = ntohs(listening->sin_port);
 	return result;
 }
 
@@ -106,7 +137,7 @@ int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 	socklen_t len = sizeof(addr);
 	int fd = accept(listener, (struct sockaddr *)&addr, &len);
 
-	return prepare(fd, &addr, peer);
+	return owned(prepare(fd, &addr, peer), own);
 }
 
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
@@ -133,8 +164,11 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 
 void wss_port_close(int32_t fd)
 {
+	struct server *server = owners[fd];
+
 	/* On Zephyr, closing what another thread polls ends badly. */
-	CHECK(!polling || pthread_equal(pthread_self(), wss_thread));
+	CHECK(server == NULL || !server->polling || own == server);
+	owners[fd] = NULL;
 	CHECK(close(fd) == 0);
 }
 
@@ -143,7 +177,7 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 	struct pollfd entries[MAX_CLIENTS + 3];
 	int ready;
 
-	CHECK(count <= sizeof(entries) / sizeof(entries[0]));
+	CHECK(own != NULL && count <= sizeof(entries) / sizeof(entries[0]));
 	for (size_t i = 0; i < count; i++) {
 		entries[i].fd = polls[i].fd;
 		entries[i].events = (short)(((polls[i].events & WSS_IN) ? POLLIN : 0) |
@@ -152,9 +186,9 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 			CHECK(polls[i].fd < 0 || polls[i].fd != polls[j].fd);
 		}
 	}
-	polling = true;
+	own->polling = true;
 	ready = poll(entries, (nfds_t)count, -1);
-	polling = false;
+	own->polling = false;
 	CHECK(ready >= 0 || errno == EINTR);
 	for (size_t i = 0; i < count; i++) {
 		short revents = ready >= 0 && polls[i].fd >= 0 ? entries[i].revents : 0;
@@ -167,34 +201,21 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 	return ready;
 }
 
-/* Waking up. The timer's thread and the service's may do that as another service begins. */
+/* Waking up. */
 
-static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
-static int wake_fd = -1;
-
-int32_t wss_port_wake_open(void)
+void wss_port_wake(int32_t fd)
 {
-	pthread_mutex_lock(&wake_lock);
-	wake_fd = eventfd(0, EFD_NONBLOCK);
-	pthread_mutex_unlock(&wake_lock);
-	return wake_fd;
+	CHECK(eventfd_write(fd, 1) == 0);
 }
 
-void wss_port_wake(void)
-{
-	pthread_mutex_lock(&wake_lock);
-	(void)eventfd_write(wake_fd, 1);
-	pthread_mutex_unlock(&wake_lock);
-}
-
-void wss_port_wake_take(void)
+void wss_port_wake_take(int32_t fd)
 {
 	eventfd_t count;
 
-	(void)eventfd_read(wake_fd, &count);
+	(void)eventfd_read(fd, &count);
 }
 
-/* Time, and a timer. */
+/* Time, and timers. */
 
 uint64_t wss_port_uptime_ms(void)
 {
@@ -218,8 +239,6 @@ static void until(struct timespec *time, uint64_t ms)
 static pthread_mutex_t timer_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t timer_set;
 static pthread_once_t timer_once = PTHREAD_ONCE_INIT;
-static uint64_t timer_at = UINT64_MAX;
-static atomic_bool timer_due;
 
 static void monotonic(pthread_cond_t *condition)
 {
@@ -233,19 +252,31 @@ static void monotonic(pthread_cond_t *condition)
 
 static void *run_timer(void *unused)
 {
-	struct timespec at;
-
 	pthread_mutex_lock(&timer_lock);
 	for (;;) {
-		if (timer_at == UINT64_MAX) {
+		uint64_t now = wss_port_uptime_ms();
+		uint64_t next = UINT64_MAX;
+
+		for (int i = 0; i < SERVERS; i++) {
+			struct server *server = &servers[i];
+
+			if (server->timer_at != 0 && server->timer_at <= now) {
+				server->timer_at = 0;
+				server->timer_due = true;
+				/* It is not closed before the timer is stopped. */
+				wss_port_wake(server->wake_fd);
+			}
+			if (server->timer_at != 0 && server->timer_at < next) {
+				next = server->timer_at;
+			}
+		}
+		if (next == UINT64_MAX) {
 			pthread_cond_wait(&timer_set, &timer_lock);
-		} else if (timer_at > wss_port_uptime_ms()) {
-			until(&at, timer_at);
-			pthread_cond_timedwait(&timer_set, &timer_lock, &at);
 		} else {
-			timer_at = UINT64_MAX;
-			timer_due = true;
-			wss_port_wake();
+			struct timespec at;
+
+			until(&at, next);
+			pthread_cond_timedwait(&timer_set, &timer_lock, &at);
 		}
 	}
 	return unused;
@@ -260,29 +291,42 @@ static void start_timer(void)
 	pthread_detach(thread);
 }
 
-static void set_timer(uint64_t at)
+/* 0: not. */
+static void set_timer(uint32_t server, uint64_t at)
 {
 	pthread_once(&timer_once, start_timer);
 	pthread_mutex_lock(&timer_lock);
-	timer_at = at;
+	server_of(server)->timer_at = at;
 	pthread_cond_signal(&timer_set);
 	pthread_mutex_unlock(&timer_lock);
 }
 
-void wss_port_timer_start(uint32_t ms)
+int32_t wss_port_wake_open(uint32_t server)
 {
-	set_timer(wss_port_uptime_ms() + ms);
+	int fd = owned(eventfd(0, EFD_NONBLOCK), server_of(server));
+
+	CHECK(fd >= 0);
+	pthread_mutex_lock(&timer_lock);
+	CHECK(server_of(server)->timer_at == 0);
+	server_of(server)->wake_fd = fd;
+	pthread_mutex_unlock(&timer_lock);
+	return fd;
 }
 
-void wss_port_timer_stop(void)
+void wss_port_timer_start(uint32_t server, uint32_t ms)
 {
-	set_timer(UINT64_MAX);
-	timer_due = false;
+	set_timer(server, wss_port_uptime_ms() + ms);
 }
 
-bool wss_port_timer_take(void)
+void wss_port_timer_stop(uint32_t server)
 {
-	return atomic_exchange(&timer_due, false);
+	set_timer(server, 0);
+	server_of(server)->timer_due = false;
+}
+
+bool wss_port_timer_take(uint32_t server)
+{
+	return atomic_exchange(&server_of(server)->timer_due, false);
 }
 
 /* Locks: not recursive, so that one taken twice is noticed. */
@@ -292,7 +336,7 @@ static struct {
 	pthread_cond_t changed;
 	bool used;
 	bool made;
-} locks[MAX_CLIENTS + 10];
+} locks[SERVERS * (MAX_CLIENTS + 8) + 2];
 static pthread_mutex_t locks_lock = PTHREAD_MUTEX_INITIALIZER;
 
 uint32_t wss_port_lock_new(void)
@@ -349,20 +393,19 @@ void wss_port_notify(uint32_t lock)
 	pthread_cond_broadcast(&locks[lock].changed);
 }
 
-/* The work queue and the WSS thread. */
+/* The work queue and the WSS threads. */
 
-#define ITEMS (MAX_CLIENTS + 3)
+#define ITEMS (SERVERS * (MAX_CLIENTS + 3))
 
 static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_there = PTHREAD_COND_INITIALIZER;
-static pthread_t work_thread;
 static bool is_queued[ITEMS];
 static uint32_t order[ITEMS];
 static size_t queued;
-static bool started;
 
 static void *run_work(void *unused)
 {
+	role = WORK;
 	pthread_mutex_lock(&work_lock);
 	for (;;) {
 		uint32_t item;
@@ -375,21 +418,24 @@ static void *run_work(void *unused)
 		memmove(order, order + 1, --queued * sizeof(order[0]));
 		is_queued[item] = false;
 		pthread_mutex_unlock(&work_lock);
-		wss_work(item);
+		wss_work(item / (MAX_CLIENTS + 3), item % (MAX_CLIENTS + 3));
 		pthread_mutex_lock(&work_lock);
 	}
 	return unused;
 }
 
-static void *run_serve(void *unused)
+static void *run_serve(void *server)
 {
-	wss_serve();
-	return unused;
+	role = WSS;
+	own = server;
+	wss_serve((uint32_t)(own - servers));
+	return NULL;
 }
 
-void wss_port_submit(uint32_t item)
+void wss_port_submit(uint32_t server, uint32_t item)
 {
-	CHECK(item < ITEMS);
+	CHECK(server < SERVERS && item < MAX_CLIENTS + 3);
+	item += server * (MAX_CLIENTS + 3);
 	pthread_mutex_lock(&work_lock);
 	if (!is_queued[item]) {
 		is_queued[item] = true;
@@ -401,43 +447,35 @@ void wss_port_submit(uint32_t item)
 
 /* The threads' ids are read by themselves at once. */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool joinable;
 
-void wss_port_join(void)
+void wss_port_join(uint32_t number)
 {
+	struct server *server = server_of(number);
+
 	pthread_mutex_lock(&start_lock);
-	if (joinable) {
-		joinable = false;
-		pthread_join(wss_thread, NULL);
+	if (server->joinable) {
+		server->joinable = false;
+		pthread_join(server->thread, NULL);
 	}
 	pthread_mutex_unlock(&start_lock);
 }
 
-static _Thread_local enum { OTHER, WORK, WSS } role;
-
-static void *enter_work(void *unused)
+void wss_port_start(uint32_t number)
 {
-	role = WORK;
-	return run_work(unused);
-}
+	struct server *server = server_of(number);
+	static bool working;
 
-static void *enter_serve(void *unused)
-{
-	role = WSS;
-	return run_serve(unused);
-}
-
-void wss_port_start(void)
-{
-	wss_port_join();
+	wss_port_join(number);
 	pthread_mutex_lock(&start_lock);
-	if (!started) {
-		started = true;
-		CHECK(pthread_create(&work_thread, NULL, enter_work, NULL) == 0);
-		pthread_detach(work_thread);
+	if (!working) {
+		pthread_t thread;
+
+		working = true;
+		CHECK(pthread_create(&thread, NULL, run_work, NULL) == 0);
+		pthread_detach(thread);
 	}
-	CHECK(pthread_create(&wss_thread, NULL, enter_serve, NULL) == 0);
-	joinable = true;
+	CHECK(pthread_create(&server->thread, NULL, run_serve, server) == 0);
+	server->joinable = true;
 	pthread_mutex_unlock(&start_lock);
 }
 
@@ -448,20 +486,21 @@ uintptr_t wss_port_thread(void)
 	return (uintptr_t)&here;
 }
 
-bool wss_port_on_wss_thread(void)
+bool wss_port_on_wss_thread(uint32_t server)
 {
-	return role == WSS;
+	return own == server_of(server);
 }
 
-bool wss_port_on_work_queue(void)
+bool wss_port_on_service_thread(void)
 {
-	return role == WORK;
+	return role != OTHER;
 }
 
 /* The rest. */
 
-uint32_t wss_port_link_take(void)
+uint32_t wss_port_link_take(uint32_t server)
 {
+	(void)server;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 Every difference is one line of output, and makes the exit status 1.
 """
 
+import itertools
 import logging
 import os
 import re
@@ -42,6 +43,8 @@ config ZVFS
 	bool
 config ZVFS_EVENTFD
 	bool
+config ZVFS_EVENTFD_MAX
+	int "ZVFS_EVENTFD_MAX"
 config ZVFS_POLL_MAX
 	int "ZVFS_POLL_MAX"
 config ZVFS_OPEN_MAX
@@ -163,13 +166,22 @@ def check_kconfig():
             yield f"zephyr/port/build.rs: there is no option {name}"
         elif symbol.str_value not in (value, ""):
             yield f"zephyr/port/build.rs: {name} is {value}, and {symbol.str_value} in Kconfig"
-    # Enough of everything, for every number of clients, with IPv4 and IPv6.
-    for clients in range(1, 65):
+    # Enough of everything, for every number of servers and of clients, with IPv4 and IPv6.
+    for servers, clients in itertools.product(range(1, 5), range(1, 65)):
+        made.syms["WSS_SERVERS"].set_value(str(servers))
         made.syms["WSS_MAX_CLIENTS"].set_value(str(clients))
         polls = clients + 4
-        for name, least in (("ZVFS_POLL_MAX", polls), ("ZVFS_OPEN_MAX", polls + 1), ("NET_MAX_CONTEXTS", polls)):
+        needed = {
+            "ZVFS_POLL_MAX": polls,
+            "ZVFS_EVENTFD_MAX": servers,
+            # Those that were closed keep theirs for a while.
+            "NET_MAX_CONTEXTS": servers * (polls + clients - 1),
+            "ZVFS_OPEN_MAX": max(servers * (polls + 1), int(made.syms["NET_MAX_CONTEXTS"].str_value) + servers),
+        }
+        for name, least in needed.items():
             if int(made.syms[name].str_value) < least:
-                yield f"Kconfig: {name} is {made.syms[name].str_value} for {clients} clients, and not {least}"
+                yield f"Kconfig: {name} is {made.syms[name].str_value} for {servers} servers with {clients} clients " \
+                    f"each, and not {least}"
     yield from check_references(made)
 
 

@@ -13,11 +13,10 @@ static void send_all(int fd, const void *bytes, size_t len)
 	zassert_equal(zsock_send(fd, bytes, len, 0), (ssize_t)len);
 }
 
-static int connect_to(const char *address)
+static int connect_to(const char *address, uint16_t port)
 {
-	struct sockaddr_in addr4 = {.sin_family = AF_INET, .sin_port = htons(CONFIG_WSS_PORT)};
-	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6,
-				     .sin6_port = htons(CONFIG_WSS_PORT)};
+	struct sockaddr_in addr4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	int fd;
 
 	if (zsock_inet_pton(AF_INET, address, &addr4.sin_addr) == 1) {
@@ -33,8 +32,13 @@ static int connect_to(const char *address)
 
 int client_connect(const char *address, const char *path)
 {
+	return client_connect_at(address, CONFIG_WSS_PORT, path);
+}
+
+int client_connect_at(const char *address, uint16_t port, const char *path)
+{
 	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\n";
-	int fd = connect_to(address);
+	int fd = connect_to(address, port);
 	char request[192];
 	int ends = 0;
 

@@ -4,9 +4,12 @@
 #define CLIENT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Connects to CONFIG_WSS_PORT at an IPv4 or IPv6 address, and asks for a path. */
 int client_connect(const char *address, const char *path);
+/* The same at another port. */
+int client_connect_at(const char *address, uint16_t port, const char *path);
 
 /* Sends a text of up to 125 bytes. */
 void client_sends(int fd, const char *text);

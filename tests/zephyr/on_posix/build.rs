@@ -2,7 +2,8 @@
 
 fn main() {
     let root = "../../..";
-    let sources = ["zephyr_port.c", "host.c", "test.c"].map(|name| format!("{root}/tests/c/{name}"));
+    let sources =
+        ["zephyr_port.c", "host.c", "test.c"].map(|name| format!("{root}/tests/c/{name}"));
     for source in &sources {
         println!("cargo:rerun-if-changed={source}");
     }

@@ -1,7 +1,7 @@
 //! The WebSocket server on Zephyr.
 //!
-//! The service of the crate `wss` over Zephyr's sockets and kernel: a thread that polls the sockets, a
-//! work queue with one item for each client, a timer, and mutexes. There is no heap: everything is
+//! The service of the crate `wss` over Zephyr's sockets and kernel: a thread that polls the sockets and a
+//! timer, for each server; a work queue with one item for each client, for all; and mutexes. There is no heap: everything is
 //! static, sized by Kconfig. What a Rust program cannot do by itself is done in C, in `zephyr/port.c`.
 //!
 //! | file | job |
@@ -42,13 +42,13 @@ pub use monitor::{Monitor, MonitorGuard};
 pub use place::{Place, Shared, WeakShared};
 pub use port::{Descriptor, ZephyrPort};
 pub use queue::Queue;
-pub use running::{ListenError, Options, Running, Threads};
+pub use running::{ListenError, Options, Places, Running, Threads};
 pub use server::{Builder, Clients, Server, StartError};
 
 /// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
 #[must_use]
 pub fn on_service_thread() -> bool {
-    sys::wss_port_on_wss_thread() || sys::wss_port_on_work_queue()
+    sys::wss_port_on_service_thread()
 }
 
 /// Milliseconds since the system started (`k_uptime_get`).

@@ -31,8 +31,8 @@ impl<T> Place<T> {
         }
     }
 
-    /// Puts in what `make` makes. `None` if there is a value already.
-    pub fn fill(&'static self, make: impl FnOnce() -> T) -> Option<Shared<T>> {
+    /// The place for oneself, to be filled. `None` if there is a value.
+    pub(crate) fn claim(&'static self) -> Option<Claim<T>> {
         let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
         while let Err(count) = self.count.compare_exchange(0, BUSY, acquire, relaxed) {
             if count != BUSY {
@@ -41,10 +41,28 @@ impl<T> Place<T> {
             // Its last value is being dropped on a thread that may have a lower priority.
             sys::wss_port_sleep_ms(1);
         }
+        Some(Claim(self))
+    }
+}
+
+/// An empty [`Place`] that nobody else can fill. Dropping it leaves the place empty.
+pub(crate) struct Claim<T: 'static>(&'static Place<T>);
+
+impl<T> Claim<T> {
+    /// Puts in what `make` makes.
+    pub fn fill(self, make: impl FnOnce() -> T) -> Shared<T> {
+        let place = self.0;
+        core::mem::forget(self);
         // SAFETY: as long as it is busy, nobody else touches the value.
-        unsafe { (*self.value.get()).write(make()) };
-        self.count.store(1, Ordering::Release);
-        Some(Shared(self))
+        unsafe { (*place.value.get()).write(make()) };
+        place.count.store(1, Ordering::Release);
+        Shared(place)
+    }
+}
+
+impl<T> Drop for Claim<T> {
+    fn drop(&mut self) {
+        self.0.count.store(0, Ordering::Release);
     }
 }
 

@@ -18,7 +18,9 @@ use crate::monitor::Monitor;
 use crate::running::Options;
 use crate::sys;
 
-/// How many clients there may be.
+/// How many servers there can be at one time.
+pub(crate) const SERVERS: usize = kconfig::SERVERS as usize;
+/// How many clients each may have.
 pub(crate) const CLIENTS: usize = kconfig::MAX_CLIENTS as usize;
 /// How many blocks of unsent output there are.
 pub(crate) const BLOCKS: usize = kconfig::TX_BLOCKS as usize;
@@ -187,14 +189,17 @@ impl Table {
 pub struct ZephyrPort {
     table: Monitor<Table>,
     wake: i32,
+    /// Which of the servers it is.
+    server: u8,
     woken: AtomicBool,
     /// The network interface came up.
     link_up: AtomicBool,
 }
 
 impl ZephyrPort {
-    /// A port with these listeners and the descriptor to wake up by.
-    pub(crate) const fn new(listeners: [i32; LISTENERS], wake: i32) -> Self {
+    /// The port of a server, with these listeners and the descriptor to wake up by.
+    #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
+    pub(crate) const fn new(server: u32, listeners: [i32; LISTENERS], wake: i32) -> Self {
         let entry = Entry {
             fd: -1,
             interest: Interest::empty(),
@@ -209,41 +214,48 @@ impl ZephyrPort {
                 ended: false,
             }),
             wake,
+            server: server as u8,
             woken: AtomicBool::new(false),
             link_up: AtomicBool::new(false),
         }
     }
 
+    fn server(&self) -> u32 {
+        // Known where there is one.
+        if SERVERS == 1 { 0 } else { self.server.into() }
+    }
+
     /// The network interface came up. As it went down, Zephyr's TCP made listeners deaf.
     pub(crate) fn link_came_up(&self) {
         self.link_up.store(true, Ordering::SeqCst);
-        Self::changed(&mut self.table.lock());
+        self.changed(&mut self.table.lock());
     }
 
     /// Listens again, unless the service is about to stop.
-    fn listen_again(table: &mut Table) {
+    fn listen_again(&self, table: &mut Table) {
         if table.listeners.iter().all(|listener| *listener < 0) {
             return;
         }
         close_all(&mut table.listeners);
         // SAFETY: there is room for that many.
-        let error = unsafe { sys::wss_port_listen_again(table.listeners.as_mut_ptr()) };
+        let error =
+            unsafe { sys::wss_port_listen_again(self.server(), table.listeners.as_mut_ptr()) };
         if error < 0 {
             log::error!("cannot listen again: {error}");
         }
     }
 
     /// What is to be polled is no longer what the WSS thread polls.
-    fn changed(table: &mut Table) {
+    fn changed(&self, table: &mut Table) {
         if core::mem::take(&mut table.polling) {
-            sys::wss_port_wake();
+            sys::wss_port_wake(self.wake);
         }
     }
 }
 
 impl Drop for ZephyrPort {
     fn drop(&mut self) {
-        sys::wss_port_timer_stop();
+        sys::wss_port_timer_stop(self.server());
         sys::wss_port_close(self.wake);
     }
 }
@@ -266,7 +278,7 @@ impl Port for ZephyrPort {
             Work::Client(slot) => slot,
             Work::Service => CLIENTS,
         };
-        sys::wss_port_submit(u32::try_from(item).unwrap_or(u32::MAX));
+        sys::wss_port_submit(self.server(), u32::try_from(item).unwrap_or(u32::MAX));
     }
 
     fn on_service_thread(&self) -> bool {
@@ -308,7 +320,7 @@ impl Port for ZephyrPort {
 
     fn attach(&self, slot: usize, socket: &Descriptor) -> Result<(), SocketError> {
         let mut table = self.table.lock();
-        if sys::wss_port_on_wss_thread() {
+        if sys::wss_port_on_wss_thread(self.server()) {
             // The connection before may have been closed since the last poll; this is between polls.
             table.reap(slot);
         }
@@ -328,7 +340,7 @@ impl Port for ZephyrPort {
             if entry.fd == socket.fd {
                 entry.interest = interest;
                 if !interest.is_empty() {
-                    Self::changed(&mut table);
+                    self.changed(&mut table);
                 }
             }
         }
@@ -344,11 +356,11 @@ impl Port for ZephyrPort {
             entry.fd = -1;
             entry.interest = Interest::empty();
         }
-        if ended || sys::wss_port_on_wss_thread() {
+        if ended || sys::wss_port_on_wss_thread(self.server()) {
             sys::wss_port_close(socket.fd);
         } else {
             entry.closing = socket.fd;
-            Self::changed(&mut table);
+            self.changed(&mut table);
         }
     }
 
@@ -362,13 +374,13 @@ impl Port for ZephyrPort {
 
     fn set_timer(&self, at: Instant) {
         let ms = at.0.saturating_sub(self.now().0);
-        sys::wss_port_timer_start(u32::try_from(ms).unwrap_or(u32::MAX));
+        sys::wss_port_timer_start(self.server(), u32::try_from(ms).unwrap_or(u32::MAX));
     }
 
     fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);
         // Also while nothing is polled: the next poll is to end at once.
-        sys::wss_port_wake();
+        sys::wss_port_wake(self.wake);
     }
 
     fn wait(&self, ready: &mut dyn FnMut(Ready)) {
@@ -386,7 +398,7 @@ impl Port for ZephyrPort {
             table.reap(slot);
         }
         if self.link_up.swap(false, Ordering::SeqCst) {
-            Self::listen_again(&mut table);
+            self.listen_again(&mut table);
         }
         for (entry, poll) in table.entries.iter().zip(clients.iter_mut()) {
             if !entry.interest.is_empty() {
@@ -427,7 +439,7 @@ impl Port for ZephyrPort {
         let mut listening = false;
         for poll in others.iter().filter(|poll| poll.revents != 0) {
             if poll.fd == self.wake {
-                sys::wss_port_wake_take();
+                sys::wss_port_wake_take(self.wake);
             } else {
                 listening = true;
             }
@@ -449,7 +461,7 @@ impl Port for ZephyrPort {
         if self.woken.swap(false, Ordering::SeqCst) {
             ready(Ready::Wake);
         }
-        if sys::wss_port_timer_take() {
+        if sys::wss_port_timer_take(self.server()) {
             ready(Ready::Timer);
         }
         // Last, so that nothing above is of a slot that this gives away.

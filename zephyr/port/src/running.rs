@@ -10,8 +10,8 @@ use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
 use wss::service::{Application, Config, EventMask, Port as _, Service, Slot, Work};
 
 use crate::kconfig;
-use crate::place::{Place, Shared};
-use crate::port::{BLOCKS, Buffer, CLIENTS, LISTENERS, ZephyrPort, close_all};
+use crate::place::{Claim, Place, Shared};
+use crate::port::{BLOCKS, Buffer, CLIENTS, LISTENERS, SERVERS, ZephyrPort, close_all};
 use crate::sys;
 
 /// The size of a receive buffer: a message, and what stands around it.
@@ -69,7 +69,7 @@ impl Default for Options<'_> {
 /// Why a service could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenError {
-    /// One runs already.
+    /// As many run as there can be (`CONFIG_WSS_SERVERS`).
     Running,
     /// A limit against abuse that Kconfig has at 0, so that there is no code for it.
     NoLimit,
@@ -81,7 +81,7 @@ pub enum ListenError {
 impl core::fmt::Display for ListenError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Running => f.write_str("the service runs already"),
+            Self::Running => f.write_str("as many run as there can be"),
             Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
             Self::Failed(errno) => write!(f, "errno {errno}"),
         }
@@ -100,14 +100,29 @@ struct Memory {
 // SAFETY: it is only touched by `Memory::take`, which says when.
 unsafe impl Sync for Memory {}
 
-static MEMORY: Memory = Memory {
-    rx: UnsafeCell::new([[0; RX]; CLIENTS]),
-    tx: UnsafeCell::new([[0; TX]; BLOCKS]),
-    slots: UnsafeCell::new([const { MaybeUninit::uninit() }; CLIENTS]),
-    used: AtomicBool::new(false),
-};
+static MEMORY: [Memory; SERVERS] = [const { Memory::new() }; SERVERS];
+
+/// That of a server, of which there may be one only.
+fn of<T>(all: &[T; SERVERS], server: u32) -> &T {
+    let index = if SERVERS == 1 { 0 } else { server as usize };
+    // There is one for each.
+    all.get(index).unwrap_or(&all[0])
+}
 
 impl Memory {
+    fn of(server: u32) -> &'static Self {
+        of(&MEMORY, server)
+    }
+
+    const fn new() -> Self {
+        Self {
+            rx: UnsafeCell::new([[0; RX]; CLIENTS]),
+            tx: UnsafeCell::new([[0; TX]; BLOCKS]),
+            slots: UnsafeCell::new([const { MaybeUninit::uninit() }; CLIENTS]),
+            used: AtomicBool::new(false),
+        }
+    }
+
     /// The slots and blocks for a new service.
     ///
     /// # Safety
@@ -149,29 +164,43 @@ struct Erased {
     release: unsafe fn(*const ()),
 }
 
-/// The service that the threads are for.
+/// The service that the WSS thread of a server, and its items of the work queue, are for.
 struct Current(UnsafeCell<Option<Erased>>);
 
 // SAFETY: it is written before the threads are started, and by the work queue as the last that it does
 // for the service; read by both in between.
 unsafe impl Sync for Current {}
 
-static CURRENT: Current = Current(UnsafeCell::new(None));
+static CURRENT: [Current; SERVERS] = [const { Current(UnsafeCell::new(None)) }; SERVERS];
 
-fn current() -> Option<Erased> {
-    // SAFETY: see `Current`.
-    unsafe { *CURRENT.0.get() }
+impl Current {
+    /// That of a server.
+    fn of(server: u32) -> &'static Self {
+        of(&CURRENT, server)
+    }
+
+    fn get(&self) -> Option<Erased> {
+        // SAFETY: see above.
+        unsafe { *self.0.get() }
+    }
+
+    /// # Safety
+    /// Neither the WSS thread nor the work queue looks here.
+    unsafe fn set(&self, service: Option<Erased>) {
+        // SAFETY: the caller knows it.
+        unsafe { *self.0.get() = service };
+    }
 }
 
-/// The WSS thread. Called by C.
+/// The WSS thread of a server. Called by C.
 #[unsafe(no_mangle)]
-extern "C" fn wss_serve() {
-    if let Some(current) = current() {
+extern "C" fn wss_serve(server: u32) {
+    if let Some(current) = Current::of(server).get() {
         // SAFETY: the work queue keeps the service until it has released it, below.
         unsafe { (current.serve)(current.service) };
     }
     // Behind whatever is still to be done.
-    sys::wss_port_submit(END);
+    sys::wss_port_submit(server, END);
 }
 
 /// The item behind those of the clients and of the service.
@@ -179,21 +208,22 @@ const END: u32 = kconfig::MAX_CLIENTS + 1;
 /// The network interface went up or down.
 const LINK: u32 = kconfig::MAX_CLIENTS + 2;
 
-/// An item of the work queue. Called by C.
+/// An item of the work queue, of a server. Called by C.
 #[unsafe(no_mangle)]
-extern "C" fn wss_work(item: u32) {
-    let Some(current) = current() else {
+extern "C" fn wss_work(server: u32, item: u32) {
+    let place = Current::of(server);
+    let Some(current) = place.get() else {
         return;
     };
     let work = match item {
         END => {
             // SAFETY: the WSS thread has ended, so that only this thread looks here.
-            unsafe { *CURRENT.0.get() = None };
+            unsafe { place.set(None) };
             // SAFETY: the share that was left here is given up, once.
             return unsafe { (current.release)(current.service) };
         }
         LINK => {
-            let events = sys::wss_port_link_take();
+            let events = sys::wss_port_link_take(server);
             // SAFETY: the service is kept until it is released, above.
             return unsafe { (current.link)(current.service, events) };
         }
@@ -204,18 +234,21 @@ extern "C" fn wss_work(item: u32) {
     unsafe { (current.run)(current.service, work) };
 }
 
-/// The threads of a service.
+/// The threads of a service: the WSS thread of a server, counted from 1, or none.
 #[derive(Default)]
-pub struct Threads(bool);
+pub struct Threads(u8);
 
 impl Threads {
     /// Waits until they have ended, or have nothing to do.
     pub fn join(self) {
-        if self.0 {
-            sys::wss_port_join();
+        if let Some(server) = self.0.checked_sub(1) {
+            sys::wss_port_join(server.into());
         }
     }
 }
+
+/// Where services with one kind of application are: for as many as there can be at one time.
+pub type Places<A> = [Place<Service<ZephyrPort, A>>; SERVERS];
 
 /// A service that runs, for an owner that minds its end.
 ///
@@ -230,63 +263,71 @@ pub struct Running<A: Application<ZephyrPort> + Send + Sync + 'static> {
 }
 
 impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
-    /// Opens the listener and starts the threads. There is one service at a time, whichever the place.
+    /// Opens the listener and starts the threads. There are as many services at a time as there are
+    /// places, whichever places they are in.
     ///
     /// # Errors
     /// See [`ListenError`].
     pub fn start(
-        place: &'static Place<Service<ZephyrPort, A>>,
+        places: &'static Places<A>,
         options: &Options<'_>,
         application: impl FnOnce() -> A,
     ) -> Result<Self, ListenError> {
         static STARTING: AtomicBool = AtomicBool::new(false);
-        if STARTING.swap(true, Ordering::Acquire) {
-            return Err(ListenError::Running);
+        while STARTING.swap(true, Ordering::Acquire) {
+            // Another one, by a thread that may have a lower priority.
+            sys::wss_port_sleep_ms(1);
         }
-        let started = Self::start_alone(place, options, application);
+        let started = Self::start_alone(places, options, application);
         STARTING.store(false, Ordering::Release);
         started
     }
 
+    /// The first server that nobody is, and its place.
+    fn claim(places: &'static Places<A>) -> Option<(u32, Claim<Service<ZephyrPort, A>>)> {
+        for (server, place) in (0..).zip(places) {
+            if Current::of(server).get().is_none() {
+                if let Some(claim) = place.claim() {
+                    return Some((server, claim));
+                }
+            }
+        }
+        None
+    }
+
     fn start_alone(
-        place: &'static Place<Service<ZephyrPort, A>>,
+        places: &'static Places<A>,
         options: &Options<'_>,
         application: impl FnOnce() -> A,
     ) -> Result<Self, ListenError> {
-        if current().is_some() {
-            return Err(ListenError::Running);
-        }
         if !ZephyrPort::LIMITS.contains(options.limits.limits()) {
             return Err(ListenError::NoLimit);
         }
+        let (server, claim) = Self::claim(places).ok_or(ListenError::Running)?;
         let mut listeners = [-1; LISTENERS];
         let mut port = 0;
         if options.listen {
             port = options.port;
             let address = options.addr.map_or(ptr::null(), CStr::as_ptr);
             // SAFETY: the text ends with NUL, and there is room for the listeners.
-            let error =
-                unsafe { sys::wss_port_listen(address, &raw mut port, listeners.as_mut_ptr()) };
+            let error = unsafe {
+                sys::wss_port_listen(server, address, &raw mut port, listeners.as_mut_ptr())
+            };
             if error < 0 {
                 return Err(ListenError::Failed(sys::errno(error)));
             }
         }
-        let wake = sys::wss_port_wake_open();
+        let wake = sys::wss_port_wake_open(server);
         if wake < 0 {
             close_all(&mut listeners);
             return Err(ListenError::Failed(sys::errno(wake)));
         }
-        let filled = place.fill(|| {
-            // SAFETY: the place was empty, and there is no other service: all of the one before is gone.
-            let (slots, blocks) = unsafe { MEMORY.take() };
-            let zephyr = ZephyrPort::new(listeners, wake);
+        let service = claim.fill(|| {
+            // SAFETY: the place was empty, and the threads are for nobody: the service before is gone.
+            let (slots, blocks) = unsafe { Memory::of(server).take() };
+            let zephyr = ZephyrPort::new(server, listeners, wake);
             Service::new(zephyr, application(), options.limits, slots, blocks)
         });
-        let Some(service) = filled else {
-            sys::wss_port_close(wake);
-            close_all(&mut listeners);
-            return Err(ListenError::Running);
-        };
         let erased = Erased {
             service: Shared::into_raw(service.clone()),
             serve: |service| {
@@ -314,12 +355,14 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
             },
         };
         // SAFETY: there is no service, so that the threads do not look here.
-        unsafe { *CURRENT.0.get() = Some(erased) };
-        sys::wss_port_start();
+        unsafe { Current::of(server).set(Some(erased)) };
+        sys::wss_port_start(server);
+        #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
+        let threads = Threads(server as u8 + 1);
         Ok(Self {
             service,
             port,
-            threads: Threads(true),
+            threads,
         })
     }
 }

@@ -6,19 +6,19 @@ use wss::service::{MAX_SINKS, Service};
 use crate::application::{Handler, ZephyrApplication};
 use crate::events::{EventQueue, Events};
 use crate::place::{Place, Shared};
-use crate::port::ZephyrPort;
-use crate::running::{ListenError, Options, Running};
+use crate::port::{SERVERS, ZephyrPort};
+use crate::running::{ListenError, Options, Places, Running};
 
 /// The service of a server in Rust: what a handler, and the owner of the server, call `send`, `ping`,
 /// `close`, … on. Running it is the server's business.
 pub type Clients = Service<ZephyrPort, ZephyrApplication>;
 
-static PLACE: Place<Clients> = Place::new();
+static PLACES: Places<ZephyrApplication> = [const { Place::new() }; SERVERS];
 
 /// Why a server could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
-    /// The listening socket, or the server that there was before.
+    /// The listening socket, or too many servers.
     Listen(ListenError),
     /// There are no more than `CONFIG_WSS_QUEUES` queues, for `CONFIG_WSS_QUEUE_DEPTH` events each, nor
     /// more than [`MAX_SINKS`] for one server, its handler counted.
@@ -83,8 +83,9 @@ impl Builder<'_> {
 
 /// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
 ///
-/// There is one at a time. The next can be started once this, its [`EventQueue`] and every
-/// [`share`](Self::share) are dropped.
+/// There are up to `CONFIG_WSS_SERVERS` at a time. The next can be started once one of them, its
+/// [`EventQueue`] and every [`share`](Self::share) of it are dropped. The work queue is that of all, so
+/// that their handlers are called one after the other.
 pub struct Server {
     clients: Shared<Clients>,
     port: u16,
@@ -123,7 +124,7 @@ impl Server {
     }
 
     fn launch(options: &Options<'_>, application: ZephyrApplication) -> Result<Self, StartError> {
-        let running = Running::start(&PLACE, options, || application);
+        let running = Running::start(&PLACES, options, || application);
         let running = running.map_err(StartError::Listen)?;
         Ok(Self {
             clients: running.service,

@@ -46,8 +46,13 @@ pub struct Part {
 }
 
 unsafe extern "C" {
-    pub fn wss_port_listen(address: *const c_char, port: *mut u16, fds: *mut i32) -> i32;
-    pub fn wss_port_listen_again(fds: *mut i32) -> i32;
+    pub fn wss_port_listen(
+        server: u32,
+        address: *const c_char,
+        port: *mut u16,
+        fds: *mut i32,
+    ) -> i32;
+    pub fn wss_port_listen_again(server: u32, fds: *mut i32) -> i32;
     pub fn wss_port_adopt(fd: i32, peer: *mut u8) -> i32;
     pub fn wss_port_accept(listener: i32, peer: *mut u8) -> i32;
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
@@ -59,12 +64,12 @@ unsafe extern "C" {
     pub fn wss_port_queue_get(queue: *mut c_void, entry: *mut c_void, ms: i32) -> bool;
     pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
     pub safe fn wss_port_close(fd: i32);
-    pub safe fn wss_port_wake_open() -> i32;
-    pub safe fn wss_port_wake();
-    pub safe fn wss_port_wake_take();
-    pub safe fn wss_port_timer_start(ms: u32);
-    pub safe fn wss_port_timer_stop();
-    pub safe fn wss_port_timer_take() -> bool;
+    pub safe fn wss_port_wake_open(server: u32) -> i32;
+    pub safe fn wss_port_wake(fd: i32);
+    pub safe fn wss_port_wake_take(fd: i32);
+    pub safe fn wss_port_timer_start(server: u32, ms: u32);
+    pub safe fn wss_port_timer_stop(server: u32);
+    pub safe fn wss_port_timer_take(server: u32) -> bool;
     pub safe fn wss_port_lock_new() -> u32;
     pub safe fn wss_port_lock_free(lock: u32);
     pub safe fn wss_port_lock(lock: u32);
@@ -73,11 +78,11 @@ unsafe extern "C" {
     pub safe fn wss_port_notify(lock: u32);
     pub safe fn wss_port_uptime_ms() -> u64;
     pub safe fn wss_port_sleep_ms(ms: u32);
-    pub safe fn wss_port_submit(item: u32);
-    pub safe fn wss_port_start();
-    pub safe fn wss_port_join();
+    pub safe fn wss_port_submit(server: u32, item: u32);
+    pub safe fn wss_port_start(server: u32);
+    pub safe fn wss_port_join(server: u32);
     pub safe fn wss_port_thread() -> usize;
-    pub safe fn wss_port_on_wss_thread() -> bool;
-    pub safe fn wss_port_on_work_queue() -> bool;
-    pub safe fn wss_port_link_take() -> u32;
+    pub safe fn wss_port_on_wss_thread(server: u32) -> bool;
+    pub safe fn wss_port_on_service_thread() -> bool;
+    pub safe fn wss_port_link_take(server: u32) -> u32;
 }

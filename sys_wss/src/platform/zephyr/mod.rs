@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use wss::service::Port as _;
-use wss_zephyr::{ListenError, Place, ZephyrPort, kconfig};
+use wss_zephyr::{ListenError, Place, Places, ZephyrPort, kconfig};
 
 use crate::convert::Error;
 use crate::events::Events;
@@ -134,7 +134,7 @@ impl<T> PerClient<T> {
     }
 }
 
-static PLACE: Place<Service> = Place::new();
+static PLACES: Places<Events> = [const { Place::new() }; SERVERS];
 
 /// The service, while it runs.
 pub struct Running(wss_zephyr::Running<Events>);
@@ -171,7 +171,7 @@ pub fn start(
         listen: options.listens,
         limits: options.limits,
     };
-    wss_zephyr::Running::start(&PLACE, &options, application).map(Running)
+    wss_zephyr::Running::start(&PLACES, &options, application).map(Running)
 }
 
 /// Milliseconds of a clock that never goes back.

@@ -12,6 +12,7 @@
 #define ARG_UNUSED(x) (void)(x)
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define BUILD_ASSERT(condition, text) _Static_assert(condition, text)
+#define CONTAINER_OF(part, type, field) ((type *)(void *)((char *)(part) - offsetof(type, field)))
 #define CODE_UNREACHABLE __builtin_unreachable()
 #define FUNC_NORETURN __attribute__((noreturn))
 /* 1 for an option that is 1, 0 for one that is not defined. */
@@ -60,8 +61,8 @@ struct k_timer {
 	void (*expiry)(struct k_timer *timer);
 	void (*stop)(struct k_timer *timer);
 };
-#define K_TIMER_DEFINE(name, on_expiry, on_stop)                                                   \
-	struct k_timer name = {.expiry = on_expiry, .stop = on_stop}
+void k_timer_init(struct k_timer *timer, void (*expiry)(struct k_timer *timer),
+		  void (*stop)(struct k_timer *timer));
 void k_timer_start(struct k_timer *timer, k_timeout_t duration, k_timeout_t period);
 void k_timer_stop(struct k_timer *timer);
 
@@ -73,6 +74,7 @@ typedef struct {
 	char data;
 } k_thread_stack_t;
 #define K_THREAD_STACK_DEFINE(name, size) k_thread_stack_t name[size]
+#define K_THREAD_STACK_ARRAY_DEFINE(name, count, size) k_thread_stack_t name[count][size]
 #define K_THREAD_STACK_SIZEOF(name) sizeof(name)
 k_tid_t k_thread_create(struct k_thread *thread, k_thread_stack_t *stack, size_t size,
 			void (*entry)(void *a, void *b, void *c), void *a, void *b, void *c,

@@ -18,7 +18,7 @@ use wss_zephyr::{
 /// How long anything may take.
 const PATIENCE_MS: u32 = 20_000;
 
-/// There is one server at a time.
+/// There are only so many servers at a time, and queues.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -250,12 +250,15 @@ fn the_end_is_told_to_all_who_wait() {
 #[test]
 fn the_next_server_starts_once_all_of_the_one_before_is_dropped() {
     let _alone = alone();
+    // There is room for one.
+    let start = || until_started(|| Server::start(&options(), &Echo));
+    let _others: Vec<_> = (1..kconfig::SERVERS).map(|_| start()).collect();
     let (server, queue) = with_queue(EventMask::all(), 8);
     let share = server.share();
     let again = || {
         Server::start(&options(), &Echo)
             .map(|_| ())
-            .expect_err("there is one")
+            .expect_err("there are as many as there can be")
     };
     assert_eq!(again(), StartError::Listen(ListenError::Running));
     drop(server);
@@ -272,6 +275,108 @@ fn the_next_server_starts_once_all_of_the_one_before_is_dropped() {
         let _client = connect(&server);
         expect(&queue, &["Connecting", "Connected"]);
     }
+}
+
+#[test]
+fn servers_have_clients_queues_and_limits_of_their_own() {
+    let _alone = alone();
+    let (one, first) = with_queue(EventMask::all(), 8);
+    let mut strict = options();
+    strict.limits.client_timeout_ms = 200;
+    strict.limits.ping_interval_ms = 0;
+    let (two, second) = until_started(|| Server::with_queue(&strict, EventMask::all(), 8));
+    let three = until_started(|| Server::start(&options(), &Echo));
+    let mut alice = connect(&one);
+    let mut bob = connect(&two);
+    let mut carol = connect(&three);
+    for queue in [&first, &second] {
+        let told = next(queue).expect("an event");
+        assert_eq!(told.0.map(|client| client.slot()), Some(0));
+        assert_eq!(told.1, "Connecting");
+        expect(queue, &["Connected"]);
+    }
+    let clients = one.clients();
+    let sent = clients.send_text(Target::Slot(0), "to alice");
+    sent.expect("sent");
+    let sent = two.clients().send_text(Target::All, "to bob");
+    sent.expect("sent");
+    assert_eq!(alice.read().expect("read"), Message::text("to alice"));
+    assert_eq!(bob.read().expect("read"), Message::text("to bob"));
+    carol.send(Message::text("carol")).expect("sent");
+    assert_eq!(carol.read().expect("read"), Message::text("carol"));
+    alice.send(Message::text("alice")).expect("sent");
+    expect(&first, &["Text alice"]);
+    // Bob says nothing for too long; the other servers do not mind.
+    assert!(matches!(bob.read(), Ok(Message::Close(_))));
+    expect(&second, &["Timeout", "Closing"]);
+    assert!(two.stop());
+    drop((two, bob));
+    alice.send(Message::text("still here")).expect("sent");
+    expect(&first, &["Text still here"]);
+    assert_eq!(three.clients().stats().accepted, 1);
+}
+
+#[test]
+fn a_server_restarts_while_another_is_busy() {
+    let _alone = alone();
+    let busy = until_started(|| Server::start(&options(), &Echo));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = connect(&busy);
+            for number in 0..2000 {
+                let message = Message::text(number.to_string());
+                client.send(message.clone()).expect("sent");
+                assert_eq!(client.read().expect("an echo"), message);
+            }
+        });
+        for _ in 0..20 {
+            let (server, queue) = with_queue(EventMask::all(), 8);
+            let _client = connect(&server);
+            expect(&queue, &["Connecting", "Connected"]);
+        }
+    });
+}
+
+/// Sends what it is told to the clients of another server, and ends it.
+struct Relay(Mutex<Option<Server>>);
+
+impl Handler for Relay {
+    fn on_event(&self, _: &Clients, _: Option<ClientId>, event: &Event<'_>) {
+        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(server), Event::Text(text)) = (&*to, event) else {
+            return;
+        };
+        let sent = server.clients().send_text(Target::All, text.text());
+        sent.expect("sent");
+        if text.text() == "end" {
+            assert!(!server.stop(), "it is not waited for");
+            *to = None;
+        }
+    }
+}
+
+#[test]
+fn a_handler_calls_another_server_and_ends_it() {
+    static RELAY: Relay = Relay(Mutex::new(None));
+    let _alone = alone();
+    let other = until_started(|| Server::start(&options(), &Echo));
+    let mut listener = connect(&other);
+    let server = until_started(|| Server::start(&options(), &RELAY));
+    let mut client = connect(&server);
+    *RELAY.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
+    for number in 0..100 {
+        let message = Message::text(number.to_string());
+        client.send(message.clone()).expect("sent");
+        assert_eq!(listener.read().expect("a message"), message);
+    }
+    client.send(Message::text("end")).expect("sent");
+    assert_eq!(listener.read().expect("a message"), Message::text("end"));
+    assert!(matches!(listener.read(), Ok(Message::Close(_))));
+    client.send(Message::Ping(vec![1].into())).expect("sent");
+    assert_eq!(
+        client.read().expect("a pong"),
+        Message::Pong(vec![1].into())
+    );
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use wss::protocol::CloseCode;
-use wss::service::{Config, Target};
+use wss::service::{Config, Opening, Target};
+use wss::{Status, Verdict};
 
 use crate::harness::{Client, Harness, REQUEST, echo, frame, ignore};
 use crate::received::received;
@@ -21,6 +22,11 @@ enum Act {
     Broadcast(usize),
     Ping(usize),
     Close(usize),
+    /// Requests are answered later from now on, or at once.
+    PutOff(bool),
+    Answer(usize, bool),
+    /// A connection that somebody else has accepted, with so much of its request.
+    Adopt(usize),
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
@@ -43,7 +49,10 @@ fn any_act() -> impl Strategy<Value = Act> {
         3 => (who.clone(), 0..400usize).prop_map(|(who, len)| Act::Send(who, len)),
         1 => (0..320usize).prop_map(Act::Broadcast),
         1 => who.clone().prop_map(Act::Ping),
-        1 => who.prop_map(Act::Close),
+        1 => who.clone().prop_map(Act::Close),
+        1 => any::<bool>().prop_map(Act::PutOff),
+        2 => (who, any::<bool>()).prop_map(|(who, accept)| Act::Answer(who, accept)),
+        1 => (0..=REQUEST.len()).prop_map(Act::Adopt),
     ]
 }
 
@@ -87,6 +96,27 @@ proptest! {
                 Act::Ping(who) => { let _ = h.service.ping(Target::Slot(who), b"?"); }
                 Act::Close(who) => {
                     let _ = h.service.close(Target::Slot(who), CloseCode::NORMAL, "enough");
+                }
+                Act::PutOff(later) => {
+                    let verdict = if later { Verdict::Later } else { Verdict::Accept };
+                    h.service.application().verdict.set(verdict);
+                }
+                Act::Answer(who, accept) => if let Some(client) = h.service.client(who) {
+                    let refuse = Verdict::Refuse(Status::FORBIDDEN);
+                    let verdict = if accept { Verdict::Accept } else { refuse };
+                    let waits = h.service.answer(client, Verdict::Later).is_ok();
+                    prop_assert_eq!(h.service.answer(client, verdict).is_ok(), waits);
+                },
+                Act::Adopt(cut) => {
+                    let client = Client::elsewhere();
+                    let (received, rest) = REQUEST.as_bytes().split_at(cut);
+                    client.send(rest);
+                    let adopted = h.service.adopt(&client.socket(), received, Opening::Request);
+                    let full = (0..3).all(|slot| h.service.client(slot).is_some());
+                    prop_assert!(adopted.is_ok() || full);
+                    if adopted.is_ok() {
+                        clients.push(client);
+                    }
                 }
             }
             h.settle();

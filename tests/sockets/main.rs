@@ -11,6 +11,7 @@
 
 mod adopting;
 mod backpressure;
+mod browsers;
 #[allow(dead_code, reason = "the fault rig needs the rest")]
 mod client;
 mod defects;
@@ -25,3 +26,4 @@ mod sending;
 mod server;
 mod servers;
 mod shutdown;
+mod target;

@@ -1,0 +1,112 @@
+//! The echo server under test: one of this process, or the one at `WSS_ADDR`, for instance `samples/echo_c` on
+//! a host or on Zephyr; then with `--test-threads=1`, since its clients may be few.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wss::host::{self, Clients, Handler, Options};
+use wss::{ClientId, Event, Request, Verdict};
+
+use super::client::{Client, PATIENCE, REQUEST, Response};
+use super::server::{assert_unharmed, echo, limited, watch_for_panics};
+
+/// The server under test.
+pub struct Server {
+    pub addr: SocketAddr,
+    /// `None` for one that runs elsewhere.
+    pub own: Option<host::Server>,
+}
+
+/// Echoes, and speaks `chat.v1`.
+struct Echo;
+
+impl Handler for Echo {
+    fn on_request<'a>(&'a self, _client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+        match request.subprotocols().find(|name| *name == "chat.v1") {
+            Some(name) => Verdict::AcceptSubprotocol(name),
+            None => Verdict::Accept,
+        }
+    }
+
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        if let Some(id) = client {
+            echo(clients, id, event);
+        }
+    }
+}
+
+impl Server {
+    pub fn start(options: &Options) -> Self {
+        if let Ok(addr) = std::env::var("WSS_ADDR") {
+            let addr = addr.parse().expect("WSS_ADDR is an address with a port");
+            return Self { addr, own: None };
+        }
+        watch_for_panics();
+        let own = host::Server::start(options, Echo).unwrap();
+        Self {
+            addr: own.local_addr(),
+            own: Some(own),
+        }
+    }
+
+    /// A connection on which `request` was sent, and the answer. A slot that a client before still has is
+    /// waited for.
+    fn request_on(&self, connect: fn(SocketAddr) -> Client, request: &[u8]) -> (Client, Response) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let mut client = connect(self.addr);
+            if client.stream.write_all(request).is_ok() {
+                match client.try_response() {
+                    Some(response) if response.status != 503 => return (client, response),
+                    _ => assert!(Instant::now() < until, "no slot gets free"),
+                }
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn request(&self, request: &[u8]) -> (Client, Response) {
+        self.request_on(Client::connect, request)
+    }
+
+    pub fn open_on(&self, connect: fn(SocketAddr) -> Client) -> Client {
+        let (client, response) = self.request_on(connect, REQUEST.as_bytes());
+        assert_eq!(response.status, 101);
+        client
+    }
+
+    pub fn open(&self) -> Client {
+        self.open_on(Client::connect)
+    }
+
+    /// Nothing is left of the clients that were there, and the next one is served.
+    pub fn assert_unharmed(&self) {
+        match &self.own {
+            Some(server) => assert_unharmed(server),
+            None => self.open().echo("still there?"),
+        }
+    }
+
+    /// These bytes on an open connection fail it with the code.
+    pub fn assert_fails(&self, bytes: &[u8], code: u16) {
+        let mut client = self.open();
+        client.echo("before");
+        client.write(bytes);
+        client.expect_close(code, "");
+        client.expect_end();
+    }
+}
+
+/// Servers that take messages whole and in pieces.
+pub fn each_server(test: impl Fn(&Server)) {
+    for streaming in [false, true] {
+        let server = Server::start(&limited(|limits| limits.streaming = streaming));
+        test(&server);
+        server.assert_unharmed();
+        if server.own.is_none() {
+            break;
+        }
+    }
+}

@@ -254,10 +254,26 @@ impl<P: Port> Output<P> {
         let wanted = total_len(&all);
         let sent = socket.send(&all);
         drop(all);
-        self.sent(sent, wanted, now);
+        let mut count = self.sent(sent, wanted, now);
+        if let Some(own) = &mut self.own {
+            let mut header = own.header_sent..own.header.as_bytes().len();
+            take(&mut header, &mut count);
+            own.header_sent = header.start;
+            take(&mut own.payload, &mut count);
+            if header.is_empty() && own.payload.is_empty() {
+                self.own = None;
+            }
+        }
+        if let Some(close) = &mut self.close {
+            take(&mut close.unsent, &mut count);
+            if close.unsent.is_empty() {
+                self.close = None;
+            }
+        }
     }
 
-    /// Takes what was sent off what is unsent. Gives how many bytes went beyond that.
+    /// Takes what was sent off the block. Gives how many bytes went beyond that: what was written
+    /// behind it, which is not a close frame while a caller is in the middle of its own.
     fn sent(&mut self, sent: Result<usize, SocketError>, wanted: usize, now: Instant) -> usize {
         let mut count = match sent {
             Ok(count) => count,
@@ -282,21 +298,6 @@ impl<P: Port> Output<P> {
             let mut unsent = block.head..block.tail;
             take(&mut unsent, &mut count);
             block.head = unsent.start;
-        }
-        if let Some(own) = &mut self.own {
-            let mut header = own.header_sent..own.header.as_bytes().len();
-            take(&mut header, &mut count);
-            own.header_sent = header.start;
-            take(&mut own.payload, &mut count);
-            if header.is_empty() && own.payload.is_empty() {
-                self.own = None;
-            }
-        }
-        if let Some(close) = &mut self.close {
-            take(&mut close.unsent, &mut count);
-            if close.unsent.is_empty() {
-                self.close = None;
-            }
         }
         count
     }

@@ -1,5 +1,8 @@
 //! What is sent, and what becomes of it when a client takes it slowly.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use wss::protocol::{CloseCode, Opcode};
 use wss::service::{Config, Delivery, Lock as _, Target};
 use wss::{Event, SendError};
@@ -257,6 +260,33 @@ fn a_close_comes_behind_everything_that_was_accepted() {
         // The reason is left out where it could not be kept.
         assert!(close == server_frame(0x88, &body) || close == server_frame(0x88, &[3, 232]));
     }
+}
+
+#[test]
+fn a_close_asked_for_in_the_middle_of_a_frame_comes_behind_it() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    let id = h.service.client(0).unwrap();
+    client.set_window(3);
+    let h = Rc::new(h);
+    let others = Rc::clone(&h);
+    let wire = Arc::clone(&client.0);
+    Harness::while_waiting(Some(Rc::new(move |_| {
+        // The first time the rest of the frame is not sent yet, and from then on there is room.
+        others.as_thread(2, |service| {
+            let _ = service.close(id, CloseCode::NORMAL, "");
+        });
+        wire.lock().window = 10_000;
+        others.rest();
+    })));
+    let sent = h.as_thread(1, |service| service.send_binary(id, &[5; 3_000]));
+    Harness::while_waiting(None);
+    assert_eq!(sent, Ok(()));
+    let expected = [
+        server_frame(0x82, &[5; 3_000]),
+        server_frame(0x88, &[3, 232]),
+    ];
+    assert_eq!(client.take(), expected.concat());
 }
 
 #[test]

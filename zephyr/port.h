@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Results below 0. What is not WSS_AGAIN is -errno, less 1000. */
-#define WSS_AGAIN (-1)
-#define WSS_ERRNO(error) (-1000 - (error))
+/* Results below 0. What is not WSS_AGAIN is -errno: there is none so large. */
+#define WSS_AGAIN (-1000)
+#define WSS_ERRNO(error) (-(error))
 
 #define WSS_IN 1
 #define WSS_OUT 2

@@ -28,7 +28,7 @@ struct other {
 	atomic_int closed;
 	/* Texts that it got, one behind the other, as far as there is room. */
 	pthread_mutex_t lock;
-	char texts[4096];
+	char texts[128];
 };
 
 static void told(SYS_WSS_EVENTS event, void *data, int32_t index, void *given)
@@ -59,11 +59,15 @@ static void told(SYS_WSS_EVENTS event, void *data, int32_t index, void *given)
 /* How a server is started that tells `other`. */
 static void prepare(struct other *other)
 {
+	static unsigned int prepared;
+
 	memset(other, 0, sizeof(*other));
 	pthread_mutex_init(&other->lock, NULL);
 	other->limits = limits_for_tests();
 	/* Clients here seldom answer. */
 	other->limits.close_timeout_ms = 300;
+	/* As in service.c: any free one, or one that nobody has. */
+	other->config.port = TEST_PORT == 0 ? 0 : (uint16_t)(TEST_PORT + 2 + prepared++ % 20);
 	other->config.limits = &other->limits;
 	other->config.callback = told;
 	other->config.cookie = other;
@@ -85,6 +89,7 @@ static void launch_again(struct other *other)
 	do {
 		result = wss_server_start(&other->config, &other->server);
 		CHECK(now_ms() < until);
+		sleep_ms(1);
 	} while (result == WSS_BUSY);
 	CHECK_INT(result, WSS_OK);
 }
@@ -809,7 +814,8 @@ static atomic_bool over;
 static void *keep_echoing(void *given)
 {
 	struct other *other = given;
-	struct frame *frame = &(struct frame){.len = 0};
+	/* There is one such thread. */
+	static struct frame frame;
 	int count = 0;
 	int fd = -1;
 
@@ -819,8 +825,8 @@ static void *keep_echoing(void *given)
 			wire_upgrade(fd);
 		}
 		wire_text(fd, "x");
-		CHECK(wire_read(fd, frame));
-		count += frame->opcode == TEXT;
+		CHECK(wire_read(fd, &frame));
+		count += frame.opcode == TEXT;
 		if (count % 100 == 99) {
 			close(fd);
 			fd = -1;
@@ -846,6 +852,8 @@ static void *keep_broadcasting(void *given)
 		(void)wss_ping(wss_server_all(other->server), NULL, 0);
 		(void)wss_client_state(client);
 		(void)wss_client_state(wss_client_at(0));
+		/* Where time is simulated, it goes on only while everybody waits. */
+		sleep_ms(1);
 	}
 	return NULL;
 }

@@ -183,13 +183,6 @@ impl Current {
         // SAFETY: see above.
         unsafe { *self.0.get() }
     }
-
-    /// # Safety
-    /// Neither the WSS thread nor the work queue looks here.
-    unsafe fn set(&self, service: Option<Erased>) {
-        // SAFETY: the caller knows it.
-        unsafe { *self.0.get() = service };
-    }
 }
 
 /// The WSS thread of a server. Called by C.
@@ -218,7 +211,7 @@ extern "C" fn wss_work(server: u32, item: u32) {
     let work = match item {
         END => {
             // SAFETY: the WSS thread has ended, so that only this thread looks here.
-            unsafe { place.set(None) };
+            unsafe { *place.0.get() = None };
             // SAFETY: the share that was left here is given up, once.
             return unsafe { (current.release)(current.service) };
         }
@@ -355,7 +348,7 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
             },
         };
         // SAFETY: there is no service, so that the threads do not look here.
-        unsafe { Current::of(server).set(Some(erased)) };
+        unsafe { *Current::of(server).0.get() = Some(erased) };
         sys::wss_port_start(server);
         #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
         let threads = Threads(server as u8 + 1);

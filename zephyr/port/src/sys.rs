@@ -5,11 +5,11 @@
 use core::ffi::{c_char, c_void};
 
 /// `WSS_AGAIN`: not now.
-pub const AGAIN: i32 = -1;
+pub const AGAIN: i32 = -1000;
 /// The `errno` in a result below 0 that is not [`AGAIN`] (`WSS_ERRNO`).
 #[must_use]
 pub const fn errno(result: i32) -> u32 {
-    result.saturating_add(1000).unsigned_abs()
+    result.unsigned_abs()
 }
 /// `WSS_IN`: it can be received, or accepted.
 pub const IN: u8 = 1;

@@ -30,6 +30,21 @@ static int connect_to(const char *address, uint16_t port)
 	return fd;
 }
 
+/* Connects and asks for a path. */
+static int ask(const char *address, uint16_t port, const char *path)
+{
+	int fd = connect_to(address, port);
+	char request[192];
+
+	snprintf(request, sizeof(request),
+		 "GET %s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+		 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+		 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		 path);
+	send_all(fd, request, strlen(request));
+	return fd;
+}
+
 int client_connect(const char *address, const char *path)
 {
 	return client_connect_at(address, CONFIG_WSS_PORT, path);
@@ -38,16 +53,9 @@ int client_connect(const char *address, const char *path)
 int client_connect_at(const char *address, uint16_t port, const char *path)
 {
 	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\n";
-	int fd = connect_to(address, port);
-	char request[192];
+	int fd = ask(address, port, path);
 	int ends = 0;
 
-	snprintf(request, sizeof(request),
-		 "GET %s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
-		 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-		 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-		 path);
-	send_all(fd, request, strlen(request));
 	client_receives(fd, answer, strlen(answer));
 	/* The empty line at the end. */
 	while (ends < 2) {
@@ -57,6 +65,14 @@ int client_connect_at(const char *address, uint16_t port, const char *path)
 		ends = byte == '\n' ? ends + 1 : byte == '\r' ? ends : 0;
 	}
 	return fd;
+}
+
+void client_is_refused(const char *address, const char *answer)
+{
+	int fd = ask(address, CONFIG_WSS_PORT, "/");
+
+	client_receives(fd, answer, strlen(answer));
+	zsock_close(fd);
 }
 
 void client_sends(int fd, const char *text)

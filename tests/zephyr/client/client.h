@@ -11,6 +11,9 @@ int client_connect(const char *address, const char *path);
 /* The same at another port. */
 int client_connect_at(const char *address, uint16_t port, const char *path);
 
+/* Connects and asks, and is answered with something that begins with `answer`, a line at most. */
+void client_is_refused(const char *address, const char *answer);
+
 /* Sends a text of up to 125 bytes. */
 void client_sends(int fd, const char *text);
 

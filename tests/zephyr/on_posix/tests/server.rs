@@ -136,6 +136,34 @@ fn a_handler_gets_the_events_and_decides_on_requests() {
 }
 
 #[test]
+fn limits_against_abuse_are_those_of_the_options() {
+    let _alone = alone();
+    let mut options = options();
+    options.limits.clients_per_address = 1;
+    options.limits.control_frames_per_second = 2;
+    let server = until_started(|| Server::start(&options, &Echo));
+    let mut client = connect(&server);
+    match try_connect(server.local_port(), "/").map_err(|error| *error) {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 429),
+        other => panic!("{:?}", other.err()),
+    }
+    for _ in 0..3 {
+        client.write(Message::Ping(vec![1].into())).expect("sent");
+    }
+    client.flush().expect("sent");
+    let closed = loop {
+        match client.read().expect("a message") {
+            Message::Close(frame) => break frame,
+            Message::Pong(_) => {}
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(closed.map(|frame| u16::from(frame.code)), Some(1008));
+    let stats = server.clients().stats();
+    assert_eq!((stats.refused_address, stats.policy_violations), (1, 1));
+}
+
+#[test]
 fn a_queue_gets_the_events_in_order() {
     let _alone = alone();
     let (server, queue) = with_queue(EventMask::all(), 8);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits against abuse: whom a connection is with, and limits that Kconfig has at 0. */
+#include <zephyr/kernel.h>
+#include <zephyr/net/socket.h>
+#include <zephyr/ztest.h>
+
+#include <wss/sys_wss.h>
+
+#include "client.h"
+
+#define REFUSED "HTTP/1.1 429 Too Many Requests\r\n"
+
+static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *cookie)
+{
+	ARG_UNUSED(event);
+	ARG_UNUSED(data);
+	ARG_UNUSED(client);
+	ARG_UNUSED(cookie);
+}
+
+/* One more would be refused: there is room for it again once the service has noticed. */
+static void closes(int fd, uint32_t closed)
+{
+	wss_stats stats;
+
+	zsock_close(fd);
+	do {
+		k_msleep(1);
+		zassert_equal(wss_get_stats(&stats), WSS_OK);
+	} while (stats.closed < closed);
+}
+
+ZTEST(limits, test_1_limits_that_kconfig_has_at_0_are_refused)
+{
+	wss_limits limits;
+
+	wss_limits_init(&limits);
+	zassert_equal(limits.clients_per_address, 1);
+	zassert_equal(limits.handshakes_per_second, 0);
+	zassert_equal(limits.control_frames_per_second, 0);
+	zassert_equal(limits.fragments_per_message, 0);
+	limits.clients_per_address = 2;
+	zassert_equal(wss_set_limits(&limits), WSS_OK);
+	limits.handshakes_per_second = 1;
+	zassert_equal(wss_set_limits(&limits), WSS_INVALID);
+	wss_limits_init(&limits);
+	limits.control_frames_per_second = 1;
+	zassert_equal(wss_set_limits(&limits), WSS_INVALID);
+	wss_limits_init(&limits);
+	limits.fragments_per_message = 1;
+	zassert_equal(wss_set_limits(&limits), WSS_INVALID);
+	wss_limits_init(&limits);
+	zassert_equal(wss_set_limits(&limits), WSS_OK);
+}
+
+ZTEST(limits, test_2_each_address_has_as_many_clients_as_it_may)
+{
+	static const char *const addresses[] = {
+		"127.0.0.1",
+		"192.0.2.1",
+#if defined(CONFIG_NET_IPV6)
+		"::1",
+#endif
+	};
+	SYS_MODULE_OBJ object = SYS_WSS_Initialize(NULL, callback, NULL);
+	int fds[ARRAY_SIZE(addresses)];
+	wss_stats stats;
+
+	zassert_not_equal(object, SYS_MODULE_OBJ_INVALID);
+	/* Over loopback a connection comes from the address that it goes to. */
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+		fds[i] = client_connect(addresses[i], "/");
+		for (size_t j = 0; j <= i; j++) {
+			client_is_refused(addresses[j], REFUSED);
+		}
+	}
+	zassert_equal(wss_get_stats(&stats), WSS_OK);
+	zassert_equal(stats.accepted, ARRAY_SIZE(addresses));
+	zassert_equal(stats.refused_full, 0);
+	zassert_equal(stats.refused_address, ARRAY_SIZE(addresses) * (ARRAY_SIZE(addresses) + 1) / 2);
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+		closes(fds[i], 2 * i + 1);
+		closes(client_connect(addresses[i], "/"), 2 * i + 2);
+	}
+	SYS_WSS_Deinitialize(&object);
+}
+
+ZTEST_SUITE(limits, NULL, NULL, NULL, NULL, NULL);

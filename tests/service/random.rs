@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wss::protocol::CloseCode;
-use wss::service::{Config, Opening, Target};
+use wss::service::{AdoptError, Config, Lock as _, Opening, Target};
 use wss::{Status, Verdict};
 
 use crate::harness::{Client, Harness, REQUEST, echo, frame, ignore};
@@ -64,8 +64,18 @@ proptest! {
         acts in proptest::collection::vec(any_act(), 1..60),
         blocks in 0..3usize,
         streaming: bool,
+        // Against abuse; 0 is off.
+        limits in proptest::array::uniform4(0..4u16),
     ) {
-        let config = Config { streaming, ..Config::default() };
+        let [clients_per_address, handshakes_per_second, control_frames_per_second, fragments_per_message] = limits;
+        let config = Config {
+            streaming,
+            clients_per_address,
+            handshakes_per_second,
+            control_frames_per_second,
+            fragments_per_message,
+            ..Config::default()
+        };
         // Echoed pieces would come between the fragments of what the test sends itself.
         let react = if streaming { ignore } else { echo };
         let mut h = Harness::with_blocks(3, blocks, config, react);
@@ -73,7 +83,7 @@ proptest! {
         for act in acts {
             let pick = |who: usize| (!clients.is_empty()).then(|| &clients[who % clients.len()]);
             match act {
-                Act::Connect => clients.push(h.connect()),
+                Act::Connect => clients.push(h.connect_from((clients.len() % 2) as u32)),
                 Act::Upgrade(who) => if let Some(client) = pick(who) {
                     client.send(REQUEST.as_bytes());
                 },
@@ -113,7 +123,8 @@ proptest! {
                     client.send(rest);
                     let adopted = h.service.adopt(&client.socket(), received, Opening::Request);
                     let full = (0..3).all(|slot| h.service.client(slot).is_some());
-                    prop_assert!(adopted.is_ok() || full);
+                    let too_many = clients_per_address > 0 && adopted == Err(AdoptError::AddressFull);
+                    prop_assert!(adopted.is_ok() || full || too_many);
                     if adopted.is_ok() {
                         clients.push(client);
                     }
@@ -124,6 +135,7 @@ proptest! {
         // Silence ends them all: whatever state they were left in.
         h.pass(60_000);
         h.assert_all_closed();
+        prop_assert!(h.service.port().state.lock().backlog.is_empty(), "nobody waits for ever");
         let events = h.events();
         for slot in 0..3 {
             let of_slot: Vec<_> = events.iter().filter_map(|event| {

@@ -178,8 +178,8 @@ struct Frames {
 struct Assembly {
     kind: MessageKind,
     first: bool,
-    /// How many frames it has so far. Only counted up to the limit.
-    fragments: u16,
+    /// How many frames it has had beside the first, as far as that can be counted.
+    continuations: u16,
     utf8: Utf8,
 }
 
@@ -424,9 +424,14 @@ impl<B: Storage> Incoming<B> {
         if header.opcode.is_control() {
             return self.control(&header, body);
         }
-        match (header.opcode, &frames.message) {
+        match (header.opcode, &mut frames.message) {
             (Opcode::Continuation, None) => return Err(Violation::NothingToContinue),
-            (Opcode::Continuation, Some(_)) => {}
+            (Opcode::Continuation, Some(message)) => {
+                message.continuations = message.continuations.saturating_add(1);
+                if self.max_fragments > 0 && message.continuations >= self.max_fragments {
+                    return Err(Violation::TooManyFragments);
+                }
+            }
             (_, Some(_)) => return Err(Violation::InsideFragmented),
             (opcode, None) => {
                 let kind = match opcode {
@@ -439,13 +444,12 @@ impl<B: Storage> Incoming<B> {
                 frames.message = Some(Assembly {
                     kind,
                     first: true,
-                    fragments: 0,
+                    continuations: 0,
                     utf8: Utf8::default(),
                 });
                 (self.start, self.end) = (body, body);
             }
         }
-        self.count_fragment(frames)?;
         let room = self.max_message().saturating_sub(self.assembled());
         if !self.streaming && header.payload_len > room as u64 {
             return Err(Violation::TooBig);
@@ -457,17 +461,6 @@ impl<B: Storage> Incoming<B> {
             fin: header.fin,
         });
         Ok(None)
-    }
-
-    /// One more frame of the message being received.
-    fn count_fragment(&self, frames: &mut Frames) -> Result<(), Violation> {
-        if let Some(message) = &mut frames.message {
-            if self.max_fragments > 0 && message.fragments >= self.max_fragments {
-                return Err(Violation::TooManyFragments);
-            }
-            message.fragments = message.fragments.saturating_add(1);
-        }
-        Ok(())
     }
 
     /// Where a message is that has arrived whole in one frame, as most do.

@@ -26,7 +26,8 @@ pub struct Config {
     /// 0: as many as there are slots. To be left at 0 where all clients have the address of a proxy.
     pub clients_per_address: u16,
     /// The most connections that are given a slot in a second, and at once after a time without. Further
-    /// ones wait where the operating system keeps those that were not accepted. 0: no limit.
+    /// ones wait where the operating system keeps those that were not accepted. Those that are adopted
+    /// are not counted. 0: no limit.
     pub handshakes_per_second: u16,
     /// The most pings, and pongs that answer no ping, that a client may send in a second, and at once
     /// after a time without. One more fails the connection with 1008. 0: no limit.

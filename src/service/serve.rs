@@ -39,14 +39,22 @@ struct Lobby<P: Port> {
     socket: P::Socket,
     /// When it is closed if it does not close itself.
     until: Instant,
-    /// What it is answered, unless it has been.
-    answer: Option<Status>,
+    /// What it is answered.
+    status: Status,
+    answered: bool,
 }
 
 impl<P: Port> Lobby<P> {
     /// Says why, if that was not said before.
     fn answer(&mut self) {
-        if let Some(status) = self.answer.take() {
+        if !self.answered {
+            self.answered = true;
+            // The other status that there is need not be there.
+            let status = if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) {
+                self.status
+            } else {
+                Status::UNAVAILABLE
+            };
             let _ = self.socket.send(&Refusal::new(status).parts());
             // Where this cannot be said, the client reads it from the response.
             let _ = self.socket.shutdown_write();
@@ -177,7 +185,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.count(|stats| &mut stats.refused_full);
                 self.turn_away(serving, socket, Status::UNAVAILABLE);
             }
-            Err(AdoptError::AddressFull) => {
+            Err(AdoptError::AddressFull) if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) => {
                 log::debug!("refused: {:?} has as many clients as it may", socket.peer());
                 self.count(|stats| &mut stats.refused_address);
                 self.turn_away(serving, socket, Status::TOO_MANY_REQUESTS);
@@ -203,7 +211,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         serving.lobby = Some(Lobby {
             socket,
             until,
-            answer: Some(status),
+            status,
+            answered: false,
         });
         self.set_timer(until);
     }

@@ -259,8 +259,10 @@ impl<P: Port> Inner<P> {
         self.watched = Interest::empty();
         self.since = now;
         self.keep_alive = (0, false);
-        self.control_frames = Bucket::full();
-        self.pings = 0;
+        if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
+            self.control_frames = Bucket::full();
+            self.pings = 0;
+        }
         self.covered = Instant::NEVER;
         self.traffic = Traffic::default();
         self.tell(EventMask::CONNECTING, masks);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,11 +22,13 @@ static int connect_to(const char *address, uint16_t port)
 
 	if (zsock_inet_pton(AF_INET, address, &addr4.sin_addr) == 1) {
 		fd = zsock_socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr4, sizeof(addr4)));
+		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr4, sizeof(addr4)),
+			   "%s: errno %d", address, errno);
 	} else {
 		zassert_equal(zsock_inet_pton(AF_INET6, address, &addr6.sin6_addr), 1);
 		fd = zsock_socket(AF_INET6, SOCK_STREAM, IPPROTO_TCP);
-		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr6, sizeof(addr6)));
+		zassert_ok(zsock_connect(fd, (struct sockaddr *)&addr6, sizeof(addr6)),
+			   "%s: errno %d", address, errno);
 	}
 	return fd;
 }

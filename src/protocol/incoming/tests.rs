@@ -52,6 +52,7 @@ fn drain(incoming: &mut Incoming<Vec<u8>>, seen: &mut Vec<Seen>) {
 /// Receives `parts` one after the other, each as far as there is space at a time.
 fn replay(parts: &[&[u8]], mut incoming: Incoming<Vec<u8>>) -> Vec<Seen> {
     let mut seen = Vec::new();
+    drain(&mut incoming, &mut seen);
     for mut part in parts.iter().copied() {
         while !part.is_empty() {
             let space = incoming.space();
@@ -74,14 +75,21 @@ fn script_with(bytes: &[u8], streaming: bool) -> Vec<Seen> {
 /// The same on connections of another make.
 fn script_on(bytes: &[u8], connection: impl Fn() -> Incoming<Vec<u8>>) -> Vec<Seen> {
     let all = [REQUEST.as_bytes(), bytes].concat();
-    let replay = |parts: &[&[u8]]| replay(parts, connection());
-    let whole = replay(&[&all]);
+    let replayed = |parts: &[&[u8]]| replay(parts, connection());
+    let whole = replayed(&[&all]);
     for cut in 1..all.len() {
         let (head, tail) = all.split_at(cut);
-        assert_eq!(replay(&[head, tail]), whole, "split at {cut}");
+        assert_eq!(replayed(&[head, tail]), whole, "split at {cut}");
+        // Somebody else has received the first part, if there is room for it.
+        let mut preloaded = connection();
+        if preloaded.preload(head) {
+            assert_eq!(replay(&[tail], preloaded), whole, "taken over at {cut}");
+        } else {
+            assert!(cut > MAX, "there is room");
+        }
     }
     let single: Vec<&[u8]> = all.chunks(1).collect();
-    assert_eq!(replay(&single), whole, "a byte at a time");
+    assert_eq!(replayed(&single), whole, "a byte at a time");
     assert_eq!(whole[0], Seen::Request("/chat".into()));
     whole[1..].to_vec()
 }
@@ -419,6 +427,34 @@ fn nothing_beneath_held_bytes_moves() {
     };
     assert_eq!(incoming.bytes(data.range), b"second");
     assert_eq!(incoming.step(), Step::NeedBytes);
+}
+
+#[test]
+fn the_request_stays_while_more_is_received_behind_it() {
+    let mut incoming = connection(false);
+    let all = [REQUEST.as_bytes(), &frame(0x81, &[b'x'; 200])].concat();
+    let (head, tail) = all.split_at(REQUEST.len() + 3);
+    assert!(incoming.preload(head));
+    let mut tail = tail;
+    while incoming.has_room() && !tail.is_empty() {
+        assert_eq!(incoming.step(), Step::Request);
+        incoming.space()[0] = tail[0];
+        incoming.received(1);
+        tail = &tail[1..];
+    }
+    let request = incoming.request().unwrap();
+    assert_eq!((request.path(), request.host()), ("/chat", "h"));
+    assert!(tail.is_empty(), "all of it has room");
+    incoming.upgrade();
+    assert!(matches!(incoming.step(), Step::Data(data) if data.range.len() == 200));
+    // Until there is no room any more.
+    let mut full = connection(false);
+    assert!(full.preload(REQUEST.as_bytes()));
+    assert_eq!(full.step(), Step::Request);
+    let count = full.space().len();
+    full.received(count);
+    assert!(!full.has_room() && full.space().is_empty());
+    assert_eq!(full.request().unwrap().path(), "/chat");
 }
 
 #[test]

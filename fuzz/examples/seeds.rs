@@ -1,10 +1,13 @@
 //! Writes the inputs that fuzzing began with to where `fuzz/run` keeps what it finds: what the scripts
 //! of bytes in the tests send. They are part of the corpus since; this is for a new one.
 //!
-//!     cargo run --example seeds
+//!     cargo run --example seeds      # it prints the plans
 
 use std::fs;
 use std::path::Path;
+
+use arbitrary::{Arbitrary as _, Unstructured};
+use wss_fuzz::service::Plan;
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const FIELDS: &str = "Host: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -112,6 +115,153 @@ fn requests() -> Vec<String> {
     ]
 }
 
+/// The bytes of which `arbitrary` makes a plan for the service (`src/service/plan.rs`): fields in their
+/// order, little-endian; the variant of an enumeration as its share of `u32`; a byte that is 1 before
+/// each element of a list, and 0 behind the last.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn variant(mut self, index: u64, of: u64) -> Self {
+        let share = (index << 32).div_ceil(of) as u32;
+        self.0.extend(share.to_le_bytes());
+        self
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+
+    fn number(self, number: u16) -> Self {
+        self.bytes(&number.to_le_bytes())
+    }
+}
+
+fn act(index: u64) -> Bytes {
+    Bytes::default().variant(index, 7)
+}
+
+/// A frame of the first client; `kind` is a number of `ClientFrame`.
+fn client_frame(kind: u64, len: u16) -> Vec<u8> {
+    act(0).bytes(&[0]).variant(kind, 10).number(len).0
+}
+
+fn client(index: u64, rest: &[u8]) -> Vec<u8> {
+    act(1).bytes(&[0]).variant(index, 9).bytes(rest).0
+}
+
+fn window(bytes: Option<u8>) -> Vec<u8> {
+    client(6, &bytes.map_or(vec![0], |bytes| vec![1, bytes]))
+}
+
+/// A whole message to the first client from this thread.
+fn send(thread: u8, len: u16) -> Vec<u8> {
+    let to_slot = act(2)
+        .bytes(&[thread])
+        .variant(0, 6)
+        .variant(0, 3)
+        .bytes(&[0]);
+    to_slot.variant(0, 7).number(len).bytes(&[0]).0
+}
+
+fn close(thread: u8) -> Vec<u8> {
+    let to_slot = act(2)
+        .bytes(&[thread])
+        .variant(2, 6)
+        .variant(0, 3)
+        .bytes(&[0]);
+    to_slot.number(1000).bytes(&[9]).0
+}
+
+fn release() -> Vec<u8> {
+    act(2).bytes(&[0]).variant(4, 6).bytes(&[0]).0
+}
+
+fn sink(sink: u8, mode: u64) -> Vec<u8> {
+    act(3).bytes(&[sink]).variant(mode, 3).0
+}
+
+fn step(index: u64) -> Vec<u8> {
+    act(4).variant(index, 4).0
+}
+
+/// A plan with one client that is connected, or one of two.
+fn plan(slots: u8, [streaming, stepwise]: [u8; 2], reaction: u64, acts: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = Bytes::default().bytes(&[slots - 1, 0, 2, 0, slots, 1, 0, 0]);
+    for _ in 0..4 {
+        bytes = bytes.variant(0, 3);
+    }
+    bytes = bytes.bytes(&[streaming, 0, 0, 0, 0, 0, 0, 7, stepwise, 1]);
+    // The callback does one thing each time.
+    bytes = bytes.bytes(&[1]).variant(reaction, 7);
+    if reaction == 5 {
+        bytes = bytes.bytes(&[3]);
+    }
+    bytes = bytes.bytes(&[0]);
+    for act in acts {
+        bytes = bytes.bytes(&[1]).bytes(act);
+    }
+    bytes.bytes(&[0]).0
+}
+
+fn plans() -> Vec<Vec<u8>> {
+    let echoes = [
+        client_frame(0, 50),
+        client_frame(6, 9),
+        client_frame(1, 300),
+    ];
+    let fragments = [client_frame(2, 20), client_frame(6, 5), client_frame(5, 30)];
+    // A close, an end and a reset in the middle of a frame for which somebody waits.
+    let in_the_middle = |what| {
+        [
+            window(Some(3)),
+            send(0, 2900),
+            window(Some(50)),
+            what,
+            window(None),
+            step(2),
+            step(3),
+        ]
+    };
+    let slow = [
+        window(Some(3)),
+        send(0, 100),
+        client_frame(6, 9),
+        send(1, 50),
+        window(None),
+    ];
+    let held = [sink(0, 1), sink(1, 1)];
+    let held = [
+        &held[..],
+        &echoes,
+        &fragments,
+        &[release(), release(), release()],
+    ]
+    .concat();
+    let full = [sink(1, 2)];
+    let full = [&full[..], &echoes, &[sink(1, 0)], &fragments].concat();
+    let slow_echoes = [
+        &[window(Some(90))],
+        &echoes[..],
+        &[window(Some(90)), window(None)],
+    ]
+    .concat();
+    let meanwhile = [client_frame(0, 20), send(0, 2900), close(1), step(3)];
+    let mut plans = Vec::new();
+    for flags in [[0, 0], [0, 1], [1, 0]] {
+        for what in [close(1), client(7, &[]), client(8, &[])] {
+            plans.push(plan(1, flags, 0, &in_the_middle(what)));
+        }
+        for acts in [&held, &full, &slow_echoes, &slow.to_vec()] {
+            plans.push(plan(2, flags, 0, acts));
+            plans.push(plan(1, flags, 1, acts));
+        }
+        plans.push(plan(2, flags, 5, &meanwhile));
+    }
+    plans
+}
+
 fn main() -> std::io::Result<()> {
     let write = |target: &str, name: usize, bytes: &[u8]| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -127,6 +277,11 @@ fn main() -> std::io::Result<()> {
             write("frames", at * 4 + usize::from(options), &input)?;
             write("session", at * 4 + usize::from(options), &input)?;
         }
+    }
+    for (at, plan) in plans().iter().enumerate() {
+        let whole = Plan::arbitrary_take_rest(Unstructured::new(plan));
+        println!("{whole:?}");
+        write("service", at, plan)?;
     }
     for (at, request) in requests().iter().enumerate() {
         for size in 0..6 {

@@ -151,6 +151,10 @@ fn client(index: u64, rest: &[u8]) -> Vec<u8> {
     act(1).bytes(&[0]).variant(index, 9).bytes(rest).0
 }
 
+fn other_client(index: u64, rest: &[u8]) -> Vec<u8> {
+    act(1).bytes(&[1]).variant(index, 9).bytes(rest).0
+}
+
 fn window(bytes: Option<u8>) -> Vec<u8> {
     client(6, &bytes.map_or(vec![0], |bytes| vec![1, bytes]))
 }
@@ -163,6 +167,16 @@ fn send(thread: u8, len: u16) -> Vec<u8> {
         .variant(0, 3)
         .bytes(&[0]);
     to_slot.variant(0, 7).number(len).bytes(&[0]).0
+}
+
+/// A fragment of a text, by the number of its `Shape`.
+fn fragment(shape: u64) -> Vec<u8> {
+    let to_slot = act(2).bytes(&[0]).variant(0, 6).variant(0, 3).bytes(&[0]);
+    to_slot.variant(shape, 7).number(20).bytes(&[0]).0
+}
+
+fn connect() -> Vec<u8> {
+    act(6).variant(0, 7).bytes(&[0, 0]).0
 }
 
 fn close(thread: u8) -> Vec<u8> {
@@ -195,9 +209,15 @@ fn plan(slots: u8, [streaming, stepwise]: [u8; 2], reaction: u64, acts: &[Vec<u8
     bytes = bytes.bytes(&[streaming, 0, 0, 0, 0, 0, 0, 7, stepwise, 1]);
     // The callback does one thing each time.
     bytes = bytes.bytes(&[1]).variant(reaction, 7);
-    if reaction == 5 {
-        bytes = bytes.bytes(&[3]);
-    }
+    bytes = match reaction {
+        // To the client in the last slot.
+        3 => {
+            let to_slot = bytes.variant(0, 3).bytes(&[slots - 1]);
+            to_slot.variant(0, 7).number(100).bytes(&[0])
+        }
+        5 => bytes.bytes(&[3]),
+        _ => bytes,
+    };
     bytes = bytes.bytes(&[0]);
     for act in acts {
         bytes = bytes.bytes(&[1]).bytes(act);
@@ -248,6 +268,26 @@ fn plans() -> Vec<Vec<u8>> {
     ]
     .concat();
     let meanwhile = [client_frame(0, 20), send(0, 2900), close(1), step(3)];
+    // The callback is refused while the other client takes nothing, or while a message is unfinished.
+    let refused = [
+        other_client(6, &[1, 3]),
+        client_frame(0, 20),
+        client_frame(0, 20),
+        other_client(6, &[0]),
+    ];
+    let unfinished = [fragment(2), client_frame(0, 20), fragment(5)];
+    // Whoever waits for room does not get that of the next client.
+    let reused = [
+        window(Some(3)),
+        send(0, 100),
+        send(1, 2900),
+        client(8, &[]),
+        connect(),
+        step(2),
+        other_client(0, &[]),
+        step(2),
+        step(3),
+    ];
     let mut plans = Vec::new();
     for flags in [[0, 0], [0, 1], [1, 0]] {
         for what in [close(1), client(7, &[]), client(8, &[])] {
@@ -258,6 +298,9 @@ fn plans() -> Vec<Vec<u8>> {
             plans.push(plan(1, flags, 1, acts));
         }
         plans.push(plan(2, flags, 5, &meanwhile));
+        plans.push(plan(2, flags, 3, &refused));
+        plans.push(plan(1, flags, 3, &unfinished));
+        plans.push(plan(1, flags, 0, &reused));
     }
     plans
 }

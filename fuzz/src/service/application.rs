@@ -201,6 +201,9 @@ impl World {
                     certain: outcome.is_ok() && to != Target::All,
                 });
             }
+            if outcome == Err(SendError::Aborted) {
+                log.aborted.push((first, payload.to_vec()));
+            }
             if to != Target::All && outcome == Err(SendError::WouldBlock) {
                 log.refused = true;
             }

@@ -5,7 +5,7 @@ use wss::{ClientId, Event, EventMask};
 
 use super::plan::SinkMode;
 use super::{Peer, World};
-use crate::harness::Harness;
+use crate::harness::{Harness, server_frame};
 use crate::oracle::{Decoded, Item, Limits, decode};
 use crate::received::Received;
 
@@ -22,6 +22,8 @@ pub struct Log {
     pub refused: bool,
     /// Something was sent that need not have left.
     pub unflushed: bool,
+    /// What may have gone in part, as the connection was cut off.
+    pub aborted: Vec<(u8, Vec<u8>)>,
 }
 
 /// A frame that was accepted for sending.
@@ -245,6 +247,7 @@ impl World {
                 judge_items(log, sink, *mask, &decoded);
             }
             judge_sent(log, &got, got.is_closed());
+            judge_torn(log, &peer.received[peer.received.len() - got.torn..]);
             judge_pongs(&got, &decoded);
             if log.was_told(EventMask::INVALID_FRAME) {
                 let Some(Item::Fail(code)) = decoded.items.last() else {
@@ -408,6 +411,20 @@ fn judge_sent(log: &Log, got: &Received, all: bool) {
     assert!(
         !all || !sent.any(|sent| sent.certain),
         "an accepted frame is missing"
+    );
+}
+
+/// The beginning of a frame that was cut off is that of a frame that was sent.
+fn judge_torn(log: &Log, torn: &[u8]) {
+    let is_data = matches!(torn.first(), Some(first) if first & 8 == 0);
+    let sent = log.sent.iter().map(|sent| (sent.first, &sent.payload));
+    let aborted = log.aborted.iter().map(|(first, payload)| (*first, payload));
+    let mut frames = sent
+        .chain(aborted)
+        .map(|(first, payload)| server_frame(first, payload));
+    assert!(
+        !is_data || frames.any(|frame| frame.starts_with(torn)),
+        "what is torn was not sent"
     );
 }
 

@@ -19,10 +19,30 @@ static void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void
 	(void)SYS_WSS_sendMessage(true, type, rx->data, (size_t)rx->datalen, clientIndex);
 }
 
+#if defined(CONFIG_ARCH_POSIX)
+/* Without -rt, simulated time flies while nothing happens, and clients would seem silent or slow. */
+static void be_patient(void)
+{
+	const uint32_t day_ms = 24 * 60 * 60 * 1000;
+	wss_limits limits;
+
+	wss_limits_init(&limits);
+	limits.handshake_timeout_ms = day_ms;
+	limits.client_timeout_ms = day_ms;
+	limits.ping_interval_ms = 0;
+	limits.send_timeout_ms = day_ms;
+	limits.close_timeout_ms = day_ms;
+	(void)wss_set_limits(&limits);
+}
+#endif
+
 int main(void)
 {
 	SYS_WSS_CONFIG config = {.port = WEBSOCKET_PORT, .isTLSEnabled = false};
 
+#if defined(CONFIG_ARCH_POSIX)
+	be_patient();
+#endif
 	(void)SYS_WSS_Initialize(&config, on_event, NULL);
 	tcp_echo();
 	return 0;

@@ -144,6 +144,11 @@ pub trait Lock<T> {
 /// Every method may be called from any thread, with locks of the service held unless it says
 /// otherwise; none may call back into the service.
 pub trait Port: Sized {
+    /// Whether the serving thread gets to poll while there is work. Otherwise a client of which more has
+    /// arrived than one run receives is watched again, so that the others are polled for in between: one
+    /// that sends without a pause would keep the service from them.
+    const POLLS_BESIDE_WORK: bool = true;
+
     /// Locks.
     type Lock<T>: Lock<T>;
     /// Sockets.

@@ -119,7 +119,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     // A block is only kept where there is no other room: others need it, too.
                     inner.output.spill(&mut inbound);
                     self.give_back(&mut inner);
-                    if because == Because::Fairness {
+                    if because == Because::Fairness && P::POLLS_BESIDE_WORK {
                         inner.owner = Owner::RunningAgain;
                     }
                     let again = inner.park(inbound);

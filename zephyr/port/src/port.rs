@@ -261,6 +261,9 @@ impl Drop for ZephyrPort {
 }
 
 impl Port for ZephyrPort {
+    // The work queue's thread comes before the one that polls.
+    const POLLS_BESIDE_WORK: bool = false;
+
     type Lock<T> = Monitor<T>;
     type Socket = Descriptor;
     type Storage = Buffer;

@@ -14,7 +14,7 @@ static void send_all(int fd, const void *bytes, size_t len)
 	zassert_equal(zsock_send(fd, bytes, len, 0), (ssize_t)len);
 }
 
-static int connect_to(const char *address, uint16_t port)
+int client_dial(const char *address, uint16_t port)
 {
 	struct sockaddr_in addr4 = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
@@ -36,7 +36,7 @@ static int connect_to(const char *address, uint16_t port)
 /* Connects and asks for a path. */
 static int ask(const char *address, uint16_t port, const char *path)
 {
-	int fd = connect_to(address, port);
+	int fd = client_dial(address, port);
 	char request[192];
 
 	snprintf(request, sizeof(request),
@@ -44,7 +44,7 @@ static int ask(const char *address, uint16_t port, const char *path)
 		 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 		 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 		 path);
-	send_all(fd, request, strlen(request));
+	client_says(fd, request);
 	return fd;
 }
 
@@ -78,13 +78,26 @@ void client_is_refused(const char *address, const char *answer)
 	zsock_close(fd);
 }
 
+void client_says(int fd, const char *text)
+{
+	send_all(fd, text, strlen(text));
+}
+
+void client_sends_frame(int fd, uint8_t opcode, const void *payload, size_t len)
+{
+	/* Whole, and masked with 0. */
+	const uint8_t header[6] = {0x80 | opcode, (uint8_t)(0x80 | len)};
+
+	zassert_true(len <= 125);
+	send_all(fd, header, sizeof(header));
+	if (len > 0) {
+		send_all(fd, payload, len);
+	}
+}
+
 void client_sends(int fd, const char *text)
 {
-	/* Masked with 0. */
-	const char header[6] = {(char)0x81, (char)(0x80 | strlen(text))};
-
-	send_all(fd, header, sizeof(header));
-	send_all(fd, text, strlen(text));
+	client_sends_frame(fd, 0x1, text, strlen(text));
 }
 
 void client_receives(int fd, const void *bytes, size_t len)
@@ -100,4 +113,12 @@ void client_receives(int fd, const void *bytes, size_t len)
 		have += (size_t)count;
 	}
 	zassert_mem_equal(got, bytes, len);
+}
+
+void client_ends(int fd)
+{
+	char byte;
+
+	zassert_equal(zsock_recv(fd, &byte, 1, 0), 0);
+	zsock_close(fd);
 }

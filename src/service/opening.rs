@@ -131,7 +131,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.asked = Asked::No;
         let accept = AcceptKey::new(request.key());
         self.emit_response(inner, &accept.response(subprotocol));
-        inner.open(self.port.now(), &self.application.masks());
+        let (now, masks) = (self.port.now(), self.application.masks());
+        if inner.output.broken {
+            // The response can be neither sent nor kept: nobody has connected.
+            return inner.advance(Phase::Dead, now, &masks);
+        }
+        inner.open(now, &masks);
         self.count(|stats| &mut stats.connected);
     }
 

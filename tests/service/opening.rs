@@ -243,3 +243,18 @@ fn a_client_that_does_not_take_the_later_answer_is_given_the_rest_of_it() {
     h.settle();
     assert_eq!(client.take(), &ACCEPTED.as_bytes()[10..]);
 }
+
+#[test]
+fn a_client_to_whom_nothing_can_be_said_is_not_connected() {
+    for window in [0, 10] {
+        let mut h = Harness::with_blocks(1, 0, Config::default(), echo);
+        let client = h.connect();
+        client.set_window(window);
+        client.send(REQUEST.as_bytes());
+        client.send(&frame(0x81, b"early"));
+        h.settle();
+        assert_eq!(h.events(), ["0 connecting", "0 closing", "0 closed"]);
+        assert_eq!(h.service.stats().connected, 0);
+        h.assert_all_closed();
+    }
+}

@@ -135,18 +135,21 @@ fn sends_from_eight_threads() {
         let receivers: Vec<_> = (0..options().max_clients)
             .map(|number| scope.spawn(move || receive_in_order(addr, number.into())))
             .collect();
-        let panics: Vec<_> = receivers
-            .into_iter()
-            .filter_map(|receiver| receiver.join().err())
-            .collect();
-        over.store(true, Ordering::SeqCst);
-        if let Some(panic) = panics.into_iter().next() {
-            std::panic::resume_unwind(panic);
-        }
+        join_and_end(receivers, &over);
     });
     settle(&server);
     let (_, wrong) = order.summary();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Waits for the clients, ends what goes on until then, and fails if one of them did.
+fn join_and_end(clients: Vec<thread::ScopedJoinHandle<'_, ()>>, over: &AtomicBool) {
+    let joined = clients.into_iter().map(thread::ScopedJoinHandle::join);
+    let failed: Vec<_> = joined.filter_map(Result::err).collect();
+    over.store(true, Ordering::SeqCst);
+    if let Some(panic) = failed.into_iter().next() {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// Sends messages that say whose they are and which, to clients chosen at random, until it is over.
@@ -270,14 +273,7 @@ fn closes_from_everywhere() {
         let comers: Vec<_> = (0..4)
             .map(|seed| scope.spawn(move || come_and_close(addr, seed)))
             .collect();
-        let panics: Vec<_> = comers
-            .into_iter()
-            .filter_map(|comer| comer.join().err())
-            .collect();
-        over.store(true, Ordering::SeqCst);
-        if let Some(panic) = panics.into_iter().next() {
-            std::panic::resume_unwind(panic);
-        }
+        join_and_end(comers, &over);
     });
     settle(&server);
     let (_, wrong) = order.summary();

@@ -329,6 +329,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
+    /// Drops everything unsent: nothing goes out any more.
+    fn discard_output(&self, inner: &mut Inner<P>) {
+        if let Some(block) = inner.output.discard() {
+            self.return_block(block);
+        }
+    }
+
     fn return_block(&self, block: P::Storage) {
         if self.pool.lock().give(block) {
             // Somebody was refused for want of a block.

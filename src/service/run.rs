@@ -196,9 +196,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let Some(socket) = inner.socket.take() else {
             return;
         };
-        if let Some(block) = inner.output.discard() {
-            self.return_block(block);
-        }
+        self.discard_output(inner);
         run.slot.notify_all();
         self.port.close(run.index, socket);
     }

@@ -524,7 +524,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 }
             };
             inner.output.caller = false;
-            self.flush_output(slot, &mut inner, None);
+            if outcome == Err(SendError::Aborted) {
+                // The frame has no end: nothing may come behind it, not even a close frame.
+                self.discard_output(&mut inner);
+            } else {
+                self.flush_output(slot, &mut inner, None);
+            }
             self.kick(index, &mut inner);
             if outcome.is_err() {
                 return (inner, outcome);

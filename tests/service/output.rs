@@ -290,6 +290,31 @@ fn a_close_asked_for_in_the_middle_of_a_frame_comes_behind_it() {
 }
 
 #[test]
+fn nothing_comes_behind_a_frame_that_was_cut_off() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    let id = h.service.client(0).unwrap();
+    client.set_window(7);
+    let h = Rc::new(h);
+    let others = Rc::clone(&h);
+    let wire = Arc::clone(&client.0);
+    Harness::while_waiting(Some(Rc::new(move |ms| {
+        others.as_thread(2, |service| {
+            let _ = service.close(id, CloseCode::NORMAL, "");
+        });
+        // There is room again just when the sender gives up.
+        Harness::set_now(Harness::now() + u64::from(ms));
+        wire.lock().window = 10_000;
+    })));
+    let sent = h.as_thread(1, |service| service.send_binary(id, &[5; 3_000]));
+    Harness::while_waiting(None);
+    assert_eq!(sent, Err(SendError::Aborted));
+    h.rest();
+    assert_eq!(client.take(), server_frame(0x82, &[5; 3_000])[..7]);
+    assert_eq!(h.service.client(0), None);
+}
+
+#[test]
 fn a_fragmented_message_belongs_to_its_thread() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();

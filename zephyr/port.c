@@ -31,13 +31,19 @@ BUILD_ASSERT(CONFIG_NET_MAX_CONTEXTS >= CONFIG_WSS_SERVERS * (POLLS - 1),
 
 /* An item of the work queue for each client, the service, its end, and the link. */
 #define ITEMS     (CONFIG_WSS_MAX_CLIENTS + 3)
+#define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 1)
 #define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 2)
 
 /* What there is one of for each server. */
 static struct server {
 	struct k_thread thread;
 	struct k_timer timer;
+#if defined(CONFIG_WSS_WORK_QUEUE)
 	struct k_work items[ITEMS];
+#else
+	/* Items that the WSS thread is to do, a bit each. */
+	ATOMIC_DEFINE(items, ITEMS);
+#endif
 	atomic_t link_events;
 	atomic_t timer_due;
 	int wake_fd;
@@ -458,6 +464,8 @@ void wss_port_sleep_ms(uint32_t ms)
 /* The WSS threads and the work queue, which is one for all: a stack less for each server. */
 
 static K_THREAD_STACK_ARRAY_DEFINE(wss_stacks, CONFIG_WSS_SERVERS, CONFIG_WSS_THREAD_STACK_SIZE);
+
+#if defined(CONFIG_WSS_WORK_QUEUE)
 static K_THREAD_STACK_DEFINE(work_stack, CONFIG_WSS_WORKQ_STACK_SIZE);
 static struct k_work_q work_queue;
 
@@ -468,20 +476,9 @@ static void work(struct k_work *item)
 	wss_work(number, (uint32_t)(item - SERVER(number)->items));
 }
 
-static void serve(void *server, void *b, void *c)
-{
-	ARG_UNUSED(server);
-	ARG_UNUSED(b);
-	ARG_UNUSED(c);
-	wss_serve(NUMBER_OF(server));
-}
-
-/* Called by one thread at a time. */
-void wss_port_start(uint32_t number)
+static void start_work(struct server *server)
 {
 	const struct k_work_queue_config config = {.name = "wss_work"};
-	struct server *server = SERVER(number);
-	k_thread_stack_t *stack = wss_stacks[CONFIG_WSS_SERVERS > 1 ? number : 0];
 
 	/* The first one to start is the first one that there is. */
 	if (!servers[0].started) {
@@ -493,6 +490,95 @@ void wss_port_start(uint32_t number)
 		for (size_t i = 0; i < ITEMS; i++) {
 			k_work_init(&server->items[i], work);
 		}
+	}
+}
+
+void wss_port_submit(uint32_t server, uint32_t item)
+{
+	(void)k_work_submit_to_queue(&work_queue, &SERVER(server)->items[item]);
+}
+
+void wss_port_work(uint32_t server)
+{
+	ARG_UNUSED(server);
+}
+
+static bool is_work_queue(k_tid_t thread)
+{
+	return thread == k_work_queue_thread_get(&work_queue);
+}
+#else
+static void start_work(struct server *server)
+{
+	ARG_UNUSED(server);
+}
+
+void wss_port_submit(uint32_t number, uint32_t item)
+{
+	struct server *server = SERVER(number);
+
+	atomic_set_bit(server->items, item);
+	/* The thread itself looks before it waits. */
+	if (!wss_port_on_wss_thread(number)) {
+		wss_port_wake(server->wake_fd);
+	}
+}
+
+/* Does each item once that is there; true if there are more. */
+static bool do_work(uint32_t number)
+{
+	struct server *server = SERVER(number);
+	bool more = false;
+
+	for (uint32_t item = 0; item < ITEMS; item++) {
+		if (item != END_ITEM && atomic_test_and_clear_bit(server->items, item)) {
+			wss_work(number, item);
+		}
+	}
+	for (uint32_t item = 0; item < ITEMS; item++) {
+		more = more || (item != END_ITEM && atomic_test_bit(server->items, item));
+	}
+	return more;
+}
+
+void wss_port_work(uint32_t number)
+{
+	if (do_work(number)) {
+		/* Sockets have their turn before the rest, but nothing is waited for. */
+		wss_port_wake(SERVER(number)->wake_fd);
+	}
+}
+
+static bool is_work_queue(k_tid_t thread)
+{
+	ARG_UNUSED(thread);
+	return false;
+}
+#endif
+
+static void serve(void *server, void *b, void *c)
+{
+	uint32_t number = NUMBER_OF(server);
+
+	ARG_UNUSED(b);
+	ARG_UNUSED(c);
+	wss_serve(number);
+#if !defined(CONFIG_WSS_WORK_QUEUE)
+	while (do_work(number)) {
+	}
+	atomic_clear_bit(SERVER(number)->items, END_ITEM);
+	wss_work(number, END_ITEM);
+#endif
+}
+
+/* Called by one thread at a time. */
+void wss_port_start(uint32_t number)
+{
+	struct server *server = SERVER(number);
+	k_thread_stack_t *stack = wss_stacks[CONFIG_WSS_SERVERS > 1 ? number : 0];
+
+	start_work(server);
+	if (!server->started) {
 		server->started = true;
 	} else {
 		/* That of the service before is about to end, if it has not. */
@@ -506,11 +592,6 @@ void wss_port_start(uint32_t number)
 void wss_port_join(uint32_t server)
 {
 	(void)k_thread_join(&SERVER(server)->thread, K_FOREVER);
-}
-
-void wss_port_submit(uint32_t server, uint32_t item)
-{
-	(void)k_work_submit_to_queue(&work_queue, &SERVER(server)->items[item]);
 }
 
 uintptr_t wss_port_thread(void)
@@ -532,7 +613,7 @@ bool wss_port_on_service_thread(void)
 			return true;
 		}
 	}
-	return thread == k_work_queue_thread_get(&work_queue);
+	return is_work_queue(thread);
 }
 
 /* The network interface. */

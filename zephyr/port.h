@@ -70,6 +70,8 @@ void wss_port_sleep_ms(uint32_t ms);
 void wss_port_start(uint32_t server);
 void wss_port_join(uint32_t server);
 void wss_port_submit(uint32_t server, uint32_t item);
+/* Called by the WSS thread before it waits: without a work queue it does what was submitted. */
+void wss_port_work(uint32_t server);
 uintptr_t wss_port_thread(void);
 /* That of the server. */
 bool wss_port_on_wss_thread(uint32_t server);

@@ -352,10 +352,12 @@ impl<B: Storage> Incoming<B> {
 
     /// How much can be lent. It is nothing in the opening handshake.
     pub fn spare(&mut self) -> usize {
-        if !matches!(self.phase, Phase::Frames(_)) {
-            return 0;
+        match self.phase {
+            Phase::Handshake(_) | Phase::Upgrading(_) => return 0,
+            Phase::Frames(_) => self.compact(),
+            // Nothing of it is wanted any more, but for what is held.
+            Phase::Refused(_) | Phase::Ended => self.len = self.floor,
         }
-        self.compact();
         self.storage.capacity().saturating_sub(self.len)
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Output<P: Port> {
     pub broken: bool,
     /// A frame was refused for want of room; the application is to be told when there is room.
     pub refused: bool,
+    /// It was for want of a block.
+    pub wants_block: bool,
     /// Threads that wait for their turn.
     pub waiters: u16,
 }
@@ -84,6 +86,7 @@ impl<P: Port> Output<P> {
             since: Instant(0),
             broken: false,
             refused: false,
+            wants_block: false,
             waiters: 0,
         }
     }

@@ -35,9 +35,11 @@ impl<P: Port> Pool<P> {
         (self.used, self.most_used)
     }
 
-    /// Whether a block is free.
+    /// Whether a block is free. If not, somebody has asked in vain.
     pub fn has_block(&mut self) -> bool {
-        self.blocks.as_mut().iter().any(Option::is_some)
+        let is_free = self.blocks.as_mut().iter().any(Option::is_some);
+        self.starved |= !is_free;
+        is_free
     }
 
     pub fn take(&mut self) -> Option<P::Storage> {

@@ -144,10 +144,11 @@ pub trait Lock<T> {
 /// Every method may be called from any thread, with locks of the service held unless it says
 /// otherwise; none may call back into the service.
 pub trait Port: Sized {
-    /// Whether the serving thread gets to poll while there is work. Otherwise a client of which more has
-    /// arrived than one run receives is watched again, so that the others are polled for in between: one
-    /// that sends without a pause would keep the service from them.
-    const POLLS_BESIDE_WORK: bool = true;
+    /// How often in a row a client is run of which more has arrived than one run receives, before it is
+    /// watched, so that the others are polled for: where the work queue comes before the serving thread,
+    /// one that sends without a pause would keep the service from them. `None`: without an end, since the
+    /// serving thread gets to poll while there is work.
+    const RUNS_IN_A_ROW: Option<u8> = None;
 
     /// Locks.
     type Lock<T>: Lock<T>;

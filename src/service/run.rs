@@ -117,9 +117,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                         continue;
                     }
                     // A block is only kept where there is no other room: others need it, too.
+                    inner.finish_reading(&mut inbound);
                     inner.output.spill(&mut inbound);
                     self.give_back(&mut inner);
-                    if because == Because::Fairness && P::POLLS_BESIDE_WORK {
+                    if because != Because::Fairness {
+                        inner.runs = 0;
+                    } else if inner.may_run_again() {
                         inner.owner = Owner::RunningAgain;
                     }
                     let again = inner.park(inbound);
@@ -146,7 +149,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.phase == Phase::Dead {
             self.disconnect(run, inner);
         }
-        self.tell_writable(run, inner, inbound);
+        self.tell_writable(run, inner);
         let undelivered = inbound.undelivered.as_ref().map_or(0, |(_, sinks)| *sinks);
         for (sink, pending) in inner.pending.iter().enumerate() {
             let bit = 1 << sink;
@@ -202,18 +205,18 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Lets the application know that a send can be tried again after one was refused.
-    fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>, inbound: &mut Inbound<P>) {
+    fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
         if !inner.can_send_again(self.port.thread()) {
             return;
         }
-        let mut pool = self.pool.lock();
-        let has_room = pool.has_block() || inbound.spare() >= pool.block_size();
-        drop(pool);
-        if has_room {
-            inner.output.refused = false;
-            if inner.phase == Phase::Open {
-                inner.tell(EventMask::WRITABLE, &run.masks);
-            }
+        // A callback that is told sends in this run, in which the receive buffer cannot be lent.
+        if inner.output.wants_block && !self.pool.lock().has_block() {
+            return;
+        }
+        inner.output.refused = false;
+        inner.output.wants_block = false;
+        if inner.phase == Phase::Open {
+            inner.tell(EventMask::WRITABLE, &run.masks);
         }
     }
 

@@ -394,6 +394,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return Err(SendError::TooLong);
             }
             if !self.reserve(inner) {
+                inner.output.wants_block = true;
                 return Err(SendError::WouldBlock);
             }
         }

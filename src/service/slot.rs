@@ -135,6 +135,8 @@ pub(super) struct Inner<P: Port> {
     pub owner: Owner,
     pub phase: Phase,
     pub asked: Asked,
+    /// How often it ran in a row, each time with more to receive.
+    pub runs: u8,
     pub generation: u16,
     pub inbound: Option<Inbound<P>>,
     pub socket: Option<P::Socket>,
@@ -193,6 +195,7 @@ impl<P: Port> Inner<P> {
             owner: Owner::Free,
             phase: Phase::Dead,
             asked: Asked::No,
+            runs: 0,
             generation: 0,
             inbound: Some(Inbound {
                 incoming,
@@ -251,6 +254,7 @@ impl<P: Port> Inner<P> {
         self.owner = Owner::Queued;
         self.phase = Phase::Handshake;
         self.asked = Asked::No;
+        self.runs = 0;
         self.socket = Some(socket);
         self.outgoing = Outgoing::default();
         self.output = Output::new();
@@ -292,6 +296,27 @@ impl<P: Port> Inner<P> {
         self.owner = Owner::Running;
         self.stalled = false;
         Some(inbound)
+    }
+
+    /// Running, with more to receive: whether it may run again before the others were polled for.
+    pub fn may_run_again(&mut self) -> bool {
+        self.runs = self.runs.saturating_add(1);
+        let may = P::RUNS_IN_A_ROW.is_none_or(|most| self.runs < most);
+        if !may {
+            self.runs = 0;
+        }
+        may
+    }
+
+    /// Running: gives up what of the receive buffer nobody reads any more, the opening request or what
+    /// follows the last frame.
+    pub fn finish_reading(&self, inbound: &mut Inbound<P>) {
+        match self.phase {
+            _ if self.has_pending(EventMask::CONNECTED) => {}
+            Phase::Handshake => {}
+            Phase::Open | Phase::CloseSent => inbound.incoming.upgrade(),
+            Phase::Lingering | Phase::Dead => inbound.incoming.end(),
+        }
     }
 
     /// Running → Idle, or Queued if something happened meanwhile: true if the work item has to be

@@ -432,6 +432,12 @@ static void *run_serve(void *server)
 	return NULL;
 }
 
+void wss_port_work(uint32_t server)
+{
+	/* There is a work queue. */
+	(void)server;
+}
+
 void wss_port_submit(uint32_t server, uint32_t item)
 {
 	CHECK(server < SERVERS && item < MAX_CLIENTS + 3);

@@ -3,7 +3,7 @@
 use wss::service::{AdoptError, ClientState, Config, Delivery, Lock, Opening};
 use wss::{CloseCode, Event};
 
-use crate::harness::{ACCEPTED, Client, Harness, REQUEST, echo, frame, ignore, server_frame};
+use crate::harness::{ACCEPTED, Client, Harness, REQUEST, RX, echo, frame, ignore, server_frame};
 
 /// The default limits but for some.
 fn limited(limit: impl FnOnce(&mut Config)) -> Config {
@@ -366,4 +366,27 @@ fn a_message_of_too_many_fragments_fails_with_1008() {
         assert_eq!(h.service.stats().policy_violations, 2);
         h.assert_all_closed();
     }
+}
+
+#[test]
+fn a_client_that_sends_without_a_pause_lets_the_others_be_polled_for() {
+    let mut h = Harness::new(2, Config::default(), echo);
+    let (flooding, neighbour) = (h.connected(), h.connected());
+    flooding.send(&frame(0x82, &[7; RX]).repeat(20));
+    assert!(h.serve());
+    neighbour.send(&frame(0x81, b"me too"));
+    // As long as there is work, the serving thread does not come to poll.
+    let mut runs = 0;
+    while h.work() {
+        runs += 1;
+    }
+    assert_eq!(runs, 3);
+    assert!(!flooding.0.lock().to_server.is_empty());
+    assert!(h.serve());
+    while h.work() {}
+    assert_eq!(neighbour.take(), server_frame(0x81, b"me too"));
+    assert!(!flooding.0.lock().to_server.is_empty());
+    h.settle();
+    let all = server_frame(0x82, &[7; RX]).repeat(20);
+    assert_eq!(flooding.take(), all);
 }

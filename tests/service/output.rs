@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wss::protocol::{CloseCode, Opcode};
+use wss::protocol::{CloseCode, Opcode, Status};
 use wss::service::{Config, Delivery, Lock as _, Target};
-use wss::{Event, SendError};
+use wss::{ClientId, Event, SendError, Verdict};
 
-use crate::harness::{Harness, RX, echo, frame, ignore, server_frame};
+use crate::harness::{ACCEPTED, Harness, REQUEST, RX, Svc, echo, frame, ignore, server_frame};
 
 #[test]
 fn the_answers_to_one_batch_leave_in_one_write() {
@@ -369,4 +369,56 @@ fn streaming_echoes_a_message_of_any_length_in_flat_memory() {
     }
     assert_eq!(echoed, text.as_bytes());
     assert_eq!(h.service.stats().traffic.bytes_sent, text.len() as u64);
+}
+
+#[test]
+fn who_takes_the_answer_to_its_request_slowly_keeps_no_block() {
+    for verdict in [Verdict::Accept, Verdict::Refuse(Status::FORBIDDEN)] {
+        let mut h = Harness::with_blocks(1, 1, Config::default(), ignore);
+        h.service.application().verdict.set(verdict);
+        let client = h.connect();
+        client.set_window(10);
+        client.send(REQUEST.as_bytes());
+        h.settle();
+        assert_eq!(h.service.stats().blocks_used, 0);
+        let (start, is_accepted) = (client.take(), verdict == Verdict::Accept);
+        client.set_window(1000);
+        h.settle();
+        let answer = [start, client.take()].concat();
+        assert!(answer.ends_with(b"\r\n\r\n"));
+        assert_eq!(answer == ACCEPTED.as_bytes(), is_accepted);
+    }
+}
+
+#[test]
+fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
+    // Keeps what the first client says, and answers the second one whenever it can.
+    let react = |service: &Svc, _: usize, client: Option<ClientId>, event: &Event<'_>| {
+        let answers = matches!(event, Event::Text(_) | Event::Writable);
+        match client {
+            Some(id) if id.slot() == 1 && answers => {
+                let _ = service.send_binary(id, b"an answer");
+                Delivery::Done
+            }
+            Some(_) if matches!(event, Event::Text(_)) => Delivery::Held,
+            _ => Delivery::Done,
+        }
+    };
+    let mut h = Harness::with_blocks(2, 1, Config::default(), react);
+    let (slow, client) = (h.connected(), h.connected());
+    // Its receive buffer is full of what is held, so that its output takes the only block.
+    slow.send(&frame(0x81, &[b'a'; RX]));
+    h.settle();
+    slow.set_window(10);
+    let id = h.service.client(0).unwrap();
+    assert_eq!(h.service.send_binary(id, &[9; RX - 10]), Ok(()));
+    assert_eq!(h.service.stats().blocks_used, 1);
+    h.events();
+    client.send(&frame(0x81, b"a question"));
+    h.settle();
+    // It is not told that it can send, to find that it cannot.
+    assert_eq!(h.events(), ["1 text a question"]);
+    slow.set_window(1000);
+    h.settle();
+    assert_eq!(client.take(), server_frame(0x82, b"an answer"));
 }

@@ -197,6 +197,8 @@ impl<K: Kind> ScriptPort<K> {
 }
 
 impl<K: Kind> Port for ScriptPort<K> {
+    const RUNS_IN_A_ROW: Option<u8> = Some(3);
+
     type Lock<T> = K::Lock<T>;
     type Socket = ScriptSocket<K>;
     type Storage = Box<[u8]>;

@@ -262,7 +262,7 @@ impl Drop for ZephyrPort {
 
 impl Port for ZephyrPort {
     // The work queue's thread comes before the one that polls.
-    const POLLS_BESIDE_WORK: bool = false;
+    const RUNS_IN_A_ROW: Option<u8> = Some(8);
 
     type Lock<T> = Monitor<T>;
     type Socket = Descriptor;
@@ -395,6 +395,7 @@ impl Port for ZephyrPort {
         // Clients, lobby, listeners, and what wakes this up. Entries without a descriptor are passed
         // over.
         let mut polls = [NONE; CLIENTS + 2 + LISTENERS];
+        sys::wss_port_work(self.server());
         let (clients, others) = polls.split_at_mut(CLIENTS + 1);
         let mut table = self.table.lock();
         for slot in 0..=LOBBY {

@@ -79,6 +79,7 @@ unsafe extern "C" {
     pub safe fn wss_port_uptime_ms() -> u64;
     pub safe fn wss_port_sleep_ms(ms: u32);
     pub safe fn wss_port_submit(server: u32, item: u32);
+    pub safe fn wss_port_work(server: u32);
     pub safe fn wss_port_start(server: u32);
     pub safe fn wss_port_join(server: u32);
     pub safe fn wss_port_thread() -> usize;

@@ -364,6 +364,18 @@ int32_t wss_port_wake_open(uint32_t number)
 	return fd;
 }
 
+void wss_port_wake_close(uint32_t number)
+{
+	struct server *server = SERVER(number);
+	int fd = server->wake_fd;
+
+	k_timer_stop(&server->timer);
+	(void)atomic_clear(&server->timer_due);
+	/* The link may still change: nobody is woken any more, whose descriptor this will be next. */
+	server->wake_fd = -1;
+	(void)zsock_close(fd);
+}
+
 void wss_port_wake(int32_t fd)
 {
 	(void)zvfs_eventfd_write(fd, 1);
@@ -381,12 +393,6 @@ void wss_port_wake_take(int32_t fd)
 void wss_port_timer_start(uint32_t server, uint32_t ms)
 {
 	k_timer_start(&SERVER(server)->timer, K_MSEC(ms), K_NO_WAIT);
-}
-
-void wss_port_timer_stop(uint32_t server)
-{
-	k_timer_stop(&SERVER(server)->timer);
-	(void)atomic_clear(&SERVER(server)->timer_due);
 }
 
 bool wss_port_timer_take(uint32_t server)
@@ -510,7 +516,10 @@ static bool is_work_queue(k_tid_t thread)
 #else
 static void start_work(struct server *server)
 {
-	ARG_UNUSED(server);
+	for (uint32_t item = 0; item < ITEMS; item++) {
+		/* Of the service before, and too late for it. */
+		atomic_clear_bit(server->items, item);
+	}
 }
 
 void wss_port_submit(uint32_t number, uint32_t item)
@@ -577,13 +586,12 @@ void wss_port_start(uint32_t number)
 	struct server *server = SERVER(number);
 	k_thread_stack_t *stack = wss_stacks[CONFIG_WSS_SERVERS > 1 ? number : 0];
 
-	start_work(server);
-	if (!server->started) {
-		server->started = true;
-	} else {
+	if (server->started) {
 		/* That of the service before is about to end, if it has not. */
 		(void)k_thread_join(&server->thread, K_FOREVER);
 	}
+	start_work(server);
+	server->started = true;
 	k_thread_create(&server->thread, stack, K_THREAD_STACK_SIZEOF(wss_stacks[0]), serve, server,
 			NULL, NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
 	(void)k_thread_name_set(&server->thread, "wss");

@@ -318,10 +318,11 @@ void wss_port_timer_start(uint32_t server, uint32_t ms)
 	set_timer(server, wss_port_uptime_ms() + ms);
 }
 
-void wss_port_timer_stop(uint32_t server)
+void wss_port_wake_close(uint32_t server)
 {
 	set_timer(server, 0);
 	server_of(server)->timer_due = false;
+	wss_port_close(server_of(server)->wake_fd);
 }
 
 bool wss_port_timer_take(uint32_t server)

@@ -255,8 +255,7 @@ impl ZephyrPort {
 
 impl Drop for ZephyrPort {
     fn drop(&mut self) {
-        sys::wss_port_timer_stop(self.server());
-        sys::wss_port_close(self.wake);
+        sys::wss_port_wake_close(self.server());
     }
 }
 

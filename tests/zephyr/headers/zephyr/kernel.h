@@ -33,6 +33,11 @@ typedef long atomic_t;
 long atomic_set(atomic_t *target, long value);
 long atomic_or(atomic_t *target, long value);
 long atomic_clear(atomic_t *target);
+#define ATOMIC_DEFINE(name, bits) atomic_t name[1 + ((bits)-1) / (8 * sizeof(atomic_t))]
+void atomic_set_bit(atomic_t *target, int bit);
+void atomic_clear_bit(atomic_t *target, int bit);
+bool atomic_test_bit(const atomic_t *target, int bit);
+bool atomic_test_and_clear_bit(atomic_t *target, int bit);
 
 struct k_mutex {
 	int unused;

@@ -44,11 +44,13 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
 int32_t wss_port_poll(struct wss_poll *polls, size_t count);
 void wss_port_close(int32_t fd);
 
-/* An eventfd in the poll of a server, and its timer, which wakes up by that. */
+/* A descriptor that ends the poll of a server: readable from wake to wake_take. */
 int32_t wss_port_wake_open(uint32_t server);
-void wss_port_wake_close(uint32_t server);
-void wss_port_wake(int32_t fd);
-void wss_port_wake_take(int32_t fd);
+void wss_port_wake_close(uint32_t server, int32_t fd);
+void wss_port_wake(uint32_t server);
+void wss_port_wake_take(uint32_t server);
+
+/* A timer of a server, that wakes it up. */
 
 void wss_port_timer_start(uint32_t server, uint32_t ms);
 bool wss_port_timer_take(uint32_t server);

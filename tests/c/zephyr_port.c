@@ -203,16 +203,16 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 
 /* Waking up. */
 
-void wss_port_wake(int32_t fd)
+void wss_port_wake(uint32_t server)
 {
-	CHECK(eventfd_write(fd, 1) == 0);
+	CHECK(eventfd_write(server_of(server)->wake_fd, 1) == 0);
 }
 
-void wss_port_wake_take(int32_t fd)
+void wss_port_wake_take(uint32_t server)
 {
 	eventfd_t count;
 
-	(void)eventfd_read(fd, &count);
+	(void)eventfd_read(server_of(server)->wake_fd, &count);
 }
 
 /* Time, and timers. */
@@ -318,11 +318,12 @@ void wss_port_timer_start(uint32_t server, uint32_t ms)
 	set_timer(server, wss_port_uptime_ms() + ms);
 }
 
-void wss_port_wake_close(uint32_t server)
+void wss_port_wake_close(uint32_t server, int32_t fd)
 {
 	set_timer(server, 0);
 	server_of(server)->timer_due = false;
-	wss_port_close(server_of(server)->wake_fd);
+	CHECK(fd == server_of(server)->wake_fd);
+	wss_port_close(fd);
 }
 
 bool wss_port_timer_take(uint32_t server)

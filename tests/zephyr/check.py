@@ -39,12 +39,6 @@ config NET_IPV6
 	bool "NET_IPV6"
 config SHELL
 	bool "SHELL"
-config ZVFS
-	bool
-config ZVFS_EVENTFD
-	bool
-config ZVFS_EVENTFD_MAX
-	int "ZVFS_EVENTFD_MAX"
 config ZVFS_POLL_MAX
 	int "ZVFS_POLL_MAX"
 config ZVFS_OPEN_MAX
@@ -173,7 +167,6 @@ def check_kconfig():
         polls = clients + 4
         needed = {
             "ZVFS_POLL_MAX": polls,
-            "ZVFS_EVENTFD_MAX": servers,
             # Those that were closed keep theirs for a while.
             "NET_MAX_CONTEXTS": servers * (polls + clients - 1),
             "ZVFS_OPEN_MAX": max(servers * (polls + 1), int(made.syms["NET_MAX_CONTEXTS"].str_value) + servers),

@@ -248,14 +248,14 @@ impl ZephyrPort {
     /// What is to be polled is no longer what the WSS thread polls.
     fn changed(&self, table: &mut Table) {
         if core::mem::take(&mut table.polling) {
-            sys::wss_port_wake(self.wake);
+            sys::wss_port_wake(self.server());
         }
     }
 }
 
 impl Drop for ZephyrPort {
     fn drop(&mut self) {
-        sys::wss_port_wake_close(self.server());
+        sys::wss_port_wake_close(self.server(), self.wake);
     }
 }
 
@@ -382,7 +382,7 @@ impl Port for ZephyrPort {
     fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);
         // Also while nothing is polled: the next poll is to end at once.
-        sys::wss_port_wake(self.wake);
+        sys::wss_port_wake(self.server());
     }
 
     fn wait(&self, ready: &mut dyn FnMut(Ready)) {
@@ -442,7 +442,7 @@ impl Port for ZephyrPort {
         let mut listening = false;
         for poll in others.iter().filter(|poll| poll.revents != 0) {
             if poll.fd == self.wake {
-                sys::wss_port_wake_take(self.wake);
+                sys::wss_port_wake_take(self.server());
             } else {
                 listening = true;
             }

@@ -65,10 +65,10 @@ unsafe extern "C" {
     pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
     pub safe fn wss_port_close(fd: i32);
     pub safe fn wss_port_wake_open(server: u32) -> i32;
-    pub safe fn wss_port_wake(fd: i32);
-    pub safe fn wss_port_wake_take(fd: i32);
+    pub safe fn wss_port_wake(server: u32);
+    pub safe fn wss_port_wake_take(server: u32);
     pub safe fn wss_port_timer_start(server: u32, ms: u32);
-    pub safe fn wss_port_wake_close(server: u32);
+    pub safe fn wss_port_wake_close(server: u32, fd: i32);
     pub safe fn wss_port_timer_take(server: u32) -> bool;
     pub safe fn wss_port_lock_new() -> u32;
     pub safe fn wss_port_lock_free(lock: u32);

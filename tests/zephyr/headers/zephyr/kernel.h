@@ -38,6 +38,7 @@ void atomic_set_bit(atomic_t *target, int bit);
 void atomic_clear_bit(atomic_t *target, int bit);
 bool atomic_test_bit(const atomic_t *target, int bit);
 bool atomic_test_and_clear_bit(atomic_t *target, int bit);
+bool atomic_test_and_set_bit(atomic_t *target, int bit);
 
 struct k_mutex {
 	int unused;
@@ -45,6 +46,18 @@ struct k_mutex {
 int k_mutex_init(struct k_mutex *mutex);
 int k_mutex_lock(struct k_mutex *mutex, k_timeout_t timeout);
 int k_mutex_unlock(struct k_mutex *mutex);
+
+struct k_poll_signal {
+	int unused;
+};
+struct k_poll_event {
+	unsigned int state;
+};
+enum { K_POLL_TYPE_SIGNAL = 1, K_POLL_MODE_NOTIFY_ONLY = 0, K_POLL_STATE_NOT_READY = 0 };
+void k_poll_signal_init(struct k_poll_signal *signal);
+int k_poll_signal_raise(struct k_poll_signal *signal, int result);
+void k_poll_signal_reset(struct k_poll_signal *signal);
+void k_poll_event_init(struct k_poll_event *event, uint32_t type, int mode, void *object);
 
 struct k_condvar {
 	int unused;

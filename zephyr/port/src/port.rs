@@ -386,6 +386,16 @@ impl Port for ZephyrPort {
     }
 
     fn wait(&self, ready: &mut dyn FnMut(Ready)) {
+        sys::wss_port_work(self.server());
+        self.poll(ready);
+    }
+}
+
+impl ZephyrPort {
+    /// Polls once.
+    // Apart, so that nothing of it is on the stack while work is done.
+    #[inline(never)]
+    fn poll(&self, ready: &mut dyn FnMut(Ready)) {
         const NONE: sys::Poll = sys::Poll {
             fd: -1,
             events: 0,
@@ -394,7 +404,6 @@ impl Port for ZephyrPort {
         // Clients, lobby, listeners, and what wakes this up. Entries without a descriptor are passed
         // over.
         let mut polls = [NONE; CLIENTS + 2 + LISTENERS];
-        sys::wss_port_work(self.server());
         let (clients, others) = polls.split_at_mut(CLIENTS + 1);
         let mut table = self.table.lock();
         for slot in 0..=LOBBY {

@@ -239,8 +239,8 @@ typedef struct {
 /**
  * @brief Is told what happens.
  *
- * Called on the service's work queue, one event at a time; it may call any function here, and none
- * of them waits then. It must not throw or longjmp out.
+ * Called on the service's work queue (on Zephyr without CONFIG_WSS_WORK_QUEUE on the WSS thread), one event at a
+ * time; it may call any function here, and none of them waits then. It must not throw or longjmp out.
  *
  * @param event What happened.
  * @param data An ::SYS_WSS_RXDATA for events that have one, valid until this returns, else NULL. It is

@@ -1,8 +1,9 @@
 //! The WebSocket server on Zephyr.
 //!
 //! The service of the crate `wss` over Zephyr's sockets and kernel: a thread that polls the sockets and a
-//! timer, for each server; a work queue with one item for each client, for all; and mutexes. There is no heap: everything is
-//! static, sized by Kconfig. What a Rust program cannot do by itself is done in C, in `zephyr/port.c`.
+//! timer, for each server; a work queue with one item for each client, for all, or without
+//! `CONFIG_WSS_WORK_QUEUE` the threads themselves; and mutexes. There is no heap: everything is static, sized by
+//! Kconfig. What a Rust program cannot do by itself is done in C, in `zephyr/port.c`.
 //!
 //! | file | job |
 //! |---|---|

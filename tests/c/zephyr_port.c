@@ -203,9 +203,15 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 
 /* Waking up. */
 
+static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
+
 void wss_port_wake(uint32_t server)
 {
-	CHECK(eventfd_write(server_of(server)->wake_fd, 1) == 0);
+	pthread_mutex_lock(&wake_lock);
+	if (server_of(server)->wake_fd >= 0) {
+		CHECK(eventfd_write(server_of(server)->wake_fd, 1) == 0);
+	}
+	pthread_mutex_unlock(&wake_lock);
 }
 
 void wss_port_wake_take(uint32_t server)
@@ -264,7 +270,7 @@ static void *run_timer(void *unused)
 				server->timer_at = 0;
 				server->timer_due = true;
 				/* It is not closed before the timer is stopped. */
-				wss_port_wake(server->wake_fd);
+				wss_port_wake((uint32_t)i);
 			}
 			if (server->timer_at != 0 && server->timer_at < next) {
 				next = server->timer_at;
@@ -306,10 +312,9 @@ int32_t wss_port_wake_open(uint32_t server)
 	int fd = owned(eventfd(0, EFD_NONBLOCK), server_of(server));
 
 	CHECK(fd >= 0);
-	pthread_mutex_lock(&timer_lock);
-	CHECK(server_of(server)->timer_at == 0);
+	pthread_mutex_lock(&wake_lock);
 	server_of(server)->wake_fd = fd;
-	pthread_mutex_unlock(&timer_lock);
+	pthread_mutex_unlock(&wake_lock);
 	return fd;
 }
 
@@ -322,7 +327,10 @@ void wss_port_wake_close(uint32_t server, int32_t fd)
 {
 	set_timer(server, 0);
 	server_of(server)->timer_due = false;
+	pthread_mutex_lock(&wake_lock);
 	CHECK(fd == server_of(server)->wake_fd);
+	server_of(server)->wake_fd = -1;
+	pthread_mutex_unlock(&wake_lock);
 	wss_port_close(fd);
 }
 
@@ -397,7 +405,9 @@ void wss_port_notify(uint32_t lock)
 
 /* The work queue and the WSS threads. */
 
-#define ITEMS (SERVERS * (MAX_CLIENTS + 3))
+#define ITEMS_OF_ONE (MAX_CLIENTS + 3)
+#define ITEMS        (SERVERS * ITEMS_OF_ONE)
+#define END_ITEM     (MAX_CLIENTS + 1)
 
 static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_there = PTHREAD_COND_INITIALIZER;
@@ -405,52 +415,96 @@ static bool is_queued[ITEMS];
 static uint32_t order[ITEMS];
 static size_t queued;
 
+/* As without CONFIG_WSS_WORK_QUEUE: the WSS threads do the work. */
+static bool without_work_queue(void)
+{
+	return getenv("WSS_WITHOUT_WORK_QUEUE") != NULL;
+}
+
+/* Does the first item, or the first one of a server, which comes to its end by itself; false if there is none. */
+static bool do_first(const struct server *of)
+{
+	pthread_mutex_lock(&work_lock);
+	for (size_t i = 0; i < queued; i++) {
+		uint32_t item = order[i];
+		uint32_t number = item / ITEMS_OF_ONE;
+
+		if (of != NULL && (of != &servers[number] || item % ITEMS_OF_ONE == END_ITEM)) {
+			continue;
+		}
+		memmove(&order[i], &order[i + 1], (--queued - i) * sizeof(order[0]));
+		is_queued[item] = false;
+		pthread_mutex_unlock(&work_lock);
+		wss_work(number, item % ITEMS_OF_ONE);
+		return true;
+	}
+	pthread_mutex_unlock(&work_lock);
+	return false;
+}
+
 static void *run_work(void *unused)
 {
 	role = WORK;
-	pthread_mutex_lock(&work_lock);
 	for (;;) {
-		uint32_t item;
-
-		if (queued == 0) {
-			pthread_cond_wait(&work_there, &work_lock);
-			continue;
-		}
-		item = order[0];
-		memmove(order, order + 1, --queued * sizeof(order[0]));
-		is_queued[item] = false;
-		pthread_mutex_unlock(&work_lock);
-		wss_work(item / (MAX_CLIENTS + 3), item % (MAX_CLIENTS + 3));
 		pthread_mutex_lock(&work_lock);
+		while (queued == 0) {
+			pthread_cond_wait(&work_there, &work_lock);
+		}
+		pthread_mutex_unlock(&work_lock);
+		(void)do_first(NULL);
 	}
 	return unused;
 }
 
 static void *run_serve(void *server)
 {
+	uint32_t number;
+
 	role = WSS;
 	own = server;
-	wss_serve((uint32_t)(own - servers));
+	number = (uint32_t)(own - servers);
+	wss_serve(number);
+	if (without_work_queue()) {
+		while (do_first(own)) {
+		}
+		wss_work(number, END_ITEM);
+	}
 	return NULL;
 }
 
-void wss_port_work(uint32_t server)
+void wss_port_work(uint32_t number)
 {
-	/* There is a work queue. */
-	(void)server;
+	/* Not for ever: sockets have their turn in between. */
+	for (size_t i = 0; without_work_queue(); i++) {
+		if (i == ITEMS_OF_ONE) {
+			wss_port_wake(number);
+			return;
+		}
+		if (!do_first(server_of(number))) {
+			return;
+		}
+	}
 }
 
 void wss_port_submit(uint32_t server, uint32_t item)
 {
-	CHECK(server < SERVERS && item < MAX_CLIENTS + 3);
-	item += server * (MAX_CLIENTS + 3);
+	uint32_t place = server * ITEMS_OF_ONE + item;
+
+	CHECK(server < SERVERS && item < ITEMS_OF_ONE);
+	if (without_work_queue() && item == END_ITEM) {
+		/* It is what the WSS thread does last. */
+		return;
+	}
 	pthread_mutex_lock(&work_lock);
-	if (!is_queued[item]) {
-		is_queued[item] = true;
-		order[queued++] = item;
+	if (!is_queued[place]) {
+		is_queued[place] = true;
+		order[queued++] = place;
 		pthread_cond_signal(&work_there);
 	}
 	pthread_mutex_unlock(&work_lock);
+	if (without_work_queue() && !wss_port_on_wss_thread(server)) {
+		wss_port_wake(server);
+	}
 }
 
 /* The threads' ids are read by themselves at once. */
@@ -475,7 +529,7 @@ void wss_port_start(uint32_t number)
 
 	wss_port_join(number);
 	pthread_mutex_lock(&start_lock);
-	if (!working) {
+	if (!working && !without_work_queue()) {
 		pthread_t thread;
 
 		working = true;

@@ -467,33 +467,32 @@ pub extern "C" fn wss_refuse(client: u64, status: u16) -> WssResult {
     })
 }
 
-/// A connection of C's, to be adopted.
-struct Connection {
+/// Has the service `epoch` adopt a connection.
+///
+/// # Safety
+/// `received` is NULL, or there are `len` bytes; the descriptor is given up if this is done; `client` is NULL,
+/// or where there is room.
+unsafe fn adopt(
+    epoch: u32,
     fd: c_int,
     received: *const c_void,
     len: usize,
     upgraded: bool,
-}
-
-/// Has the service `epoch` adopt a connection.
-///
-/// # Safety
-/// There are as many bytes as it says, and the descriptor is given up if this is done; `client` is NULL, or
-/// where there is room.
-unsafe fn adopt(epoch: u32, connection: &Connection, client: *mut u64) -> Result<(), Error> {
+    client: *mut u64,
+) -> Result<(), Error> {
     // SAFETY: the caller knows it.
-    let received = unsafe { bytes(connection.received.cast(), connection.len) }?;
-    if connection.fd < 0 {
+    let received = unsafe { bytes(received.cast(), len) }?;
+    if fd < 0 {
         return Err(Error::BadArgument);
     }
-    let opening = if connection.upgraded {
+    let opening = if upgraded {
         Opening::Upgraded
     } else {
         Opening::Request
     };
     let service = instance::service(epoch)?;
     // SAFETY: the caller knows it.
-    let id = unsafe { platform::adopt(&service, connection.fd, received, opening) }?;
+    let id = unsafe { platform::adopt(&service, fd, received, opening) }?;
     if client.is_null() {
         return Ok(());
     }
@@ -510,15 +509,9 @@ pub unsafe extern "C" fn wss_adopt(
     upgraded: bool,
     client: *mut u64,
 ) -> WssResult {
-    let connection = Connection {
-        fd,
-        received,
-        len,
-        upgraded,
-    };
     wss(|| {
         // SAFETY: C gives a descriptor of its own, what was received, and NULL or where to put the client.
-        unsafe { adopt(DEFAULT, &connection, client) }
+        unsafe { adopt(DEFAULT, fd, received, len, upgraded, client) }
     })
 }
 
@@ -531,16 +524,10 @@ pub unsafe extern "C" fn wss_server_adopt(
     upgraded: bool,
     client: *mut u64,
 ) -> WssResult {
-    let connection = Connection {
-        fd,
-        received,
-        len,
-        upgraded,
-    };
     wss(|| match server {
         NO_SERVER => Err(Error::NotRunning),
         // SAFETY: as for `wss_adopt`.
-        _ => unsafe { adopt(server, &connection, client) },
+        _ => unsafe { adopt(server, fd, received, len, upgraded, client) },
     })
 }
 

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wss::host::{Clients, Server};
 use wss::protocol::CloseCode;
-use wss::service::{ClientState, Target as To};
+use wss::service::Target as To;
 use wss::{ClientId, Event, EventMask, MessageKind, SendError};
 
 use crate::client::{BINARY, CLOSE, Client, PING, PONG, TEXT, close_body};
 use crate::numbers::Numbers;
 use crate::options;
 use crate::target::{open_when_free, refuses};
-use crate::watched::Order;
+use crate::watched::{self, Order};
 
 /// What each of them is called, and how it is run.
 pub const SCENARIOS: &[(&str, fn())] = &[
@@ -26,24 +26,10 @@ pub const SCENARIOS: &[(&str, fn())] = &[
     ("shuts_down_under_load", shuts_down_under_load),
 ];
 
-/// Every slot is free again, and the server serves.
+/// Every slot of the server comes back.
 fn settle(server: &Server) {
-    let clients = server.clients();
-    let until = std::time::Instant::now() + crate::client::PATIENCE * 2;
-    loop {
-        let stats = clients.stats();
-        let mut slots = 0..clients.max_clients();
-        if stats.accepted == stats.closed
-            && slots.all(|slot| clients.state(slot) == ClientState::Closed)
-        {
-            break;
-        }
-        assert!(
-            std::time::Instant::now() < until,
-            "not every slot came back: {stats:?}"
-        );
-        thread::sleep(Duration::from_millis(10));
-    }
+    let until = Instant::now() + crate::client::PATIENCE * 2;
+    watched::settle(server.clients(), until, || None);
 }
 
 /// A queue of one event that nobody ever takes: clients lose their connection at the hold time-out, and the
@@ -79,7 +65,7 @@ fn takes_events_late() {
     const MESSAGES: u32 = 200;
     let (server, queue) = Server::with_queue(&options(), EventMask::all(), 2).unwrap();
     let addr = server.local_addr();
-    let order = Order::new(options().max_clients.into());
+    let order = Order::new(&options());
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(move || {
@@ -118,13 +104,8 @@ fn takes_events_late() {
 /// frame is whole, and what a thread sends arrives in the order in which it was sent.
 fn sends_from_eight_threads() {
     const THREADS: u32 = 8;
-    let order = Order::new(options().max_clients.into());
-    let told = order.clone();
-    let server = Server::start(
-        &options(),
-        move |_: &Clients, id: Option<ClientId>, event: &Event<'_>| told.tell(id, event),
-    )
-    .unwrap();
+    let order = Order::new(&options());
+    let server = order.start(&options(), |_, _, _| {});
     let addr = server.local_addr();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -238,21 +219,15 @@ fn receive_in_order(addr: std::net::SocketAddr, seed: u64) {
 /// Closes in the callback, from threads, of each and of all, with clients closing at the same time: each ends
 /// once, with one close frame.
 fn closes_from_everywhere() {
-    let order = Order::new(options().max_clients.into());
-    let told = order.clone();
+    let order = Order::new(&options());
     let seen = AtomicU32::new(0);
-    let server = Server::start(
-        &options(),
-        move |clients: &Clients, client: Option<ClientId>, event: &Event<'_>| {
-            told.tell(client, event);
-            let Some(id) = client else { return };
-            let count = seen.fetch_add(1, Ordering::SeqCst);
-            if count % 3 == 0 {
-                let _ = clients.close(id, CloseCode::NORMAL, "in a callback");
-            }
-        },
-    )
-    .unwrap();
+    let server = order.start(&options(), move |clients, client, _| {
+        let Some(id) = client else { return };
+        let count = seen.fetch_add(1, Ordering::SeqCst);
+        if count % 3 == 0 {
+            let _ = clients.close(id, CloseCode::NORMAL, "in a callback");
+        }
+    });
     let addr = server.local_addr();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -310,19 +285,13 @@ fn come_and_close(addr: std::net::SocketAddr, seed: u64) {
 /// Ends the server inside one of its callbacks.
 fn shuts_down_in_a_callback() {
     for round in 0..30 {
-        let order = Order::new(options().max_clients.into());
-        let told = order.clone();
-        let server = Server::start(
-            &options(),
-            move |clients: &Clients, id: Option<ClientId>, event: &Event<'_>| {
-                told.tell(id, event);
-                if let Event::Text(_) = event {
-                    clients.stop();
-                    assert!(!clients.wait_stopped(), "it waits for itself");
-                }
-            },
-        )
-        .unwrap();
+        let order = Order::new(&options());
+        let server = order.start(&options(), |clients, _, event| {
+            if let Event::Text(_) = event {
+                clients.stop();
+                assert!(!clients.wait_stopped(), "it waits for itself");
+            }
+        });
         let mut clients: Vec<_> = (0..4).map(|_| Client::open(server.local_addr())).collect();
         clients[round % 4].send(TEXT, b"end");
         for client in &mut clients {
@@ -341,18 +310,12 @@ fn shuts_down_in_a_callback() {
 fn shuts_down_under_load() {
     use std::io::Write as _;
     for round in 0..10 {
-        let order = Order::new(options().max_clients.into());
-        let told = order.clone();
-        let server = Server::start(
-            &options(),
-            move |clients: &Clients, id: Option<ClientId>, event: &Event<'_>| {
-                told.tell(id, event);
-                if let (Some(id), Event::Binary(message)) = (id, event) {
-                    let _ = clients.send_binary(id, message.bytes);
-                }
-            },
-        )
-        .unwrap();
+        let order = Order::new(&options());
+        let server = order.start(&options(), |clients, id, event| {
+            if let (Some(id), Event::Binary(message)) = (id, event) {
+                let _ = clients.send_binary(id, message.bytes);
+            }
+        });
         let addr = server.local_addr();
         thread::scope(|scope| {
             for _ in 0..4 {

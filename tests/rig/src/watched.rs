@@ -37,10 +37,9 @@ pub struct Watched {
 impl Watched {
     /// Starts an echo server.
     pub fn start(options: &Options) -> Self {
-        let order = Order::new(options.max_clients.into());
+        let order = Order::new(options);
         let told = order.clone();
-        let handler = move |clients: &Clients, client: Option<ClientId>, event: &Event<'_>| {
-            told.tell(client, event);
+        let server = order.start(options, move |clients, client, event| {
             let (kind, message) = match event {
                 Event::Text(message) => (MessageKind::Text, message),
                 Event::Binary(message) => (MessageKind::Binary, message),
@@ -52,8 +51,7 @@ impl Watched {
                 Ok(()) | Err(SendError::NotConnected) => {}
                 Err(error) => told.wrong(format!("{id}: an echo was not sent: {error}")),
             }
-        };
-        let server = Server::start(options, handler).expect("it listens");
+        });
         Self {
             server,
             order,
@@ -76,23 +74,7 @@ impl Watched {
     /// Nothing is left of any client.
     pub fn settle(&self, until: Instant) {
         let clients = self.server.clients();
-        loop {
-            let stats = clients.stats();
-            let mut slots = 0..clients.max_clients();
-            let free = slots.all(|slot| clients.state(slot) == ClientState::Closed);
-            let (heap, descriptors) = (heap(), descriptors("self"));
-            let back = heap <= self.heap.saturating_add(SLACK) && descriptors <= self.descriptors;
-            if free && back && stats.accepted == stats.closed {
-                break;
-            }
-            assert!(
-                Instant::now() < until,
-                "not as before: free {free}, heap {heap} of {}, descriptors {descriptors} of {}, {stats:?}",
-                self.heap,
-                self.descriptors
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
+        settle(clients, until, || self.more_than_before());
         let (ended, wrong) = self.order.summary();
         assert!(wrong.is_empty(), "{wrong:?}");
         assert_eq!(
@@ -100,6 +82,37 @@ impl Watched {
             u64::from(clients.stats().closed),
             "each is closed once"
         );
+    }
+
+    /// What there is more of than before the first attack.
+    fn more_than_before(&self) -> Option<String> {
+        let (heap, descriptors) = (heap(), descriptors("self"));
+        let back = heap <= self.heap.saturating_add(SLACK) && descriptors <= self.descriptors;
+        (!back).then(|| {
+            format!(
+                "heap {heap} of {}, descriptors {descriptors} of {}",
+                self.heap, self.descriptors
+            )
+        })
+    }
+}
+
+/// Waits until every slot of a server is free, everybody who was accepted has gone, and `left` finds nothing
+/// else that is left of them.
+pub fn settle(clients: &Clients, until: Instant, left: impl Fn() -> Option<String>) {
+    loop {
+        let stats = clients.stats();
+        let mut slots = 0..clients.max_clients();
+        let free = slots.all(|slot| clients.state(slot) == ClientState::Closed);
+        let left = left();
+        if free && stats.accepted == stats.closed && left.is_none() {
+            return;
+        }
+        assert!(
+            Instant::now() < until,
+            "not as before: every slot is free: {free}, {stats:?}, {left:?}"
+        );
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -125,15 +138,29 @@ enum Stage {
 }
 
 impl Order {
-    /// Of a server with so many slots.
-    pub fn new(slots: usize) -> Self {
+    /// Of a server with these options.
+    pub fn new(options: &Options) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Told {
-                clients: vec![None; slots],
+                clients: vec![None; options.max_clients.into()],
                 ended: 0,
                 wrong: Vec::new(),
             })),
         }
+    }
+
+    /// Starts a server whose events are told here, and then to `react`.
+    pub fn start(
+        &self,
+        options: &Options,
+        react: impl Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,
+    ) -> Server {
+        let told = self.clone();
+        let handler = move |clients: &Clients, client: Option<ClientId>, event: &Event<'_>| {
+            told.tell(client, event);
+            react(clients, client, event);
+        };
+        Server::start(options, handler).expect("it listens")
     }
 
     /// Something else that is wrong.

@@ -1,5 +1,8 @@
 //! The port: sockets are scripted clients, the clock and the work queue are
 //! the tests' to drive.
+//!
+//! It is not `tests/support`'s, which has a heap, and whose panics format what
+//! they say: here that would be measured as flash of the service.
 
 use crate::{Alone, client, give_up};
 use core::cell::{Cell, RefCell, RefMut};

@@ -339,8 +339,8 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 }
 
 /*
- * Waking up the poll, which an interrupt may do: a descriptor that is readable while a signal is raised. That is what
- * an eventfd does, in a tenth of the code.
+ * Waking up the poll, which an interrupt may do: a descriptor that is readable while a signal is
+ * raised. An eventfd is that, too, in ten times as much code.
  */
 
 static int wake_ioctl(void *object, unsigned int request, va_list args)

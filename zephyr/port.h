@@ -51,7 +51,6 @@ void wss_port_wake(uint32_t server);
 void wss_port_wake_take(uint32_t server);
 
 /* A timer of a server, that wakes it up. */
-
 void wss_port_timer_start(uint32_t server, uint32_t ms);
 bool wss_port_timer_take(uint32_t server);
 

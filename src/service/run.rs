@@ -388,12 +388,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 }
             }
             Step::Pong(range) if open => {
-                let (count, unanswered) = inner.keep_alive;
-                let [a, b, c] = KEEP_ALIVE;
-                if unanswered && inbound.bytes(range) == [a, b, c, count] {
-                    inner.keep_alive = (count, false);
-                    delivered = false;
-                }
+                delivered = !match inbound.bytes(range) {
+                    [a, b, c, count] if [*a, *b, *c] == KEEP_ALIVE => {
+                        inner.keep_alive_answered(*count)
+                    }
+                    _ => false,
+                };
             }
             Step::Close { code, .. } => {
                 inner.close(*code, Phase::Lingering, run.now, &run.masks);
@@ -554,12 +554,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Sends a keep-alive ping, unless the client takes no output.
     pub(super) fn keep_alive(&self, inner: &mut Inner<P>) {
-        let count = inner.keep_alive.0.wrapping_add(1);
+        let (last, answered) = inner.keep_alive;
+        let count = last.wrapping_add(1);
         let [a, b, c] = KEEP_ALIVE;
         // Short enough to be kept without a block, which slow readers may have used up.
         let ping = FrameHeader::ping([a, b, c, count]);
         if self.emit(inner, &ping, &[], Some(0..0), false).is_ok() {
-            inner.keep_alive = (count, true);
+            inner.keep_alive = (count, answered);
             inner.ping_sent();
         }
     }

@@ -158,8 +158,8 @@ pub(super) struct Inner<P: Port> {
     /// When the client was last heard of, or last let off being silent.
     pub heard: Instant,
     pub pinged: Instant,
-    /// How many keep-alive pings were sent, and whether the last is unanswered.
-    pub keep_alive: (u8, bool),
+    /// The last keep-alive ping that was sent, and the last one that was answered, by their numbers.
+    pub keep_alive: (u8, u8),
     /// Whom it is with, where that is asked.
     pub peer: Option<<P::Socket as Socket>::Peer>,
     /// A token is a control frame.
@@ -215,7 +215,7 @@ impl<P: Port> Inner<P> {
             since: Instant(0),
             heard: Instant(0),
             pinged: Instant(0),
-            keep_alive: (0, false),
+            keep_alive: (0, 0),
             peer: None,
             control_frames: Bucket::full(),
             pings: 0,
@@ -262,7 +262,7 @@ impl<P: Port> Inner<P> {
         self.stalled = false;
         self.watched = Interest::empty();
         self.since = now;
-        self.keep_alive = (0, false);
+        self.keep_alive = (0, 0);
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             self.control_frames = Bucket::full();
             self.pings = 0;
@@ -400,6 +400,17 @@ impl<P: Port> Inner<P> {
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             self.pings = self.pings.saturating_add(1);
         }
+    }
+
+    /// Whether this keep-alive ping was sent and not answered yet. It is then, and so are those before it, which
+    /// a client need not answer (RFC 6455 section 5.5.3).
+    pub fn keep_alive_answered(&mut self, count: u8) -> bool {
+        let (last, answered) = self.keep_alive;
+        let is_open = last.wrapping_sub(count) < last.wrapping_sub(answered);
+        if is_open {
+            self.keep_alive = (last, count);
+        }
+        is_open
     }
 
     /// Whether the client may send this control frame: one that was asked for, or no more in a second

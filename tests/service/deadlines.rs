@@ -48,6 +48,31 @@ fn a_client_that_only_listens_is_pinged_and_stays() {
 }
 
 #[test]
+fn a_late_pong_to_a_keep_alive_ping_raises_no_event_either() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    h.events();
+    h.pass(15_000);
+    assert_eq!(client.take(), keep_alive(1));
+    // It says something, so that it stays, but answers nothing.
+    client.send(&frame(0x82, b""));
+    h.settle();
+    h.pass(15_000);
+    assert_eq!(client.take(), keep_alive(2));
+    h.events();
+    client.send(&frame(0x8A, b"wss\x01"));
+    client.send(&frame(0x8A, b"wss\x02"));
+    h.settle();
+    assert_eq!(h.events(), [""; 0]);
+    // Once each.
+    client.send(&frame(0x8A, b"wss\x01"));
+    client.send(&frame(0x8A, b"wss\x02"));
+    client.send(&frame(0x8A, b"wss\x03"));
+    h.settle();
+    assert_eq!(h.events().len(), 3);
+}
+
+#[test]
 fn keep_alive_needs_no_block() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();

@@ -151,23 +151,40 @@ extern "C" fn a_message_on_a_queue_is_held() {
 extern "C" fn a_full_queue_loses_nothing() {
     let (server, queue) =
         Server::with_queue(&Options::new(), EventMask::TEXT, 1).expect("it starts");
-    let client = Client::connect(c"/");
-    let texts = ["one", "two", "three", "four"];
+    let all = [Client::connect(c"/"), Client::connect(c"/")];
+    let texts = ["one", "two", "three"];
     for text in texts {
-        client.sends(TEXT, text.as_bytes());
+        for client in &all {
+            client.sends(TEXT, text.as_bytes());
+        }
     }
+    // There is room for that of one client.
     pause(50);
-    for text in texts {
-        expect_text(&queue, text);
+    let mut came = [0, 0];
+    for _ in 0..all.len() * texts.len() {
+        let mut buffer = BUFFER;
+        match take(&queue, &mut buffer) {
+            (id, Event::Text(message)) => {
+                assert_eq!(message.text(), texts[came[id.slot()]], "of {id}");
+                came[id.slot()] += 1;
+            }
+            (id, event) => panic!("{id}: {event:?} instead of a text"),
+        }
     }
 
-    // Nobody takes any more.
-    drop(queue);
-    for text in texts {
-        client.sends(TEXT, text.as_bytes());
+    // Nobody takes what is on it, nor what there is no room for.
+    for client in &all {
+        client.sends(TEXT, b"four");
     }
-    wait_until("all is received", || received(server.clients()) == 8);
-    client.closes();
+    pause(50);
+    drop(queue);
+    for client in &all {
+        client.sends(TEXT, b"five");
+    }
+    wait_until("all is received", || received(server.clients()) == 10);
+    for client in all {
+        client.closes();
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -232,8 +232,12 @@ def main():
     for path in scenarios:
         problems += check_yaml(path, TWISTER_SCHEMA)
     west = yaml.safe_load((ROOT / "west.yml").read_text())["manifest"]
-    if [project["revision"] for project in west["projects"] if project["name"] == "zephyr"] != ["v4.3.0"]:
+    revisions = {project["name"]: project["revision"] for project in west["projects"]}
+    if revisions.get("zephyr") != "v4.3.0":
         problems.append("west.yml: Zephyr is not pinned to v4.3.0")
+    # That of Zephyr is another one, of which the locks of applications in Rust are not.
+    if not re.fullmatch("[0-9a-f]{40}", revisions.get("zephyr-lang-rust", "")):
+        problems.append("west.yml: zephyr-lang-rust is not pinned to a commit")
     for problem in problems:
         print(problem)
     print(f"Kconfig, west.yml, module.yml and {len(scenarios)} scenarios: {len(problems)} problems")

@@ -1,5 +1,6 @@
 //! Events on a message queue, for an application that takes them on its own threads.
 
+use core::iter;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -110,6 +111,8 @@ pub struct Events {
     turned_away: AtomicBool,
     /// The server has ended, or nobody takes events any more.
     ended: AtomicBool,
+    /// Nobody takes events any more.
+    abandoned: AtomicBool,
 }
 
 impl Events {
@@ -122,6 +125,7 @@ impl Events {
             wanted,
             turned_away: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
         })
     }
 
@@ -145,11 +149,21 @@ impl Events {
             // Whoever made room meanwhile has not seen that.
             is_put = self.queue.put(&entry);
         }
+        if is_put && self.abandoned.load(Ordering::SeqCst) && self.left().count() > 0 {
+            // It was put here too late for whoever dropped the queue.
+            return Delivery::Done;
+        }
         match (is_put, entry.is_held()) {
             (false, _) => Delivery::Full,
             (true, true) => Delivery::Held,
             (true, false) => Delivery::Done,
         }
+    }
+
+    /// Takes what is left when nobody else takes events any more: the clients of what has bytes.
+    fn left(&self) -> impl Iterator<Item = ClientId> {
+        let entries = iter::from_fn(|| self.queue.take(0)).filter(Entry::is_held);
+        entries.filter_map(|entry| entry.client)
     }
 
     /// No more events come: whoever waits for one is told so.
@@ -277,7 +291,11 @@ impl EventQueue {
 impl Drop for EventQueue {
     fn drop(&mut self) {
         if let Some(events) = self.events() {
+            events.abandoned.store(true, Ordering::SeqCst);
             events.end();
+            for client in events.left() {
+                self.clients.release(client);
+            }
             // Nothing is turned away any more.
             self.clients.room();
         }

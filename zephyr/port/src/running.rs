@@ -185,6 +185,9 @@ impl Current {
     }
 }
 
+/// Whether the threads of a server still have their share in its service.
+static SHARED: [AtomicBool; SERVERS] = [const { AtomicBool::new(false) }; SERVERS];
+
 /// The WSS thread of a server. Called by C.
 #[unsafe(no_mangle)]
 extern "C" fn wss_serve(server: u32) {
@@ -213,7 +216,8 @@ extern "C" fn wss_work(server: u32, item: u32) {
             // SAFETY: the WSS thread has ended, so that only this thread looks here.
             unsafe { *place.0.get() = None };
             // SAFETY: the share that was left here is given up, once.
-            return unsafe { (current.release)(current.service) };
+            unsafe { (current.release)(current.service) };
+            return of(&SHARED, server).store(false, Ordering::Release);
         }
         LINK => {
             let events = sys::wss_port_link_take(server);
@@ -236,6 +240,22 @@ impl Threads {
     pub fn join(self) {
         if let Some(server) = self.0.checked_sub(1) {
             sys::wss_port_join(server.into());
+        }
+    }
+
+    /// Waits until they have let go of their service, which has stopped and is kept by the caller, for
+    /// up to `timeout_ms`.
+    pub(crate) fn let_go(&self, timeout_ms: u32) {
+        let Some(server) = self.0.checked_sub(1) else {
+            return;
+        };
+        let until = sys::wss_port_uptime_ms().saturating_add(timeout_ms.into());
+        while of(&SHARED, server.into()).load(Ordering::Acquire) {
+            if sys::wss_port_uptime_ms() >= until {
+                return;
+            }
+            // They may have a lower priority.
+            sys::wss_port_sleep_ms(1);
         }
     }
 }
@@ -347,6 +367,7 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
                 drop(unsafe { Shared::<Service<ZephyrPort, A>>::from_raw(service) });
             },
         };
+        of(&SHARED, server).store(true, Ordering::Relaxed);
         // SAFETY: there is no service, so that the threads do not look here.
         unsafe { *Current::of(server).0.get() = Some(erased) };
         sys::wss_port_start(server);

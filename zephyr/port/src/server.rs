@@ -5,13 +5,18 @@ use wss::service::{MAX_SINKS, Service};
 
 use crate::application::{Handler, ZephyrApplication};
 use crate::events::{EventQueue, Events};
+use crate::on_service_thread;
 use crate::place::{Place, Shared};
 use crate::port::{SERVERS, ZephyrPort};
-use crate::running::{ListenError, Options, Places, Running};
+use crate::running::{ListenError, Options, Places, Running, Threads};
 
 /// The service of a server in Rust: what a handler, and the owner of the server, call `send`, `ping`,
 /// `close`, … on. Running it is the server's business.
 pub type Clients = Service<ZephyrPort, ZephyrApplication>;
+
+/// How long `stop` waits for the work queue to be done with a server that has stopped, in milliseconds:
+/// only handlers of other servers may be in front.
+const LET_GO_MS: u32 = 500;
 
 static PLACES: Places<ZephyrApplication> = [const { Place::new() }; SERVERS];
 
@@ -89,6 +94,7 @@ impl Builder<'_> {
 pub struct Server {
     clients: Shared<Clients>,
     port: u16,
+    threads: Threads,
 }
 
 impl Server {
@@ -129,6 +135,7 @@ impl Server {
         Ok(Self {
             clients: running.service,
             port: running.port,
+            threads: running.threads,
         })
     }
 
@@ -158,6 +165,10 @@ impl Server {
         self.clients.stop();
         let ended = self.clients.wait_stopped();
         self.clients.application().queues().for_each(Events::end);
+        if ended && !on_service_thread() {
+            // Else there would be no place for the next one yet.
+            self.threads.let_go(LET_GO_MS);
+        }
         ended
     }
 }

@@ -1,0 +1,293 @@
+//! Servers with a handler.
+
+use wss::service::{Lock as _, Target};
+use wss::{ClientId, CloseCode, Event, EventMask, Request, Status, Verdict};
+use wss_zephyr::{
+    Clients, Handler, Monitor, Options, Server, kconfig, on_service_thread, uptime_ms,
+};
+
+use crate::client::{BINARY, Client, PING, PONG, TEXT};
+use crate::{PATIENCE_MS, connected, wait_until};
+
+/// What the handler was asked and told.
+#[derive(Debug)]
+struct Seen {
+    /// Whose answer is still to come.
+    asked: Option<ClientId>,
+    events: [EventMask; 16],
+    count: usize,
+    /// Of the last close frame.
+    code: Option<CloseCode>,
+}
+
+static SEEN: Monitor<Seen> = Monitor::new(Seen::NOTHING);
+
+impl Seen {
+    const NOTHING: Self = Self {
+        asked: None,
+        events: [EventMask::empty(); 16],
+        count: 0,
+        code: None,
+    };
+
+    fn events(&self) -> &[EventMask] {
+        &self.events[..self.count.min(self.events.len())]
+    }
+}
+
+/// Waits for something to be seen.
+#[track_caller]
+fn seen<T>(what: &str, look: impl Fn(&Seen) -> Option<T>) -> T {
+    let until = uptime_ms() + u64::from(PATIENCE_MS);
+    let mut seen = SEEN.lock();
+    loop {
+        if let Some(found) = look(&seen) {
+            return found;
+        }
+        let left = until.saturating_sub(uptime_ms());
+        assert!(left > 0, "waited in vain for {what}: {:?}", seen.events());
+        seen = SEEN.wait(seen, left as u32);
+    }
+}
+
+/// Waits for as many events, and compares them.
+#[track_caller]
+fn expect(wanted: &[EventMask]) {
+    seen("events", |seen| (seen.count >= wanted.len()).then_some(()));
+    assert_eq!(SEEN.lock().events(), wanted);
+}
+
+struct Judge;
+
+impl Handler for Judge {
+    fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+        match request.path() {
+            "/forbidden" => Verdict::Refuse(Status::FORBIDDEN),
+            "/later" => {
+                SEEN.lock().asked = Some(client);
+                SEEN.notify_all();
+                Verdict::Later
+            }
+            _ => match request.subprotocols().find(|name| *name == "chat.v2") {
+                Some(name) => Verdict::AcceptSubprotocol(name),
+                None => Verdict::Accept,
+            },
+        }
+    }
+
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        assert!(on_service_thread());
+        let id = client.expect("an event of a client");
+        let done = match event {
+            Event::Connected(request) if request.path() == "/greet" => {
+                clients.send_text(id, request.query().unwrap_or_default())
+            }
+            Event::Text(message) => match message.text() {
+                "all" => clients.send_text(Target::All, "for all"),
+                "close" => clients.close(id, CloseCode::NORMAL, "as asked for"),
+                text => clients.send_text(id, text),
+            },
+            Event::Binary(message) => clients.send_binary(id, message.bytes),
+            _ => Ok(()),
+        };
+        assert_eq!(done, Ok(()));
+        let mut seen = SEEN.lock();
+        if let Event::CloseFrame { code, .. } = event {
+            seen.code = *code;
+        }
+        let at = seen.count;
+        if let Some(place) = seen.events.get_mut(at) {
+            *place = event.mask();
+        }
+        seen.count += 1;
+        drop(seen);
+        SEEN.notify_all();
+    }
+}
+
+#[track_caller]
+fn start() -> Server {
+    *SEEN.lock() = Seen::NOTHING;
+    Server::start(&Options::new(), &Judge).expect("the server starts")
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_handler_is_told_everything_in_order() {
+    let server = start();
+    assert_eq!(u32::from(server.local_port()), kconfig::PORT);
+    assert!(!on_service_thread());
+
+    let client = Client::connect(c"/greet?name=value");
+    client.gets(TEXT, b"name=value");
+    client.sends(TEXT, "Grüße".as_bytes());
+    client.gets(TEXT, "Grüße".as_bytes());
+    client.sends(BINARY, b"\x00\xff");
+    client.gets(BINARY, b"\x00\xff");
+    client.sends(PING, b"there?");
+    client.gets(PONG, b"there?");
+    client.sends(PONG, b"unasked");
+    client.closes();
+
+    let wanted = [
+        EventMask::CONNECTING,
+        EventMask::CONNECTED,
+        EventMask::TEXT,
+        EventMask::BINARY,
+        EventMask::PING,
+        EventMask::PONG,
+        EventMask::CLOSE_FRAME,
+        EventMask::CLOSING,
+        EventMask::CLOSED,
+    ];
+    expect(&wanted);
+    assert_eq!(SEEN.lock().code, Some(CloseCode::NORMAL));
+
+    assert!(server.stop());
+    assert_eq!(SEEN.lock().events(), wanted);
+    let stats = server.clients().stats();
+    assert_eq!((stats.accepted, stats.connected, stats.closed), (1, 1, 1));
+    assert_eq!(
+        (stats.most_clients, stats.aborted, stats.blocks_used),
+        (1, 0, 0)
+    );
+    let traffic = stats.traffic;
+    assert_eq!(
+        (traffic.messages_received, traffic.bytes_received),
+        (2, 7 + 2)
+    );
+    assert_eq!((traffic.messages_sent, traffic.bytes_sent), (3, 10 + 7 + 2));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn the_application_closes() {
+    let server = start();
+    let clients = server.clients();
+
+    // In the handler.
+    let client = Client::connect(c"/");
+    client.sends(TEXT, b"close");
+    client.closed_with(b"\x03\xe8as asked for");
+    seen("the answer", |seen| {
+        (seen.code == Some(CloseCode::NORMAL)).then_some(())
+    });
+    wait_until("the slot is free", || clients.client(0).is_none());
+
+    // On a thread of its own.
+    let client = Client::connect(c"/");
+    let id = connected(clients, 0);
+    assert_eq!(id.generation(), 1);
+    assert_eq!(clients.close(id, CloseCode::POLICY_VIOLATION, "no"), Ok(()));
+    client.closed_with(b"\x03\xf0no");
+    seen("the answer", |seen| {
+        (seen.code == Some(CloseCode::POLICY_VIOLATION)).then_some(())
+    });
+    wait_until("the slot is free", || clients.client(0).is_none());
+    assert!(clients.close(id, CloseCode::NORMAL, "").is_err());
+    assert_eq!(clients.stats().aborted, 0);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn all_clients_are_sent_to() {
+    let server = start();
+    let all = [(); kconfig::MAX_CLIENTS as usize].map(|()| Client::connect(c"/"));
+    for slot in 0..all.len() {
+        connected(server.clients(), slot);
+    }
+
+    // On a thread of its own.
+    assert_eq!(server.clients().send_text(Target::All, "one"), Ok(()));
+    assert_eq!(
+        server.clients().send_binary(Target::Slot(1), b"two"),
+        Ok(())
+    );
+    assert_eq!(server.clients().ping(Target::All, b"three"), Ok(()));
+    for (slot, client) in all.iter().enumerate() {
+        client.gets(TEXT, b"one");
+        if slot == 1 {
+            client.gets(BINARY, b"two");
+        }
+        client.gets(PING, b"three");
+        client.sends(PONG, b"three");
+    }
+
+    // In the handler.
+    all[2].sends(TEXT, b"all");
+    for client in &all {
+        client.gets(TEXT, b"for all");
+    }
+    assert_eq!(server.clients().stats().most_clients, kconfig::MAX_CLIENTS);
+    for client in all {
+        client.closes();
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn the_accept_hook_picks_a_subprotocol() {
+    let server = start();
+    let client = Client::ask(c"/", c"Sec-WebSocket-Protocol: chat.v1, chat.v2\r\n");
+    client.accepted_with(b"Sec-WebSocket-Protocol: chat.v2\r\n");
+    client.closes();
+    let client = Client::ask(c"/", c"Sec-WebSocket-Protocol: chat.v1\r\n");
+    client.accepted_with(b"");
+    client.closes();
+    assert_eq!(server.clients().stats().connected, 2);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn the_accept_hook_refuses_with_403() {
+    let server = start();
+    let client = Client::ask(c"/forbidden", c"");
+    client
+        .refused_with(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    expect(&[EventMask::CONNECTING, EventMask::CLOSING, EventMask::CLOSED]);
+    let stats = server.clients().stats();
+    assert_eq!((stats.refused_forbidden, stats.refused_requests), (1, 0));
+    assert_eq!((stats.accepted, stats.connected), (1, 0));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn the_accept_hook_answers_later() {
+    let server = start();
+    let asks = || {
+        let client = Client::ask(c"/later", c"Sec-WebSocket-Protocol: chat.v1\r\n");
+        (client, seen("the request", |seen| seen.asked))
+    };
+
+    let (client, id) = asks();
+    assert!(server.clients().send_text(id, "too early").is_err());
+    let verdict = Verdict::AcceptSubprotocol("chat.v1");
+    assert_eq!(server.clients().answer(id, verdict), Ok(()));
+    client.accepted_with(b"Sec-WebSocket-Protocol: chat.v1\r\n");
+    client.sends(TEXT, b"hello");
+    client.gets(TEXT, b"hello");
+    client.closes();
+
+    SEEN.lock().asked = None;
+    let (client, id) = asks();
+    let verdict = Verdict::Refuse(Status::FORBIDDEN);
+    assert_eq!(server.clients().answer(id, verdict), Ok(()));
+    client
+        .refused_with(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn one_client_too_many_gets_503() {
+    let server = start();
+    let all = [(); kconfig::MAX_CLIENTS as usize].map(|()| Client::connect(c"/"));
+    let client = Client::ask(c"/", c"");
+    client.refused_with(
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    let stats = server.clients().stats();
+    assert_eq!(
+        (stats.refused_full, stats.accepted),
+        (1, kconfig::MAX_CLIENTS)
+    );
+    for client in all {
+        client.closes();
+    }
+    wait_until("there is a place again", || {
+        server.clients().stats().closed == kconfig::MAX_CLIENTS
+    });
+    Client::connect(c"/").closes();
+}

@@ -1,0 +1,50 @@
+//! The interface of `wss_zephyr` on Zephyr, over Zephyr's own TCP: server and clients are in one image.
+//! `main.c` has a case of ztest for each function here that C can call.
+//!
+//! Assertions may be anywhere, in handlers too: one that fails ends the case.
+#![no_std]
+
+mod client;
+mod handler;
+mod queue;
+mod starting;
+
+use wss::ClientId;
+use wss::service::ClientState;
+use wss_zephyr::{Clients, Options, uptime_ms};
+// It has the panic handler.
+use zephyr as _;
+
+/// Longer than anything takes, in milliseconds.
+const PATIENCE_MS: u32 = 5000;
+
+/// Looks every millisecond whether something is so.
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = uptime_ms() + u64::from(PATIENCE_MS);
+    while !is_so() {
+        assert!(uptime_ms() < until, "waited in vain until {what}");
+        pause(1);
+    }
+}
+
+/// Lets the other threads go on.
+fn pause(ms: u32) {
+    wss_zephyr::sys::wss_port_sleep_ms(ms);
+}
+
+/// The client that has this slot, once it is connected.
+#[track_caller]
+fn connected(clients: &Clients, slot: usize) -> ClientId {
+    let is_connected = || clients.state(slot) == ClientState::Connected;
+    wait_until("the client is connected", is_connected);
+    clients.client(slot).expect("there is a client")
+}
+
+/// What Kconfig says, with another port.
+fn at_port(port: u16) -> Options<'static> {
+    Options {
+        port,
+        ..Options::new()
+    }
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cases of src/lib.rs, as a suite of ztest. An assertion that fails in Rust is one that fails here. */
+#include <errno.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/net/socket.h>
+#include <zephyr/ztest.h>
+
+/* Longer than any answer takes. */
+#define PATIENCE_S 5
+
+/* In Rust. */
+void a_handler_is_told_everything_in_order(void);
+void the_application_closes(void);
+void all_clients_are_sent_to(void);
+void the_accept_hook_picks_a_subprotocol(void);
+void the_accept_hook_refuses_with_403(void);
+void the_accept_hook_answers_later(void);
+void one_client_too_many_gets_503(void);
+void a_queue_has_the_events(void);
+void a_message_on_a_queue_is_held(void);
+void a_full_queue_loses_nothing(void);
+void a_handler_and_a_queue_share_the_events(void);
+void there_are_as_many_queues_as_kconfig_says(void);
+void a_server_can_be_started_again(void);
+void a_stopped_server_closes_with_1001(void);
+void there_are_as_many_servers_as_kconfig_says(void);
+void a_port_in_use_is_told(void);
+void limits_that_kconfig_has_at_0_are_refused(void);
+
+/* What these are for Rust is of another C library than that of native_sim. */
+const uint32_t errno_in_use = EADDRINUSE;
+const uint32_t errno_invalid = EINVAL;
+
+/* Where in Rust the client's last step is, until the case is over. */
+static struct {
+	const char *file;
+	size_t len;
+	uint32_t line;
+} step;
+
+void client_steps(const char *file, size_t len, uint32_t line)
+{
+	step.file = file;
+	step.len = len;
+	step.line = line;
+}
+
+void client_is_impatient(int fd)
+{
+	struct zsock_timeval patience = {.tv_sec = PATIENCE_S};
+
+	zassert_ok(zsock_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
+}
+
+/* Rust has panicked, on whatever thread, and has said where. */
+FUNC_NORETURN void rust_panic_wrap(void)
+{
+	ztest_test_fail();
+	/* No case was running. */
+	k_panic();
+	CODE_UNREACHABLE;
+}
+
+static void run(void (*rust)(void))
+{
+	rust();
+	step.line = 0;
+}
+
+static void after(void *fixture)
+{
+	ARG_UNUSED(fixture);
+	if (step.line != 0) {
+		TC_PRINT("failed; the client's last step: %.*s:%u\n", (int)step.len, step.file,
+			 step.line);
+	}
+}
+
+ZTEST(rust, test_a_handler_is_told_everything_in_order)
+{
+	run(a_handler_is_told_everything_in_order);
+}
+
+ZTEST(rust, test_the_application_closes)
+{
+	run(the_application_closes);
+}
+
+ZTEST(rust, test_all_clients_are_sent_to)
+{
+	run(all_clients_are_sent_to);
+}
+
+ZTEST(rust, test_the_accept_hook_picks_a_subprotocol)
+{
+	run(the_accept_hook_picks_a_subprotocol);
+}
+
+ZTEST(rust, test_the_accept_hook_refuses_with_403)
+{
+	run(the_accept_hook_refuses_with_403);
+}
+
+ZTEST(rust, test_the_accept_hook_answers_later)
+{
+	run(the_accept_hook_answers_later);
+}
+
+ZTEST(rust, test_one_client_too_many_gets_503)
+{
+	run(one_client_too_many_gets_503);
+}
+
+ZTEST(rust, test_a_queue_has_the_events)
+{
+	run(a_queue_has_the_events);
+}
+
+ZTEST(rust, test_a_message_on_a_queue_is_held)
+{
+	run(a_message_on_a_queue_is_held);
+}
+
+ZTEST(rust, test_a_full_queue_loses_nothing)
+{
+	run(a_full_queue_loses_nothing);
+}
+
+ZTEST(rust, test_a_handler_and_a_queue_share_the_events)
+{
+	run(a_handler_and_a_queue_share_the_events);
+}
+
+ZTEST(rust, test_there_are_as_many_queues_as_kconfig_says)
+{
+	run(there_are_as_many_queues_as_kconfig_says);
+}
+
+ZTEST(rust, test_a_server_can_be_started_again)
+{
+	run(a_server_can_be_started_again);
+}
+
+ZTEST(rust, test_a_stopped_server_closes_with_1001)
+{
+	run(a_stopped_server_closes_with_1001);
+}
+
+ZTEST(rust, test_there_are_as_many_servers_as_kconfig_says)
+{
+	run(there_are_as_many_servers_as_kconfig_says);
+}
+
+ZTEST(rust, test_a_port_in_use_is_told)
+{
+	run(a_port_in_use_is_told);
+}
+
+ZTEST(rust, test_limits_that_kconfig_has_at_0_are_refused)
+{
+	run(limits_that_kconfig_has_at_0_are_refused);
+}
+
+ZTEST_SUITE(rust, NULL, NULL, NULL, after, NULL);

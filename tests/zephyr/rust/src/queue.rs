@@ -1,0 +1,248 @@
+//! Servers with queues.
+
+use wss::{ClientId, CloseCode, Event, EventMask};
+use wss_zephyr::{
+    Clients, EventQueue, MessageBuffer, Options, Server, StartError, kconfig, uptime_ms,
+};
+
+use crate::client::{BINARY, CLOSE, Client, PING, PONG, TEXT};
+use crate::{PATIENCE_MS, connected, pause, wait_until};
+
+const BUFFER: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+
+/// The next event, which is one of this client, or of the first.
+#[track_caller]
+fn take<'a>(queue: &EventQueue, buffer: &'a mut MessageBuffer) -> (ClientId, Event<'a>) {
+    let taken = queue.recv_timeout(buffer, PATIENCE_MS);
+    let (client, event) = taken.expect("there is an event");
+    (client.expect("it is of a client"), event)
+}
+
+/// The next event, without bytes.
+#[track_caller]
+fn expect(queue: &EventQueue, wanted: EventMask) {
+    let mut buffer = BUFFER;
+    let (_, event) = take(queue, &mut buffer);
+    assert_eq!(event.mask(), wanted);
+}
+
+/// The next event, a text.
+#[track_caller]
+fn expect_text(queue: &EventQueue, wanted: &str) {
+    let mut buffer = BUFFER;
+    match take(queue, &mut buffer) {
+        (_, Event::Text(message)) => {
+            assert!(message.is_whole());
+            assert_eq!(message.text(), wanted);
+        }
+        (_, event) => panic!("{event:?} instead of {wanted}"),
+    }
+}
+
+/// There is no event, and there will be none.
+#[track_caller]
+fn expect_end(queue: &EventQueue) {
+    let began = uptime_ms();
+    assert!(queue.recv_timeout(&mut { BUFFER }, PATIENCE_MS).is_none());
+    assert!(
+        uptime_ms() - began < u64::from(PATIENCE_MS),
+        "waited in vain"
+    );
+    // Nor is this waited for.
+    assert!(queue.recv(&mut { BUFFER }).is_none());
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_queue_has_the_events() {
+    let (server, queue) =
+        Server::with_queue(&Options::new(), EventMask::all(), 8).expect("it starts");
+    let mut buffer = BUFFER;
+    assert!(queue.recv_timeout(&mut buffer, 20).is_none());
+
+    let client = Client::connect(c"/");
+    let (id, event) = take(&queue, &mut buffer);
+    assert!(matches!(event, Event::Connecting));
+    assert_eq!(Some(id), queue.clients().client(0));
+    expect(&queue, EventMask::CONNECTED);
+    client.sends(TEXT, "Grüße".as_bytes());
+    expect_text(&queue, "Grüße");
+    client.sends(BINARY, b"\x00\xff");
+    let (_, event) = take(&queue, &mut buffer);
+    assert!(
+        matches!(event, Event::Binary(message) if message.bytes == b"\x00\xff"),
+        "{event:?}"
+    );
+    client.sends(PING, b"there?");
+    client.gets(PONG, b"there?");
+    let (_, event) = take(&queue, &mut buffer);
+    assert!(matches!(event, Event::Ping(b"there?")), "{event:?}");
+
+    // On the thread that takes the events.
+    assert_eq!(queue.clients().send_text(id, "hello"), Ok(()));
+    client.gets(TEXT, b"hello");
+    assert_eq!(server.clients().send_binary(id, b"\x01"), Ok(()));
+    client.gets(BINARY, b"\x01");
+    assert_eq!(server.clients().ping(id, b"?"), Ok(()));
+    client.gets(PING, b"?");
+    client.sends(PONG, b"?");
+    let (_, event) = take(&queue, &mut buffer);
+    assert!(matches!(event, Event::Pong(b"?")), "{event:?}");
+    assert_eq!(
+        server.clients().close(id, CloseCode::GOING_AWAY, "bye"),
+        Ok(())
+    );
+    expect(&queue, EventMask::CLOSING);
+    client.gets(CLOSE, b"\x03\xe9bye");
+    client.sends(CLOSE, b"\x03\xe9");
+    // Held until it is taken, like a message.
+    let (_, event) = take(&queue, &mut buffer);
+    let code = match event {
+        Event::CloseFrame { code, .. } => code,
+        event => panic!("{event:?} instead of a close frame"),
+    };
+    assert_eq!(code, Some(CloseCode::GOING_AWAY));
+    client.ends();
+    expect(&queue, EventMask::CLOSED);
+
+    assert!(server.stop());
+    expect_end(&queue);
+}
+
+/// How many messages the server has received.
+fn received(clients: &Clients) -> u32 {
+    clients.stats().traffic.messages_received
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_message_on_a_queue_is_held() {
+    let (server, queue) =
+        Server::with_queue(&Options::new(), EventMask::TEXT, 8).expect("it starts");
+    let clients = server.clients();
+    let client = Client::connect(c"/");
+    let other = Client::connect(c"/");
+    let (id, other_id) = (connected(clients, 0), connected(clients, 1));
+
+    client.sends(TEXT, b"one");
+    wait_until("it is received", || received(clients) == 1);
+    assert_eq!(clients.while_held(id, || "held"), Some("held"));
+    // While it is held this client is not received from, but another one is.
+    client.sends(TEXT, b"two");
+    pause(50);
+    assert_eq!(received(clients), 1);
+    assert_eq!(clients.while_held(other_id, || "held"), None);
+    other.sends(TEXT, b"other");
+    wait_until("that of the other is received", || received(clients) == 2);
+    pause(50);
+    assert_eq!(received(clients), 2);
+
+    expect_text(&queue, "one");
+    wait_until("the next is received", || received(clients) == 3);
+    expect_text(&queue, "other");
+    expect_text(&queue, "two");
+    assert_eq!(clients.while_held(id, || "held"), None);
+    client.closes();
+    other.closes();
+    assert!(server.stop());
+    assert_eq!(clients.stats().aborted, 0);
+    expect_end(&queue);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_full_queue_loses_nothing() {
+    let (server, queue) =
+        Server::with_queue(&Options::new(), EventMask::TEXT, 1).expect("it starts");
+    let all = [Client::connect(c"/"), Client::connect(c"/")];
+    let texts = ["one", "two", "three"];
+    for text in texts {
+        for client in &all {
+            client.sends(TEXT, text.as_bytes());
+        }
+    }
+    // There is room for that of one client.
+    pause(50);
+    let mut came = [0, 0];
+    for _ in 0..all.len() * texts.len() {
+        let mut buffer = BUFFER;
+        match take(&queue, &mut buffer) {
+            (id, Event::Text(message)) => {
+                assert_eq!(message.text(), texts[came[id.slot()]], "of {id}");
+                came[id.slot()] += 1;
+            }
+            (id, event) => panic!("{id}: {event:?} instead of a text"),
+        }
+    }
+
+    // Nobody takes what is on it, nor what there is no room for.
+    for client in &all {
+        client.sends(TEXT, b"four");
+    }
+    pause(50);
+    drop(queue);
+    for client in &all {
+        client.sends(TEXT, b"five");
+    }
+    wait_until("all is received", || received(server.clients()) == 10);
+    for client in all {
+        client.closes();
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_handler_and_a_queue_share_the_events() {
+    // A closure is a handler, too.
+    let echo = &|clients: &Clients, client: Option<ClientId>, event: &Event<'_>| {
+        let Event::Text(message) = event else {
+            panic!("{event:?} is not for the handler");
+        };
+        let id = client.expect("it is of a client");
+        assert_eq!(clients.send_text(id, message.text()), Ok(()));
+    };
+    let options = Options::new();
+    let builder = Server::builder(&options).handler(EventMask::TEXT, echo);
+    let wanted = [
+        (EventMask::TEXT | EventMask::BINARY, 8),
+        (EventMask::CLOSED, 8),
+    ];
+    let (server, [messages, ends]) = builder.start(wanted).expect("it starts");
+
+    let client = Client::connect(c"/");
+    client.sends(TEXT, b"both");
+    client.gets(TEXT, b"both");
+    client.sends(BINARY, b"only one");
+    expect_text(&messages, "both");
+    expect(&messages, EventMask::BINARY);
+    client.closes();
+    expect(&ends, EventMask::CLOSED);
+
+    assert!(server.stop());
+    expect_end(&messages);
+    expect_end(&ends);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn there_are_as_many_queues_as_kconfig_says() {
+    const QUEUES: usize = kconfig::QUEUES as usize;
+    const DEPTH: usize = kconfig::QUEUE_DEPTH as usize;
+    let wanted = (EventMask::CONNECTING | EventMask::CONNECTED, DEPTH);
+    let options = Options::new();
+
+    let started = Server::with_queue(&options, EventMask::all(), DEPTH + 1);
+    assert_eq!(started.err(), Some(StartError::NoQueue));
+    let started = Server::builder(&options).start([wanted; QUEUES + 1]);
+    assert_eq!(started.err(), Some(StartError::NoQueue));
+    // Those that it had got meanwhile are free again.
+    let (server, queues) = Server::builder(&options)
+        .start([wanted; QUEUES])
+        .expect("it starts");
+    let started = Server::with_queue(&crate::at_port(0), EventMask::all(), 1);
+    assert_eq!(started.err(), Some(StartError::NoQueue));
+
+    let client = Client::connect(c"/");
+    for queue in &queues {
+        expect(queue, EventMask::CONNECTING);
+        expect(queue, EventMask::CONNECTED);
+    }
+    client.closes();
+    drop(queues);
+    assert!(server.stop());
+}

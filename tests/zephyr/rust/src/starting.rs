@@ -1,0 +1,161 @@
+//! Starting and ending servers.
+
+use wss::service::{ClientState, Config};
+use wss::{ClientId, Event};
+use wss_zephyr::{Clients, Handler, ListenError, Options, Server, StartError, kconfig};
+
+use crate::client::{Client, TEXT};
+use crate::{at_port, connected, wait_until};
+
+// In main.c.
+unsafe extern "C" {
+    safe static errno_in_use: u32;
+    safe static errno_invalid: u32;
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
+        if let (Some(id), Event::Text(message)) = (client, event) {
+            assert_eq!(clients.send_text(id, message.text()), Ok(()));
+        }
+    }
+}
+
+const PORT: u16 = kconfig::PORT as u16;
+
+#[track_caller]
+fn start(port: u16) -> Server {
+    Server::start(&at_port(port), &Echo).expect("the server starts")
+}
+
+/// Why a server does not start.
+#[track_caller]
+fn refused(options: &Options<'_>) -> ListenError {
+    match Server::start(options, &Echo) {
+        Err(StartError::Listen(error)) => error,
+        Err(error) => panic!("{error}"),
+        Ok(server) => panic!("it listens at port {}", server.local_port()),
+    }
+}
+
+/// A client is served there.
+#[track_caller]
+fn works(port: u16) {
+    let client = Client::connect_at(port, c"/");
+    client.sends(TEXT, b"hello");
+    client.gets(TEXT, b"hello");
+    client.closes();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_server_can_be_started_again() {
+    for _ in 0..4 {
+        let server = start(PORT);
+        works(PORT);
+        assert!(server.stop());
+        // It counts from its own start.
+        assert_eq!(server.clients().stats().connected, 1);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_stopped_server_closes_with_1001() {
+    let server = start(PORT);
+    let client = Client::connect(c"/");
+    let id = connected(server.clients(), 0);
+    let share = server.share();
+    share.stop();
+    client.closed_with(b"\x03\xe9");
+    assert!(server.stop());
+    drop(server);
+    // What is left of it answers.
+    assert_eq!(share.state(0), ClientState::Closed);
+    assert!(share.send_text(id, "too late").is_err());
+    let stats = share.stats();
+    assert_eq!((stats.connected, stats.closed, stats.aborted), (1, 1, 0));
+    drop(share);
+
+    // One that does not answer is cut off.
+    let mut options = Options::new();
+    options.limits.close_timeout_ms = 200;
+    let server = Server::start(&options, &Echo).expect("the server starts");
+    assert_eq!(server.clients().config().close_timeout_ms, 200);
+    let client = Client::connect(c"/");
+    connected(server.clients(), 0);
+    assert!(server.stop());
+    assert_eq!(server.clients().stats().aborted, 1);
+    client.gets(crate::client::CLOSE, b"\x03\xe9");
+    client.ends();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn there_are_as_many_servers_as_kconfig_says() {
+    const SERVERS: usize = kconfig::SERVERS as usize;
+    let mut next = PORT;
+    let mut servers = [(); SERVERS].map(|()| {
+        next += 1;
+        Some(start(next))
+    });
+    for (port, server) in (PORT + 1..).zip(servers.iter().flatten()) {
+        assert_eq!(server.local_port(), port);
+        works(port);
+        assert_eq!(server.clients().stats().connected, 1);
+    }
+    assert_eq!(refused(&Options::new()), ListenError::Running);
+
+    // What is left of one takes its place.
+    let share = servers[0].as_ref().map(Server::share);
+    servers[0] = None;
+    assert_eq!(refused(&Options::new()), ListenError::Running);
+    drop(share);
+    servers[0] = Some(start(PORT));
+    works(PORT);
+    works(PORT + 2);
+    wait_until("it is counted", || {
+        let stats = servers[1].as_ref().map(|server| server.clients().stats());
+        stats.is_some_and(|stats| stats.closed == 2)
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_port_in_use_is_told() {
+    let server = start(PORT);
+    let in_use = ListenError::Failed(errno_in_use);
+    assert_eq!(refused(&Options::new()), in_use);
+    works(PORT);
+    drop(server);
+
+    let options = Options {
+        addr: Some(c"no address"),
+        ..Options::new()
+    };
+    assert_eq!(refused(&options), ListenError::Failed(errno_invalid));
+    // Without a listener nothing is in use, and there is no port.
+    let (first, options) = (
+        start(PORT),
+        Options {
+            listen: false,
+            ..Options::new()
+        },
+    );
+    let second = Server::start(&options, &Echo).expect("the server starts");
+    assert_eq!((first.local_port(), second.local_port()), (PORT, 0));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn limits_that_kconfig_has_at_0_are_refused() {
+    let set: [fn(&mut Config); 4] = [
+        |limits| limits.clients_per_address = 1,
+        |limits| limits.handshakes_per_second = 1,
+        |limits| limits.control_frames_per_second = 1,
+        |limits| limits.fragments_per_message = 1,
+    ];
+    for set in set {
+        let mut options = Options::new();
+        set(&mut options.limits);
+        assert_eq!(refused(&options), ListenError::NoLimit);
+    }
+    start(PORT);
+}

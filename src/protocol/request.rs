@@ -278,8 +278,10 @@ impl RequestParser {
                 return Err(Status::BAD_REQUEST);
             }
             (Field::Upgrade | Field::Connection | Field::Version, b' ' | b'\t') => {
-                // A space inside an element spoils it; one after it does not.
-                if self.word_len > 0 {
+                // A space inside an element spoils it; those after it do not, however many.
+                let len = usize::from(self.word_len);
+                let last = len.checked_sub(1).and_then(|at| self.word.get(at));
+                if last.is_some_and(|last| *last != b' ') {
                     self.word_push(b' ');
                 }
             }
@@ -666,6 +668,19 @@ mod tests {
             let request = format!("GET / HTTP/1.1\r\n{fields}{KEY}\r\n");
             assert_eq!(refusal(&request), Status::UPGRADE_REQUIRED, "{fields}");
         }
+    }
+
+    #[test]
+    fn white_space_around_a_token_has_any_length() {
+        let space = " \t".repeat(100);
+        let text = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nUpgrade:{space}websocket{space}\r\n\
+             Connection: keep-alive{space},{space}Upgrade{space}\r\n\
+             Sec-WebSocket-Version:{space}13{space}\r\n{KEY}\r\n"
+        );
+        assert_eq!(parse(&text).outcome, Ok(text.len()));
+        let inside = text.replacen("websocket", &format!("web{space}socket"), 1);
+        assert_eq!(refusal(&inside), Status::UPGRADE_REQUIRED);
     }
 
     #[test]

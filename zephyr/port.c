@@ -596,7 +596,7 @@ static void serve(void *server, void *b, void *c)
 #if !defined(CONFIG_WSS_WORK_QUEUE)
 	while (do_work(number)) {
 	}
-	atomic_clear_bit(SERVER(number)->items, END_ITEM);
+	/* The last of all: what is submitted from now on is nobody's. */
 	wss_work(number, END_ITEM);
 #endif
 }

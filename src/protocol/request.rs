@@ -344,6 +344,7 @@ impl RequestParser {
         }
     }
 
+    #[inline(never)] // for size
     fn word_push(&mut self, byte: u8) {
         if let Some(place) = self.word.get_mut(usize::from(self.word_len)) {
             *place = byte;
@@ -353,6 +354,7 @@ impl RequestParser {
     }
 
     /// Ends the word, which is `None` if it was too long to have a meaning.
+    #[inline(never)] // for size
     fn word_take(&mut self) -> Option<&[u8]> {
         let len = usize::from(self.word_len);
         self.word_len = 0;

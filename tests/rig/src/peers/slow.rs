@@ -62,12 +62,15 @@ pub fn slow_readers(target: &Target) {
                                 let payload = vec![number as u8; 1000];
                                 stream.write_all(&frame(true, BINARY, &payload)).unwrap();
                             }
+                            // Not when all of that was read: the server, which has heard nothing new
+                            // meanwhile, may have sent a ping by then.
+                            stream.write_all(&frame(true, TEXT, b"as ever")).unwrap();
                         });
                         for number in 0..MESSAGES {
                             client.expect_slowly(BINARY, &vec![number as u8; 1000]);
                         }
+                        client.expect_slowly(TEXT, b"as ever");
                     });
-                    client.echo("the same as ever");
                 });
             }
         });

@@ -18,9 +18,9 @@ pub mod host;
 pub mod protocol;
 pub mod service;
 
-pub use protocol::{CloseCode, MessageKind, Request, Status};
+pub use protocol::{CloseCode, MessageKind, Opcode, Request, Status};
 pub use service::{
-    AdoptError, AnswerError, ClientId, Event, EventMask, Opening, SendError, Verdict,
+    AdoptError, AnswerError, ClientId, Event, EventMask, Opening, SendError, Target, Verdict,
 };
 
 /// The examples of the README are tested with the documentation's.

@@ -6,6 +6,7 @@ use core::panic::Location;
 
 use wss_zephyr::kconfig;
 
+pub const CONTINUATION: u8 = 0x0;
 pub const TEXT: u8 = 0x1;
 pub const BINARY: u8 = 0x2;
 pub const CLOSE: u8 = 0x8;
@@ -31,6 +32,7 @@ unsafe extern "C" {
     safe fn client_ends(fd: c_int);
     // In main.c.
     safe fn client_is_impatient(fd: c_int);
+    safe fn client_has_nothing(fd: c_int);
     fn client_steps(file: *const u8, len: usize, line: u32);
 }
 
@@ -68,15 +70,42 @@ impl Client {
 
     #[track_caller]
     fn ask_at(port: u16, target: &CStr, fields: &CStr) -> Self {
+        let client = Self::dial(port);
+        client.says(c"GET ");
+        client.asks(target, fields);
+        client
+    }
+
+    /// Connects, and says nothing.
+    #[track_caller]
+    pub fn dial(port: u16) -> Self {
         step();
         // SAFETY: the address is a string of C.
         let fd = unsafe { client_dial(c"127.0.0.1".as_ptr(), port) };
         client_is_impatient(fd);
-        for part in [c"GET ", target, FIELDS, fields, c"\r\n"] {
-            // SAFETY: it is a string of C.
-            unsafe { client_says(fd, part.as_ptr()) };
-        }
         Self(fd)
+    }
+
+    /// Says the request from (the rest of) the target on, with further fields.
+    #[track_caller]
+    pub fn asks(&self, target: &CStr, fields: &CStr) {
+        for part in [target, FIELDS, fields, c"\r\n"] {
+            self.says(part);
+        }
+    }
+
+    #[track_caller]
+    pub fn says(&self, text: &CStr) {
+        step();
+        // SAFETY: it is a string of C.
+        unsafe { client_says(self.0, text.as_ptr()) };
+    }
+
+    /// Nothing has arrived yet.
+    #[track_caller]
+    pub fn has_nothing(&self) {
+        step();
+        client_has_nothing(self.0);
     }
 
     /// Is answered with 101, with these fields behind those that are in every such answer.
@@ -104,7 +133,13 @@ impl Client {
     /// Waits for a frame, of up to 125 bytes.
     #[track_caller]
     pub fn gets(&self, opcode: u8, payload: &[u8]) {
-        self.receives(&[0x80 | opcode, payload.len() as u8]);
+        self.gets_fragment(0x80 | opcode, payload);
+    }
+
+    /// Waits for a frame without FIN.
+    #[track_caller]
+    pub fn gets_fragment(&self, opcode: u8, payload: &[u8]) {
+        self.receives(&[opcode, payload.len() as u8]);
         self.receives(payload);
     }
 

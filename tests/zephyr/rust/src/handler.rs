@@ -1,13 +1,15 @@
 //! Servers with a handler.
 
-use wss::service::{Lock as _, Target};
-use wss::{ClientId, CloseCode, Event, EventMask, Request, Status, Verdict};
+use wss::service::Lock as _;
+use wss::{
+    ClientId, CloseCode, Event, EventMask, MessageKind, Opcode, Request, Status, Target, Verdict,
+};
 use wss_zephyr::{
     Clients, Handler, Monitor, Options, Server, kconfig, on_service_thread, uptime_ms,
 };
 
-use crate::client::{BINARY, Client, PING, PONG, TEXT};
-use crate::{PATIENCE_MS, connected, wait_until};
+use crate::client::{BINARY, CONTINUATION, Client, PING, PONG, TEXT};
+use crate::{PATIENCE_MS, connected, pause, wait_until};
 
 /// What the handler was asked and told.
 #[derive(Debug)]
@@ -219,6 +221,48 @@ extern "C" fn all_clients_are_sent_to() {
     for client in all {
         client.closes();
     }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn messages_wait_for_each_other_until_they_are_flushed() {
+    let server = start();
+    let clients = server.clients();
+    let client = Client::connect(c"/");
+    let id = connected(clients, 0);
+    assert_eq!(clients.send_more(id, MessageKind::Text, b"one"), Ok(()));
+    assert_eq!(clients.send_more(id, MessageKind::Binary, b"two"), Ok(()));
+    pause(50);
+    client.has_nothing();
+    assert_eq!(clients.flush(id), Ok(()));
+    client.gets(TEXT, b"one");
+    client.gets(BINARY, b"two");
+    // One that does not wait takes what is in front of it along.
+    assert_eq!(clients.send_more(id, MessageKind::Text, b"three"), Ok(()));
+    assert_eq!(clients.send_text(id, "four"), Ok(()));
+    client.gets(TEXT, b"three");
+    client.gets(TEXT, b"four");
+    client.closes();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn a_message_is_sent_in_fragments() {
+    let server = start();
+    let clients = server.clients();
+    let client = Client::connect(c"/");
+    let id = connected(clients, 0);
+    let text = |fin, opcode, part: &[u8]| clients.send_frame(id, fin, opcode, part);
+    assert_eq!(text(false, Opcode::Text, b"a message "), Ok(()));
+    client.gets_fragment(TEXT, b"a message ");
+    // Control frames go in between.
+    assert_eq!(clients.ping(id, b"there?"), Ok(()));
+    client.gets(PING, b"there?");
+    assert_eq!(text(false, Opcode::Continuation, b"in "), Ok(()));
+    assert_eq!(text(true, Opcode::Continuation, b"fragments"), Ok(()));
+    client.gets_fragment(CONTINUATION, b"in ");
+    client.gets(CONTINUATION, b"fragments");
+    // There is nothing to continue any more.
+    assert!(text(true, Opcode::Continuation, b"").is_err());
+    client.closes();
 }
 
 #[unsafe(no_mangle)]

@@ -4,6 +4,7 @@
 //! Assertions may be anywhere, in handlers too: one that fails ends the case.
 #![no_std]
 
+mod adopting;
 mod client;
 mod handler;
 mod queue;

@@ -13,10 +13,15 @@
 void a_handler_is_told_everything_in_order(void);
 void the_application_closes(void);
 void all_clients_are_sent_to(void);
+void messages_wait_for_each_other_until_they_are_flushed(void);
+void a_message_is_sent_in_fragments(void);
 void the_accept_hook_picks_a_subprotocol(void);
 void the_accept_hook_refuses_with_403(void);
 void the_accept_hook_answers_later(void);
 void one_client_too_many_gets_503(void);
+void a_connection_is_adopted_in_the_middle_of_its_request(void);
+void an_upgraded_connection_is_adopted_with_the_frame_it_has_received(void);
+void a_connection_that_is_not_adopted_stays_the_applications(void);
 void a_queue_has_the_events(void);
 void a_message_on_a_queue_is_held(void);
 void a_full_queue_loses_nothing(void);
@@ -51,6 +56,42 @@ void client_is_impatient(int fd)
 	struct zsock_timeval patience = {.tv_sec = PATIENCE_S};
 
 	zassert_ok(zsock_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
+}
+
+void client_has_nothing(int fd)
+{
+	char byte;
+
+	zassert_equal(zsock_recv(fd, &byte, 1, ZSOCK_MSG_DONTWAIT), -1);
+	zassert_equal(errno, EAGAIN);
+}
+
+/* Connections that the application accepts by itself. */
+
+int32_t application_listens(uint16_t port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	const int on = 1;
+	int fd = zsock_socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+
+	/* Connections of the case before may be left. */
+	zassert_ok(zsock_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
+	zassert_ok(zsock_bind(fd, (struct sockaddr *)&address, sizeof(address)));
+	zassert_ok(zsock_listen(fd, 1));
+	return fd;
+}
+
+int32_t application_accepts(int32_t listener)
+{
+	int fd = zsock_accept(listener, NULL, NULL);
+
+	zassert_true(fd >= 0);
+	return fd;
+}
+
+void application_closes(int32_t fd)
+{
+	zassert_ok(zsock_close(fd));
 }
 
 /* Rust has panicked, on whatever thread, and has said where. */
@@ -92,6 +133,16 @@ ZTEST(rust, test_all_clients_are_sent_to)
 	run(all_clients_are_sent_to);
 }
 
+ZTEST(rust, test_messages_wait_for_each_other_until_they_are_flushed)
+{
+	run(messages_wait_for_each_other_until_they_are_flushed);
+}
+
+ZTEST(rust, test_a_message_is_sent_in_fragments)
+{
+	run(a_message_is_sent_in_fragments);
+}
+
 ZTEST(rust, test_the_accept_hook_picks_a_subprotocol)
 {
 	run(the_accept_hook_picks_a_subprotocol);
@@ -110,6 +161,21 @@ ZTEST(rust, test_the_accept_hook_answers_later)
 ZTEST(rust, test_one_client_too_many_gets_503)
 {
 	run(one_client_too_many_gets_503);
+}
+
+ZTEST(rust, test_a_connection_is_adopted_in_the_middle_of_its_request)
+{
+	run(a_connection_is_adopted_in_the_middle_of_its_request);
+}
+
+ZTEST(rust, test_an_upgraded_connection_is_adopted_with_the_frame_it_has_received)
+{
+	run(an_upgraded_connection_is_adopted_with_the_frame_it_has_received);
+}
+
+ZTEST(rust, test_a_connection_that_is_not_adopted_stays_the_applications)
+{
+	run(a_connection_that_is_not_adopted_stays_the_applications);
 }
 
 ZTEST(rust, test_a_queue_has_the_events)

@@ -10,8 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use wss::host::{Clients, Options, Server};
-use wss::service::Target;
-use wss::{ClientId, Event, Opening};
+use wss::{ClientId, Event, Opening, Target};
 
 const PAGE: &str = include_str!("page.html");
 /// The longest request that is read, and the most header fields it may have.

@@ -20,7 +20,8 @@ pub mod service;
 
 pub use protocol::{CloseCode, MessageKind, Opcode, Request, Status};
 pub use service::{
-    AdoptError, AnswerError, ClientId, Event, EventMask, Opening, SendError, Target, Verdict,
+    AdoptError, AnswerError, ClientId, Event, EventMask, Message, Opening, SendError, Target,
+    Verdict,
 };
 
 /// The examples of the README are tested with the documentation's.

@@ -8,9 +8,7 @@ use lexopt::prelude::*;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use wss::host::{Clients, Handler, Options, Server};
-use wss::protocol::Opcode;
-use wss::service::{Message, Target};
-use wss::{ClientId, Event, MessageKind, Request, Verdict};
+use wss::{ClientId, Event, Message, MessageKind, Opcode, Request, Target, Verdict};
 
 const HELP: &str = "\
 A WebSocket server that echoes every message.

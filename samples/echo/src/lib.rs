@@ -1,9 +1,7 @@
 //! A WebSocket server that echoes every message.
 #![no_std]
 
-use wss::protocol::Opcode;
-use wss::service::Message;
-use wss::{ClientId, Event, MessageKind};
+use wss::{ClientId, Event, Message, MessageKind, Opcode};
 use wss_zephyr::{Clients, Handler, Options, Server};
 // It has the panic handler.
 use zephyr as _;

@@ -11,8 +11,7 @@ use core::ops::RangeInclusive;
 
 use sensor::SimulatedSensor;
 use serde::{Deserialize, Serialize};
-use wss::service::{Message, Target};
-use wss::{ClientId, CloseCode, Event, EventMask, MessageKind};
+use wss::{ClientId, CloseCode, Event, EventMask, Message, MessageKind, Target};
 use wss_zephyr::{Clients, EventQueue, Options, Server, kconfig, uptime_ms};
 // It has the panic handler.
 use zephyr as _;

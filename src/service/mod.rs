@@ -245,7 +245,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub fn room(&self) {
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
-            if inner.stalled {
+            // One that runs may have been told just now that there is no room.
+            if inner.stalled || inner.owner == Owner::Running {
                 self.kick(index, &mut inner);
             }
         }

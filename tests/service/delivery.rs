@@ -217,3 +217,24 @@ fn a_release_inside_the_delivery_counts() {
     h.settle();
     assert_eq!(h.events()[2..], ["0 text a", "0 text b"]);
 }
+
+#[test]
+fn room_that_comes_just_after_a_sink_had_none_is_noticed() {
+    let full = Cell::new(true);
+    let mut h = Harness::new(
+        1,
+        Config::default(),
+        move |service, _, _, event| match event {
+            Event::Text(_) if full.take() => {
+                // Another thread takes an event before the service knows that there was no room.
+                service.room();
+                Delivery::Full
+            }
+            _ => Delivery::Done,
+        },
+    );
+    let client = h.connected();
+    client.send(&frame(0x81, b"a"));
+    h.settle();
+    assert_eq!(h.events()[2..], ["0 text a"]);
+}

@@ -246,7 +246,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
             // One that runs may have been told just now that there is no room.
-            if inner.stalled || inner.owner == Owner::Running {
+            if inner.stalled != 0 || inner.owner == Owner::Running {
                 self.kick(index, &mut inner);
             }
         }

@@ -170,7 +170,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             if !inner.is_held_up() {
                 inner.held_since = run.now;
             }
-            inner.stalled = true;
+            inner.stalled = run.full;
             return Task::Park(Because::Waiting);
         }
         inbound.undelivered = None;

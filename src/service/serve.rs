@@ -344,9 +344,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 _ if force => {
                     inner.advance(Phase::Dead, now, &masks);
                     inner.held = 0;
-                    if inner.stalled {
-                        // Nobody takes them; whoever does is told the end.
-                        inner.pending.fill(EventMask::empty());
+                    // Who takes none is told nothing more; the others are told the end.
+                    let stalled = inner.stalled;
+                    for (sink, pending) in inner.pending.iter_mut().enumerate() {
+                        if stalled & 1 << sink != 0 {
+                            *pending = EventMask::empty();
+                        }
                     }
                     if let Some(inbound) = &mut inner.inbound {
                         inbound.undelivered = None;

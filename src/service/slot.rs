@@ -149,8 +149,8 @@ pub(super) struct Inner<P: Port> {
     pub delivering: Option<Delivering>,
     /// Messages that the application has not released.
     pub held: u16,
-    /// A sink had no room.
-    pub stalled: bool,
+    /// The sinks (a bit each) that had no room.
+    pub stalled: u8,
     pub shut: Shut,
     pub watched: Interest,
     /// When the phase began.
@@ -209,7 +209,7 @@ impl<P: Port> Inner<P> {
             pending: [EventMask::empty(); MAX_SINKS],
             delivering: None,
             held: 0,
-            stalled: false,
+            stalled: 0,
             shut: Shut::No,
             watched: Interest::empty(),
             since: Instant(0),
@@ -259,7 +259,7 @@ impl<P: Port> Inner<P> {
         self.outgoing = Outgoing::default();
         self.output = Output::new();
         self.shut = Shut::No;
-        self.stalled = false;
+        self.stalled = 0;
         self.watched = Interest::empty();
         self.since = now;
         self.keep_alive = (0, 0);
@@ -294,7 +294,7 @@ impl<P: Port> Inner<P> {
         }
         let inbound = self.inbound.take()?;
         self.owner = Owner::Running;
-        self.stalled = false;
+        self.stalled = 0;
         Some(inbound)
     }
 
@@ -431,7 +431,7 @@ impl<P: Port> Inner<P> {
 
     /// The application keeps the client waiting: it holds messages or takes no events.
     pub fn is_held_up(&self) -> bool {
-        self.held > 0 || self.stalled
+        self.held > 0 || self.stalled != 0
     }
 
     /// The application keeps what was received from a client that is gone.

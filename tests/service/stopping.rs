@@ -1,7 +1,7 @@
 //! Ending the service.
 
-use wss::Event;
-use wss::service::{Config, Delivery, Lock as _, Target};
+use wss::service::{Config, Delivery, Lock as _, MAX_SINKS, Target};
+use wss::{Event, EventMask};
 
 use crate::harness::{Harness, echo, frame, ignore, server_frame};
 
@@ -54,6 +54,26 @@ fn an_application_that_takes_no_events_does_not_keep_it_from_stopping() {
     h.service.stop();
     h.pass(5_400);
     assert!(client.is_closed());
+    h.assert_all_closed();
+    assert!(h.service.wait_stopped());
+}
+
+#[test]
+fn a_sink_that_takes_events_is_told_the_end_although_another_takes_none() {
+    let mut h = Harness::new(1, Config::default(), |_, sink, _, _| match sink {
+        1 => Delivery::Full,
+        _ => Delivery::Done,
+    });
+    let mut masks = [EventMask::empty(); MAX_SINKS];
+    masks[0] = EventMask::CLOSING | EventMask::CLOSED;
+    masks[1] = EventMask::TEXT | EventMask::CLOSED;
+    h.service.application().masks.set(masks);
+    let client = h.connected();
+    client.send(&frame(0x81, b"for the other one"));
+    h.settle();
+    h.service.stop();
+    h.pass(5_400);
+    assert_eq!(h.events(), ["0 closing", "0 closed"]);
     h.assert_all_closed();
     assert!(h.service.wait_stopped());
 }

@@ -299,6 +299,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 sinks |= 1 << sink;
             }
         }
+        if delivery != Delivery::Full {
+            inner.taken(sink, run.now);
+        }
         inbound.undelivered = Some((step, sinks));
         inner
     }
@@ -339,6 +342,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             run.full |= 1 << sink;
         } else if let Some(pending) = inner.pending.get_mut(sink) {
             pending.remove(mask);
+            inner.taken(sink, run.now);
         }
         inner
     }

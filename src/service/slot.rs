@@ -149,7 +149,7 @@ pub(super) struct Inner<P: Port> {
     pub delivering: Option<Delivering>,
     /// Messages that the application has not released.
     pub held: u16,
-    /// The sinks (a bit each) that had no room.
+    /// The sinks (a bit each) that had no room when they were last given an event.
     pub stalled: u8,
     pub shut: Shut,
     pub watched: Interest,
@@ -294,7 +294,6 @@ impl<P: Port> Inner<P> {
         }
         let inbound = self.inbound.take()?;
         self.owner = Owner::Running;
-        self.stalled = 0;
         Some(inbound)
     }
 
@@ -432,6 +431,15 @@ impl<P: Port> Inner<P> {
     /// The application keeps the client waiting: it holds messages or takes no events.
     pub fn is_held_up(&self) -> bool {
         self.held > 0 || self.stalled != 0
+    }
+
+    /// A sink took an event.
+    pub fn taken(&mut self, sink: usize, now: Instant) {
+        let bit = 1 << sink;
+        if self.stalled & bit != 0 {
+            self.stalled &= !bit;
+            self.held_since = now;
+        }
     }
 
     /// The application keeps what was received from a client that is gone.

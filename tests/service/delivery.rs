@@ -6,7 +6,7 @@ use std::rc::Rc;
 use wss::service::{Config, Delivery, Interest, Lock as _, MAX_SINKS};
 use wss::{ClientId, Event, EventMask};
 
-use crate::harness::{Harness, RX, Svc, frame};
+use crate::harness::{Harness, RX, Svc, frame, server_frame};
 
 /// Holds every message, as a queue does.
 fn hold(_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>) -> Delivery {
@@ -237,4 +237,41 @@ fn room_that_comes_just_after_a_sink_had_none_is_noticed() {
     client.send(&frame(0x81, b"a"));
     h.settle();
     assert_eq!(h.events()[2..], ["0 text a"]);
+}
+
+#[test]
+fn a_queue_that_stays_full_ends_with_1011_whatever_others_take() {
+    let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
+        Event::Text(_) => Delivery::Full,
+        _ => Delivery::Done,
+    });
+    let client = h.connected();
+    client.send(&frame(0x81, b"nobody wants it"));
+    for _ in 0..30 {
+        h.pass(1_000);
+        // Another queue has room.
+        h.service.room();
+    }
+    h.pass(200);
+    assert_eq!(client.take(), server_frame(0x88, &[3, 243]));
+}
+
+#[test]
+fn a_message_that_had_to_wait_may_be_held_as_long_as_any() {
+    let full = Rc::new(Cell::new(true));
+    let is_full = Rc::clone(&full);
+    let mut h = Harness::new(1, Config::default(), move |_, _, _, event| match event {
+        Event::Text(_) if is_full.get() => Delivery::Full,
+        Event::Text(_) => Delivery::Held,
+        _ => Delivery::Done,
+    });
+    let client = h.connected();
+    client.send(&frame(0x81, b"a"));
+    h.pass(20_000);
+    full.set(false);
+    h.service.room();
+    h.pass(20_000);
+    assert_eq!(client.take(), b"");
+    h.pass(10_200);
+    assert_eq!(client.take(), server_frame(0x88, &[3, 243]));
 }

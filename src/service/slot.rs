@@ -439,6 +439,8 @@ impl<P: Port> Inner<P> {
         if self.stalled & bit != 0 {
             self.stalled &= !bit;
             self.held_since = now;
+            // The client had no chance to be heard while it was held up.
+            self.heard = now;
         }
     }
 

@@ -275,3 +275,25 @@ fn a_message_that_had_to_wait_may_be_held_as_long_as_any() {
     h.pass(10_200);
     assert_eq!(client.take(), server_frame(0x88, &[3, 243]));
 }
+
+#[test]
+fn a_client_is_not_silent_while_a_queue_is_full() {
+    let config = Config {
+        hold_timeout_ms: 100_000,
+        ..Config::default()
+    };
+    let full = Rc::new(Cell::new(true));
+    let is_full = Rc::clone(&full);
+    let mut h = Harness::new(1, config, move |_, _, _, event| match event {
+        Event::Text(_) if is_full.get() => Delivery::Full,
+        _ => Delivery::Done,
+    });
+    let client = h.connected();
+    client.send(&frame(0x81, b"a"));
+    h.pass(40_000);
+    full.set(false);
+    h.service.room();
+    h.pass(14_900);
+    assert_eq!(h.events()[2..], ["0 text a"]);
+    assert_eq!(client.take(), b"");
+}

@@ -19,6 +19,7 @@ pub(super) struct Run<'a, P: Port> {
     pub index: usize,
     pub slot: &'a Slot<P>,
     masks: [EventMask; MAX_SINKS],
+    /// When it began, or the application had last done with an event, which may have taken long.
     now: Instant,
     received: Received,
     starved: Starved,
@@ -287,6 +288,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let id = inner.id(run.index);
         drop(inner);
         let delivery = self.application.deliver(self, sink, Some(id), &event);
+        run.now = self.port.now();
         let mut inner = run.slot.lock();
         inner.delivering = None;
         let mut sinks = sinks & !(1 << sink);
@@ -301,6 +303,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         if delivery != Delivery::Full {
             inner.taken(sink, run.now);
+        }
+        if inner.held == 0 {
+            // As in `release`.
+            inner.heard = run.now;
         }
         inbound.undelivered = Some((step, sinks));
         inner
@@ -337,6 +343,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Some(event) => self.application.deliver(self, sink, Some(id), &event),
             None => Delivery::Done,
         };
+        run.now = self.port.now();
         let mut inner = run.slot.lock();
         if delivery == Delivery::Full {
             run.full |= 1 << sink;

@@ -1,5 +1,8 @@
 //! Deadlines, on the test's clock.
 
+use std::cell::OnceCell;
+use std::rc::{Rc, Weak};
+
 use wss::service::{Config, Delivery};
 use wss::{Event, SendError};
 
@@ -229,4 +232,25 @@ fn a_message_held_too_long_ends_with_1011() {
     h.pass(30_200);
     h.assert_all_closed();
     h.connected();
+}
+
+#[test]
+fn callbacks_that_take_long_together_do_not_hold_a_message_too_long() {
+    let this = Rc::new(OnceCell::<Weak<Harness>>::new());
+    let others = Rc::clone(&this);
+    let mut h = Harness::new(1, Config::default(), move |_, _, _, event| {
+        if let Event::Text(_) = event {
+            Harness::set_now(Harness::now() + 4_000);
+            // The serving thread goes on meanwhile.
+            others.get().and_then(Weak::upgrade).unwrap().serve();
+        }
+        Delivery::Done
+    });
+    let client = h.connected();
+    let h = Rc::new(h);
+    this.set(Rc::downgrade(&h)).unwrap();
+    client.send(&frame(0x81, b"a").repeat(10));
+    h.rest();
+    assert_eq!(h.events()[2..], ["0 text a"; 10]);
+    assert_eq!(client.take(), b"");
 }

@@ -538,20 +538,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         for sink in 0..MAX_SINKS {
             for (mask, event) in EventMask::SERVICE {
                 let mut shared = self.shared.lock();
-                let due = shared
-                    .pending
-                    .get(sink)
-                    .is_some_and(|due| due.intersects(mask));
-                drop(shared);
-                if !due {
+                let pending = shared.pending.get_mut(sink);
+                let Some(pending) = pending.filter(|due| due.intersects(mask)) else {
                     continue;
-                }
+                };
+                // Before it is delivered: what is announced meanwhile is told again.
+                pending.remove(mask);
+                drop(shared);
                 if self.application.deliver(self, sink, None, &event) == Delivery::Full {
+                    shared = self.shared.lock();
+                    if let Some(pending) = shared.pending.get_mut(sink) {
+                        *pending |= mask;
+                    }
                     break;
-                }
-                shared = self.shared.lock();
-                if let Some(pending) = shared.pending.get_mut(sink) {
-                    pending.remove(mask);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Every connection passes through the same states, whatever happens to it.
 
+use std::cell::Cell;
+
 use wss::protocol::CloseCode;
 use wss::service::{ClientState, Config, Delivery, Lock as _};
 use wss::{Event, EventMask, SendError, Status, Verdict};
@@ -457,4 +459,21 @@ fn events_of_the_service_coalesce_until_they_are_delivered() {
     assert_eq!(h.events(), ["service linkdown", "service linkup"]);
     h.settle();
     assert_eq!(h.events(), [""; 0]);
+}
+
+#[test]
+fn what_is_announced_while_the_same_is_delivered_is_told_again() {
+    let again = Cell::new(true);
+    let mut h = Harness::new(1, Config::default(), move |service, _, _, event| {
+        if matches!(event, Event::LinkUp) && again.take() {
+            // It goes down and comes up before the application is done with the first time.
+            service.announce(EventMask::LINK_DOWN);
+            service.announce(EventMask::LINK_UP);
+        }
+        Delivery::Done
+    });
+    h.service.announce(EventMask::LINK_UP);
+    h.settle();
+    let up = "service linkup";
+    assert_eq!(h.events(), [up, "service linkdown", up]);
 }

@@ -147,10 +147,10 @@ impl RequestParser {
     /// # Errors
     /// The status with which the request has to be refused.
     pub fn push(&mut self, storage: &mut impl Storage, byte: u8) -> Result<bool, Status> {
-        self.received = self.received.saturating_add(1);
-        if self.received > self.limit {
+        if self.received >= self.limit {
             return Err(Status::HEADERS_TOO_LARGE);
         }
+        self.received = self.received.saturating_add(1);
         let bad = Err(Status::BAD_REQUEST);
         self.state = match (self.state, byte) {
             (State::Start, b'\r') => State::StartLf,
@@ -779,19 +779,21 @@ mod tests {
 
     #[test]
     fn a_request_over_the_limit_is_refused_at_its_first_byte_too_many() {
-        let long = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(5000));
-        let mut storage = vec![0; 256];
-        let mut parser = RequestParser::new(4096);
-        for (at, byte) in long.bytes().enumerate() {
-            let outcome = parser.push(&mut storage, byte);
-            let expected = if at < 4096 {
-                Ok(false)
-            } else {
-                Err(Status::HEADERS_TOO_LARGE)
-            };
-            assert_eq!(outcome, expected, "byte {at}");
-            if at == 4096 {
-                break;
+        let long = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(66_000));
+        for limit in [4096, u16::MAX] {
+            let mut storage = vec![0; 256];
+            let mut parser = RequestParser::new(limit);
+            for (at, byte) in long.bytes().enumerate() {
+                let outcome = parser.push(&mut storage, byte);
+                let expected = if at < usize::from(limit) {
+                    Ok(false)
+                } else {
+                    Err(Status::HEADERS_TOO_LARGE)
+                };
+                assert_eq!(outcome, expected, "byte {at}");
+                if at == usize::from(limit) {
+                    break;
+                }
             }
         }
     }

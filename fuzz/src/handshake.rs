@@ -205,7 +205,10 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
         return None;
     }
     let is_word = |value: &&str| value.chars().all(|char| matches!(char, '!'..='~'));
-    asked.host = once("host")?.filter(is_word)?.into();
+    let is_host = |value: &&str| {
+        is_word(value) && !value.contains(|char| r##""#/<>?@\^`{|}"##.contains(char))
+    };
+    asked.host = once("host")?.filter(is_host)?.into();
     asked.key = once("sec-websocket-key")?.filter(is_word)?.into();
     let origin = once("origin")?;
     asked.origin = match origin {

@@ -267,6 +267,12 @@ impl RequestParser {
                     self.keep(storage, byte);
                 }
             }
+            // No part of a host or a port (RFC 3986 section 3.2).
+            (
+                Field::Keep(Kept::Host),
+                b'"' | b'#' | b'/' | b'<' | b'>' | b'?' | b'@' | b'\\' | b'^' | b'`' | b'{' | b'|'
+                | b'}',
+            ) => return Err(Status::BAD_REQUEST),
             (Field::Keep(Kept::Subprotocols), byte) if !is_token(byte) => {
                 return Err(Status::BAD_REQUEST);
             }
@@ -765,6 +771,9 @@ mod tests {
             format!("{get}Sec-WebSocket-Protocol: a/b\r\n"),
             format!("{get}Origin: a b\r\n"),
             format!("GET / HTTP/1.1\r\nHost: \r\n{KEY}\r\n"),
+            "GET / HTTP/1.1\r\nHost: h/a".to_owned(),
+            "GET / HTTP/1.1\r\nHost: u@h".to_owned(),
+            "GET / HTTP/1.1\r\nHost: h\\a".to_owned(),
             format!("GET / HTTP/1.1\r\nUpgrade: websocket\r\n{KEY}\r\n"),
         ] {
             assert_eq!(refusal(&wrong), Status::BAD_REQUEST, "{wrong:?}");

@@ -196,11 +196,11 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
     if !lists("upgrade", "websocket") || !lists("connection", "upgrade") {
         return None;
     }
-    // Zero, in whatever spelling.
+    // Zero, in any number of digits.
     let lengths = fields.get("content-length").into_iter().flatten();
     let has_body = lengths
         .into_iter()
-        .any(|length| length.contains(|char| !"0 \t".contains(char)));
+        .any(|length| length.is_empty() || length.contains(|char| char != '0'));
     if fields.contains_key("transfer-encoding") || has_body {
         return None;
     }

@@ -283,18 +283,16 @@ impl RequestParser {
             (Field::ContentLength, byte) if !matches!(byte, b'0' | b' ' | b'\t') => {
                 return Err(Status::BAD_REQUEST);
             }
-            (Field::Upgrade | Field::Connection | Field::Version, b' ' | b'\t') => {
+            (Field::TransferEncoding | Field::Other, _) => {}
+            (_, b' ' | b'\t') => {
                 // A space inside an element spoils it; those after it do not, however many.
-                let len = usize::from(self.word_len);
-                let last = len.checked_sub(1).and_then(|at| self.word.get(at));
-                if last.is_some_and(|last| *last != b' ') {
+                if self.word_last().is_some_and(|last| *last != b' ') {
                     self.word_push(b' ');
                 }
             }
-            (Field::Upgrade | Field::Connection | Field::Version, byte) => {
-                self.word_push(byte.to_ascii_lowercase());
-            }
-            (Field::ContentLength | Field::TransferEncoding | Field::Other, _) => {}
+            // One zero for any number of them.
+            (Field::ContentLength, _) if self.word_last() == Some(&b'0') => {}
+            (_, byte) => self.word_push(byte.to_ascii_lowercase()),
         }
         Ok(())
     }
@@ -316,7 +314,12 @@ impl RequestParser {
                 let is_13 = self.word_take().map(<[u8]>::trim_ascii_end) == Some(b"13");
                 self.seen.set(Seen::VERSION_13, is_13);
             }
-            Field::ContentLength | Field::TransferEncoding | Field::Other => {}
+            Field::ContentLength => {
+                if self.word_take().map(<[u8]>::trim_ascii_end) != Some(b"0") {
+                    return Err(Status::BAD_REQUEST);
+                }
+            }
+            Field::TransferEncoding | Field::Other => {}
         }
         Ok(())
     }
@@ -357,6 +360,11 @@ impl RequestParser {
         }
         // Stays above `WORD` for a word of any length, and never comes round to a short one.
         self.word_len = self.word_len.saturating_add(1);
+    }
+
+    fn word_last(&self) -> Option<&u8> {
+        let at = usize::from(self.word_len).checked_sub(1)?;
+        self.word.get(at)
     }
 
     /// Ends the word, which is `None` if it was too long to have a meaning.
@@ -684,7 +692,7 @@ mod tests {
         let text = format!(
             "GET / HTTP/1.1\r\nHost: h\r\nUpgrade:{space}websocket{space}\r\n\
              Connection: keep-alive{space},{space}Upgrade{space}\r\n\
-             Sec-WebSocket-Version:{space}13{space}\r\n{KEY}\r\n"
+             Sec-WebSocket-Version:{space}13{space}\r\nContent-Length:{space}00{space}\r\n{KEY}\r\n"
         );
         assert_eq!(parse(&text).outcome, Ok(text.len()));
         let inside = text.replacen("websocket", &format!("web{space}socket"), 1);
@@ -767,6 +775,8 @@ mod tests {
             format!("{get}Sec-WebSocket-Key: short\r\n\r\n"),
             format!("{get}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTEyMw==\r\n\r\n"),
             format!("{get}Content-Length: 10\r\n"),
+            format!("{get}Content-Length:\r\n"),
+            format!("{get}Content-Length: 0 0\r\n"),
             format!("{get}Transfer-Encoding: chunked\r\n"),
             format!("{get}Sec-WebSocket-Protocol: a/b\r\n"),
             format!("{get}Origin: a b\r\n"),

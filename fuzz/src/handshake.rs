@@ -237,7 +237,10 @@ fn read_target(target: &str) -> Option<Asked> {
         // Not a colon of the query: the scheme has no question mark.
         let (scheme, rest) = target.split_once("://")?;
         let scheme = scheme.to_lowercase();
-        if !["http", "https", "ws", "wss"].contains(&scheme.as_str()) || rest.is_empty() {
+        if !["http", "https", "ws", "wss"].contains(&scheme.as_str())
+            || rest.is_empty()
+            || rest.starts_with([':', '/', '?'])
+        {
             return None;
         }
         &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]

@@ -529,7 +529,9 @@ fn is_target(target: &str) -> bool {
     target.starts_with('/')
         || authority(target).is_some_and(|(scheme, rest)| {
             let known = ["http", "https", "ws", "wss"];
-            !rest.is_empty() && known.iter().any(|name| name.eq_ignore_ascii_case(scheme))
+            // In front of the port, the path or the query there is a host.
+            !matches!(rest.as_bytes().first(), None | Some(b':' | b'/' | 0))
+                && known.iter().any(|name| name.eq_ignore_ascii_case(scheme))
         })
 }
 
@@ -759,6 +761,9 @@ mod tests {
             "GET chat HTTP/1.1\r\n".to_owned(),
             "GET * HTTP/1.1\r\n".to_owned(),
             "GET ftp://h/ HTTP/1.1\r\n".to_owned(),
+            "GET ws:///a HTTP/1.1\r\n".to_owned(),
+            "GET ws://?a HTTP/1.1\r\n".to_owned(),
+            "GET ws://:80/ HTTP/1.1\r\n".to_owned(),
             "GET /#a HTTP/1.1\r\n".to_owned(),
             "GET /\u{e9} HTTP/1.1\r\n".to_owned(),
             "GET / HTTP/1.1\n".to_owned(),

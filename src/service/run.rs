@@ -481,9 +481,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut inner = run.slot.lock();
         match received {
             Ok(0) => {
-                // The client may have shut only its own side, and read the answers to its last words.
+                // The client may have shut only its own side, and read the answers to its last words. While
+                // it does, the end can wait: it is received again.
                 self.flush_output(run.slot, &mut inner, Some(inbound));
-                inner.advance(Phase::Dead, run.now, &run.masks);
+                if !inner.output.pending() && !inner.output.caller {
+                    inner.advance(Phase::Dead, run.now, &run.masks);
+                }
             }
             Err(SocketError::Failed) => inner.advance(Phase::Dead, run.now, &run.masks),
             Ok(count) => {

@@ -422,3 +422,23 @@ fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
     h.settle();
     assert_eq!(client.take(), server_frame(0x82, b"an answer"));
 }
+
+#[test]
+fn who_has_shut_its_own_side_gets_every_answer_however_slowly_it_reads() {
+    let mut h = Harness::new(1, Config::default(), echo);
+    let client = h.connected();
+    client.set_window(0);
+    // One more than the answers for which there is room while it takes none.
+    client.send(&frame(0x82, &[7; 20]).repeat(16));
+    client.eof();
+    h.settle();
+    let mut received = Vec::new();
+    // The last answer is begun when the end is received.
+    for window in [15 * 22 + 5, 5, 100] {
+        client.set_window(window);
+        h.settle();
+        received.extend(client.take());
+    }
+    assert_eq!(received, server_frame(0x82, &[7; 20]).repeat(16));
+    h.assert_all_closed();
+}

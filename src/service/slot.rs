@@ -148,7 +148,7 @@ pub(super) struct Inner<P: Port> {
     pub pending: [EventMask; MAX_SINKS],
     pub delivering: Option<Delivering>,
     /// Messages that the application has not released.
-    pub held: u16,
+    pub held: u32,
     /// The sinks (a bit each) that had no room when they were last given an event.
     pub stalled: u8,
     pub shut: Shut,

@@ -297,3 +297,24 @@ fn a_client_is_not_silent_while_a_queue_is_full() {
     assert_eq!(h.events()[2..], ["0 text a"]);
     assert_eq!(client.take(), b"");
 }
+
+#[test]
+fn any_number_of_messages_can_be_held() {
+    const COUNT: usize = 66_000;
+    let rx = COUNT * frame(0x82, b"").len();
+    let mut h = Harness::with_sizes(1, rx, (0, 0), Config::default(), hold);
+    let client = h.connected();
+    client.send(&frame(0x82, b"").repeat(COUNT));
+    h.settle();
+    assert_eq!(h.events().len(), 2 + COUNT);
+    client.send(&frame(0x81, b"later"));
+    let id = h.service.client(0).unwrap();
+    for _ in 1..COUNT {
+        h.service.release(id);
+    }
+    h.settle();
+    assert_eq!(h.events(), [""; 0]);
+    h.service.release(id);
+    h.settle();
+    assert_eq!(h.events(), ["0 text later"]);
+}

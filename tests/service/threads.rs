@@ -86,6 +86,9 @@ type Svc = Service<ScriptPort<Shuttle>, App>;
 struct App {
     events: ShuttleLock<Vec<(ClientId, EventMask)>>,
     held: ShuttleLock<Vec<ClientId>>,
+    /// How many may be held, and whether one more was turned away.
+    room: AtomicUsize,
+    turned_away: AtomicBool,
     /// Requests are answered later, by whoever finds them here.
     puts_off: AtomicBool,
     asked: ShuttleLock<Vec<ClientId>>,
@@ -120,6 +123,13 @@ impl Application<ScriptPort<Shuttle>> for App {
         let Some(client) = client else {
             return Delivery::Done;
         };
+        if let Event::Binary(_) = event {
+            let held = self.held.lock();
+            if held.len() >= self.room.load(Ordering::Relaxed) {
+                self.turned_away.store(true, Ordering::Relaxed);
+                return Delivery::Full;
+            }
+        }
         self.events.lock().push((client, event.mask()));
         self.events.notify_all();
         match event {
@@ -165,6 +175,8 @@ fn service(slots: usize, blocks: usize) -> Arc<Svc> {
     let app = App {
         events: ShuttleLock::new(Vec::new()),
         held: ShuttleLock::new(Vec::new()),
+        room: AtomicUsize::new(usize::MAX),
+        turned_away: AtomicBool::new(false),
         puts_off: AtomicBool::new(false),
         asked: ShuttleLock::new(Vec::new()),
         done: AtomicBool::new(false),
@@ -219,7 +231,11 @@ impl Running {
                         held = app.held.wait(held, u32::MAX);
                     }
                     let client = held.remove(0);
+                    let turned_away = app.turned_away.swap(false, Ordering::Relaxed);
                     drop(held);
+                    if turned_away {
+                        service.room();
+                    }
                     service.release(client);
                 }
             }),
@@ -421,6 +437,28 @@ fn messages_are_released_while_more_arrive() {
         running.0.application().wait_for(EventMask::BINARY, 12);
         peer.act(|wire| wire.eof = true);
         running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn a_queue_has_room_for_one_message() {
+    check(|| {
+        let running = Running::start(service(2, 0));
+        running.0.application().room.store(1, Ordering::Relaxed);
+        let peers = [(); 2].map(|()| {
+            let peer = Peer::elsewhere(&running.0, usize::MAX / 2);
+            let adopted = running
+                .0
+                .adopt(&peer.socket(), &frame(0x82, b"held"), Opening::Upgraded);
+            assert!(adopted.is_ok());
+            peer
+        });
+        running.0.application().wait_for(EventMask::BINARY, 2);
+        for peer in &peers {
+            peer.act(|wire| wire.eof = true);
+        }
+        running.0.application().wait_for(EventMask::CLOSED, 2);
+        running.finish(&[]);
     });
 }
 

@@ -68,7 +68,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if self.limits_addresses() && self.address_is_full(socket.peer()) {
             return Err(AdoptError::AddressFull);
         }
-        let lowest = self.set_aside().ok_or(AdoptError::Full)?;
+        let lowest = self.set_aside()?;
         let admitted = self.admit(lowest, socket, received, opening);
         if admitted.is_err() {
             self.put_back();
@@ -93,10 +93,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Sets one of the free slots aside, which is only counted yet: the lowest that may be free.
-    fn set_aside(&self) -> Option<usize> {
+    fn set_aside(&self) -> Result<usize, AdoptError> {
         let mut shared = self.shared.lock();
-        shared.free = shared.free.checked_sub(1)?;
-        Some(shared.lowest)
+        if shared.life != Life::Serving {
+            // Once it has ended, every slot stays free.
+            return Err(AdoptError::Stopping);
+        }
+        shared.free = shared.free.checked_sub(1).ok_or(AdoptError::Full)?;
+        Ok(shared.lowest)
     }
 
     /// Gives back what was set aside.

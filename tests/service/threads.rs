@@ -618,3 +618,22 @@ fn a_connection_is_adopted_just_as_the_service_ends() {
         running.finish(&[]);
     });
 }
+
+#[test]
+fn who_comes_too_late_does_not_keep_the_service_from_having_ended() {
+    check(|| {
+        let running = Running::start(service(1, 0));
+        running.0.stop();
+        let late = {
+            let service = Arc::clone(&running.0);
+            thread::spawn(move || {
+                let peer = Peer::elsewhere(&service, usize::MAX / 2);
+                service.adopt(&peer.socket(), b"", Opening::Upgraded)
+            })
+        };
+        // All that there is to do is done: that is what it answers.
+        assert!(running.0.wait_stopped());
+        assert!(late.join().unwrap().is_err());
+        running.finish(&[]);
+    });
+}

@@ -496,8 +496,8 @@ impl<P: Port> Inner<P> {
         };
         let waiting = if self.is_held_up() {
             self.held_since + config.hold_timeout_ms
-        } else if self.output.blocked {
-            // Not read from, so its silence says nothing.
+        } else if self.output.blocked || self.owner == Owner::Queued {
+            // Not read from, so its silence says nothing; or it may have said something.
             Instant::NEVER
         } else {
             let silence = self.heard + config.client_timeout_ms;

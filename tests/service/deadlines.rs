@@ -254,3 +254,23 @@ fn callbacks_that_take_long_together_do_not_hold_a_message_too_long() {
     assert_eq!(h.events()[2..], ["0 text a"; 10]);
     assert_eq!(client.take(), b"");
 }
+
+#[test]
+fn a_client_is_not_silent_whose_bytes_wait_to_be_received() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    let (client, silent) = (h.connected(), h.connected());
+    h.events();
+    // The machine slept, or the work queue was busy, until its time was over.
+    Harness::set_now(Harness::now() + 31_000);
+    client.send(&frame(0x81, b"a"));
+    h.settle();
+    let events = h.events();
+    assert!(events.contains(&"0 text a".to_owned()), "{events:?}");
+    assert_eq!(client.take(), b"");
+    assert_eq!(silent.take(), server_frame(0x88, &[3, 232]));
+    // Its silence counts from then on.
+    h.pass(15_100);
+    assert_eq!(client.take(), keep_alive(1));
+    h.pass(15_000);
+    assert_eq!(client.take(), server_frame(0x88, &[3, 232]));
+}

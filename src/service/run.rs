@@ -573,7 +573,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         // Short enough to be kept without a block, which slow readers may have used up.
         let ping = FrameHeader::ping([a, b, c, count]);
         if self.emit(inner, &ping, &[], Some(0..0), false).is_ok() {
-            inner.keep_alive = (count, answered);
+            // More than 255 that are not answered cannot be told apart: the oldest one is let go.
+            let forgotten = u8::from(count == answered);
+            inner.keep_alive = (count, answered.wrapping_add(forgotten));
             inner.ping_sent();
         }
     }

@@ -76,6 +76,24 @@ fn a_late_pong_to_a_keep_alive_ping_raises_no_event_either() {
 }
 
 #[test]
+fn the_last_keep_alive_ping_is_known_however_many_were_not_answered() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    for _ in 0..256 {
+        // It says something, so that it stays, but answers nothing.
+        client.send(&frame(0x82, b""));
+        h.settle();
+        Harness::set_now(Harness::now() + 15_100);
+        h.settle();
+    }
+    assert_eq!(client.take().len(), 256 * keep_alive(0).len());
+    h.events();
+    client.send(&frame(0x8A, b"wss\x00"));
+    h.settle();
+    assert_eq!(h.events(), [""; 0]);
+}
+
+#[test]
 fn keep_alive_needs_no_block() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();

@@ -653,6 +653,49 @@ static void a_server_may_be_stopped_inside_its_own_callback(void)
 	end(&service);
 }
 
+static void end_it(const struct record *record, SYS_WSS_RXDATA *data)
+{
+	(void)data;
+	if (record->event == EVENT(CLIENT_TXT_DATA_RX)) {
+		SYS_MODULE_OBJ service = wss_server_of(record->id);
+
+		SYS_WSS_Deinitialize(&service);
+	}
+}
+
+static void a_server_may_start_in_the_place_of_a_service_that_ended_by_itself(void)
+{
+	int64_t until = now_ms() + PATIENCE * 1000;
+	SYS_MODULE_OBJ service;
+	struct other other;
+	wss_stats stats;
+	int own;
+
+	act = end_it;
+	service = start(NULL);
+	own = open_client(0);
+	wire_text(own, "end");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "end", 3);
+	wire_expect_close(own, 1001, "");
+	close(own);
+	expect_closing(0);
+	/* Nothing that is called here looks after what is left of it. */
+	while (wss_get_stats(&stats) == WSS_OK) {
+		CHECK(now_ms() < until);
+		sleep_ms(1);
+	}
+	prepare(&other);
+	launch(&other);
+	/* It does not wait for the threads of the other one. */
+	act = NULL;
+	service = start(NULL);
+	own = open_client(0);
+	stop(&other);
+	close(own);
+	expect_closing(0);
+	end(&service);
+}
+
 static void stop_peer(const struct record *record, SYS_WSS_RXDATA *data)
 {
 	(void)data;
@@ -971,6 +1014,7 @@ static void a_server_adopts_connections_and_answers_their_requests_later(void)
 	CASE(there_are_as_many_servers_as_there_can_be)                                            \
 	CASE(a_callback_may_call_every_other_server)                                               \
 	CASE(a_server_may_be_stopped_inside_its_own_callback)                                      \
+	CASE(a_server_may_start_in_the_place_of_a_service_that_ended_by_itself)                    \
 	CASE(stopping_another_server_inside_a_callback_does_not_wait)                              \
 	CASE(a_queue_gets_the_events_of_the_servers_it_was_given_to)                               \
 	CASE(a_full_queue_of_two_servers_loses_nothing)                                            \

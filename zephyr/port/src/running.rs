@@ -231,6 +231,18 @@ extern "C" fn wss_work(server: u32, item: u32) {
     unsafe { (current.run)(current.service, work) };
 }
 
+/// Does what must not be done while a service is started.
+fn alone<T>(body: impl FnOnce() -> T) -> T {
+    static STARTING: AtomicBool = AtomicBool::new(false);
+    while STARTING.swap(true, Ordering::Acquire) {
+        // Another one, by a thread that may have a lower priority.
+        sys::wss_port_sleep_ms(1);
+    }
+    let done = body();
+    STARTING.store(false, Ordering::Release);
+    done
+}
+
 /// The threads of a service: the WSS thread of a server, counted from 1, or none.
 #[derive(Default)]
 pub struct Threads(u8);
@@ -239,7 +251,12 @@ impl Threads {
     /// Waits until they have ended, or have nothing to do.
     pub fn join(self) {
         if let Some(server) = self.0.checked_sub(1) {
-            sys::wss_port_join(server.into());
+            alone(|| {
+                // Else they had ended before another service was started in their place, whose they are.
+                if Current::of(server.into()).get().is_none() {
+                    sys::wss_port_join(server.into());
+                }
+            });
         }
     }
 
@@ -286,14 +303,7 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
         options: &Options<'_>,
         application: impl FnOnce() -> A,
     ) -> Result<Self, ListenError> {
-        static STARTING: AtomicBool = AtomicBool::new(false);
-        while STARTING.swap(true, Ordering::Acquire) {
-            // Another one, by a thread that may have a lower priority.
-            sys::wss_port_sleep_ms(1);
-        }
-        let started = Self::start_alone(places, options, application);
-        STARTING.store(false, Ordering::Release);
-        started
+        alone(|| Self::start_alone(places, options, application))
     }
 
     /// The first server that nobody is, and its place.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of the interface that the original lacks: each case is named after its rule. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -909,6 +910,60 @@ static void destroying_a_queue_wakes_its_readers_and_lets_clients_go_on(void)
 	end(&service);
 }
 
+/* On native_sim nobody is interrupted just there, and time stands still meanwhile. */
+#if defined(__ZEPHYR__)
+#define DESTROYED 0
+#else
+#define DESTROYED 10000
+#endif
+
+static struct {
+	_Atomic(wss_queue) queue;
+	atomic_bool done;
+	/* How often wss_queue_get() has returned. */
+	atomic_uint returned;
+} reading;
+
+static void *keep_reading(void *unused)
+{
+	wss_message message;
+
+	while (!reading.done) {
+		wss_result result = wss_queue_get(reading.queue, &message, WSS_FOREVER);
+
+		CHECK(result == WSS_NONE || result == WSS_INVALID);
+		reading.returned++;
+	}
+	return unused;
+}
+
+static void nobody_who_is_about_to_wait_misses_that_a_queue_is_destroyed(void)
+{
+	wss_queue queue;
+	pthread_t thread;
+
+	CHECK_INT(wss_queue_create(WSS_MASK_ALL, 1, &queue), WSS_OK);
+	reading.queue = queue;
+	CHECK(pthread_create(&thread, NULL, keep_reading, NULL) == 0);
+	for (int round = 0; round < DESTROYED; round++) {
+		int64_t until = now_ms() + 5000;
+		unsigned int returned = reading.returned;
+
+		CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+		for (int turn = 0; reading.returned == returned; turn++) {
+			CHECK(now_ms() < until);
+			if (turn > 1000) {
+				sleep_ms(1);
+			}
+		}
+		CHECK_INT(wss_queue_create(WSS_MASK_ALL, 1, &queue), WSS_OK);
+		reading.queue = queue;
+	}
+	reading.done = true;
+	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	pthread_join(thread, NULL);
+}
+
 static void queues_check_every_argument(void)
 {
 	wss_queue queues[WSS_MAX_QUEUES];
@@ -1147,6 +1202,7 @@ static void a_service_that_does_not_listen_has_the_clients_it_adopts(void)
 	CASE(a_full_queue_loses_nothing)                                                           \
 	CASE(a_message_outlives_its_client_its_queue_and_the_service)                              \
 	CASE(destroying_a_queue_wakes_its_readers_and_lets_clients_go_on)                          \
+	CASE(nobody_who_is_about_to_wait_misses_that_a_queue_is_destroyed)                         \
 	CASE(queues_check_every_argument)                                                          \
 	CASE(a_queue_may_be_of_any_depth)                                                          \
 	CASE(a_full_queue_takes_what_concerns_no_client)                                           \

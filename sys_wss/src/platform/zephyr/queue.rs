@@ -15,7 +15,7 @@ use crate::callbacks::Data;
 use crate::convert::{Client, Error};
 use crate::events::{self, set_queue_mask};
 use crate::instance;
-use crate::platform::Monitor;
+use crate::platform::{Monitor, now_ms};
 use crate::queues::{Number, Of, QUEUES as PLACES, next_generation, to_c};
 
 #[derive(Clone, Copy)]
@@ -31,6 +31,9 @@ static QUEUES: Monitor<[Place; PLACES]> = Monitor::new(
         generation: 1,
     }; PLACES],
 );
+
+/// Who waits longer for an event looks again, to no end: no time-out is too long for the kernel then.
+const LONG_MS: u32 = 3_600_000;
 
 /// An event was turned away; the service is to be told when there is room.
 static TURNED_AWAY: AtomicBool = AtomicBool::new(false);
@@ -95,6 +98,7 @@ pub fn destroy(number: u32) -> Result<(), Error> {
     found.generation = next_generation(found.generation);
     set_queue_mask(number.place, EventMask::empty());
     drop(queues);
+    QUEUES.notify_all();
     while let Some(mut message) = queue.take(0) {
         release(&mut message);
     }
@@ -129,6 +133,8 @@ pub fn deliver(to: Number, event: u32, of: Of, data: Option<&Data<'_>>) -> Deliv
         // Whoever made room meanwhile has not seen that.
         is_put = queue.put(&message);
     }
+    drop(queues);
+    QUEUES.notify_all();
     match (is_put, data) {
         (false, _) => Delivery::Full,
         (true, Some(_)) => Delivery::Held,
@@ -138,8 +144,24 @@ pub fn deliver(to: Number, event: u32, of: Of, data: Option<&Data<'_>>) -> Deliv
 
 /// Takes the next event, waiting for it for `timeout_ms`, or below 0 as long as it takes.
 pub fn get(number: u32, timeout_ms: i32) -> Result<Message, Error> {
-    let queue = find_by_c(number)?;
-    let message = queue.take(timeout_ms).ok_or(Error::Nothing)?;
+    let until = u64::try_from(timeout_ms).map_or(u64::MAX, |ms| now_ms().saturating_add(ms));
+    let number = Number::from_c(number).ok_or(Error::BadArgument)?;
+    let mut queues = QUEUES.lock();
+    let mut ended = Error::BadArgument;
+    // Not in the queue itself, which could be ended, and be another one, before it is waited for.
+    let message = loop {
+        let (_, queue) = find(&mut queues, number).ok_or(ended)?;
+        if let Some(message) = queue.take(0) {
+            break message;
+        }
+        let left = until.saturating_sub(now_ms());
+        if left == 0 {
+            return Err(Error::Nothing);
+        }
+        ended = Error::Nothing;
+        queues = QUEUES.wait(queues, u32::try_from(left).unwrap_or(LONG_MS).min(LONG_MS));
+    };
+    drop(queues);
     // There is room now, whether or not the event is released soon.
     room();
     Ok(message)

@@ -168,6 +168,8 @@ struct Entry {
 struct Table {
     entries: [Entry; CLIENTS + 1],
     listeners: [i32; LISTENERS],
+    /// It is to listen, whether or not it could.
+    listens: bool,
     listener_watched: bool,
     /// The WSS thread polls what the table was, and nobody has woken it since.
     polling: bool,
@@ -211,6 +213,7 @@ impl ZephyrPort {
             table: Monitor::new(Table {
                 entries: [entry; CLIENTS + 1],
                 listeners,
+                listens: listeners[0] >= 0,
                 listener_watched: true,
                 polling: false,
                 ended: false,
@@ -235,7 +238,7 @@ impl ZephyrPort {
 
     /// Listens again, unless the service is about to stop.
     fn listen_again(&self, table: &mut Table) {
-        if table.listeners.iter().all(|listener| *listener < 0) {
+        if !table.listens {
             return;
         }
         close_all(&mut table.listeners);
@@ -319,7 +322,9 @@ impl Port for ZephyrPort {
     }
 
     fn close_listener(&self) {
-        close_all(&mut self.table.lock().listeners);
+        let mut table = self.table.lock();
+        table.listens = false;
+        close_all(&mut table.listeners);
     }
 
     fn attach(&self, slot: usize, socket: &Descriptor) -> Result<(), SocketError> {

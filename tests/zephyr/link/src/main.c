@@ -39,6 +39,8 @@ static void expect(SYS_WSS_EVENTS event, int32_t client)
 	zassert_equal(told.client, client);
 }
 
+static SYS_MODULE_OBJ service;
+
 static void serves(const char *address)
 {
 	int fd = client_connect(address, "/");
@@ -70,7 +72,8 @@ ZTEST(link, test_2_initialize_takes_the_service_over)
 	SYS_WSS_CONFIG other = {.port = CONFIG_WSS_PORT + 1, .isTLSEnabled = false};
 
 	zassert_equal(SYS_WSS_Initialize(&other, callback, NULL), SYS_MODULE_OBJ_INVALID);
-	zassert_not_equal(SYS_WSS_Initialize(NULL, NULL, NULL), SYS_MODULE_OBJ_INVALID);
+	service = SYS_WSS_Initialize(NULL, NULL, NULL);
+	zassert_not_equal(service, SYS_MODULE_OBJ_INVALID);
 	zassert_equal(SYS_WSS_Initialize(NULL, NULL, NULL), SYS_MODULE_OBJ_INVALID,
 		      "it was taken over before");
 	serves("127.0.0.1");
@@ -92,6 +95,38 @@ ZTEST(link, test_3_down_and_up)
 		k_msleep(100);
 		serves("127.0.0.1");
 	}
+}
+
+ZTEST(link, test_4_an_address_that_comes_after_the_interface)
+{
+	struct net_if *iface = net_if_get_first_by_type(&NET_L2_GET_NAME(DUMMY));
+	struct in_addr address;
+	wss_limits limits;
+
+	SYS_WSS_Deinitialize(&service);
+	wss_limits_init(&limits);
+	limits.address = "192.0.2.2";
+	zassert_equal(wss_set_limits(&limits), WSS_OK);
+	zassert_equal(zsock_inet_pton(AF_INET, limits.address, &address), 1);
+	zassert_not_null(net_if_ipv4_addr_add(iface, &address, NET_ADDR_MANUAL, 0));
+	service = SYS_WSS_Initialize(NULL, NULL, NULL);
+	zassert_not_equal(service, SYS_MODULE_OBJ_INVALID);
+	serves(limits.address);
+	/* With the interface it goes, but comes only when the service has tried to listen there. */
+	for (int round = 0; round < 2; round++) {
+		zassert_ok(net_if_down(iface));
+		expect(SYS_WSS_EVENT_LL_INTF_DOWN, -1);
+		if (round == 0) {
+			(void)net_if_ipv4_addr_rm(iface, &address);
+		}
+		zassert_ok(net_if_up(iface));
+		expect(SYS_WSS_EVENT_LL_INTF_UP, -1);
+		k_msleep(100);
+		if (round == 0) {
+			zassert_not_null(net_if_ipv4_addr_add(iface, &address, NET_ADDR_MANUAL, 0));
+		}
+	}
+	serves(limits.address);
 }
 
 ZTEST_SUITE(link, NULL, set_up, NULL, NULL, NULL);

@@ -173,7 +173,8 @@ int32_t wss_port_listen(uint32_t number, const char *address, uint16_t *port, in
 	size_t len = address != NULL ? strlen(address) : 0;
 	int32_t result;
 
-	if (len >= sizeof(server->address)) {
+	/* Nothing is no address, and not all of them. */
+	if ((address != NULL && len == 0) || len >= sizeof(server->address)) {
 		return WSS_ERRNO(EINVAL);
 	}
 	if (len > 0) {

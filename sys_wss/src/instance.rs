@@ -160,7 +160,10 @@ pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
     let mut state = settled(STATES.of(DEFAULT));
     let number = usize::try_from(state.epoch).unwrap_or(MODULE_OBJ_INVALID);
     let outcome = match &mut state.life {
-        Life::Running { running, unclaimed } if *unclaimed && port == Some(running.port()) => {
+        // Without a listener the port is of no meaning.
+        Life::Running { running, unclaimed }
+            if *unclaimed && port.is_some_and(|port| [port, 0].contains(&running.port())) =>
+        {
             *unclaimed = false;
             register();
             Ok(number)

@@ -259,6 +259,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let masks = self.application.masks();
         let mut shared = self.shared.lock();
         for (pending, mask) in shared.pending.iter_mut().zip(masks) {
+            if event.contains(EventMask::LINK_DOWN) {
+                // Which is told first: that it was up before is of no interest any more.
+                pending.remove(EventMask::LINK_UP);
+            }
             *pending |= event & mask;
         }
         drop(shared);

@@ -452,9 +452,9 @@ fn accepting_that_fails_is_told_and_tried_again() {
 #[test]
 fn events_of_the_service_coalesce_until_they_are_delivered() {
     let mut h = Harness::new(1, Config::default(), ignore);
+    h.service.announce(EventMask::LINK_DOWN);
+    h.service.announce(EventMask::LINK_DOWN);
     h.service.announce(EventMask::LINK_UP);
-    h.service.announce(EventMask::LINK_DOWN);
-    h.service.announce(EventMask::LINK_DOWN);
     h.settle();
     assert_eq!(h.events(), ["service linkdown", "service linkup"]);
     h.settle();
@@ -476,4 +476,21 @@ fn what_is_announced_while_the_same_is_delivered_is_told_again() {
     h.settle();
     let up = "service linkup";
     assert_eq!(h.events(), [up, "service linkdown", up]);
+}
+
+#[test]
+fn the_last_that_is_told_of_the_link_is_how_it_is() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    for _ in 0..3 {
+        h.service.announce(EventMask::LINK_UP);
+        h.service.announce(EventMask::LINK_DOWN);
+    }
+    h.settle();
+    assert_eq!(h.events(), ["service linkdown"]);
+    h.service.announce(EventMask::LINK_UP);
+    // Both at once: in this order.
+    h.service
+        .announce(EventMask::LINK_DOWN | EventMask::LINK_UP);
+    h.settle();
+    assert_eq!(h.events(), ["service linkdown", "service linkup"]);
 }

@@ -160,6 +160,12 @@ def check_kconfig():
             yield f"zephyr/port/build.rs: there is no option {name}"
         elif symbol.str_value not in (value, ""):
             yield f"zephyr/port/build.rs: {name} is {value}, and {symbol.str_value} in Kconfig"
+    # A client that only listens is pinged before it is cut off.
+    for timeout in (100, 999, 1000, 2999, 3000, 9999, 10000, 29999, 30000, 65535):
+        made.syms["WSS_CLIENT_TIMEOUT_MS"].set_value(str(timeout))
+        interval = int(made.syms["WSS_PING_INTERVAL_MS"].str_value)
+        if not 0 < 2 * interval <= timeout:
+            yield f"Kconfig: WSS_PING_INTERVAL_MS is {interval} with a time-out of {timeout}, and not half of it"
     # Enough of everything, for every number of servers and of clients, with IPv4 and IPv6.
     for servers, clients in itertools.product(range(1, 5), range(1, 65)):
         made.syms["WSS_SERVERS"].set_value(str(servers))

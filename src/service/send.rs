@@ -564,16 +564,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.settle(index, inner);
     }
 
-    /// Keeps a close frame with a reason in the block, if it can be put behind all other output.
+    /// Keeps a close frame with a reason, if it can be put behind all other output.
     fn keep_close(&self, inner: &mut Inner<P>, code: CloseCode, reason: &str) -> bool {
         let code = code.get().to_be_bytes();
         let header = FrameHeader::new(true, Opcode::Close, code.len().saturating_add(reason.len()));
         !inner.output.holds_own()
             && !inner.output.caller
-            && self.reserve(inner)
-            && inner
-                .output
-                .append(&[header.as_bytes(), &code, reason.as_bytes()])
+            && self.keep_rest(inner, &[header.as_bytes(), &code, reason.as_bytes()])
     }
 }
 

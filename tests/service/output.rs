@@ -263,6 +263,29 @@ fn a_close_comes_behind_everything_that_was_accepted() {
 }
 
 #[test]
+fn a_close_has_its_reason_although_there_is_no_block() {
+    let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
+    let client = h.connected();
+    let id = h.service.client(0).unwrap();
+    // What is there of a frame stays where it is.
+    client.send(&frame(0x81, b"not all of it")[..7]);
+    h.settle();
+    client.set_window(3);
+    assert_eq!(h.service.close(id, CloseCode::NORMAL, "because"), Ok(()));
+    client.set_window(1000);
+    h.settle();
+    assert_eq!(client.take(), server_frame(0x88, b"\x03\xe8because"));
+    client.send(&frame(0x81, b"not all of it")[7..]);
+    client.send(&frame(0x88, b"\x03\xe8"));
+    client.eof();
+    h.settle();
+    assert_eq!(
+        h.events()[2..],
+        ["0 closing", "0 close frame 1000", "0 closed"]
+    );
+}
+
+#[test]
 fn a_close_asked_for_in_the_middle_of_a_frame_comes_behind_it() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();

@@ -142,6 +142,13 @@ pub struct Client {
 }
 
 impl Client {
+    /// No client.
+    pub const NONE: Self = Self {
+        epoch: NO_SERVER,
+        generation: 0,
+        slot: 0,
+    };
+
     /// The client with this id in the service `epoch`.
     pub fn new(epoch: u32, id: ClientId) -> Self {
         Self {

@@ -9,7 +9,7 @@ use wss::{ClientId, Event, Request, Status, Verdict};
 use crate::abi::MAX_QUEUES;
 use crate::callbacks::{self, Answer, Data};
 use crate::convert::Client;
-use crate::handshake::Requests;
+use crate::handshake::requests;
 use crate::instance::{self, DEFAULT, place};
 use crate::platform::{Origins, SERVERS, queue};
 use crate::queues::{Number, Of, QUEUES};
@@ -91,27 +91,23 @@ fn mask(epoch: u32, sink: usize) -> EventMask {
 pub struct Events {
     epoch: u32,
     origins: Origins,
-    /// What its clients asked for.
-    pub requests: Requests,
 }
 
 impl Events {
     /// Keeps a request unless it is refused.
     pub fn keep(&self, client: Client, request: &Request<'_>, verdict: Verdict<'_>) {
         match verdict {
-            Verdict::Accept | Verdict::Later => self.requests.keep(client, request, None),
-            Verdict::AcceptSubprotocol(name) => self.requests.keep(client, request, Some(name)),
+            Verdict::Accept | Verdict::Later => requests(self.epoch).keep(client, request, None),
+            Verdict::AcceptSubprotocol(name) => {
+                requests(self.epoch).keep(client, request, Some(name));
+            }
             Verdict::Refuse(_) => {}
         }
     }
 
     /// The application of the service `epoch`, to which these origins may connect.
     pub const fn new(epoch: u32, origins: Origins) -> Self {
-        Self {
-            epoch,
-            origins,
-            requests: Requests::new(),
-        }
+        Self { epoch, origins }
     }
 
     /// The number of the service.
@@ -139,6 +135,7 @@ impl Events {
 /// The last of the service is freed.
 impl Drop for Events {
     fn drop(&mut self) {
+        requests(self.epoch).forget();
         instance::ended(self.epoch);
     }
 }

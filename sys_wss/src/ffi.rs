@@ -19,7 +19,7 @@ use crate::abi::{
 use crate::callbacks;
 use crate::convert::{self, Client, Error, client_or_none};
 use crate::events;
-use crate::handshake::Field;
+use crate::handshake::{Field, requests};
 use crate::instance::{self, DEFAULT};
 use crate::options::Options;
 #[cfg(feature = "host")]
@@ -553,8 +553,8 @@ pub unsafe extern "C" fn wss_request_field(
             }
         };
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
-        let service = instance::service(client.epoch)?;
-        service.application().requests.copy(client, field, room)
+        instance::service(client.epoch)?;
+        requests(client.epoch).copy(client, field, room)
     })
 }
 
@@ -562,8 +562,8 @@ pub unsafe extern "C" fn wss_request_field(
 pub unsafe extern "C" fn wss_handshake(client: u64, handshake: *mut Handshake) -> WssResult {
     wss(|| {
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
-        let service = instance::service(client.epoch)?;
-        let told = service.application().requests.handshake(client)?;
+        instance::service(client.epoch)?;
+        let told = requests(client.epoch).handshake(client)?;
         // SAFETY: C gives NULL, or where to put it.
         unsafe { put(handshake, told) }
     })

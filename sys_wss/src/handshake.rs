@@ -7,17 +7,36 @@ use crate::abi::{HTTP_VERSION_1_1, Handshake, KEY_SIZE};
 use wss::service::Lock as _;
 
 use crate::convert::{Client, Error};
-use crate::platform::{KEEPS_REQUESTS, Monitor, PerClient, RequestBytes, keep_request};
+use crate::instance::PerServer;
+use crate::platform::{KEEPS_REQUESTS, Monitor, PerClient, RequestBytes, SERVERS, keep_request};
+
+/// Those of each service. They are never anywhere else: Kconfig may make them larger than any stack.
+static REQUESTS: PerServer<Requests> = PerServer([const { Requests::new() }; SERVERS]);
+
+/// The accepted requests of the clients of the service `epoch`.
+pub fn requests(epoch: u32) -> &'static Requests {
+    REQUESTS.of(epoch)
+}
 
 /// The accepted requests of the clients of a service.
-pub struct Requests(Monitor<PerClient<Accepted>>);
+pub struct Requests(Monitor<PerClient>);
 
-struct Accepted {
+pub struct Accepted {
+    /// Whose it is, if anybody's.
     client: Client,
     /// As [`Request::to_bytes`] has it.
     request: RequestBytes,
     /// Which of those offered.
     subprotocol: Option<usize>,
+}
+
+impl Accepted {
+    /// Nobody's. All of it is zero, so that it takes no flash.
+    pub const NONE: Self = Self {
+        client: Client::NONE,
+        request: RequestBytes::new(),
+        subprotocol: None,
+    };
 }
 
 /// A text of a request.
@@ -46,8 +65,15 @@ impl Field {
 
 impl Requests {
     /// For a service without clients.
-    pub const fn new() -> Self {
+    const fn new() -> Self {
         Self(Monitor::new(PerClient::new()))
+    }
+
+    /// Keeps none any more.
+    pub fn forget(&self) {
+        if KEEPS_REQUESTS {
+            self.0.lock().clear();
+        }
     }
 
     /// Keeps a request that is accepted, instead of the one of the client before.
@@ -56,12 +82,12 @@ impl Requests {
             return;
         }
         let chosen = |name| request.subprotocols().position(|offered| offered == name);
-        let accepted = keep_request(request.to_bytes()).map(|kept| Accepted {
-            client,
-            request: kept,
-            subprotocol: subprotocol.and_then(chosen),
-        });
-        self.0.lock().set(client.slot, accepted);
+        let mut kept = self.0.lock();
+        if let Some(accepted) = kept.place(client.slot) {
+            let fits = keep_request(&mut accepted.request, request.to_bytes());
+            accepted.client = if fits { client } else { Client::NONE };
+            accepted.subprotocol = subprotocol.and_then(chosen);
+        }
     }
 
     fn with<T>(

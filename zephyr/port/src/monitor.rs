@@ -18,8 +18,8 @@ pub struct Monitor<T> {
     value: UnsafeCell<T>,
 }
 
-/// No lock yet.
-const NONE: u32 = u32::MAX;
+/// No lock yet. Zero, so that a static one with much in it takes no flash.
+const NONE: u32 = 0;
 
 // SAFETY: the value is only accessed with the k_mutex held.
 unsafe impl<T: Send> Sync for Monitor<T> {}
@@ -34,28 +34,26 @@ impl<T> Monitor<T> {
     }
 }
 
-/// Which lock of the pool it is. Apart from the value, so that there is one piece of code for all types
+/// Which lock of the pool it is, counted from 1. Apart from the value, so that there is one piece of code for all types
 /// of values.
 struct Number(AtomicU32);
 
 impl Number {
     #[inline(never)]
     fn get(&self) -> u32 {
-        let lock = self.0.load(Ordering::Acquire);
-        if lock != NONE {
-            return lock;
-        }
-        let new = sys::wss_port_lock_new();
-        match self
-            .0
-            .compare_exchange(NONE, new, Ordering::AcqRel, Ordering::Acquire)
-        {
-            Ok(_) => new,
-            Err(other) => {
+        let mut lock = self.0.load(Ordering::Acquire);
+        if lock == NONE {
+            let new = sys::wss_port_lock_new();
+            lock = new.wrapping_add(1);
+            if let Err(other) =
+                self.0
+                    .compare_exchange(NONE, lock, Ordering::AcqRel, Ordering::Acquire)
+            {
                 sys::wss_port_lock_free(new);
-                other
+                lock = other;
             }
         }
+        lock.wrapping_sub(1)
     }
 
     #[inline(never)]
@@ -73,7 +71,7 @@ impl Drop for Number {
     fn drop(&mut self) {
         let lock = *self.0.get_mut();
         if lock != NONE {
-            sys::wss_port_lock_free(lock);
+            sys::wss_port_lock_free(lock.wrapping_sub(1));
         }
     }
 }

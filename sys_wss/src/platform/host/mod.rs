@@ -11,6 +11,7 @@ use wss::service::Config;
 
 use crate::convert::Error;
 use crate::events::Events;
+use crate::handshake::Accepted;
 use crate::options::Options;
 
 pub use adopt::adopt;
@@ -27,7 +28,7 @@ pub type Service = wss::service::Service<HostPort, Events>;
 /// An address to listen at.
 pub type Address = IpAddr;
 /// The bytes of a request.
-pub type RequestBytes = Box<[u8]>;
+pub type RequestBytes = Vec<u8>;
 
 /// How many services there can be, the default one among them.
 pub const SERVERS: usize = 64;
@@ -87,36 +88,41 @@ pub fn check_sizes(options: &Options) -> Result<(), Error> {
         .ok_or(Error::BadArgument)
 }
 
-/// The bytes, to be kept.
-pub fn keep_request(bytes: &[u8]) -> Option<RequestBytes> {
-    Some(bytes.into())
+/// Keeps the bytes.
+pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) -> bool {
+    *kept = bytes.into();
+    true
 }
 
 /// Whether requests are kept at all.
 pub const KEEPS_REQUESTS: bool = true;
 
-/// Something for each client that there was, by slot.
-pub struct PerClient<T>(Vec<Option<T>>);
+/// The requests of the clients that there were, by slot.
+pub struct PerClient(Vec<Accepted>);
 
-impl<T> PerClient<T> {
-    /// Nothing yet.
+impl PerClient {
+    /// None yet.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Instead of the one before.
-    pub fn set(&mut self, slot: u16, value: Option<T>) {
+    /// Where that of a client is.
+    pub fn place(&mut self, slot: u16) -> Option<&mut Accepted> {
         let slot = usize::from(slot);
         if self.0.len() <= slot {
-            self.0.resize_with(slot.saturating_add(1), || None);
+            self.0
+                .resize_with(slot.saturating_add(1), || Accepted::NONE);
         }
-        if let Some(place) = self.0.get_mut(slot) {
-            *place = value;
-        }
+        self.0.get_mut(slot)
     }
 
-    pub fn get(&self, slot: u16) -> Option<&T> {
-        self.0.get(usize::from(slot))?.as_ref()
+    pub fn get(&self, slot: u16) -> Option<&Accepted> {
+        self.0.get(usize::from(slot))
+    }
+
+    /// Gives the memory back.
+    pub fn clear(&mut self) {
+        self.0 = Vec::new();
     }
 }
 

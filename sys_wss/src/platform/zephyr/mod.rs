@@ -7,6 +7,7 @@ use wss_zephyr::{ListenError, Place, Places, ZephyrPort, kconfig};
 
 use crate::convert::Error;
 use crate::events::Events;
+use crate::handshake::Accepted;
 use crate::options::Options;
 
 pub use adopt::adopt;
@@ -108,30 +109,32 @@ pub fn check_sizes(options: &Options) -> Result<(), Error> {
     same.then_some(()).ok_or(Error::BadArgument)
 }
 
-/// The bytes, to be kept if there is room.
-pub fn keep_request(bytes: &[u8]) -> Option<RequestBytes> {
-    RequestBytes::from_slice(bytes).ok()
+/// Keeps the bytes if there is room.
+pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) -> bool {
+    kept.clear();
+    kept.extend_from_slice(bytes).is_ok()
 }
 
-/// Something for each client that there was, by slot.
-pub struct PerClient<T>([Option<T>; KEPT]);
+/// The requests of the clients that there were, by slot.
+pub struct PerClient([Accepted; KEPT]);
 
-impl<T> PerClient<T> {
-    /// Nothing yet.
+impl PerClient {
+    /// None yet.
     pub const fn new() -> Self {
-        Self([const { None }; KEPT])
+        Self([const { Accepted::NONE }; KEPT])
     }
 
-    /// Instead of the one before.
-    pub fn set(&mut self, slot: u16, value: Option<T>) {
-        if let Some(place) = self.0.get_mut(usize::from(slot)) {
-            *place = value;
-        }
+    /// Where that of a client is.
+    pub fn place(&mut self, slot: u16) -> Option<&mut Accepted> {
+        self.0.get_mut(usize::from(slot))
     }
 
-    pub fn get(&self, slot: u16) -> Option<&T> {
-        self.0.get(usize::from(slot))?.as_ref()
+    pub fn get(&self, slot: u16) -> Option<&Accepted> {
+        self.0.get(usize::from(slot))
     }
+
+    /// Those there are stay until they are overwritten, but are nobody's then.
+    pub const fn clear(&mut self) {}
 }
 
 static PLACES: Places<Events> = [const { Place::new() }; SERVERS];

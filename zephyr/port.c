@@ -306,7 +306,7 @@ void wss_port_close(int32_t fd)
 	(void)zsock_close(fd);
 }
 
-int32_t wss_port_poll(struct wss_poll *polls, size_t count)
+int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 {
 	struct zsock_pollfd entries[POLLS];
 	size_t used = 0;
@@ -322,7 +322,7 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 			entries[used++].revents = 0;
 		}
 	}
-	ready = zsock_poll(entries, used, -1);
+	ready = zsock_poll(entries, used, ms);
 	if (ready < 0) {
 		return errno == EINTR ? 0 : WSS_ERRNO(errno);
 	}
@@ -438,43 +438,50 @@ static struct lock {
 } locks[LOCKS];
 static ATOMIC_DEFINE(used_locks, LOCKS);
 
-uint32_t wss_port_lock_new(void)
+uint32_t wss_port_lock_new(uint32_t *number)
 {
-	for (uint32_t i = 0; i < LOCKS; i++) {
+	/* Two may be the first to use one. */
+	unsigned int key = irq_lock();
+
+	for (uint32_t i = 0; *number == 0; i++) {
+		if (i == LOCKS) {
+			/* There are as many as there can be users. */
+			k_panic();
+		}
 		if (!atomic_test_and_set_bit(used_locks, i)) {
 			(void)k_mutex_init(&locks[i].mutex);
 			(void)k_condvar_init(&locks[i].changed);
-			return i;
+			/* Others read it without this lock. */
+			__atomic_store_n(number, i + 1, __ATOMIC_RELEASE);
 		}
 	}
-	/* There are as many as there can be users. */
-	k_panic();
-	CODE_UNREACHABLE;
+	irq_unlock(key);
+	return *number;
 }
 
 void wss_port_lock_free(uint32_t lock)
 {
-	atomic_clear_bit(used_locks, lock);
+	atomic_clear_bit(used_locks, lock - 1);
 }
 
 void wss_port_lock(uint32_t lock)
 {
-	(void)k_mutex_lock(&locks[lock].mutex, K_FOREVER);
+	(void)k_mutex_lock(&locks[lock - 1].mutex, K_FOREVER);
 }
 
 void wss_port_unlock(uint32_t lock)
 {
-	(void)k_mutex_unlock(&locks[lock].mutex);
+	(void)k_mutex_unlock(&locks[lock - 1].mutex);
 }
 
 void wss_port_wait(uint32_t lock, uint32_t ms)
 {
-	(void)k_condvar_wait(&locks[lock].changed, &locks[lock].mutex, K_MSEC(ms));
+	(void)k_condvar_wait(&locks[lock - 1].changed, &locks[lock - 1].mutex, K_MSEC(ms));
 }
 
 void wss_port_notify(uint32_t lock)
 {
-	(void)k_condvar_broadcast(&locks[lock].changed);
+	(void)k_condvar_broadcast(&locks[lock - 1].changed);
 }
 
 /* Time. */

@@ -41,7 +41,8 @@ int32_t wss_port_accept(int32_t listener, uint8_t *peer);
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
-int32_t wss_port_poll(struct wss_poll *polls, size_t count);
+/* Waits for ms, or below 0 as long as it takes. */
+int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms);
 void wss_port_close(int32_t fd);
 
 /* A descriptor that ends the poll of a server: readable from wake to wake_take. */
@@ -54,8 +55,8 @@ void wss_port_wake_take(uint32_t server);
 void wss_port_timer_start(uint32_t server, uint32_t ms);
 bool wss_port_timer_take(uint32_t server);
 
-/* A pool of k_mutex, each with a k_condvar. */
-uint32_t wss_port_lock_new(void);
+/* A pool of k_mutex, each with a k_condvar, counted from 1. Where the number is still 0, one is taken. */
+uint32_t wss_port_lock_new(uint32_t *number);
 void wss_port_lock_free(uint32_t lock);
 void wss_port_lock(uint32_t lock);
 void wss_port_unlock(uint32_t lock);

@@ -297,7 +297,8 @@ fn await_end(epoch: u32) -> bool {
     let until = platform::now_ms().saturating_add(END_GRACE_MS.into());
     let monitor = ENDED.of(epoch);
     let mut ended = monitor.lock();
-    while *ended != epoch {
+    // A later one may have ended meanwhile.
+    while ended.wrapping_sub(epoch) > u32::MAX / 2 {
         let left = until.saturating_sub(platform::now_ms());
         if left == 0 {
             return false;

@@ -172,7 +172,7 @@ void wss_port_close(int32_t fd)
 	CHECK(close(fd) == 0);
 }
 
-int32_t wss_port_poll(struct wss_poll *polls, size_t count)
+int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 {
 	struct pollfd entries[MAX_CLIENTS + 3];
 	int ready;
@@ -187,7 +187,7 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count)
 		}
 	}
 	own->polling = true;
-	ready = poll(entries, (nfds_t)count, -1);
+	ready = poll(entries, (nfds_t)count, ms);
 	own->polling = false;
 	CHECK(ready >= 0 || errno == EINTR);
 	for (size_t i = 0; i < count; i++) {
@@ -349,45 +349,48 @@ static struct {
 } locks[SERVERS * (MAX_CLIENTS + 8) + 2];
 static pthread_mutex_t locks_lock = PTHREAD_MUTEX_INITIALIZER;
 
-uint32_t wss_port_lock_new(void)
+uint32_t wss_port_lock_new(uint32_t *number)
 {
-	uint32_t lock = 0;
-
 	pthread_mutex_lock(&locks_lock);
-	while (locks[lock].used) {
-		lock++;
-		CHECK(lock < sizeof(locks) / sizeof(locks[0]));
-	}
-	locks[lock].used = true;
-	if (!locks[lock].made) {
-		pthread_mutexattr_t attributes;
+	if (*number == 0) {
+		uint32_t lock = 0;
 
-		pthread_mutexattr_init(&attributes);
-		pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
-		CHECK(pthread_mutex_init(&locks[lock].mutex, &attributes) == 0);
-		pthread_mutexattr_destroy(&attributes);
-		monotonic(&locks[lock].changed);
-		locks[lock].made = true;
+		while (locks[lock].used) {
+			lock++;
+			CHECK(lock < sizeof(locks) / sizeof(locks[0]));
+		}
+		locks[lock].used = true;
+		if (!locks[lock].made) {
+			pthread_mutexattr_t attributes;
+
+			pthread_mutexattr_init(&attributes);
+			pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+			CHECK(pthread_mutex_init(&locks[lock].mutex, &attributes) == 0);
+			pthread_mutexattr_destroy(&attributes);
+			monotonic(&locks[lock].changed);
+			locks[lock].made = true;
+		}
+		__atomic_store_n(number, lock + 1, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&locks_lock);
-	return lock;
+	return *number;
 }
 
 void wss_port_lock_free(uint32_t lock)
 {
 	pthread_mutex_lock(&locks_lock);
-	locks[lock].used = false;
+	locks[lock - 1].used = false;
 	pthread_mutex_unlock(&locks_lock);
 }
 
 void wss_port_lock(uint32_t lock)
 {
-	CHECK(pthread_mutex_lock(&locks[lock].mutex) == 0);
+	CHECK(pthread_mutex_lock(&locks[lock - 1].mutex) == 0);
 }
 
 void wss_port_unlock(uint32_t lock)
 {
-	CHECK(pthread_mutex_unlock(&locks[lock].mutex) == 0);
+	CHECK(pthread_mutex_unlock(&locks[lock - 1].mutex) == 0);
 }
 
 void wss_port_wait(uint32_t lock, uint32_t ms)
@@ -395,12 +398,12 @@ void wss_port_wait(uint32_t lock, uint32_t ms)
 	struct timespec at;
 
 	until(&at, wss_port_uptime_ms() + ms);
-	pthread_cond_timedwait(&locks[lock].changed, &locks[lock].mutex, &at);
+	pthread_cond_timedwait(&locks[lock - 1].changed, &locks[lock - 1].mutex, &at);
 }
 
 void wss_port_notify(uint32_t lock)
 {
-	pthread_cond_broadcast(&locks[lock].changed);
+	pthread_cond_broadcast(&locks[lock - 1].changed);
 }
 
 /* The work queue and the WSS threads. */

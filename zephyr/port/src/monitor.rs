@@ -41,19 +41,11 @@ struct Number(AtomicU32);
 impl Number {
     #[inline(never)]
     fn get(&self) -> u32 {
-        let mut lock = self.0.load(Ordering::Acquire);
-        if lock == NONE {
-            let new = sys::wss_port_lock_new();
-            lock = new.wrapping_add(1);
-            if let Err(other) =
-                self.0
-                    .compare_exchange(NONE, lock, Ordering::AcqRel, Ordering::Acquire)
-            {
-                sys::wss_port_lock_free(new);
-                lock = other;
-            }
+        match self.0.load(Ordering::Acquire) {
+            // SAFETY: there is the number, which is written as a whole.
+            NONE => unsafe { sys::wss_port_lock_new(self.0.as_ptr()) },
+            lock => lock,
         }
-        lock.wrapping_sub(1)
     }
 
     #[inline(never)]
@@ -71,7 +63,7 @@ impl Drop for Number {
     fn drop(&mut self) {
         let lock = *self.0.get_mut();
         if lock != NONE {
-            sys::wss_port_lock_free(lock.wrapping_sub(1));
+            sys::wss_port_lock_free(lock);
         }
     }
 }

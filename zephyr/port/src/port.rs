@@ -79,6 +79,9 @@ impl Storage for Buffer {
     }
 }
 
+/// How long it waits before it tries again to listen, in milliseconds.
+const LISTEN_AGAIN_MS: u64 = 1000;
+
 /// The address of a peer; nothing where nobody asks.
 type Peer = [u8; kconfig::PEER_SIZE as usize];
 
@@ -170,6 +173,8 @@ struct Table {
     listeners: [i32; LISTENERS],
     /// It is to listen, whether or not it could.
     listens: bool,
+    /// When it listens again, by the uptime.
+    listen_at: u64,
     listener_watched: bool,
     /// The WSS thread polls what the table was, and nobody has woken it since.
     polling: bool,
@@ -214,6 +219,7 @@ impl ZephyrPort {
                 entries: [entry; CLIENTS + 1],
                 listeners,
                 listens: listeners[0] >= 0,
+                listen_at: u64::MAX,
                 listener_watched: true,
                 polling: false,
                 ended: false,
@@ -236,18 +242,30 @@ impl ZephyrPort {
         self.changed(&mut self.table.lock());
     }
 
-    /// Listens again, unless the service is about to stop.
-    fn listen_again(&self, table: &mut Table) {
-        if !table.listens {
-            return;
+    /// Listens again, if it is time, unless the service is about to stop; in how many milliseconds it is
+    /// time, below 0 if never.
+    fn listen_again(&self, table: &mut Table) -> i32 {
+        if self.link_up.swap(false, Ordering::SeqCst) {
+            table.listen_at = 0;
         }
-        close_all(&mut table.listeners);
-        // SAFETY: there is room for that many.
-        let error =
-            unsafe { sys::wss_port_listen_again(self.server(), table.listeners.as_mut_ptr()) };
-        if error < 0 {
+        if !table.listens || table.listen_at == u64::MAX {
+            return -1;
+        }
+        let now = sys::wss_port_uptime_ms();
+        if now >= table.listen_at {
+            close_all(&mut table.listeners);
+            // SAFETY: there is room for that many.
+            let error =
+                unsafe { sys::wss_port_listen_again(self.server(), table.listeners.as_mut_ptr()) };
+            if error >= 0 {
+                table.listen_at = u64::MAX;
+                return -1;
+            }
+            // Its address may come later than the interface.
             log::error!("cannot listen again: {error}");
+            table.listen_at = now + LISTEN_AGAIN_MS;
         }
+        i32::try_from(table.listen_at.saturating_sub(now)).unwrap_or(-1)
     }
 
     /// What is to be polled is no longer what the WSS thread polls.
@@ -416,9 +434,7 @@ impl ZephyrPort {
         for slot in 0..=LOBBY {
             table.reap(slot);
         }
-        if self.link_up.swap(false, Ordering::SeqCst) {
-            self.listen_again(&mut table);
-        }
+        let ms = self.listen_again(&mut table);
         for (entry, poll) in table.entries.iter().zip(clients.iter_mut()) {
             if !entry.interest.is_empty() {
                 poll.fd = entry.fd;
@@ -434,7 +450,7 @@ impl ZephyrPort {
         table.polling = true;
         drop(table);
         // SAFETY: that many there are.
-        let result = unsafe { sys::wss_port_poll(polls.as_mut_ptr(), polls.len()) };
+        let result = unsafe { sys::wss_port_poll(polls.as_mut_ptr(), polls.len(), ms) };
         let mut table = self.table.lock();
         table.polling = false;
         if result < 0 {

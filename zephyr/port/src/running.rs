@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
 use wss::service::{Application, Config, EventMask, Port as _, Service, Slot, Work};
@@ -165,13 +165,21 @@ struct Erased {
 }
 
 /// The service that the WSS thread of a server, and its items of the work queue, are for.
-struct Current(UnsafeCell<Option<Erased>>);
+struct Current {
+    /// It is there to be read. An item may come at any time, the link's above all.
+    there: AtomicBool,
+    erased: UnsafeCell<MaybeUninit<Erased>>,
+}
 
-// SAFETY: it is written before the threads are started, and by the work queue as the last that it does
-// for the service; read by both in between.
+// SAFETY: it is written while it is not there, by one thread at a time, and read while it is.
 unsafe impl Sync for Current {}
 
-static CURRENT: [Current; SERVERS] = [const { Current(UnsafeCell::new(None)) }; SERVERS];
+static CURRENT: [Current; SERVERS] = [const {
+    Current {
+        there: AtomicBool::new(false),
+        erased: UnsafeCell::new(MaybeUninit::uninit()),
+    }
+}; SERVERS];
 
 impl Current {
     /// That of a server.
@@ -180,13 +188,27 @@ impl Current {
     }
 
     fn get(&self) -> Option<Erased> {
-        // SAFETY: see above.
-        unsafe { *self.0.get() }
+        let there = self.there.load(Ordering::Acquire);
+        // SAFETY: it was written before it was there.
+        there.then(|| unsafe { (*self.erased.get()).assume_init() })
+    }
+
+    /// To be called while nothing is there, by one thread at a time.
+    fn set(&self, erased: Erased) {
+        // SAFETY: nobody reads it yet.
+        unsafe { *self.erased.get() = MaybeUninit::new(erased) };
+        self.there.store(true, Ordering::Release);
+    }
+
+    /// To be called where items are done, so that none is under way.
+    fn clear(&self) {
+        self.there.store(false, Ordering::Release);
     }
 }
 
-/// Whether the threads of a server still have their share in its service.
-static SHARED: [AtomicBool; SERVERS] = [const { AtomicBool::new(false) }; SERVERS];
+/// In how many services the threads of a server still have their share: in two for a moment, where one is
+/// started as soon as the place of the one before is free.
+static SHARED: [AtomicU32; SERVERS] = [const { AtomicU32::new(0) }; SERVERS];
 
 /// The WSS thread of a server. Called by C.
 #[unsafe(no_mangle)]
@@ -213,14 +235,17 @@ extern "C" fn wss_work(server: u32, item: u32) {
     };
     let work = match item {
         END => {
-            // SAFETY: the WSS thread has ended, so that only this thread looks here.
-            unsafe { *place.0.get() = None };
+            place.clear();
             // SAFETY: the share that was left here is given up, once.
             unsafe { (current.release)(current.service) };
-            return of(&SHARED, server).store(false, Ordering::Release);
+            of(&SHARED, server).fetch_sub(1, Ordering::Release);
+            return;
         }
         LINK => {
             let events = sys::wss_port_link_take(server);
+            if events == 0 {
+                return;
+            }
             // SAFETY: the service is kept until it is released, above.
             return unsafe { (current.link)(current.service, events) };
         }
@@ -267,7 +292,7 @@ impl Threads {
             return;
         };
         let until = sys::wss_port_uptime_ms().saturating_add(timeout_ms.into());
-        while of(&SHARED, server.into()).load(Ordering::Acquire) {
+        while of(&SHARED, server.into()).load(Ordering::Acquire) > 0 {
             if sys::wss_port_uptime_ms() >= until {
                 return;
             }
@@ -329,6 +354,8 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
         let (server, claim) = Self::claim(places).ok_or(ListenError::Running)?;
         let mut listeners = [-1; LISTENERS];
         let mut port = 0;
+        // What was before is not told.
+        let _ = sys::wss_port_link_take(server);
         if options.listen {
             port = options.port;
             let address = options.addr.map_or(ptr::null(), CStr::as_ptr);
@@ -377,10 +404,11 @@ impl<A: Application<ZephyrPort> + Send + Sync + 'static> Running<A> {
                 drop(unsafe { Shared::<Service<ZephyrPort, A>>::from_raw(service) });
             },
         };
-        of(&SHARED, server).store(true, Ordering::Relaxed);
-        // SAFETY: there is no service, so that the threads do not look here.
-        unsafe { *Current::of(server).0.get() = Some(erased) };
+        of(&SHARED, server).fetch_add(1, Ordering::Relaxed);
+        Current::of(server).set(erased);
         sys::wss_port_start(server);
+        // Of the link since it listens.
+        sys::wss_port_submit(server, LINK);
         #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
         let threads = Threads(server as u8 + 1);
         Ok(Self {

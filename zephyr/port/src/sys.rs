@@ -57,7 +57,8 @@ unsafe extern "C" {
     pub fn wss_port_accept(listener: i32, peer: *mut u8) -> i32;
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
-    pub fn wss_port_poll(polls: *mut Poll, count: usize) -> i32;
+    pub fn wss_port_poll(polls: *mut Poll, count: usize, ms: i32) -> i32;
+    pub fn wss_port_lock_new(number: *mut u32) -> u32;
     pub fn wss_port_log(level: u32, text: *const c_char);
     pub fn wss_port_queue_end(queue: *mut c_void);
     pub fn wss_port_queue_put(queue: *mut c_void, entry: *const c_void) -> bool;
@@ -70,7 +71,6 @@ unsafe extern "C" {
     pub safe fn wss_port_timer_start(server: u32, ms: u32);
     pub safe fn wss_port_wake_close(server: u32, fd: i32);
     pub safe fn wss_port_timer_take(server: u32) -> bool;
-    pub safe fn wss_port_lock_new() -> u32;
     pub safe fn wss_port_lock_free(lock: u32);
     pub safe fn wss_port_lock(lock: u32);
     pub safe fn wss_port_unlock(lock: u32);

@@ -540,17 +540,18 @@ pub unsafe extern "C" fn wss_request_field(
 ) -> WssResult {
     wss(|| {
         let field = Field::from_c(field).ok_or(Error::BadArgument)?;
-        let room: &mut [u8] = match size {
-            0 => &mut [],
-            _ if room.is_null() || isize::try_from(size).is_err() => {
-                return Err(Error::BadPointer);
+        if size > 0 && (room.is_null() || isize::try_from(size).is_err()) {
+            return Err(Error::BadPointer);
+        }
+        // Not touched before there is something to copy.
+        let room = || -> &mut [u8] {
+            if size == 0 {
+                return &mut [];
             }
-            _ => {
-                // SAFETY: C gives `size` bytes. They may be uninitialised, so they are written first.
-                unsafe { room.write_bytes(0, size) };
-                // SAFETY: they are initialised, and nobody else uses them during the call.
-                unsafe { slice::from_raw_parts_mut(room.cast(), size) }
-            }
+            // SAFETY: C gives `size` bytes. They may be uninitialised, so they are written first.
+            unsafe { room.write_bytes(0, size) };
+            // SAFETY: they are initialised, and nobody else uses them during the call.
+            unsafe { slice::from_raw_parts_mut(room.cast(), size) }
         };
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
         instance::service(client.epoch)?;

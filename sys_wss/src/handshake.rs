@@ -108,7 +108,12 @@ impl Requests {
     }
 
     /// Copies a text, with a NUL behind it, as far as there is room.
-    pub fn copy(&self, client: Client, field: Field, room: &mut [u8]) -> Result<(), Error> {
+    pub fn copy<'a>(
+        &self,
+        client: Client,
+        field: Field,
+        room: impl FnOnce() -> &'a mut [u8],
+    ) -> Result<(), Error> {
         self.with(client, |request, subprotocol| {
             let text = match field {
                 Field::Path => Some(request.path()),
@@ -118,7 +123,7 @@ impl Requests {
                 Field::Subprotocol => subprotocol,
             };
             let text = text.ok_or(Error::Nothing)?;
-            let fits = copy_text(text, room);
+            let fits = copy_text(text, room());
             fits.then_some(()).ok_or(Error::NoRoom)
         })
     }

@@ -363,7 +363,9 @@ static void what_the_handshake_said_can_be_asked_for(void)
 		CHECK_INT(wss_request_field(client, (wss_field)field, text, sizeof(text)), WSS_OK);
 		CHECK(strcmp(text, texts[field]) == 0);
 	}
+	strcpy(text, "as it was");
 	CHECK_INT(wss_request_field(client, WSS_FIELD_SUBPROTOCOL, text, sizeof(text)), WSS_NONE);
+	CHECK(strcmp(text, "as it was") == 0);
 	CHECK_INT(wss_request_field(client, WSS_FIELD_HOST, text, 5), WSS_TOO_LONG);
 	CHECK(strcmp(text, "loca") == 0);
 	CHECK_INT(wss_request_field(client, WSS_FIELD_HOST, NULL, 0), WSS_TOO_LONG);

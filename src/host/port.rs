@@ -170,15 +170,20 @@ impl Port for HostPort {
         // See `attach`. Telling again takes a system call, and is needed only where reading stopped
         // short: in the lobby, and when the end came together with the last bytes, so that receiving
         // less than there was room for did not mean that there is no more.
-        let ended = self.ended.get(slot);
-        let again = ended.is_none_or(|ended| ended.load(Ordering::SeqCst));
-        if interest.contains(Interest::READ) && again {
-            let _ = self.registry.reregister(
-                &mut SourceFd(&socket.0.as_raw_fd()),
-                Token(slot),
-                MioInterest::READABLE | MioInterest::WRITABLE,
-            );
+        if !interest.contains(Interest::READ) {
+            return;
         }
+        let again = match self.ended.get(slot) {
+            // It could be written to all the time, which would be told again and again.
+            None => MioInterest::READABLE,
+            Some(ended) if ended.load(Ordering::SeqCst) => {
+                MioInterest::READABLE | MioInterest::WRITABLE
+            }
+            Some(_) => return,
+        };
+        let _ = self
+            .registry
+            .reregister(&mut SourceFd(&socket.0.as_raw_fd()), Token(slot), again);
     }
 
     fn close(&self, _slot: usize, socket: HostSocket) {
@@ -372,5 +377,49 @@ impl<T> Lock<T> for Monitor<T> {
 
     fn notify_all(&self) {
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// A port for one client.
+    fn port() -> HostPort {
+        HostPort::new(1, channel().0).unwrap()
+    }
+
+    /// Both ends of a connection.
+    fn connection() -> (HostSocket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (HostSocket::new(listener.accept().unwrap().0).unwrap(), peer)
+    }
+
+    /// How often something is told within 100 ms of a socket that is watched again each time.
+    fn told(port: &HostPort, slot: usize, socket: &HostSocket) -> usize {
+        let (mut told, until) = (0, port.now() + 100);
+        while port.now() < until {
+            port.set_timer(until);
+            port.wait(&mut |ready| {
+                if !matches!(ready, Ready::Timer | Ready::Wake) {
+                    told += 1;
+                    port.watch(slot, socket, Interest::READ);
+                }
+            });
+        }
+        told
+    }
+
+    #[test]
+    fn nothing_is_told_of_who_waits_in_the_lobby_and_says_nothing() {
+        let port = port();
+        let (socket, _peer) = connection();
+        port.attach(1, &socket).unwrap();
+        port.watch(1, &socket, Interest::READ);
+        assert!(told(&port, 1, &socket) <= 2);
     }
 }

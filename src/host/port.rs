@@ -176,7 +176,8 @@ impl Port for HostPort {
         let again = match self.ended.get(slot) {
             // It could be written to all the time, which would be told again and again.
             None => MioInterest::READABLE,
-            Some(ended) if ended.load(Ordering::SeqCst) => {
+            // Once, for the same reason; and it may have been the end of the connection before.
+            Some(ended) if ended.swap(false, Ordering::SeqCst) => {
                 MioInterest::READABLE | MioInterest::WRITABLE
             }
             Some(_) => return,
@@ -421,5 +422,27 @@ mod tests {
         port.attach(1, &socket).unwrap();
         port.watch(1, &socket, Interest::READ);
         assert!(told(&port, 1, &socket) <= 2);
+    }
+
+    #[test]
+    fn the_end_of_a_connection_is_not_taken_for_that_of_the_next_one_in_its_slot() {
+        let port = port();
+        let (before, peer) = connection();
+        port.attach(0, &before).unwrap();
+        assert_eq!(told(&port, 0, &before), 1, "it can be written to");
+        let (next, _next_peer) = connection();
+        let mut before = Some(before);
+        // Both are taken from the operating system at once, in this order.
+        port.wake();
+        drop(peer);
+        while before.as_ref().unwrap().0.peek(&mut [0]).is_err() {}
+        port.wait(&mut |ready| {
+            if let (Ready::Wake, Some(before)) = (ready, before.take()) {
+                port.close(0, before);
+                port.attach(0, &next).unwrap();
+            }
+        });
+        assert!(before.is_none());
+        assert!(told(&port, 0, &next) <= 2);
     }
 }

@@ -28,8 +28,8 @@ pub struct Serving<P: Port> {
     handshakes: Bucket,
     /// Shutting down has begun.
     stopping: bool,
-    /// Clients left at the end of shutting down were cut off.
-    forced: bool,
+    /// How long after the end of shutting down clients that are left are cut off, once more each time.
+    force_after: u32,
 }
 
 /// A connection that gets no slot. It is answered once its request begins to arrive, since
@@ -71,7 +71,7 @@ impl<P: Port> Serving<P> {
             accept_again: None,
             handshakes: Bucket::full(),
             stopping: false,
-            forced: false,
+            force_after: 0,
         }
     }
 }
@@ -313,7 +313,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let mut shared = self.shared.lock();
         if shared.free == self.max_clients()
-            || serving.forced && self.port.now() >= until + FORCED_MS
+            || serving.force_after >= FORCED_MS && self.port.now() >= until + FORCED_MS
         {
             drop(shared);
             self.port.stopped();
@@ -321,12 +321,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             shared.life = Life::Stopped;
             drop(shared);
             self.shared.notify_all();
-        } else if !serving.forced && self.port.now() >= until {
+        } else if self.port.now() >= until + serving.force_after {
             drop(shared);
-            // One more round for the work queue to tell and to close what is left.
-            serving.forced = true;
+            // Two more rounds for the work queue to tell and to close what is left: in the first one there
+            // may be no room for the last events.
+            serving.force_after = serving.force_after.saturating_add(FORCED_MS / 2);
             self.end_clients(true);
-            self.set_timer(until + FORCED_MS);
+            self.set_timer(until + serving.force_after);
         }
     }
 

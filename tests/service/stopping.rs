@@ -111,3 +111,17 @@ fn nobody_connects_while_it_stops() {
     h.settle();
     assert!(h.service.wait_stopped());
 }
+
+#[test]
+fn a_sink_that_has_no_room_for_the_last_event_does_not_keep_it_from_stopping() {
+    let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
+        Event::Closed => Delivery::Full,
+        _ => Delivery::Done,
+    });
+    let client = h.connected();
+    h.service.stop();
+    h.pass(5_400);
+    assert!(client.is_closed());
+    h.assert_all_closed();
+    assert!(h.service.wait_stopped());
+}

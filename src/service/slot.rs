@@ -509,6 +509,16 @@ impl<P: Port> Inner<P> {
         (sending, waiting)
     }
 
+    /// Whether the client is cut off if its connection ends now: it has not finished the closing handshake,
+    /// or not taken what was sent. One that the application has held up was counted before.
+    pub fn is_cut_off(&self) -> bool {
+        match self.phase {
+            Phase::CloseSent => true,
+            Phase::Lingering => self.output.blocked && !self.is_held_up(),
+            _ => false,
+        }
+    }
+
     /// Does what is due at `now`.
     pub fn expire(&mut self, now: Instant, config: &Config, masks: &[EventMask; MAX_SINKS]) -> Due {
         if now < self.next_deadline(config) {
@@ -543,7 +553,7 @@ impl<P: Port> Inner<P> {
                 Due::Ping
             }
             Phase::CloseSent | Phase::Lingering => {
-                let aborted = self.phase == Phase::CloseSent;
+                let aborted = self.is_cut_off();
                 self.advance(Phase::Dead, now, masks);
                 if aborted { Due::Aborted } else { Due::Over }
             }

@@ -292,3 +292,14 @@ fn a_client_is_not_silent_whose_bytes_wait_to_be_received() {
     h.pass(15_000);
     assert_eq!(client.take(), server_frame(0x88, &[3, 232]));
 }
+
+#[test]
+fn a_client_that_does_not_take_the_answer_to_its_close_is_cut_off_and_counted() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    client.set_window(0);
+    client.send(&frame(0x88, &[3, 232]));
+    h.pass(5_200);
+    h.assert_all_closed();
+    assert_eq!(h.service.stats().aborted, 1);
+}

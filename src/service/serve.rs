@@ -343,6 +343,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             match inner.phase {
                 _ if force => {
+                    if inner.is_cut_off() {
+                        self.count(|stats| &mut stats.aborted);
+                    }
                     inner.advance(Phase::Dead, now, &masks);
                     inner.held = 0;
                     // Who takes none is told nothing more; the others are told the end.

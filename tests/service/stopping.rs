@@ -125,3 +125,15 @@ fn a_sink_that_has_no_room_for_the_last_event_does_not_keep_it_from_stopping() {
     h.assert_all_closed();
     assert!(h.service.wait_stopped());
 }
+
+#[test]
+fn clients_that_are_cut_off_at_the_end_are_counted() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    let _silent = h.connected();
+    h.service.stop();
+    // The serving thread was busy, so that their time to answer ends later.
+    Harness::set_now(Harness::now() + 20);
+    h.pass(5_400);
+    h.assert_all_closed();
+    assert_eq!(h.service.stats().aborted, 1);
+}

@@ -474,6 +474,8 @@ impl<P: Port> Inner<P> {
     pub fn next_deadline(&self, config: &Config) -> Instant {
         match self.phase {
             _ if self.owner == Owner::Free => Instant::NEVER,
+            // What waits to be received may be the rest of its request.
+            Phase::Handshake if self.owner == Owner::Queued => Instant::NEVER,
             Phase::Handshake => self.since + config.handshake_timeout_ms,
             Phase::Open => {
                 let (sending, waiting) = self.waiting_deadlines(config);

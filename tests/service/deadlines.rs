@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use wss::service::{Config, Delivery};
 use wss::{Event, SendError};
 
-use crate::harness::{Harness, REQUEST, RX, echo, frame, ignore, server_frame};
+use crate::harness::{ACCEPTED, Harness, REQUEST, RX, echo, frame, ignore, server_frame};
 
 /// What the service sends when a client was silent: a counter is behind the name.
 fn keep_alive(count: u8) -> Vec<u8> {
@@ -302,4 +302,18 @@ fn a_client_that_does_not_take_the_answer_to_its_close_is_cut_off_and_counted() 
     h.pass(5_200);
     h.assert_all_closed();
     assert_eq!(h.service.stats().aborted, 1);
+}
+
+#[test]
+fn a_request_is_not_late_that_waits_to_be_received() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    let (client, silent) = (h.connect(), h.connect());
+    h.settle();
+    h.events();
+    // The machine slept, or the work queue was busy, until its time was over.
+    Harness::set_now(Harness::now() + 11_000);
+    client.send(REQUEST.as_bytes());
+    h.settle();
+    assert_eq!(client.take(), ACCEPTED.as_bytes());
+    assert!(silent.is_closed());
 }

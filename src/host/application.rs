@@ -50,6 +50,13 @@ impl HostApplication {
         usize::from(self.handler.is_some()).saturating_add(self.queues.len())
     }
 
+    /// There are no more events.
+    pub(super) fn end(&self) {
+        for queue in &self.queues {
+            queue.close();
+        }
+    }
+
     /// The queue that is this sink; none: the handler.
     fn queue(&self, sink: usize) -> Option<&queue::Shared> {
         let index = sink.checked_sub(usize::from(self.handler.is_some()))?;

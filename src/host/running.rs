@@ -32,6 +32,15 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
     /// The operating system's, if the address cannot be listened at; `InvalidInput` for options that
     /// cannot work.
     pub fn start(options: &Options, application: A) -> io::Result<Self> {
+        Self::start_then(options, application, |_| {})
+    }
+
+    /// As [`start`](Self::start), with something to do after the last event.
+    pub(super) fn start_then(
+        options: &Options,
+        application: A,
+        then: impl FnOnce(&A) + Send + 'static,
+    ) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         if options.max_clients == 0 {
             return invalid("the number of clients must be at least 1");
@@ -69,7 +78,10 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         // The work queue first: it ends by itself if the other cannot be started.
         let work_thread = thread::Builder::new()
             .name("wss-work".into())
-            .spawn(move || run_work_queue(&working, &work_queue))?;
+            .spawn(move || {
+                run_work_queue(&working, &work_queue);
+                then(working.application());
+            })?;
         let serving_thread = thread::Builder::new().name("wss".into()).spawn(move || {
             serving.serve();
             serving.port().end_work_queue();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::application::{Handler, HostApplication};
-use super::port::HostPort;
+use super::port::{HostPort, on_service_thread};
 use super::queue::{self, EventQueue};
 use super::running::Running;
 use crate::service::{Config, EventMask, MAX_SINKS, Service};
@@ -104,11 +104,10 @@ impl Builder<'_> {
             let what = format!("a server has events for no more than {MAX_SINKS}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        let running = Running::start(self.options, application)?;
+        let running = Running::start_then(self.options, application, HostApplication::end)?;
         let server = Server {
             clients: running.service,
             addr: running.addr,
-            queues: queues.to_vec(),
             threads: Mutex::new(running.threads),
         };
         let queues = queues.map(|queue| EventQueue::new(queue, Arc::clone(&server.clients)));
@@ -120,7 +119,6 @@ impl Builder<'_> {
 pub struct Server {
     clients: Arc<Clients>,
     addr: SocketAddr,
-    queues: Vec<Arc<queue::Shared>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -182,8 +180,9 @@ impl Server {
                 let _ = thread.join();
             }
         }
-        for queue in &self.queues {
-            queue.close();
+        if !on_service_thread() {
+            // Even if there still are events: the handler that keeps it may wait for who waits for them.
+            self.clients.application().end();
         }
         ended
     }

@@ -1,11 +1,11 @@
 //! Ending a server, and starting the next one.
 
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use wss::Event;
-use wss::host::{Options, Server};
+use wss::host::{Clients, Options, Server};
+use wss::{ClientId, Event, EventMask};
 
 use super::client::{CLOSE, Client, TEXT, close_body};
 use super::server::{echo_server, eventually, limited, logging_server, options};
@@ -165,7 +165,7 @@ fn options_that_cannot_work_are_errors() {
 
 #[test]
 fn queue_ends_with_its_server() {
-    let (server, queue) = Server::with_queue(&options(), wss::EventMask::all(), 64).unwrap();
+    let (server, queue) = Server::with_queue(&options(), EventMask::all(), 64).unwrap();
     let client = Client::open(server.local_addr());
     drop(client);
     std::thread::scope(|scope| {
@@ -179,4 +179,33 @@ fn queue_ends_with_its_server() {
         assert!(server.stop());
         assert_eq!(taken.join().unwrap(), 4);
     });
+}
+
+#[test]
+fn a_queue_does_not_end_before_a_server_that_is_stopped_inside_its_handler() {
+    let server = Arc::new(OnceLock::<Server>::new());
+    let stopped = Arc::clone(&server);
+    let handler = move |_: &Clients, _: Option<ClientId>, _: &Event<'_>| {
+        assert!(!stopped.get().unwrap().stop());
+    };
+    let options = options();
+    let (started, [queue]) = Server::builder(&options)
+        .handler(EventMask::TEXT, handler)
+        .start([(EventMask::TEXT | EventMask::CLOSED, 4)])
+        .unwrap();
+    let mut client = Client::open(started.local_addr());
+    assert!(server.set(started).is_ok());
+    client.send(TEXT, b"stop");
+    assert_eq!(queue.recv().unwrap().event().mask(), EventMask::TEXT);
+    client.expect_close(1001, "");
+    std::thread::scope(|scope| {
+        let closed = scope.spawn(|| queue.recv().map(|event| event.event().mask()));
+        // It waits by now.
+        std::thread::sleep(Duration::from_millis(100));
+        client.send(CLOSE, &close_body(1001, ""));
+        client.expect_end();
+        drop(client);
+        assert_eq!(closed.join().unwrap(), Some(EventMask::CLOSED));
+    });
+    assert!(queue.recv().is_none());
 }

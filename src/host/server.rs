@@ -173,6 +173,10 @@ impl Server {
     /// In a handler it only starts that, and is false.
     pub fn stop(&self) -> bool {
         self.clients.stop();
+        if on_service_thread() {
+            // Its threads, of which this may be one, cannot be waited for, even if all is over but this.
+            return false;
+        }
         let ended = self.clients.wait_stopped();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if ended {
@@ -180,10 +184,8 @@ impl Server {
                 let _ = thread.join();
             }
         }
-        if !on_service_thread() {
-            // Even if there still are events: the handler that keeps it may wait for who waits for them.
-            self.clients.application().end();
-        }
+        // Even if there still are events: the handler that keeps it may wait for who waits for them.
+        self.clients.application().end();
         ended
     }
 }

@@ -1,13 +1,13 @@
 //! Ending a server, and starting the next one.
 
 use std::io::ErrorKind;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use wss::host::{Clients, Options, Server};
 use wss::{ClientId, Event, EventMask};
 
-use super::client::{CLOSE, Client, TEXT, close_body};
+use super::client::{CLOSE, Client, PATIENCE, TEXT, close_body};
 use super::server::{echo_server, eventually, limited, logging_server, options};
 
 #[test]
@@ -208,4 +208,28 @@ fn a_queue_does_not_end_before_a_server_that_is_stopped_inside_its_handler() {
         assert_eq!(closed.join().unwrap(), Some(EventMask::CLOSED));
     });
     assert!(queue.recv().is_none());
+}
+
+#[test]
+fn stop_inside_a_handler_that_outlasts_its_server_is_false() {
+    let server = Arc::new(OnceLock::<Server>::new());
+    let stopped = Arc::clone(&server);
+    let (told, outcome) = mpsc::channel();
+    let told = Mutex::new(told);
+    let handler = move |clients: &Clients, _: Option<ClientId>, event: &Event<'_>| {
+        if let Event::Text(_) = event {
+            clients.stop();
+            std::thread::sleep(Duration::from_millis(1500));
+            told.lock()
+                .unwrap()
+                .send(stopped.get().unwrap().stop())
+                .unwrap();
+        }
+    };
+    let started = Server::start(&limited(|limits| limits.close_timeout_ms = 100), handler).unwrap();
+    let mut client = Client::open(started.local_addr());
+    assert!(server.set(started).is_ok());
+    client.send(TEXT, b"stop");
+    assert_eq!(outcome.recv_timeout(PATIENCE), Ok(false));
+    eventually("it can be waited for", || server.get().unwrap().stop());
 }

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::application::{Handler, HostApplication};
 use super::port::{HostPort, on_service_thread};
@@ -14,6 +16,9 @@ use crate::service::{Config, EventMask, MAX_SINKS, Service};
 /// The service of a host server: what a handler, and the owner of the server, call `send`, `ping`,
 /// `close`, … on. Running it is the server's business.
 pub type Clients = Service<HostPort, HostApplication>;
+
+/// How long a service that has stopped is waited for.
+const END_GRACE: Duration = Duration::from_millis(500);
 
 /// How a server is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,11 +109,15 @@ impl Builder<'_> {
             let what = format!("a server has events for no more than {MAX_SINKS}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        let running = Running::start_then(self.options, application, HostApplication::end)?;
+        let (working, ended) = channel();
+        let running = Running::start_then(self.options, application, |application| {
+            application.end();
+            drop(working);
+        })?;
         let server = Server {
             clients: running.service,
             addr: running.addr,
-            threads: Mutex::new(running.threads),
+            threads: Mutex::new((running.threads, ended)),
         };
         let queues = queues.map(|queue| EventQueue::new(queue, Arc::clone(&server.clients)));
         Ok((server, queues))
@@ -119,7 +128,8 @@ impl Builder<'_> {
 pub struct Server {
     clients: Arc<Clients>,
     addr: SocketAddr,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// With what is disconnected when the work queue has done its last work.
+    threads: Mutex<(Vec<JoinHandle<()>>, Receiver<()>)>,
 }
 
 impl Server {
@@ -177,15 +187,23 @@ impl Server {
             // Its threads, of which this may be one, cannot be waited for, even if all is over but this.
             return false;
         }
-        let ended = self.clients.wait_stopped();
+        let ended = self.clients.wait_stopped() && self.join();
+        // Even if there still are events: the handler that keeps it may wait for who waits for them.
+        self.clients.application().end();
+        ended
+    }
+
+    /// Waits for the threads of a service that has stopped: false if a handler is still told something of the
+    /// service as a whole.
+    fn join(&self) -> bool {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let (threads, ended) = &mut *threads;
+        let ended = ended.recv_timeout(END_GRACE) == Err(RecvTimeoutError::Disconnected);
         if ended {
             for thread in threads.drain(..) {
                 let _ = thread.join();
             }
         }
-        // Even if there still are events: the handler that keeps it may wait for who waits for them.
-        self.clients.application().end();
         ended
     }
 }

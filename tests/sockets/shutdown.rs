@@ -211,6 +211,25 @@ fn a_queue_does_not_end_before_a_server_that_is_stopped_inside_its_handler() {
 }
 
 #[test]
+fn stop_does_not_wait_for_a_handler_that_is_told_something_of_the_server() {
+    let (told, begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let (told, ended) = (Mutex::new(told), Mutex::new(ended));
+    let handler = move |_: &Clients, _: Option<ClientId>, _: &Event<'_>| {
+        told.lock().unwrap().send(()).unwrap();
+        let _ = ended.lock().unwrap().recv_timeout(PATIENCE);
+    };
+    let server = Server::start(&limited(|limits| limits.close_timeout_ms = 100), handler).unwrap();
+    server.clients().announce(EventMask::LINK_DOWN);
+    begun.recv().unwrap();
+    let began = Instant::now();
+    assert!(!server.stop());
+    assert!(began.elapsed() < Duration::from_secs(5));
+    drop(end);
+    assert!(server.stop());
+}
+
+#[test]
 fn stop_inside_a_handler_that_outlasts_its_server_is_false() {
     let server = Arc::new(OnceLock::<Server>::new());
     let stopped = Arc::clone(&server);

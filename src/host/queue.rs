@@ -151,7 +151,8 @@ impl EventQueue {
 
     /// Takes the next event, waiting for up to `timeout`.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<QueuedEvent<'_>> {
-        self.take(Some(Instant::now() + timeout))
+        // Beyond the end of time: for ever.
+        self.take(Instant::now().checked_add(timeout))
     }
 
     fn take(&self, until: Option<Instant>) -> Option<QueuedEvent<'_>> {

@@ -205,3 +205,11 @@ fn assert_unharmed_without_echo(server: &Server) {
     });
     drop(Client::open(server.local_addr()));
 }
+
+#[test]
+fn an_event_can_be_waited_for_for_the_longest_time_that_there_is() {
+    let (server, queue) = Server::with_queue(&options(), EventMask::CONNECTED, 4).unwrap();
+    let _client = Client::open(server.local_addr());
+    let event = queue.recv_timeout(Duration::MAX).unwrap();
+    assert_eq!(event.event().mask(), EventMask::CONNECTED);
+}

@@ -96,7 +96,10 @@ fn client_target(number: u64) -> Result<(Shared<Service>, Target), Error> {
         return Ok((service, Target::Client(id)));
     }
     let epoch = convert::epoch_of(number);
-    let is_all = number == ALL_CLIENTS || epoch != NO_SERVER;
+    let is_all = match epoch {
+        NO_SERVER => number == ALL_CLIENTS,
+        _ => number == convert::all_clients(epoch),
+    };
     let service = is_all.then(|| instance::service(epoch));
     Ok((service.ok_or(Error::NoSuchClient)??, Target::All))
 }

@@ -499,6 +499,7 @@ static void servers_check_every_argument(void)
 	CHECK(wss_server_client_at(other.server, -1) == WSS_NO_CLIENT);
 	CHECK(wss_server_client_at(other.server, INT32_MAX) == WSS_NO_CLIENT);
 	CHECK_INT(say(wss_server_all(UINT32_MAX), "x"), WSS_NOT_CONNECTED);
+	CHECK_INT(say(wss_server_all(of_default) - 0x10000, "x"), WSS_NOT_CONNECTED);
 	stop(&other);
 	close(fd);
 	expect_closing(0);

@@ -1019,6 +1019,35 @@ static void a_full_queue_takes_what_concerns_no_client(void)
 	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
 }
 
+static void a_queue_gets_no_more_errors_than_it_has_room_for(void)
+{
+	struct sockaddr_in address;
+	SYS_MODULE_OBJ service;
+	wss_message message;
+	wss_queue queue;
+	int errors = 0;
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+
+	CHECK_INT(wss_queue_create(WSS_MASK(EVENT(ERR)), 2, &queue), WSS_OK);
+	service = start(NULL);
+	address = wire_address(wss_port());
+	use_up_descriptors();
+	CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	/* It is tried again ten times a second. */
+	sleep_ms(1000);
+	give_descriptors_back();
+	while (wss_queue_get(queue, &message, 300) == WSS_OK) {
+		CHECK_INT(message.event, EVENT(ERR));
+		wss_message_release(&message);
+		errors++;
+	}
+	/* One more waited for room. */
+	CHECK_INT(errors, 3);
+	close(fd);
+	end_and_drop(&service);
+	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+}
+
 static wss_queue own_queue;
 
 static void take_inside(const struct record *record, SYS_WSS_RXDATA *data)
@@ -1212,6 +1241,7 @@ static void a_service_that_does_not_listen_has_the_clients_it_adopts(void)
 	CASE(queues_check_every_argument)                                                          \
 	CASE(a_queue_may_be_of_any_depth)                                                          \
 	CASE(a_full_queue_takes_what_concerns_no_client)                                           \
+	CASE(a_queue_gets_no_more_errors_than_it_has_room_for)                                     \
 	CASE(a_queue_is_not_waited_for_inside_the_callback)                                        \
 	CASE(a_message_held_for_too_long_fails_its_client_with_1011)                               \
 	CASE(a_connection_of_the_application_is_adopted_with_what_it_has_received)                 \

@@ -14,7 +14,7 @@ use crate::abi;
 use crate::callbacks::Data;
 use crate::convert::{Client, Error};
 use crate::events::set_queue_mask;
-use crate::instance;
+use crate::instance::{self, DEFAULT};
 use crate::queues::{Number, Of, QUEUES as PLACES, next_generation, to_c};
 
 /// Waits for a lock. Nothing that holds one can panic halfway through a change.
@@ -145,8 +145,8 @@ pub fn deliver(to: Number, event: u32, of: Of, data: Option<&Data<'_>>) -> Deliv
     if state.destroyed {
         return Delivery::Done;
     }
-    // What concerns no client comes too seldom to be held back.
-    if of.client.is_some() && state.events.len() >= queue.depth {
+    // What is told of a service that could not be started would not be told again.
+    if of.epoch != DEFAULT && state.events.len() >= queue.depth {
         state.turned_away = true;
         return Delivery::Full;
     }

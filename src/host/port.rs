@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest as MioInterest, Poll, Registry, Token, Waker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
@@ -82,6 +83,12 @@ impl HostPort {
     }
 }
 
+/// Whether a connection waits to be accepted.
+fn somebody_waits(listener: &TcpListener) -> bool {
+    let mut polled = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())) != Ok(0)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic in a handler is caught before it reaches any of these locks.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -127,6 +134,8 @@ impl Port for HostPort {
                     ErrorKind::Interrupted
                     | ErrorKind::ConnectionAborted
                     | ErrorKind::ConnectionReset => {}
+                    // There being no descriptor is said without a look at who waits.
+                    _ if !somebody_waits(listener) => return Err(SocketError::WouldBlock),
                     _ => {
                         log::warn!("accepting failed: {error}");
                         return Err(SocketError::Failed);

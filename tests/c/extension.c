@@ -1048,6 +1048,27 @@ static void a_queue_gets_no_more_errors_than_it_has_room_for(void)
 	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
 }
 
+static void a_connection_that_takes_the_last_descriptor_is_no_error(void)
+{
+	SYS_MODULE_OBJ service = start(NULL);
+	struct sockaddr_in address = wire_address(wss_port());
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+	int last = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+	wss_stats stats;
+
+	use_up_descriptors();
+	close(last);
+	CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	sleep_ms(300);
+	CHECK_INT(wss_get_stats(&stats), WSS_OK);
+	CHECK_INT(stats.accept_errors, 0);
+	give_descriptors_back();
+	close(fd);
+	expect_closing(0);
+	end(&service);
+}
+
 static wss_queue own_queue;
 
 static void take_inside(const struct record *record, SYS_WSS_RXDATA *data)
@@ -1242,6 +1263,7 @@ static void a_service_that_does_not_listen_has_the_clients_it_adopts(void)
 	CASE(a_queue_may_be_of_any_depth)                                                          \
 	CASE(a_full_queue_takes_what_concerns_no_client)                                           \
 	CASE(a_queue_gets_no_more_errors_than_it_has_room_for)                                     \
+	CASE(a_connection_that_takes_the_last_descriptor_is_no_error)                              \
 	CASE(a_queue_is_not_waited_for_inside_the_callback)                                        \
 	CASE(a_message_held_for_too_long_fails_its_client_with_1011)                               \
 	CASE(a_connection_of_the_application_is_adopted_with_what_it_has_received)                 \

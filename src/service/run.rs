@@ -520,14 +520,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// The connection is gone and everybody knows: the slot is free.
     fn vacate(&self, mut inner: Guard<'_, P>, inbound: Inbound<P>, index: usize) {
-        let traffic = core::mem::take(&mut inner.traffic);
         inner.vacate(inbound);
         drop(inner);
         let mut shared = self.shared.lock();
         shared.free = shared.free.saturating_add(1);
         shared.lowest = shared.lowest.min(index);
         shared.stats.closed = shared.stats.closed.wrapping_add(1);
-        shared.stats.traffic.add(&traffic);
         let stopping = shared.life != Life::Serving;
         drop(shared);
         if stopping {

@@ -170,6 +170,7 @@ pub(super) struct Inner<P: Port> {
     pub held_since: Instant,
     /// The timer is set no later than this on behalf of this slot.
     pub covered: Instant,
+    /// Of all clients that were here.
     pub traffic: Traffic,
 }
 
@@ -268,7 +269,6 @@ impl<P: Port> Inner<P> {
             self.pings = 0;
         }
         self.covered = Instant::NEVER;
-        self.traffic = Traffic::default();
         self.tell(EventMask::CONNECTING, masks);
     }
 

@@ -637,3 +637,17 @@ fn who_comes_too_late_does_not_keep_the_service_from_having_ended() {
         running.finish(&[]);
     });
 }
+
+#[test]
+fn what_a_client_has_sent_counts_while_it_goes() {
+    check(|| {
+        let service = service(1, 1);
+        let running = Running::start(Arc::clone(&service));
+        let peer = Peer::connect(&service, usize::MAX).upgraded();
+        peer.send(&frame(0x81, b"a"));
+        service.application().wait_for(EventMask::TEXT, 1);
+        peer.act(|wire| wire.eof = true);
+        assert_eq!(service.stats().traffic.messages_received, 1);
+        running.finish(&[peer]);
+    });
+}

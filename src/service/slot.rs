@@ -474,8 +474,8 @@ impl<P: Port> Inner<P> {
     pub fn next_deadline(&self, config: &Config) -> Instant {
         match self.phase {
             _ if self.owner == Owner::Free => Instant::NEVER,
-            // What waits to be received may be the rest of its request.
-            Phase::Handshake if self.owner == Owner::Queued => Instant::NEVER,
+            // The rest of its request may wait to be received.
+            Phase::Handshake if self.owner != Owner::Idle => Instant::NEVER,
             Phase::Handshake => self.since + config.handshake_timeout_ms,
             Phase::Open => {
                 let (sending, waiting) = self.waiting_deadlines(config);
@@ -498,7 +498,7 @@ impl<P: Port> Inner<P> {
         };
         let waiting = if self.is_held_up() {
             self.held_since + config.hold_timeout_ms
-        } else if self.output.blocked || self.owner == Owner::Queued {
+        } else if self.output.blocked || self.owner != Owner::Idle {
             // Not read from, so its silence says nothing; or it may have said something.
             Instant::NEVER
         } else {

@@ -4,9 +4,9 @@ use std::cell::OnceCell;
 use std::rc::{Rc, Weak};
 
 use wss::service::{Config, Delivery};
-use wss::{Event, SendError};
+use wss::{Event, EventMask, SendError};
 
-use crate::harness::{ACCEPTED, Harness, REQUEST, RX, echo, frame, ignore, server_frame};
+use crate::harness::{ACCEPTED, Client, Harness, REQUEST, RX, echo, frame, ignore, server_frame};
 
 /// What the service sends when a client was silent: a counter is behind the name.
 fn keep_alive(count: u8) -> Vec<u8> {
@@ -316,4 +316,43 @@ fn a_request_is_not_late_that_waits_to_be_received() {
     h.settle();
     assert_eq!(client.take(), ACCEPTED.as_bytes());
     assert!(silent.is_closed());
+}
+
+#[test]
+fn a_client_is_not_silent_whose_bytes_come_while_a_callback_takes_long() {
+    for slow in [EventMask::CONNECTING, EventMask::CONNECTED] {
+        let this = Rc::new(OnceCell::<(Weak<Harness>, Client)>::new());
+        let others = Rc::clone(&this);
+        let mut h = Harness::new(2, Config::default(), move |_, _, _, event| {
+            if let Some((h, client)) = others.get().filter(|_| event.mask() == slow) {
+                if slow == EventMask::CONNECTING {
+                    client.send(REQUEST.as_bytes());
+                }
+                client.send(&frame(0x81, b"a"));
+                // The serving thread goes on meanwhile.
+                let h = h.upgrade().unwrap();
+                h.serve();
+                Harness::set_now(Harness::now() + 31_000);
+                h.serve();
+            }
+            Delivery::Done
+        });
+        // So that deadlines are looked at.
+        let _other = h.connected();
+        h.events();
+        let client = h.connect();
+        if slow == EventMask::CONNECTED {
+            client.send(REQUEST.as_bytes());
+        }
+        let h = Rc::new(h);
+        assert!(this.set((Rc::downgrade(&h), client)).is_ok());
+        h.rest();
+        let events: Vec<_> = h
+            .events()
+            .into_iter()
+            .filter(|e| e.starts_with('1'))
+            .collect();
+        assert_eq!(events, ["1 connecting", "1 connected /chat", "1 text a"]);
+        assert_eq!(this.get().unwrap().1.take(), ACCEPTED.as_bytes());
+    }
 }

@@ -143,8 +143,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Ok(socket) => self.welcome(serving, socket),
                 Err(SocketError::WouldBlock) => break,
                 Err(SocketError::Failed) => {
-                    self.count(|stats| &mut stats.accept_errors);
-                    self.announce(EventMask::ERROR);
+                    self.tell_not_accepted();
                     // It would fail again at once.
                     let again = self.port.now() + ACCEPT_AGAIN_MS;
                     return self.accept_later(serving, again);
@@ -152,6 +151,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
         }
         self.port.watch_listener();
+    }
+
+    /// A connection could not be had, or not be watched.
+    fn tell_not_accepted(&self) {
+        self.count(|stats| &mut stats.accept_errors);
+        self.announce(EventMask::ERROR);
     }
 
     /// Accepts again at `again`. The listener is not watched until then.
@@ -193,7 +198,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Err(error) => {
                 self.port.close(self.max_clients(), socket);
                 if error == AdoptError::Failed {
-                    self.announce(EventMask::ERROR);
+                    self.tell_not_accepted();
                 }
             }
         }

@@ -494,3 +494,15 @@ fn the_last_that_is_told_of_the_link_is_how_it_is() {
     h.settle();
     assert_eq!(h.events(), ["service linkdown", "service linkup"]);
 }
+
+#[test]
+fn a_connection_that_cannot_be_watched_is_an_error_and_counted() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    h.service.port().state.lock().unwatchable = 1;
+    let client = h.connect();
+    h.settle();
+    assert!(client.is_closed());
+    assert_eq!(h.events(), ["service error"]);
+    assert_eq!(h.service.stats().accept_errors, 1);
+    h.connected();
+}

@@ -135,8 +135,14 @@ int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 {
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
+	struct pollfd waiting = {.fd = listener, .events = POLLIN};
 	int fd = accept(listener, (struct sockaddr *)&addr, &len);
 
+	if (fd < 0) {
+		int32_t error = failed();
+
+		return poll(&waiting, 1, 0) == 0 ? WSS_AGAIN : error;
+	}
 	return owned(prepare(fd, &addr, peer), own);
 }
 

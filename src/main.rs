@@ -141,12 +141,8 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         subprotocols: arguments.subprotocols,
         broadcast: arguments.broadcast,
     };
-    let server = Server::start(options, echo).map_err(|error| {
-        format!(
-            "cannot listen at {}:{}: {error}",
-            options.addr, options.port
-        )
-    })?;
+    let server = Server::start(options, echo)
+        .map_err(|error| format!("cannot start at {}:{}: {error}", options.addr, options.port))?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening on ws://{}", server.local_addr())?;
     stdout.flush()?;

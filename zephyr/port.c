@@ -264,16 +264,9 @@ int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 			}
 			return result;
 		}
-		if (errno == EAGAIN || errno == EINTR) {
-			return WSS_AGAIN;
-		}
 		/* This one has gone before it was accepted: the next. */
 		if (errno != ECONNABORTED) {
-			struct zsock_pollfd waiting = {.fd = listener, .events = ZSOCK_POLLIN};
-			int32_t error = WSS_ERRNO(errno);
-
-			/* That there is no descriptor is said without a look at who waits. */
-			return zsock_poll(&waiting, 1, 0) == 0 ? WSS_AGAIN : error;
+			return errno == EAGAIN || errno == EINTR ? WSS_AGAIN : WSS_ERRNO(errno);
 		}
 	}
 }

@@ -142,7 +142,10 @@ typedef enum {
 	SYS_WSS_EVENT_CLIENT_CLOSED = 9,
 	/** The client broke RFC 6455; CLOSING follows, with 1002, 1007 or 1009. */
 	SYS_WSS_EVENT_ERR_INVALID_FRAME = 10,
-	/** Nothing arrived for the client time-out; CLOSING follows, with 1000. */
+	/**
+	 * Nothing arrived for the client time-out; CLOSING follows, with 1000. Or the opening handshake was
+	 * not finished in its time: CLOSING follows, and the client is cut off.
+	 */
 	SYS_WSS_EVENT_CLIENT_TIMEOUT = 11,
 	/** The TLS handshake or record layer failed. */
 	SYS_WSS_EVENT_SSL_FAILED = 12,
@@ -473,7 +476,10 @@ typedef struct {
 	uint32_t handshake_timeout_ms;
 	/** The longest silence of a client (30000). */
 	uint32_t client_timeout_ms;
-	/** Silence after which a client is pinged; 0: never (15000). */
+	/**
+	 * Silence after which a client is pinged; 0: never, so that one that only listens is cut off (15000).
+	 * Not less than `client_timeout_ms`, it is half of that.
+	 */
 	uint32_t ping_interval_ms;
 	/** The longest time that output waits for a client (10000). */
 	uint32_t send_timeout_ms;
@@ -538,7 +544,7 @@ typedef struct {
 } wss_request;
 
 /**
- * @brief Decides on an opening request. Called on the work queue, as the callback is.
+ * @brief Decides on an opening request. Called where the callback is.
  *
  * @param client The client, which is connecting.
  * @param request What it asks for.
@@ -691,7 +697,8 @@ typedef struct {
  * @param depth For how many there is room.
  * @param queue Where to put the queue.
  * @retval WSS_OK It is made.
- * @retval WSS_BUSY There are #WSS_MAX_QUEUES already.
+ * @retval WSS_BUSY There are #WSS_MAX_QUEUES already. On Zephyr: `CONFIG_WSS_QUEUES`, or none has room for so
+ *         many events (`CONFIG_WSS_QUEUE_DEPTH`).
  * @retval WSS_INVALID NULL, no events or none such, or no depth.
  */
 wss_result wss_queue_create(uint32_t mask, size_t depth, wss_queue *queue);
@@ -831,7 +838,7 @@ typedef struct {
 
 /**
  * @brief Starts a server beside those that run. It has threads of its own; callbacks of two servers may be
- * called at the same time, but on Zephyr never are.
+ * called at the same time, but on Zephyr with `CONFIG_WSS_WORK_QUEUE` never are.
  *
  * @param config How.
  * @param server Where to put it, before any of its events is told; #WSS_NO_SERVER if it is not started.

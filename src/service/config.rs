@@ -11,7 +11,8 @@ pub struct Config {
     pub handshake_timeout_ms: u32,
     /// The longest silence of a connected client.
     pub client_timeout_ms: u32,
-    /// A client that was silent for this long is sent a ping; 0: never.
+    /// A client that was silent for this long is sent a ping; 0: never, so that one that only listens is cut
+    /// off. Not less than the time-out, it is half of that, since nobody would be pinged in time.
     pub ping_interval_ms: u32,
     /// The longest time that output may wait for a client to take it, and a sender for room.
     pub send_timeout_ms: u32,
@@ -63,6 +64,17 @@ impl Config {
             .union(set(Limits::HANDSHAKES, self.handshakes_per_second))
             .union(set(Limits::CONTROL_FRAMES, self.control_frames_per_second))
             .union(set(Limits::FRAGMENTS, self.fragments_per_message))
+    }
+}
+
+impl Config {
+    /// The silence after which a client is pinged.
+    pub(super) fn ping_interval(&self) -> u32 {
+        if self.ping_interval_ms < self.client_timeout_ms {
+            self.ping_interval_ms
+        } else {
+            self.client_timeout_ms / 2
+        }
     }
 }
 

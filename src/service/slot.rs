@@ -503,7 +503,7 @@ impl<P: Port> Inner<P> {
             Instant::NEVER
         } else {
             let silence = self.heard + config.client_timeout_ms;
-            match config.ping_interval_ms {
+            match config.ping_interval() {
                 0 => silence,
                 interval => silence.min(self.heard.max(self.pinged) + interval),
             }

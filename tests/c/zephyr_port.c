@@ -141,6 +141,7 @@ int32_t wss_port_accept(int32_t listener, uint8_t *peer)
 	if (fd < 0) {
 		int32_t error = failed();
 
+		/* Zephyr says only of a connection that waits that there is no descriptor for it. */
 		return poll(&waiting, 1, 0) == 0 ? WSS_AGAIN : error;
 	}
 	return owned(prepare(fd, &addr, peer), own);

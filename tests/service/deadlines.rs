@@ -51,6 +51,23 @@ fn a_client_that_only_listens_is_pinged_and_stays() {
 }
 
 #[test]
+fn a_ping_interval_that_is_not_less_than_the_time_out_is_half_of_it() {
+    for ping_interval_ms in [15_000, 2_000] {
+        let config = Config {
+            ping_interval_ms,
+            client_timeout_ms: 2_000,
+            ..Config::default()
+        };
+        let mut h = Harness::new(1, config, ignore);
+        let client = h.connected();
+        h.pass(900);
+        assert_eq!(client.take(), b"");
+        h.pass(200);
+        assert_eq!(client.take(), keep_alive(1));
+    }
+}
+
+#[test]
 fn a_late_pong_to_a_keep_alive_ping_raises_no_event_either() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();

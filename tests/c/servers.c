@@ -687,8 +687,7 @@ static void a_server_may_start_in_the_place_of_a_service_that_ended_by_itself(vo
 	}
 	prepare(&other);
 	launch(&other);
-	/* It does not wait for the threads of the other one. */
-	act = NULL;
+	/* It does not wait for the threads of the other one. Nobody says anything to it. */
 	service = start(NULL);
 	own = open_client(0);
 	stop(&other);

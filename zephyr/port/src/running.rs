@@ -168,7 +168,7 @@ struct Erased {
 struct Current {
     /// It is there to be read. An item may come at any time, the link's above all.
     there: AtomicBool,
-    erased: UnsafeCell<MaybeUninit<Erased>>,
+    erased: UnsafeCell<Option<Erased>>,
 }
 
 // SAFETY: it is written while it is not there, by one thread at a time, and read while it is.
@@ -177,7 +177,7 @@ unsafe impl Sync for Current {}
 static CURRENT: [Current; SERVERS] = [const {
     Current {
         there: AtomicBool::new(false),
-        erased: UnsafeCell::new(MaybeUninit::uninit()),
+        erased: UnsafeCell::new(None),
     }
 }; SERVERS];
 
@@ -188,15 +188,17 @@ impl Current {
     }
 
     fn get(&self) -> Option<Erased> {
-        let there = self.there.load(Ordering::Acquire);
+        if !self.there.load(Ordering::Acquire) {
+            return None;
+        }
         // SAFETY: it was written before it was there.
-        there.then(|| unsafe { (*self.erased.get()).assume_init() })
+        unsafe { *self.erased.get() }
     }
 
     /// To be called while nothing is there, by one thread at a time.
     fn set(&self, erased: Erased) {
         // SAFETY: nobody reads it yet.
-        unsafe { *self.erased.get() = MaybeUninit::new(erased) };
+        unsafe { *self.erased.get() = Some(erased) };
         self.there.store(true, Ordering::Release);
     }
 

@@ -65,9 +65,7 @@ impl Config {
             .union(set(Limits::CONTROL_FRAMES, self.control_frames_per_second))
             .union(set(Limits::FRAGMENTS, self.fragments_per_message))
     }
-}
 
-impl Config {
     /// The silence after which a client is pinged.
     pub(super) fn ping_interval(&self) -> u32 {
         if self.ping_interval_ms < self.client_timeout_ms {

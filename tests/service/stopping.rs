@@ -41,6 +41,15 @@ fn clients_that_do_not_answer_are_cut_off() {
     assert!(h.service.wait_stopped());
 }
 
+/// It stops, and at the end cuts off who is left.
+#[track_caller]
+fn stops_in_time(h: &mut Harness) {
+    h.service.stop();
+    h.pass(5_400);
+    h.assert_all_closed();
+    assert!(h.service.wait_stopped());
+}
+
 #[test]
 fn an_application_that_takes_no_events_does_not_keep_it_from_stopping() {
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
@@ -51,11 +60,8 @@ fn an_application_that_takes_no_events_does_not_keep_it_from_stopping() {
     let client = h.connected();
     client.send(&frame(0x81, b"held for ever"));
     h.settle();
-    h.service.stop();
-    h.pass(5_400);
+    stops_in_time(&mut h);
     assert!(client.is_closed());
-    h.assert_all_closed();
-    assert!(h.service.wait_stopped());
 }
 
 #[test]
@@ -71,11 +77,8 @@ fn a_sink_that_takes_events_is_told_the_end_although_another_takes_none() {
     let client = h.connected();
     client.send(&frame(0x81, b"for the other one"));
     h.settle();
-    h.service.stop();
-    h.pass(5_400);
+    stops_in_time(&mut h);
     assert_eq!(h.events(), ["0 closing", "0 closed"]);
-    h.assert_all_closed();
-    assert!(h.service.wait_stopped());
 }
 
 #[test]
@@ -119,11 +122,8 @@ fn a_sink_that_has_no_room_for_the_last_event_does_not_keep_it_from_stopping() {
         _ => Delivery::Done,
     });
     let client = h.connected();
-    h.service.stop();
-    h.pass(5_400);
+    stops_in_time(&mut h);
     assert!(client.is_closed());
-    h.assert_all_closed();
-    assert!(h.service.wait_stopped());
 }
 
 #[test]

@@ -34,8 +34,8 @@ impl<T> Monitor<T> {
     }
 }
 
-/// Which lock of the pool it is, counted from 1. Apart from the value, so that there is one piece of code for all types
-/// of values.
+/// Which lock of the pool it is, counted from 1. Apart from the value, so that there is one piece of code for
+/// all types of values.
 struct Number(AtomicU32);
 
 impl Number {

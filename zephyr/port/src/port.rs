@@ -201,8 +201,6 @@ pub struct ZephyrPort {
     /// Which of the servers it is.
     server: u8,
     woken: AtomicBool,
-    /// The network interface came up.
-    link_up: AtomicBool,
 }
 
 impl ZephyrPort {
@@ -227,7 +225,6 @@ impl ZephyrPort {
             wake,
             server: server as u8,
             woken: AtomicBool::new(false),
-            link_up: AtomicBool::new(false),
         }
     }
 
@@ -238,16 +235,14 @@ impl ZephyrPort {
 
     /// The network interface came up. As it went down, Zephyr's TCP made listeners deaf.
     pub(crate) fn link_came_up(&self) {
-        self.link_up.store(true, Ordering::SeqCst);
-        self.changed(&mut self.table.lock());
+        let mut table = self.table.lock();
+        table.listen_at = 0;
+        self.changed(&mut table);
     }
 
     /// Listens again, if it is time, unless the service is about to stop; in how many milliseconds it is
     /// time, below 0 if never.
     fn listen_again(&self, table: &mut Table) -> i32 {
-        if self.link_up.swap(false, Ordering::SeqCst) {
-            table.listen_at = 0;
-        }
         if !table.listens || table.listen_at == u64::MAX {
             return -1;
         }

@@ -77,16 +77,10 @@ fn find(queues: &mut [Place; PLACES], number: Number) -> Option<(&mut Place, Que
     Some((found, queue))
 }
 
-/// Finds a queue by the number that C has for it.
-fn find_by_c(number: u32) -> Result<Queue<Message>, Error> {
-    let mut queues = QUEUES.lock();
-    let found = Number::from_c(number).and_then(|number| find(&mut queues, number));
-    found.map(|(_, queue)| queue).ok_or(Error::BadArgument)
-}
-
 /// Whether there is a queue that has this number in C.
 pub fn exists(number: u32) -> bool {
-    find_by_c(number).is_ok()
+    let number = Number::from_c(number);
+    number.is_some_and(|number| find(&mut QUEUES.lock(), number).is_some())
 }
 
 /// Ends a queue.

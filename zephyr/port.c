@@ -491,6 +491,11 @@ uint64_t wss_port_uptime_ms(void)
 	return (uint64_t)k_uptime_get();
 }
 
+uint32_t wss_port_uptime_ms32(void)
+{
+	return k_uptime_get_32();
+}
+
 void wss_port_sleep_ms(uint32_t ms)
 {
 	(void)k_msleep((int32_t)ms);

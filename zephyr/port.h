@@ -65,6 +65,8 @@ void wss_port_notify(uint32_t lock);
 
 /* Time. */
 uint64_t wss_port_uptime_ms(void);
+/* The low 32 bits of it. */
+uint32_t wss_port_uptime_ms32(void);
 void wss_port_sleep_ms(uint32_t ms);
 
 /* The WSS thread of a server, and the work queue of all. */

@@ -13,7 +13,9 @@ use mio::{Events, Interest as MioInterest, Poll, Registry, Token, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
-use crate::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
+use crate::service::{
+    Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work,
+};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -98,12 +100,14 @@ impl Port for HostPort {
     type Lock<T> = Monitor<T>;
     type Socket = HostSocket;
     type Storage = Box<[u8]>;
+    type Inbound = Box<Inbound<Self::Storage>>;
     type Slots = Box<[Slot<Self>]>;
     type Blocks = Box<[Option<Box<[u8]>>]>;
 
     fn now(&self) -> Instant {
-        let elapsed = self.started.elapsed().as_millis();
-        Instant(u64::try_from(elapsed).unwrap_or(u64::MAX))
+        // It wraps, as the service's time does.
+        #[allow(clippy::cast_possible_truncation)]
+        Instant(self.started.elapsed().as_millis() as u32)
     }
 
     fn submit(&self, work: Work) {
@@ -203,7 +207,9 @@ impl Port for HostPort {
     }
 
     fn set_timer(&self, at: Instant) {
-        let earlier = lock(&self.timer).replace(at).is_none_or(|timer| at < timer);
+        let earlier = lock(&self.timer)
+            .replace(at)
+            .is_none_or(|timer| !at.has_reached(timer));
         if earlier && !SERVING_THREAD.get() {
             self.wake();
         }
@@ -221,13 +227,17 @@ impl Port for HostPort {
         let mut poll = lock(&self.poll);
         let (poll, events) = &mut *poll;
         let timer = *lock(&self.timer);
-        let timeout = timer.map(|at| Duration::from_millis(at.0.saturating_sub(self.now().0)));
+        let timeout = timer.map(|at| Duration::from_millis(at.from(self.now()).into()));
         if let Err(error) = poll.poll(events, timeout) {
             if error.kind() != ErrorKind::Interrupted {
                 log::error!("waiting for sockets failed: {error}");
             }
             return;
         }
+        let now = self.now();
+        let due = lock(&self.timer)
+            .take_if(|at| now.has_reached(*at))
+            .is_some();
         for event in &*events {
             ready(match event.token() {
                 WAKER => {
@@ -247,10 +257,8 @@ impl Port for HostPort {
                 }
             });
         }
-        let now = self.now();
-        let due = lock(&self.timer).take_if(|at| *at <= now).is_some();
         if due {
-            ready(Ready::Timer);
+            ready(Ready::Timer(now));
         }
     }
 }
@@ -412,10 +420,10 @@ mod tests {
     /// How often something is told within 100 ms of a socket that is watched again each time.
     fn told(port: &HostPort, slot: usize, socket: &HostSocket) -> usize {
         let (mut told, until) = (0, port.now() + 100);
-        while port.now() < until {
+        while !port.now().has_reached(until) {
             port.set_timer(until);
             port.wait(&mut |ready| {
-                if !matches!(ready, Ready::Timer | Ready::Wake) {
+                if !matches!(ready, Ready::Timer(_) | Ready::Wake) {
                     told += 1;
                     port.watch(slot, socket, Interest::READ);
                 }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use super::port::{HostPort, become_service_thread};
 use super::server::Options;
 use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use crate::service::{Application, Service, Slot, Work};
+use crate::service::{Application, Inbound, Service, Slot, Work};
 
 /// A service that runs, for an owner that minds its end: what [`Server`](super::Server) is made of,
 /// and other interfaces to the service.
@@ -42,11 +42,14 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         then: impl FnOnce(&A) + Send + 'static,
     ) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        if let Err(error) = options.limits.check() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
         if options.max_clients == 0 {
             return invalid("the number of clients must be at least 1");
         }
         let storage = options.rx_buffer.saturating_add(OVERHEAD);
-        if storage < Slot::<HostPort>::MIN_STORAGE {
+        if storage < Inbound::<Box<[u8]>>::MIN_STORAGE {
             return invalid("the receive size must be at least 4 bytes");
         }
         let max_clients = usize::from(options.max_clients);
@@ -68,7 +71,7 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         };
         let bytes = |len| vec![0; len].into_boxed_slice();
         let slots = (0..max_clients)
-            .map(|_| Slot::new(bytes(storage)))
+            .map(|_| Slot::new(Box::new(Inbound::new(bytes(storage)))))
             .collect();
         let blocks = (0..blocks).map(|_| Some(bytes(block))).collect();
         let limits = options.limits;

@@ -126,6 +126,12 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
+    /// No header at all, for bytes that are sent as they are.
+    pub const NONE: Self = Self {
+        bytes: [0; MAX_SERVER_HEADER],
+        len: 0,
+    };
+
     /// The header of a frame with a payload of `payload_len` bytes.
     #[must_use]
     pub fn new(fin: bool, opcode: Opcode, payload_len: usize) -> Self {

@@ -285,6 +285,11 @@ impl<B: Storage> Incoming<B> {
         self.storage.bytes_mut(from..self.storage.capacity())
     }
 
+    /// Whether bytes were received that are not parsed yet.
+    pub fn has_unparsed(&self) -> bool {
+        self.pos < self.len
+    }
+
     /// `count` bytes were received into the space.
     pub fn received(&mut self, count: usize) {
         match &self.phase {

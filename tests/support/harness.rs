@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
-use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Slot, Work};
+use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Work};
 use wss::{ClientId, Event, EventMask, Request, Verdict};
 
-use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
+use crate::port::{Kind, ScriptPort, ScriptSocket, Wire, slot};
 
 /// The receive size of the clients under test.
 pub const RX: usize = 300;
@@ -228,9 +228,7 @@ impl Harness {
             react: Box::new(react),
         };
         let bytes = |len| vec![0xEE; len].into_boxed_slice();
-        let storage = (0..slots)
-            .map(|_| Slot::new(bytes(rx + OVERHEAD)))
-            .collect();
+        let storage = (0..slots).map(|_| slot(rx + OVERHEAD)).collect();
         let blocks = (0..blocks).map(|_| Some(bytes(block_size))).collect();
         let port = ScriptPort::new(slots);
         Self {
@@ -356,7 +354,8 @@ impl Harness {
             .collect()
     }
 
-    pub fn timer(&self) -> Option<u64> {
+    /// What the timer is set for, by the service's clock.
+    pub fn timer(&self) -> Option<u32> {
         self.service.port().state.lock().timer.map(|at| at.0)
     }
 

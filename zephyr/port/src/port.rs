@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use wss::AdoptError;
 use wss::protocol::Storage;
 use wss::service::{
-    Instant, Interest, Limits, Lock as _, Port, Ready, Slot, Socket, SocketError, Work,
+    Inbound, Instant, Interest, Limits, Lock as _, Port, Ready, Slot, Socket, SocketError, Work,
 };
 
 use crate::kconfig;
@@ -280,17 +280,19 @@ impl Drop for ZephyrPort {
 impl Port for ZephyrPort {
     // The work queue's thread comes before the one that polls.
     const RUNS_IN_A_ROW: Option<u8> = Some(8);
+    const INLINE: bool = !kconfig::WORK_QUEUE;
 
     type Lock<T> = Monitor<T>;
     type Socket = Descriptor;
     type Storage = Buffer;
+    type Inbound = &'static mut Inbound<Buffer>;
     type Slots = &'static [Slot<Self>];
     type Blocks = [Option<Buffer>; BLOCKS];
 
     const LIMITS: Limits = Options::new().limits.limits();
 
     fn now(&self) -> Instant {
-        Instant(sys::wss_port_uptime_ms())
+        Instant(sys::wss_port_uptime_ms32())
     }
 
     fn submit(&self, work: Work) {
@@ -395,8 +397,7 @@ impl Port for ZephyrPort {
     }
 
     fn set_timer(&self, at: Instant) {
-        let ms = at.0.saturating_sub(self.now().0);
-        sys::wss_port_timer_start(self.server(), u32::try_from(ms).unwrap_or(u32::MAX));
+        sys::wss_port_timer_start(self.server(), at.from(self.now()));
     }
 
     fn wake(&self) {
@@ -478,6 +479,8 @@ impl ZephyrPort {
             table.listener_watched = false;
         }
         drop(table);
+        // Before anything is done that may take long: what came until now is reported below.
+        let timer = sys::wss_port_timer_take(self.server()).then(|| self.now());
         for (slot, poll) in clients.iter().enumerate() {
             match poll.revents {
                 0 => {}
@@ -491,8 +494,8 @@ impl ZephyrPort {
         if self.woken.swap(false, Ordering::SeqCst) {
             ready(Ready::Wake);
         }
-        if sys::wss_port_timer_take(self.server()) {
-            ready(Ready::Timer);
+        if let Some(now) = timer {
+            ready(Ready::Timer(now));
         }
         // Last, so that nothing above is of a slot that this gives away.
         if listening {

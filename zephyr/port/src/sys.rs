@@ -77,6 +77,7 @@ unsafe extern "C" {
     pub safe fn wss_port_wait(lock: u32, ms: u32);
     pub safe fn wss_port_notify(lock: u32);
     pub safe fn wss_port_uptime_ms() -> u64;
+    pub safe fn wss_port_uptime_ms32() -> u32;
     pub safe fn wss_port_sleep_ms(ms: u32);
     pub safe fn wss_port_submit(server: u32, item: u32);
     pub safe fn wss_port_work(server: u32);

@@ -153,7 +153,7 @@ impl Client {
     pub fn new(epoch: u32, id: ClientId) -> Self {
         Self {
             epoch,
-            generation: id.generation(),
+            generation: (id.generation() & 0xFFFF) as u16,
             slot: u16::try_from(id.slot()).unwrap_or(u16::MAX),
         }
     }

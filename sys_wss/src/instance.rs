@@ -333,7 +333,7 @@ pub fn resolve(client: Client) -> Result<(Shared<Service>, ClientId), Error> {
     let service = service(client.epoch)?;
     let id = service
         .client(usize::from(client.slot))
-        .filter(|id| id.generation() == client.generation)
+        .filter(|id| (id.generation() & 0xFFFF) as u16 == client.generation)
         .ok_or(Error::NoSuchClient)?;
     Ok((service, id))
 }

@@ -8,7 +8,7 @@ use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
 use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Work};
 use wss::{ClientId, Event, EventMask, Request, Verdict};
 
-use crate::port::{Kind, ScriptPort, ScriptSocket, Wire, slot};
+use crate::port::{Kind, ScriptPort, ScriptSocket, Wire, instant, slot};
 
 /// The receive size of the clients under test.
 pub const RX: usize = 300;
@@ -354,9 +354,10 @@ impl Harness {
             .collect()
     }
 
-    /// What the timer is set for, by the service's clock.
-    pub fn timer(&self) -> Option<u32> {
-        self.service.port().state.lock().timer.map(|at| at.0)
+    /// When the timer comes.
+    pub fn timer(&self) -> Option<u64> {
+        let timer = self.service.port().state.lock().timer;
+        timer.map(|at| NOW.get() + u64::from(at.from(instant(NOW.get()))))
     }
 
     pub fn now() -> u64 {

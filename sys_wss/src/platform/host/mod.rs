@@ -171,6 +171,7 @@ pub fn start(
             addr,
             port,
             listen: options.listens,
+            loops: 1,
             max_clients: options.max_clients,
             rx_buffer: options.rx_buffer,
             tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),

@@ -389,8 +389,8 @@ const char *wss_result_text(wss_result result);
 const char *wss_version(void);
 
 /**
- * A client, for as long as its connection lives. Unlike an index it is not used again, so that one kept
- * too long reaches nobody.
+ * A client, for as long as its connection lives. Unlike an index it is not used again, by no other client
+ * and no later server: one that is kept too long reaches nobody. 0 is no client.
  */
 typedef uint64_t wss_client;
 
@@ -868,9 +868,10 @@ uint16_t wss_server_port(wss_server server);
 wss_client wss_server_all(wss_server server);
 
 /**
- * The server of a client, or of every client of it, whether or not that lives: #WSS_NO_SERVER for
- * #WSS_NO_CLIENT and #WSS_ALL_CLIENTS. The default service is a ::wss_server, too, another one each time
- * that it is started.
+ * Returns the server of a client, or of wss_server_all(), also after the client or the server has gone.
+ * #WSS_NO_SERVER for #WSS_NO_CLIENT and #WSS_ALL_CLIENTS, and for a client of an ended server once another
+ * one has been started in its place. The default service is a ::wss_server, too, another one each time that
+ * it is started.
  */
 wss_server wss_server_of(wss_client client);
 

@@ -283,6 +283,10 @@ void SYS_WSS_Deinitialize(SYS_MODULE_OBJ *obj);
 /**
  * @brief Sets the callback for every client, instead of the one before, which may still be running.
  *
+ * On Zephyr with #CONFIG_WSS_START_AT_BOOT the first callback starts the service at #CONFIG_WSS_PORT, and
+ * SYS_WSS_Initialize() with the same port takes it over. Nothing else starts it by itself. Set limits, queues
+ * and the accept hook before.
+ *
  * @param callback The callback; NULL: none from now on.
  * @param cookie Given to it.
  * @retval SYS_WSS_SUCCESS Always.
@@ -562,7 +566,12 @@ typedef uint16_t (*wss_accept_hook)(wss_client client, const wss_request *reques
  */
 #define WSS_LATER 1
 
-/** Sets the hook that decides on opening requests, for all that come from now on; NULL: all may. */
+/**
+ * Sets the hook that decides on opening requests, for all that come from now on; NULL: all may. Set it
+ * before the service starts: with #CONFIG_WSS_START_AT_BOOT before SYS_WSS_register_callback(). If the first
+ * hook comes after that, and before SYS_WSS_Initialize(), clients it was not asked about are closed with
+ * 1008.
+ */
 void wss_set_accept_hook(wss_accept_hook hook, void *cookie);
 
 /**

@@ -38,10 +38,11 @@ struct Hook {
     call: for<'a> fn(Registered<AcceptHook>, Client, &Request<'a>) -> Answer<'a>,
 }
 
-/// Registers a function instead of the one before.
-pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) {
+/// Registers a function instead of the one before; whether there was one.
+pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) -> bool {
     let cookie = Cookie(cookie);
-    *place.lock() = function.map(|function| Registered { function, cookie });
+    let function = function.map(|function| Registered { function, cookie });
+    core::mem::replace(&mut *place.lock(), function).is_some()
 }
 
 /// What is registered, taken out of its lock, so that the function may register another.
@@ -90,13 +91,13 @@ pub fn call_callback(
     unsafe { function(event, data, index, cookie.0) };
 }
 
-/// From now on `hook` decides on opening requests to the service at `place`.
-pub fn set_accept_hook(place: usize, hook: Option<AcceptHook>, cookie: *mut c_void) {
+/// From now on `hook` decides on opening requests to the service at `place`; whether one did before.
+pub fn set_accept_hook(place: usize, hook: Option<AcceptHook>, cookie: *mut c_void) -> bool {
     let hook = hook.map(|function| Hook {
         function,
         call: call_hook,
     });
-    register(ACCEPT_HOOKS.at(place), hook, cookie);
+    register(ACCEPT_HOOKS.at(place), hook, cookie)
 }
 
 /// What the accept hook says.

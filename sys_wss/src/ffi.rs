@@ -432,7 +432,10 @@ pub extern "C" fn wss_port() -> u16 {
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_set_accept_hook(hook: Option<AcceptHook>, cookie: *mut c_void) {
     guard((), || {
-        callbacks::set_accept_hook(DEFAULT_PLACE, hook, cookie);
+        let had_one = callbacks::set_accept_hook(DEFAULT_PLACE, hook, cookie);
+        if hook.is_some() && !had_one {
+            instance::close_unasked();
+        }
     });
 }
 
@@ -574,9 +577,7 @@ pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u
             return Err(Error::BadArgument);
         }
         // SAFETY: C gives NULL, or where to put it.
-        unsafe { add_queue(mask, queue, |mask| queue::create(OF_DEFAULT, mask, depth)) }?;
-        instance::start_itself();
-        Ok(())
+        unsafe { add_queue(mask, queue, |mask| queue::create(OF_DEFAULT, mask, depth)) }
     })
 }
 
@@ -599,9 +600,7 @@ pub unsafe extern "C" fn wss_queue_adopt(
             add_queue(mask, queue, |mask| {
                 queue::add_own(OF_DEFAULT, mask, messages)
             })
-        }?;
-        instance::start_itself();
-        Ok(())
+        }
     })
 }
 
@@ -721,7 +720,7 @@ pub unsafe extern "C" fn wss_server_start(
         let started = instance::start_server(config.port, &options, |number| {
             let place = instance::place(number);
             callbacks::set_callback(place, config.callback, config.cookie);
-            callbacks::set_accept_hook(place, config.accept_hook, config.cookie);
+            let _ = callbacks::set_accept_hook(place, config.accept_hook, config.cookie);
             events::set_has_callback(place, config.callback.is_some());
             events::set_queues(place, queues);
             // SAFETY: C gives where to put it.

@@ -8,7 +8,8 @@
 //! Lock order: the state, then anything of the service. No lock is held while C is called, or while a
 //! thread is waited for.
 
-use wss::service::Lock;
+use wss::CloseCode;
+use wss::service::{Lock, Target};
 
 use crate::abi::{MODULE_OBJ_INVALID, NO_SERVER};
 use crate::convert::{Client, Error};
@@ -240,8 +241,8 @@ fn start(
     }
 }
 
-/// Starts the default service at the port of the configuration unless it runs, where that is wanted: now
-/// that there is somebody to tell of clients.
+/// Starts the default service at the port of the configuration unless it runs, where that is wanted: its
+/// callback was registered. Nothing else starts it, so that an accept hook can be set before.
 pub fn start_itself() {
     if !platform::STARTS_ITSELF {
         return;
@@ -255,6 +256,24 @@ pub fn start_itself() {
     drop(state);
     if let Err(NotStarted) = outcome {
         events::tell_listen_failed();
+    }
+}
+
+/// Closes the clients of the default service if it has started by itself and was not taken over: the accept
+/// hook, which was set after that, was not asked about them.
+pub fn close_unasked() {
+    if !platform::STARTS_ITSELF {
+        return;
+    }
+    let state = STATES.at(DEFAULT_PLACE).lock();
+    if let Life::Running {
+        running,
+        unclaimed: true,
+    } = &state.life
+    {
+        let service = Shared::clone(running.service());
+        drop(state);
+        let _ = service.close(Target::All, CloseCode::POLICY_VIOLATION, "");
     }
 }
 

@@ -33,7 +33,7 @@ pub type RequestBytes = Vec<u8>;
 /// How many services there can be, the default one among them.
 pub const SERVERS: usize = 64;
 
-/// Nothing starts the service here but `SYS_WSS_Initialize`.
+/// Only `SYS_WSS_Initialize` starts the service here.
 pub const STARTS_ITSELF: bool = false;
 
 /// Origins that may connect; none: all.

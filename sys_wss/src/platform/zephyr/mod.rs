@@ -38,7 +38,7 @@ const ORIGINS_SIZE: usize = kconfig::ORIGINS_SIZE as usize;
 /// How many services there can be, the default one among them.
 pub const SERVERS: usize = kconfig::SERVERS as usize;
 
-/// Whether the first callback or queue starts the service.
+/// Whether `SYS_WSS_register_callback` starts the service.
 pub const STARTS_ITSELF: bool = kconfig::START_AT_BOOT;
 
 /// The port of a service that nobody gave one.

@@ -102,6 +102,7 @@ int k_thread_join(k_tid_t thread, k_timeout_t timeout);
 k_tid_t k_current_get(void);
 int32_t k_msleep(int32_t ms);
 int64_t k_uptime_get(void);
+uint32_t k_uptime_get_32(void);
 unsigned int irq_lock(void);
 void irq_unlock(unsigned int key);
 FUNC_NORETURN void k_panic(void);

@@ -499,12 +499,21 @@ static void limits_are_checked(void)
 	WRONG(rx_buffer_size, 3);
 	WRONG(rx_buffer_size, SIZE_MAX);
 	WRONG(handshake_size, 0);
-	WRONG(client_timeout_ms, 0);
+	WRONG(client_timeout_ms, 1);
+	WRONG(client_timeout_ms, 99);
+	WRONG(client_timeout_ms, 65536);
 	WRONG(close_timeout_ms, 0);
 	limits = limits_for_tests();
 	limits.origins = no_text;
 	limits.origin_count = 1;
 	CHECK_INT(wss_set_limits(&limits), WSS_INVALID);
+#define RIGHT(field, value)                                                                        \
+	limits = limits_for_tests();                                                               \
+	limits.field = value;                                                                      \
+	CHECK_INT(wss_set_limits(&limits), WSS_OK)
+	RIGHT(client_timeout_ms, 0);
+	RIGHT(client_timeout_ms, 100);
+	RIGHT(client_timeout_ms, 65535);
 }
 
 static void limits_wait_for_the_service_to_end(void)

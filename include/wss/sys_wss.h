@@ -478,11 +478,11 @@ typedef struct {
 	bool listens;
 	/** The longest time for the opening handshake (10000). */
 	uint32_t handshake_timeout_ms;
-	/** The longest silence of a client (30000). */
+	/** The longest silence of a client, 100 to 65535; 0: no timeout (30000). */
 	uint32_t client_timeout_ms;
 	/**
-	 * Silence after which a client is pinged; 0: never, so that one that only listens is cut off (15000).
-	 * Not less than `client_timeout_ms`, it is half of that.
+	 * Silence after which a client is pinged; 0: never, so that one that only listens is closed (15000).
+	 * If it is not less than a `client_timeout_ms` above 0, half of that is used.
 	 */
 	uint32_t ping_interval_ms;
 	/** The longest time that output waits for a client (10000). */
@@ -519,8 +519,9 @@ void wss_limits_init(wss_limits *limits);
  *
  * @retval WSS_OK They will be used.
  * @retval WSS_BUSY The service runs.
- * @retval WSS_INVALID NULL, an address or an origin that is none, no clients, or a receive size below 4. On
- *         Zephyr: other sizes than Kconfig's, or a limit that Kconfig has at 0.
+ * @retval WSS_INVALID NULL, an address or an origin that is none, no clients, a receive size below 4, a client
+ *         timeout out of its range, another timeout of 0, or a time above 2^30. On Zephyr: other sizes than
+ *         Kconfig's, or a limit that Kconfig has at 0.
  */
 wss_result wss_set_limits(const wss_limits *limits);
 

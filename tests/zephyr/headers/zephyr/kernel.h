@@ -11,6 +11,8 @@
 
 #define ARG_UNUSED(x) (void)(x)
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define STRINGIFY_OF(text) #text
+#define STRINGIFY(text) STRINGIFY_OF(text)
 #define BUILD_ASSERT(condition, text) _Static_assert(condition, text)
 #define CONTAINER_OF(part, type, field) ((type *)(void *)((char *)(part) - offsetof(type, field)))
 #define CODE_UNREACHABLE __builtin_unreachable()

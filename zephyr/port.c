@@ -27,6 +27,10 @@ BUILD_ASSERT(CONFIG_NET_MAX_CONTEXTS >= CONFIG_WSS_SERVERS * (POLLS - 1),
 	     "IPv6, for each of CONFIG_WSS_SERVERS");
 #endif
 
+BUILD_ASSERT(CONFIG_WSS_CLIENT_TIMEOUT_MS == 0 || CONFIG_WSS_CLIENT_TIMEOUT_MS >= 100,
+	     "CONFIG_WSS_CLIENT_TIMEOUT_MS=" STRINGIFY(CONFIG_WSS_CLIENT_TIMEOUT_MS)
+	     ": use 100 to 65535, or 0 for no timeout");
+
 /* An item of the work queue for each client, the service, its end, and the link. */
 #define ITEMS     (CONFIG_WSS_MAX_CLIENTS + 3)
 #define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 1)

@@ -19,7 +19,10 @@ pub struct ClientId {
 }
 
 impl ClientId {
-    pub(super) fn new(slot: usize, generation: u32) -> Self {
+    /// The client that has or had this slot with this generation. For ids that the application keeps in a
+    /// form of its own.
+    #[must_use]
+    pub fn new(slot: usize, generation: u32) -> Self {
         Self {
             slot: u16::try_from(slot).unwrap_or(u16::MAX),
             generation,
@@ -32,7 +35,7 @@ impl ClientId {
         usize::from(self.slot)
     }
 
-    /// How often the slot had been used before.
+    /// Counts the clients of the slot, from [`Application::first_generation`](super::Application) on.
     #[must_use]
     pub const fn generation(self) -> u32 {
         self.generation

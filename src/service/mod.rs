@@ -91,6 +91,12 @@ pub trait Application<P: Port>: Sized {
     /// Which events each sink wants. A sink that is not there wants none.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
+    /// The generation of the service's first clients. For an application that keeps ids longer than a
+    /// service: [`Service::next_generation`] of the service before.
+    fn first_generation(&self) -> u32 {
+        0
+    }
+
     /// Decides on an opening request. Called on the work queue.
     fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a>;
 
@@ -143,6 +149,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) -> Self {
         let free = slots.as_ref().len();
         let pool = Pool::new(blocks);
+        let first = application.first_generation();
+        for slot in slots.as_ref() {
+            slot.lock().generation = first;
+        }
         Self {
             port,
             application,
@@ -201,6 +211,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub fn client(&self, slot: usize) -> Option<ClientId> {
         let inner = self.slot(slot)?.lock();
         (inner.owner != Owner::Free).then(|| inner.id(slot))
+    }
+
+    /// A generation that no client of this service has: ids of a service that begins with it differ from
+    /// all of this one. Call it after [`stop`](Self::stop), when no further client gets a slot.
+    pub fn next_generation(&self) -> u32 {
+        let first = self.application.first_generation();
+        let slots = self.slots.as_ref().iter();
+        let used = slots.map(|slot| slot.lock().generation.wrapping_sub(first));
+        first.wrapping_add(used.max().unwrap_or(0)).wrapping_add(1)
     }
 
     /// What the service has done so far.

@@ -238,6 +238,11 @@ uint64_t wss_port_uptime_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint32_t wss_port_uptime_ms32(void)
+{
+	return (uint32_t)wss_port_uptime_ms();
+}
+
 void wss_port_sleep_ms(uint32_t ms)
 {
 	usleep(ms * 1000);

@@ -24,6 +24,7 @@ thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
     static ON_SERVICE_THREAD: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<usize> = const { Cell::new(0) };
+    static FIRST_GENERATION: Cell<u32> = const { Cell::new(0) };
     static WAIT: RefCell<Option<Rc<Wait>>> = const { RefCell::new(None) };
 }
 
@@ -97,12 +98,17 @@ pub struct App {
     pub masks: Cell<[EventMask; MAX_SINKS]>,
     pub events: RefCell<Vec<String>>,
     pub verdict: Cell<Verdict<'static>>,
+    first_generation: u32,
     react: Box<React>,
 }
 
 impl Application<ScriptPort<Single>> for App {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         self.masks.get()
+    }
+
+    fn first_generation(&self) -> u32 {
+        self.first_generation
     }
 
     fn accept<'a>(&'a self, _client: ClientId, _request: &Request<'a>) -> Verdict<'a> {
@@ -225,6 +231,7 @@ impl Harness {
             masks: Cell::new(masks),
             events: RefCell::default(),
             verdict: Cell::new(Verdict::Accept),
+            first_generation: FIRST_GENERATION.get(),
             react: Box::new(react),
         };
         let bytes = |len| vec![0xEE; len].into_boxed_slice();
@@ -336,6 +343,11 @@ impl Harness {
 
     pub fn has_stopped(&self) -> bool {
         self.stopped.get()
+    }
+
+    /// Sets the generation of the first clients of services made from now on.
+    pub fn set_first_generation(generation: u32) {
+        FIRST_GENERATION.set(generation);
     }
 
     pub fn set_now(ms: u64) {

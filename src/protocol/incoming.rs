@@ -17,7 +17,7 @@ use super::handshake::Status;
 use super::mask::unmask;
 use super::request::{Request, RequestParser};
 use super::storage::Storage;
-use super::utf8::Utf8;
+use super::utf8::{Utf8, from_utf8};
 
 /// What the receive buffer needs beside the largest message: a whole control frame, which may come
 /// between the fragments of a message that fills the rest. That is more than any header.
@@ -482,7 +482,7 @@ impl<B: Storage> Incoming<B> {
     ) -> Result<Step, Violation> {
         let bytes = self.storage.bytes_mut(range.clone());
         unmask(bytes, header.mask);
-        if kind == MessageKind::Text && core::str::from_utf8(bytes).is_err() {
+        if kind == MessageKind::Text && from_utf8(bytes).is_none() {
             return Err(Violation::NotUtf8);
         }
         (self.start, self.end, self.pos) = (range.end, range.end, range.end);

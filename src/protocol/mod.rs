@@ -29,4 +29,5 @@ pub use mask::unmask;
 pub use outgoing::{FrameError, Outgoing, Planned};
 pub use request::{HANDSHAKE_LIMIT, Request};
 pub use storage::Storage;
+pub(crate) use utf8::from_utf8;
 pub use utf8::{NotUtf8, Utf8};

@@ -25,7 +25,7 @@ pub use close::{CloseCode, MAX_REASON};
 pub use frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_SERVER_HEADER, Opcode};
 pub use handshake::{AcceptKey, Refusal, Status, origin_allowed};
 pub use incoming::{Data, Incoming, MessageKind, OVERHEAD, Step, Violation};
-pub use mask::unmask;
+pub use mask::{mask_at, unmask};
 pub use outgoing::{FrameError, Outgoing, Planned};
 pub use request::{HANDSHAKE_LIMIT, Request};
 pub use storage::Storage;

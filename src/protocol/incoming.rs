@@ -14,10 +14,10 @@ use core::ops::Range;
 use super::close::{self, BadClose, CloseCode};
 use super::frame::{CONTROL_HEADER, ClientHeader, MAX_CONTROL_PAYLOAD, Opcode};
 use super::handshake::Status;
-use super::mask::unmask;
+use super::mask::{mask_at, unmask, unmask_text};
 use super::request::{Request, RequestParser};
 use super::storage::Storage;
-use super::utf8::Utf8;
+use super::utf8::{Utf8, from_utf8};
 
 /// What the receive buffer needs beside the largest message: a whole control frame, which may come
 /// between the fragments of a message that fills the rest. That is more than any header.
@@ -486,8 +486,9 @@ impl<B: Storage> Incoming<B> {
         range: Range<usize>,
     ) -> Result<Step, Violation> {
         let bytes = self.storage.bytes_mut(range.clone());
-        unmask(bytes, header.mask);
-        if kind == MessageKind::Text && core::str::from_utf8(bytes).is_err() {
+        if kind == MessageKind::Binary {
+            unmask(bytes, header.mask);
+        } else if !unmask_text(bytes, header.mask) && from_utf8(bytes).is_none() {
             return Err(Violation::NotUtf8);
         }
         (self.start, self.end, self.pos) = (range.end, range.end, range.end);
@@ -548,11 +549,12 @@ impl<B: Storage> Incoming<B> {
             }
             let range = self.end..self.end.saturating_add(count);
             let bytes = self.storage.bytes_mut(range.clone());
-            unmask(bytes, payload.mask);
-            if message.kind == MessageKind::Text {
+            if message.kind == MessageKind::Binary {
+                unmask(bytes, payload.mask);
+            } else if !unmask_text(bytes, payload.mask) || message.utf8.unfinished() > 0 {
                 message.utf8.push(bytes).map_err(|_| Violation::NotUtf8)?;
             }
-            payload.mask.rotate_left(count % 4);
+            payload.mask = mask_at(payload.mask, count);
             payload.remaining = payload.remaining.saturating_sub(count as u64);
             self.end = range.end;
             self.pos = self.pos.saturating_add(count);

@@ -1,5 +1,13 @@
 //! UTF-8 checked as it arrives (RFC 6455 section 8.1).
 
+/// Returns the text that `bytes` are, if they are UTF-8.
+pub(crate) fn from_utf8(bytes: &[u8]) -> Option<&str> {
+    #[cfg(feature = "simd")]
+    return simdutf8::basic::from_utf8(bytes).ok();
+    #[cfg(not(feature = "simd"))]
+    core::str::from_utf8(bytes).ok()
+}
+
 /// Checks a text that arrives in parts, failing at the first wrong byte.
 ///
 /// Parts may end inside a character; what is left of it is kept, at most three bytes.
@@ -18,19 +26,14 @@ impl Utf8 {
     ///
     /// # Errors
     /// [`NotUtf8`] if no text can begin with what has arrived so far.
-    pub fn push(&mut self, part: &[u8]) -> Result<(), NotUtf8> {
-        let part = self.complete_carry(part)?;
-        match core::str::from_utf8(part) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error_len().is_some() => Err(NotUtf8),
-            Err(error) => {
-                // An unfinished character, which `from_utf8` says is well-formed so far.
-                for byte in part.get(error.valid_up_to()..).unwrap_or_default() {
-                    self.carry(*byte);
-                }
-                Ok(())
-            }
+    pub fn push(&mut self, mut part: &[u8]) -> Result<(), NotUtf8> {
+        while let (true, [first, rest @ ..]) = (self.carried > 0, part) {
+            self.push_byte(*first)?;
+            part = rest;
         }
+        let (whole, last) = split_last_character(part);
+        from_utf8(whole).ok_or(NotUtf8)?;
+        last.iter().try_for_each(|byte| self.push_byte(*byte))
     }
 
     /// How many bytes of an unfinished character the text ends with so far, at most 3.
@@ -51,33 +54,32 @@ impl Utf8 {
         }
     }
 
-    /// Finishes the character carried over with the first bytes of `part`, and gives the rest.
-    fn complete_carry<'a>(&mut self, mut part: &'a [u8]) -> Result<&'a [u8], NotUtf8> {
-        while self.carried > 0 {
-            let Some((first, rest)) = part.split_first() else {
-                break;
-            };
-            self.carry(*first);
-            part = rest;
-            let character = self
-                .carry
-                .get(..usize::from(self.carried))
-                .unwrap_or_default();
-            match core::str::from_utf8(character) {
-                Ok(_) => self.carried = 0,
-                Err(error) if error.error_len().is_some() => return Err(NotUtf8),
-                Err(_) => {}
-            }
-        }
-        Ok(part)
-    }
-
-    fn carry(&mut self, byte: u8) {
+    /// Takes a byte into the character that is carried, which is over when it is whole.
+    fn push_byte(&mut self, byte: u8) -> Result<(), NotUtf8> {
         if let Some(place) = self.carry.get_mut(usize::from(self.carried)) {
             *place = byte;
             self.carried = self.carried.saturating_add(1);
         }
+        let character = self.carry.get(..usize::from(self.carried));
+        match core::str::from_utf8(character.unwrap_or_default()) {
+            Ok(_) => self.carried = 0,
+            Err(error) if error.error_len().is_some() => return Err(NotUtf8),
+            Err(_) => {}
+        }
+        Ok(())
     }
+}
+
+/// Splits before the last character if that may be unfinished: one of the last three bytes is the
+/// first of a character of several bytes.
+fn split_last_character(part: &[u8]) -> (&[u8], &[u8]) {
+    let mut from_the_end = part.iter().rev().take(3);
+    let last_len = match from_the_end.position(|byte| *byte >= 0xC0) {
+        Some(behind) => behind.saturating_add(1),
+        None => 0,
+    };
+    part.split_at_checked(part.len().saturating_sub(last_len))
+        .unwrap_or((part, &[]))
 }
 
 #[cfg(test)]
@@ -116,17 +118,52 @@ mod tests {
         assert_eq!(check(&[b"\xf0\x9f", b"\x98", b"\x80"]), Ok(()));
     }
 
+    /// What core says of a text that goes on after `bytes`, and of one that ends there.
+    fn expected(bytes: &[u8]) -> (bool, bool) {
+        match core::str::from_utf8(bytes) {
+            Ok(_) => (true, true),
+            Err(error) => (error.error_len().is_none(), false),
+        }
+    }
+
+    /// Characters of every length, sometimes with a byte that is changed.
+    fn nearly_text() -> impl Strategy<Value = Vec<u8>> {
+        let text = proptest::collection::vec(any::<char>(), 0..100)
+            .prop_map(|text| text.into_iter().collect::<String>().into_bytes());
+        let ascii = "[ -~]{0,200}".prop_map(String::into_bytes);
+        let change = proptest::option::of((any::<prop::sample::Index>(), any::<u8>()));
+        (prop_oneof![3 => text, 1 => ascii], change).prop_map(|(mut bytes, change)| {
+            if let (Some((at, byte)), false) = (change, bytes.is_empty()) {
+                *at.get_mut(&mut bytes) = byte;
+            }
+            bytes
+        })
+    }
+
     proptest! {
         #[test]
-        fn any_split_gives_the_verdict_of_the_whole(
+        fn any_split_gives_cores_verdict_as_soon_as_it_is_certain(
             bytes in prop_oneof![
-                any::<String>().prop_map(String::into_bytes),
-                proptest::collection::vec(any::<u8>(), 0..12),
+                4 => nearly_text(),
+                1 => proptest::collection::vec(any::<u8>(), 0..12),
             ],
-            cut in any::<prop::sample::Index>(),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..4),
         ) {
-            let (head, tail) = bytes.split_at(cut.index(bytes.len() + 1));
-            prop_assert_eq!(check(&[head, tail]).is_ok(), core::str::from_utf8(&bytes).is_ok());
+            let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            ends.push(bytes.len());
+            ends.sort_unstable();
+            let (mut utf8, mut start) = (Utf8::default(), 0);
+            for end in ends {
+                let so_far = utf8.push(&bytes[start..end]).is_ok();
+                let (goes_on, ends) = expected(&bytes[..end]);
+                prop_assert_eq!(so_far, goes_on);
+                if !so_far {
+                    break;
+                }
+                prop_assert_eq!(utf8.finish().is_ok(), ends);
+                start = end;
+            }
+            prop_assert_eq!(from_utf8(&bytes).is_some(), expected(&bytes).1);
         }
     }
 }

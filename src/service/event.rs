@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Deref;
 
-use crate::protocol::{CloseCode, Request};
+use crate::protocol::{CloseCode, Request, from_utf8};
 
 /// Where events can be delivered: to the callback, and to queues.
 pub const MAX_SINKS: usize = 4;
@@ -63,7 +63,7 @@ impl<'a> Message<'a> {
     /// The text of a text message, which was checked to be UTF-8. Empty for binary data that is not.
     #[must_use]
     pub fn text(&self) -> &'a str {
-        core::str::from_utf8(self.bytes).unwrap_or_default()
+        from_utf8(self.bytes).unwrap_or_default()
     }
 
     /// Whether it is a whole message.

@@ -1,0 +1,108 @@
+//! Unmasking with the widest vectors of the processor, which are known only at run time.
+
+use core::iter::zip;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::mask_at;
+
+/// Dispatching shorter payloads costs more than it saves.
+const MIN_LEN: usize = 64;
+/// Aligning shorter payloads costs more than it saves.
+const MIN_ALIGNED_LEN: usize = 4096;
+/// A cache line, which is one or more vectors.
+const BLOCK: usize = 64;
+
+pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
+    unmask_watching(bytes, mask, false);
+}
+
+pub fn unmask_text(bytes: &mut [u8], mask: [u8; 4]) -> bool {
+    unmask_watching(bytes, mask, true)
+}
+
+/// Unmasks `bytes`. With `watch`, it returns true only if they are all ASCII.
+fn unmask_watching(bytes: &mut [u8], mask: [u8; 4], watch: bool) -> bool {
+    if bytes.len() < MIN_LEN {
+        return is_ascii(unmask_words(bytes, key(mask)));
+    }
+    // Vectors that cross cache lines are slower. The block behind them is a sample: text that does not
+    // begin in ASCII is not watched, which would slow it down for nothing.
+    let head_len = if bytes.len() < MIN_ALIGNED_LEN {
+        0
+    } else {
+        bytes.as_ptr().align_offset(BLOCK).saturating_add(BLOCK)
+    };
+    let Some((head, bytes)) = bytes.split_at_mut_checked(head_len) else {
+        return is_ascii(unmask_words(bytes, key(mask)));
+    };
+    let watch = is_ascii(unmask_words(head, key(mask))) && watch;
+    let key = key(mask_at(mask, head_len));
+    if watch {
+        is_ascii(Arch::new().dispatch(Blocks::<true> { bytes, key }))
+    } else {
+        Arch::new().dispatch(Blocks::<false> { bytes, key });
+        false
+    }
+}
+
+struct Blocks<'a, const WATCH: bool> {
+    bytes: &'a mut [u8],
+    key: u64,
+}
+
+impl<const WATCH: bool> WithSimd for Blocks<'_, WATCH> {
+    type Output = u64;
+
+    // Compiled for each instruction set, together with everything that is inlined into it.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> u64 {
+        let mut seen = [0; BLOCK / 8];
+        let mut blocks = self.bytes.chunks_exact_mut(BLOCK);
+        for block in &mut blocks {
+            for (word, seen) in zip(block.chunks_exact_mut(8), &mut seen) {
+                let word = unmask_word(word, self.key);
+                *seen |= if WATCH { word } else { 0 };
+            }
+        }
+        let rest = unmask_words(blocks.into_remainder(), self.key);
+        seen.into_iter().fold(rest, |all, word| all | word)
+    }
+}
+
+/// Unmasks eight bytes at a time, and returns all of them combined by OR.
+#[inline(always)]
+fn unmask_words(bytes: &mut [u8], key: u64) -> u64 {
+    let mut seen = 0;
+    let mut words = bytes.chunks_exact_mut(8);
+    for word in &mut words {
+        seen |= unmask_word(word, key);
+    }
+    for (byte, key) in zip(words.into_remainder(), key.to_ne_bytes()) {
+        *byte ^= key;
+        seen |= u64::from(*byte);
+    }
+    seen
+}
+
+/// Unmasks eight bytes, and returns them.
+#[inline(always)]
+fn unmask_word(bytes: &mut [u8], key: u64) -> u64 {
+    let Ok(bytes) = <&mut [u8; 8]>::try_from(bytes) else {
+        return 0;
+    };
+    let word = u64::from_ne_bytes(*bytes) ^ key;
+    *bytes = word.to_ne_bytes();
+    word
+}
+
+/// Returns the mask of eight bytes.
+fn key(mask: [u8; 4]) -> u64 {
+    let narrow = u32::from_ne_bytes(mask);
+    u64::from(narrow) << 32 | u64::from(narrow)
+}
+
+/// Returns whether eight bytes are all ASCII.
+const fn is_ascii(word: u64) -> bool {
+    word & 0x8080_8080_8080_8080 == 0
+}

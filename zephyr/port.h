@@ -14,14 +14,15 @@
 #define WSS_AGAIN (-1000)
 #define WSS_ERRNO(error) (-(error))
 
+/* As struct zsock_pollfd: ZSOCK_POLLIN and ZSOCK_POLLOUT. What is neither is a failure. */
 #define WSS_IN 1
-#define WSS_OUT 2
-#define WSS_BROKEN 4
+#define WSS_OUT 4
 
 struct wss_poll {
+	/* Below 0: none. */
 	int32_t fd;
-	uint8_t events;
-	uint8_t revents;
+	int16_t events;
+	int16_t revents;
 };
 
 /* As struct iovec. None is empty. */

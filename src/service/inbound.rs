@@ -63,9 +63,9 @@ impl<B: Storage> Inbound<B> {
         self.step = step;
     }
 
-    /// The event that the last step is delivered as, and where its bytes are.
-    pub(super) fn event(&self) -> Option<(Event<'_>, Range<usize>)> {
-        let (event, range) = match &self.step {
+    /// The event that the last step is delivered as, its bytes, and where they are.
+    pub(super) fn event(&self) -> Option<(Event<'_>, &[u8], Range<usize>)> {
+        let (event, bytes, range) = match &self.step {
             Step::Data(data) => {
                 let Data {
                     kind,
@@ -79,20 +79,23 @@ impl<B: Storage> Inbound<B> {
                     MessageKind::Text => Event::Text(message),
                     MessageKind::Binary => Event::Binary(message),
                 };
-                (event, range)
+                (event, bytes, range)
             }
-            Step::Ping(range) => (Event::Ping(self.bytes(range)), range),
-            Step::Pong(range) => (Event::Pong(self.bytes(range)), range),
-            Step::Close { code, body } => {
-                let event = Event::CloseFrame {
-                    code: *code,
-                    body: self.bytes(body),
-                };
-                (event, body)
+            Step::Ping(range) => {
+                let bytes = self.bytes(range);
+                (Event::Ping(bytes), bytes, range)
+            }
+            Step::Pong(range) => {
+                let bytes = self.bytes(range);
+                (Event::Pong(bytes), bytes, range)
+            }
+            Step::Close { code, body: range } => {
+                let (code, body) = (*code, self.bytes(range));
+                (Event::CloseFrame { code, body }, body, range)
             }
             _ => return None,
         };
-        Some((event, range.clone()))
+        Some((event, bytes, range.clone()))
     }
 }
 

@@ -306,11 +306,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         sink: usize,
     ) -> Guard<'a, P> {
         let bit = 1 << sink;
-        let Some((event, range)) = inbound.event() else {
+        let Some((event, payload, range)) = inbound.event() else {
+            debug_assert!(false, "only what has an event is undelivered");
             inbound.undelivered = 0;
             return inner;
         };
-        let payload = inbound.bytes(&range);
         if !inner.is_held_up() {
             inner.held_since = run.now(&self.port);
         }

@@ -268,12 +268,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Outgoing::default().plan(frame.fin, frame.opcode, frame.payload, false)?;
             frame.is_utf8 = frame.fin;
         }
-        let may_wait = to != Target::All && !self.port.on_service_thread();
+        let on_service_thread = self.port.on_service_thread();
+        let may_wait = to != Target::All && !on_service_thread;
         self.for_each(to, |index, slot, inner| {
             let (mut inner, outcome) = if may_wait {
                 self.send_waiting(index, slot, inner, frame)
             } else {
-                self.send_at_once(slot, inner, frame)
+                self.send_at_once(slot, inner, frame, on_service_thread)
             };
             match outcome {
                 Ok(()) if !frame.opcode.is_control() => {
@@ -332,11 +333,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         slot: &Slot<P>,
         mut inner: Guard<'a, P>,
         frame: Frame<'_>,
+        on_service_thread: bool,
     ) -> (Guard<'a, P>, Result<(), SendError>) {
         let outcome = self.plan(&inner, &frame).and_then(|planned| {
             let own = inner.own_range(frame.payload);
             // Frames for the client whose work item runs leave together when it ends.
-            let running = inner.inbound.is_none() && self.port.on_service_thread();
+            let running = inner.inbound.is_none() && on_service_thread;
             let batch = running || frame.more;
             self.emit(&mut inner, &planned.header, frame.payload, own, batch)?;
             self.commit(slot, &mut inner, &frame, &planned);
@@ -536,9 +538,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             self.kick(index, inner);
         }
-        // A work item that runs settles when it ends, and has use for the block until then.
         if inner.inbound.is_some() {
             self.give_back(inner);
+        } else if inner.is_plain() {
+            // A work item that runs settles when it ends, and has use for the block until then.
+            return;
         }
         self.settle(index, inner);
     }

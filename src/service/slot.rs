@@ -295,8 +295,8 @@ impl<P: Port> Inner<P> {
     /// follows the last frame.
     pub fn finish_reading(&self, inbound: &mut Inbound<P::Storage>) {
         match self.phase {
-            _ if self.pending.has(State::Connected) => {}
             Phase::Handshake => {}
+            _ if !self.pending.is_empty() && self.pending.has(State::Connected) => {}
             Phase::Open | Phase::CloseSent => inbound.incoming.upgrade(),
             Phase::Lingering | Phase::Dead => inbound.incoming.end(),
         }

@@ -71,6 +71,9 @@ impl Frames {
         buffer: &mut ReceiveBuffer<B>,
         limits: Limits,
     ) -> Result<Option<Step>, Violation> {
+        if buffer.pos >= buffer.len {
+            return Ok(Some(Step::NeedBytes));
+        }
         let Some(header) = ClientHeader::parse(buffer.unparsed())? else {
             return Ok(Some(Step::NeedBytes));
         };

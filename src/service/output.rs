@@ -242,14 +242,17 @@ impl<P: Port> Output<P> {
             block.storage.shift(block.head..block.tail, 0);
             (block.head, block.tail) = (0, unsent);
         }
+        let end = block.tail.saturating_add(total);
+        let mut space = block.storage.bytes_mut(block.tail..end);
         for part in parts {
-            let end = block.tail.saturating_add(part.len());
-            let space = block.storage.bytes_mut(block.tail..end);
-            if space.len() == part.len() {
-                space.copy_from_slice(part);
-                block.tail = end;
+            if let Some((place, rest)) =
+                core::mem::take(&mut space).split_at_mut_checked(part.len())
+            {
+                place.copy_from_slice(part);
+                space = rest;
             }
         }
+        block.tail = end;
         true
     }
 

@@ -55,7 +55,7 @@ impl<B: Storage> ReceiveBuffer<B> {
     }
 
     /// The bytes from here to the end.
-    pub fn from_mut(&mut self, at: usize) -> &mut [u8] {
+    pub fn tail_mut(&mut self, at: usize) -> &mut [u8] {
         let capacity = self.capacity();
         self.storage.bytes_mut(at..capacity)
     }

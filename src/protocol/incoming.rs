@@ -122,7 +122,7 @@ impl<B: Storage> Incoming<B> {
                 self.buffer.len
             }
         };
-        self.buffer.from_mut(from)
+        self.buffer.tail_mut(from)
     }
 
     /// Whether bytes were received that are not parsed yet.

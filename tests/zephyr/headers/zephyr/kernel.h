@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #define ARG_UNUSED(x) (void)(x)
+#define __noinline __attribute__((noinline))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define STRINGIFY_OF(text) #text
 #define STRINGIFY(text) STRINGIFY_OF(text)
@@ -32,6 +33,8 @@ typedef struct {
 #define K_MSEC(ms) ((k_timeout_t){(ms)})
 
 typedef long atomic_t;
+long atomic_get(const atomic_t *target);
+#define ATOMIC_BITS (sizeof(atomic_t) * 8)
 long atomic_set(atomic_t *target, long value);
 long atomic_or(atomic_t *target, long value);
 long atomic_clear(atomic_t *target);

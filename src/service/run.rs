@@ -311,9 +311,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inbound.undelivered = 0;
             return inner;
         };
-        if !inner.is_held_up() {
-            inner.held_since = run.now(&self.port);
-        }
+        // Released on another thread, perhaps, before this returns.
         inner.held = inner.held.saturating_add(1);
         inner.delivering = Some(Delivering {
             address: payload.as_ptr() as usize,
@@ -339,6 +337,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 inbound.undelivered &= !bit;
                 self.taken(run, &mut inner, bit);
                 if delivery == Delivery::Held {
+                    if inner.held == 1 && inner.stalled == 0 {
+                        inner.held_since = run.now(&self.port);
+                    }
                     inbound.incoming.hold(&range);
                 }
             }

@@ -467,7 +467,9 @@ impl<P: Port> Inner<P> {
             Phase::Handshake if self.owner != Owner::Idle => None,
             Phase::Handshake => Some(self.since + config.handshake_timeout_ms),
             Phase::CloseSent | Phase::Lingering => Some(self.since + config.close_timeout_ms),
-            Phase::Dead if self.holds_data() => Some(self.held_since + config.hold_timeout_ms),
+            Phase::Dead if self.owner == Owner::Idle && self.holds_data() => {
+                Some(self.held_since + config.hold_timeout_ms)
+            }
             Phase::Dead => None,
         }
     }
@@ -482,10 +484,13 @@ impl<P: Port> Inner<P> {
     /// In phase `Open`: when the application has to have released something, or else the client is
     /// pinged or timed out.
     fn waiting_deadline(&self, config: &Config) -> Option<Instant> {
-        if self.is_held_up() {
+        if self.owner != Owner::Idle {
+            // It may have said something, or the application is being given something.
+            None
+        } else if self.is_held_up() {
             Some(self.held_since + config.hold_timeout_ms)
-        } else if self.output.is_blocked() || self.owner != Owner::Idle {
-            // It is not received from, so its silence says nothing; or it may have said something.
+        } else if self.output.is_blocked() {
+            // It is not received from, so its silence says nothing.
             None
         } else {
             let check = self.pinged.map(|_| self.checked + config.suspension());

@@ -550,3 +550,21 @@ fn a_connection_that_cannot_be_watched_is_an_error_and_counted() {
     assert_eq!(h.service.stats().accept_errors, 1);
     h.connected();
 }
+
+#[test]
+fn connections_that_cannot_be_accepted_are_one_error_until_one_can_be() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    for round in 1..=3 {
+        // It is tried again every 100 ms.
+        for _ in 0..20 {
+            h.service.port().state.lock().backlog.push_back(None);
+        }
+        h.pass(2_500);
+        assert_eq!(h.events(), ["service error"], "once a change");
+        assert_eq!(h.service.stats().accept_errors, round);
+        let client = h.connected();
+        client.eof();
+        h.settle();
+        h.events();
+    }
+}

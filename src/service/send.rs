@@ -103,6 +103,17 @@ impl<'a> Frame<'a> {
             is_utf8: false,
         }
     }
+
+    /// Checks it against the frames before it.
+    fn plan<P: Port>(&self, inner: &Inner<P>) -> Result<Planned, FrameError> {
+        if self.opcode.is_control() {
+            let header = FrameHeader::new(self.fin, self.opcode, self.payload.len());
+            return Ok(Planned::control(header));
+        }
+        let is_utf8 = self.is_utf8 || inner.is_own_text(self.payload);
+        let outgoing = &inner.outgoing;
+        outgoing.plan(self.fin, self.opcode, self.payload, is_utf8)
+    }
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
@@ -274,7 +285,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let (mut inner, outcome) = if may_wait {
                 self.send_waiting(index, slot, inner, frame)
             } else {
-                self.send_at_once(slot, inner, frame, on_service_thread)
+                let mut inner = inner;
+                let outcome = self.send_at_once(slot, &mut inner, &frame, on_service_thread);
+                (inner, outcome)
             };
             match outcome {
                 Ok(()) if !frame.opcode.is_control() => {
@@ -296,22 +309,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         })
     }
 
-    /// Checks a frame against the connection and the frames before it.
-    fn plan(&self, inner: &Inner<P>, frame: &Frame<'_>) -> Result<Planned, SendError> {
+    /// Checks that a frame may go out, as far as the connection and other threads are concerned.
+    fn check(&self, inner: &Inner<P>, frame: &Frame<'_>) -> Result<(), SendError> {
         if inner.phase != Phase::Open || inner.output.is_broken() {
             return Err(SendError::NotConnected);
         }
-        if frame.opcode.is_control() {
-            let header = FrameHeader::new(frame.fin, frame.opcode, frame.payload.len());
-            return Ok(Planned::control(header));
-        }
-        let fragmented = inner.outgoing.is_fragmented();
+        let fragmented = !frame.opcode.is_control() && inner.outgoing.is_fragmented();
         if fragmented && inner.fragment_thread != self.port.thread() {
             return Err(SendError::WouldBlock);
         }
-        let is_utf8 = frame.is_utf8 || inner.is_own_text(frame.payload);
-        let outgoing = &inner.outgoing;
-        Ok(outgoing.plan(frame.fin, frame.opcode, frame.payload, is_utf8)?)
+        Ok(())
     }
 
     /// The planned frame goes out, or is kept to go out.
@@ -328,23 +335,25 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Sends without waiting.
-    fn send_at_once<'a>(
+    fn send_at_once(
         &self,
         slot: &Slot<P>,
-        mut inner: Guard<'a, P>,
-        frame: Frame<'_>,
+        inner: &mut Inner<P>,
+        frame: &Frame<'_>,
         on_service_thread: bool,
-    ) -> (Guard<'a, P>, Result<(), SendError>) {
-        let outcome = self.plan(&inner, &frame).and_then(|planned| {
-            let own = inner.own_range(frame.payload);
-            // Frames for the client whose work item runs leave together when it ends.
-            let running = inner.inbound.is_none() && on_service_thread;
-            let batch = running || frame.more;
-            self.emit(&mut inner, &planned.header, frame.payload, own, batch)?;
-            self.commit(slot, &mut inner, &frame, &planned);
-            Ok(())
-        });
-        (inner, outcome)
+    ) -> Result<(), SendError> {
+        self.check(inner, frame)?;
+        let planned = match frame.plan(inner) {
+            Ok(planned) => planned,
+            Err(error) => return Err(SendError::Frame(error)),
+        };
+        let own = inner.own_range(frame.payload);
+        // Frames for the client whose work item runs leave together when it ends.
+        let running = inner.inbound.is_none() && on_service_thread;
+        let batch = running || frame.more;
+        self.emit(inner, &planned.header, frame.payload, own, batch)?;
+        self.commit(slot, inner, frame, &planned);
+        Ok(())
     }
 
     /// Sends a frame, or keeps what the socket does not take: in place where its payload is the
@@ -450,9 +459,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let generation = inner.generation;
         let until = self.port.now() + self.config.send_timeout_ms;
         let planned = loop {
-            match self.plan(&inner, &frame) {
-                Ok(planned) if inner.output.is_clear() => break planned,
-                Ok(_) | Err(SendError::WouldBlock) => {}
+            match self.check(&inner, &frame) {
+                Ok(()) => match frame.plan(&inner) {
+                    Ok(planned) if inner.output.is_clear() => break planned,
+                    Ok(_) => {}
+                    Err(error) => return (inner, Err(SendError::Frame(error))),
+                },
+                Err(SendError::WouldBlock) => {}
                 Err(error) => return (inner, Err(error)),
             }
             if self.port.now().has_reached(until) {

@@ -1,7 +1,5 @@
 //! The client's opening handshake (RFC 6455 section 4.2.1), parsed as it arrives.
 
-use core::ffi::CStr;
-
 use super::handshake::{Status, is_client_key};
 use super::storage::Storage;
 
@@ -36,7 +34,7 @@ bitflags::bitflags! {
 /// length in two bytes and its value. That is no longer than what was received of the request, so the
 /// request is parsed and kept in the buffer it is received into. A NUL, of which a request has none,
 /// ends each value, and stands for what separates the path from the query, and subprotocols from each
-/// other: so each text can be handed to C where it is.
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Kept {
@@ -420,7 +418,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The request as it is kept, to be kept elsewhere.
+    /// The request as it is kept, to be kept elsewhere. A NUL follows each text in it.
     #[must_use]
     pub const fn to_bytes(&self) -> &'a [u8] {
         self.kept
@@ -430,18 +428,6 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn from_bytes(bytes: &'a [u8]) -> Self {
         Self { kept: bytes }
-    }
-
-    /// One of the texts of this request as C has it, ended by NUL. `None` for other texts.
-    #[must_use]
-    pub fn c_text(&self, text: &str) -> Option<&'a CStr> {
-        let from = text.as_ptr().addr().checked_sub(self.kept.as_ptr().addr());
-        let found = match from.and_then(|from| self.kept.get(from..)) {
-            Some(kept) => CStr::from_bytes_until_nul(kept).ok(),
-            // A path that was left out is none of the texts that are kept.
-            None => Some(c"/"),
-        };
-        found.filter(|found| found.to_bytes() == text.as_bytes())
     }
 
     /// The path, percent-encoded as it came: `/chat`.
@@ -640,21 +626,6 @@ mod tests {
         assert_eq!(request.key(), "dGhlIHNhbXBsZSBub25jZQ==");
         let offered: Vec<_> = request.subprotocols().collect();
         assert_eq!(offered, ["chat.v2", "chat", "soap"]);
-        let texts = [request.path(), request.query().unwrap(), request.host()];
-        let texts = texts.into_iter().chain([request.key()]).chain(offered);
-        for text in texts.chain(request.origin()) {
-            let c_text = request.c_text(text).map(CStr::to_bytes);
-            assert_eq!(c_text, Some(text.as_bytes()), "{text}");
-        }
-        assert_eq!(request.c_text("chat"), None);
-    }
-
-    #[test]
-    fn a_path_that_is_left_out_is_a_c_text_too() {
-        let parsed = parse(&format!("GET ws://h?b HTTP/1.1\r\n{FIELDS}{KEY}\r\n"));
-        let request = parsed.request();
-        assert_eq!(request.c_text(request.path()), Some(c"/"));
-        assert_eq!(request.c_text(request.query().unwrap()), Some(c"b"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use wss::service::Lock as _;
 use wss::{ClientId, Request};
 
 use crate::abi::{self, AcceptHook, Callback, Cookie, RxData, RxDataInFull};
+use crate::c_text::c_text;
 use crate::convert::{Client, client_or_none};
 use crate::instance::PerServer;
 use crate::platform::{Monitor, SERVERS};
@@ -128,7 +129,7 @@ fn call_hook<'a>(
     request: &Request<'a>,
 ) -> Answer<'a> {
     let text = |text: Option<&str>| {
-        let text = text.and_then(|text| request.c_text(text));
+        let text = text.and_then(|text| c_text(request, text));
         text.map_or(ptr::null::<c_char>(), CStr::as_ptr)
     };
     let mut subprotocols = [ptr::null(); MAX_SUBPROTOCOLS];

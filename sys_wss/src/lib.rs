@@ -10,6 +10,7 @@
 //! | `abi` | types and values of the header |
 //! | `ffi` | the functions of the header; pointers become references here |
 //! | `convert` | numbers become values of the service; failures become result codes |
+//! | `c_text` | the texts of a request, ended by NUL |
 //! | `callbacks` | functions and cookies that C registered |
 //! | `events` | the service's application: events to the callback and the queues, the accept hook |
 //! | `handshake` | what clients asked for |
@@ -21,6 +22,7 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+mod c_text;
 mod callbacks;
 mod convert;
 mod events;

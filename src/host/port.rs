@@ -34,6 +34,13 @@ struct Loop {
     work: Mutex<(Vec<Work>, bool)>,
 }
 
+impl Loop {
+    fn has_work(&self) -> bool {
+        let (work, service_work) = &*lock(&self.work);
+        !work.is_empty() || *service_work
+    }
+}
+
 impl HostPort {
     /// Creates a port for `max_clients` clients, with this many loops.
     pub(super) fn new(max_clients: usize, loops: usize) -> io::Result<Self> {
@@ -105,12 +112,18 @@ impl HostPort {
             return;
         };
         CURRENT.set(Some((std::ptr::from_ref(self) as usize, index)));
-        let (work, service_work) = std::mem::take(&mut *lock(&this.work));
-        let timer = *lock(&self.timer);
+        // First, since a connection that was accepted just now is watched after that.
+        let work = self.take_work(index);
+        let worked = !work.is_empty();
+        for work in work {
+            ready(Ready::Work(work));
+        }
+        let timer = if index == 0 { *lock(&self.timer) } else { None };
         let timeout = match timer {
-            _ if !work.is_empty() || service_work => Some(0),
-            Some(at) if index == 0 => Some(at.from(self.now())),
-            _ => None,
+            // More of it waits until the sockets had their turn.
+            _ if worked && this.has_work() => Some(0),
+            Some(at) => Some(at.from(self.now())),
+            None => None,
         };
         let mut events = EVENTS.take().unwrap_or_else(Events::new);
         let waited = this.poller.wait(&mut events, timeout);
@@ -150,18 +163,12 @@ impl HostPort {
             }
         }
         EVENTS.set(Some(events));
-        for work in work {
-            ready(Ready::Work(work));
-        }
-        if service_work {
-            ready(Ready::Work(Work::Service));
-        }
         if due {
             ready(Ready::Timer(now));
         }
     }
 
-    /// What is left to do for a loop, after the service has stopped.
+    /// What is to be done on a loop.
     pub(super) fn take_work(&self, index: usize) -> Vec<Work> {
         let Some(this) = self.loops.get(index) else {
             return Vec::new();

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use super::event::{Event, Masks, State};
-use super::inbound::Inbound;
+use super::event::{Event, State};
+use super::inbound::{Inbound, Wanting};
 use super::port::{Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
 use super::slot::{Delivering, Guard, Inner, Owner, Phase, Shut, Slot};
@@ -18,7 +18,7 @@ const KEEP_ALIVE: [u8; 3] = *b"wss";
 pub(super) struct Run<'a, P: Port> {
     pub index: usize,
     pub slot: &'a Slot<P>,
-    pub masks: Masks,
+    wanting: Wanting,
     /// The time, as far as it was asked for since the application last had the thread, which may have
     /// taken long.
     now: Option<Instant>,
@@ -107,7 +107,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut run = Run {
             index,
             slot,
-            masks: self.application.masks(),
+            wanting: Wanting::new(self.application.masks()),
             now: None,
             received: Received::NotYet,
             starved: if inner.phase == Phase::Open && !inbound.incoming.has_unparsed() {
@@ -234,7 +234,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             // The connection is over: what that means comes next.
             let now = run.now(&self.port);
-            inner.advance(Phase::Dead, now, &run.masks);
+            inner.advance(Phase::Dead, now, &run.wanting.masks);
         }
     }
 
@@ -259,7 +259,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         inner.output.clear_refused();
         if inner.phase == Phase::Open {
-            inner.pending.add(State::Writable, &run.masks);
+            inner.pending.add(State::Writable, &run.wanting.masks);
         }
     }
 
@@ -416,7 +416,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if let Step::Data(data) = &step {
             if inner.phase == Phase::Open {
                 inner.traffic.received(data.range.len());
-                inbound.deliver(step, &run.masks);
+                inbound.deliver(step, &mut run.wanting);
             }
             return false;
         }
@@ -459,12 +459,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     }
                 }
             }
-            Step::Close { code, .. } => inner.close(*code, Phase::Lingering, now, &run.masks),
+            Step::Close { code, .. } => {
+                inner.close(*code, Phase::Lingering, now, &run.wanting.masks)
+            }
             Step::Fail(violation) => return self.fail(run, inner, *violation),
             Step::Refuse(status) => return self.refuse(inner, run.index, *status),
             _ => return,
         }
-        inbound.deliver(step, &run.masks);
+        inbound.deliver(step, &mut run.wanting);
     }
 
     /// Answers the ping that could not be answered before: false if it still cannot be.
@@ -522,7 +524,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.flush_output(run.slot, inner, Some(inbound));
                 if !inner.output.pending() && !inner.output.has_caller() {
                     let now = run.now(&self.port);
-                    inner.advance(Phase::Dead, now, &run.masks);
+                    inner.advance(Phase::Dead, now, &run.wanting.masks);
                 }
             }
             Ok(count) => {
@@ -536,7 +538,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Err(SocketError::WouldBlock) => {}
             Err(SocketError::Failed) => {
                 let now = run.now(&self.port);
-                inner.advance(Phase::Dead, now, &run.masks);
+                inner.advance(Phase::Dead, now, &run.wanting.masks);
             }
         }
     }
@@ -547,12 +549,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let code = violation.close_code();
         if inner.phase == Phase::Open {
             if code != CloseCode::POLICY_VIOLATION {
-                inner.pending.add(State::InvalidFrame, &run.masks);
+                inner.pending.add(State::InvalidFrame, &run.wanting.masks);
             }
             self.count(|stats| stats.failed(code));
         }
         let now = run.now(&self.port);
-        inner.close(Some(code), Phase::Lingering, now, &run.masks);
+        inner.close(Some(code), Phase::Lingering, now, &run.wanting.masks);
         log::debug!(
             "{}: {violation:?}, closing with {code}",
             inner.id(run.index)
@@ -620,7 +622,7 @@ fn next_event<P: Port>(
     inner: &Inner<P>,
     inbound: &Inbound<P::Storage>,
 ) -> Option<Task> {
-    (0..run.masks.len()).find_map(|sink| {
+    (0..run.wanting.masks.len()).find_map(|sink| {
         let bit = 1 << sink;
         if run.full & bit != 0 {
             None

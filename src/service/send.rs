@@ -375,7 +375,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let fits = total <= self.block_size;
         // A long message that is sent back is not copied, unless more frames are likely to follow it.
         let batch = batch && !(own.is_some() && total > COPIED && inner.delivers_last());
-        if batch && fits && self.reserve(inner) && inner.output.append(&parts) {
+        if batch && fits && self.reserve(inner) && inner.output.append(&parts, total) {
             return Ok(());
         }
         let spare = inner.inbound.as_mut().map_or(0, |inbound| inbound.spare());
@@ -414,7 +414,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return true;
             }
         }
-        total <= self.block_size && self.reserve(inner) && inner.output.append(rest)
+        total <= self.block_size && self.reserve(inner) && inner.output.append(rest, total)
     }
 
     /// Writes what is in the block and `parts`; how much of them went.
@@ -443,7 +443,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             skip = skip.saturating_sub(taken);
             let _ = rest.push(part.get(taken..).unwrap_or_default());
         }
-        if !self.reserve(inner) || !inner.output.append(&rest) {
+        if !self.reserve(inner) || !inner.output.append(&rest, total_len(&rest)) {
             inner.output.break_off();
         }
     }
@@ -479,11 +479,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner.output.waiters = inner.output.waiters.saturating_sub(1);
         };
         let parts = [planned.header.as_bytes(), frame.payload];
-        if frame.more && self.reserve(&mut inner) && inner.output.append(&parts) {
+        let total = total_len(&parts);
+        if frame.more && self.reserve(&mut inner) && inner.output.append(&parts, total) {
             self.commit(slot, &mut inner, &frame, &planned);
             return (inner, Ok(()));
         }
-        let total = total_len(&parts);
         let mut sent = match self.write(&mut inner, &parts) {
             Ok(sent) => sent,
             Err(error) => return (inner, Err(error)),

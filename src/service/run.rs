@@ -460,7 +460,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 }
             }
             Step::Close { code, .. } => {
-                inner.close(*code, Phase::Lingering, now, &run.wanting.masks)
+                inner.close(*code, Phase::Lingering, now, &run.wanting.masks);
             }
             Step::Fail(violation) => return self.fail(run, inner, *violation),
             Step::Refuse(status) => return self.refuse(inner, run.index, *status),

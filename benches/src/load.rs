@@ -32,8 +32,8 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 const CLOSE_ECHO: [u8; 4] = [0x88, 2, 0x03, 0xe8];
 
-/// Room for the largest message.
-pub const ECHO_BUFFER: usize = 64 * 1024;
+/// The size of the receive buffer of wss: tungstenite's default.
+pub const ECHO_BUFFER: usize = 128 * 1024;
 
 /// A server that answers nothing for this long, or does not listen, has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);

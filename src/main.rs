@@ -18,13 +18,14 @@ Usage: wss [options]
   --addr ADDR                address to listen at (127.0.0.1; :: for all)
   --port PORT                port to listen at (8000; 0 for any free one)
   --max-clients N            clients at one time (64)
+  --loops N                  threads that share the clients (1)
   --rx-buffer BYTES          largest message that is received whole (1400)
   --streaming                take larger messages too, piece by piece
-  --client-timeout-ms MS     longest silence of a client (30000)
+  --client-timeout-ms MS     longest silence of a client (30000; 0: any)
   --handshake-timeout-ms MS  longest time for the opening handshake (10000)
   --send-timeout-ms MS       longest time that output may wait for a client (10000)
   --ping-interval-ms MS      silence after which a client is pinged (half the
-                             client time-out; 0: never)
+                             client timeout; 0: never)
   --clients-per-address N    clients of one address (0: no limit)
   --handshakes-per-second N  connections that get a slot in a second (0: no limit)
   --control-frames-per-second N
@@ -71,6 +72,7 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
             Long("addr") => options.addr = parser.value()?.parse()?,
             Long("port") => options.port = parser.value()?.parse()?,
             Long("max-clients") => options.max_clients = parser.value()?.parse()?,
+            Long("loops") => options.loops = parser.value()?.parse()?,
             Long("rx-buffer") => options.rx_buffer = parser.value()?.parse()?,
             Long("streaming") => limits.streaming = true,
             Long("client-timeout-ms") => limits.client_timeout_ms = parser.value()?.parse()?,
@@ -107,7 +109,11 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
         }
     }
     let limits = &mut options.limits;
-    limits.ping_interval_ms = ping_interval.unwrap_or(limits.client_timeout_ms / 2);
+    if let Some(ms) = ping_interval {
+        limits.ping_interval_ms = ms;
+    } else if limits.client_timeout_ms > 0 {
+        limits.ping_interval_ms = limits.client_timeout_ms / 2;
+    }
     if broadcast && limits.streaming {
         // Pieces of one client's message would come between those of another's.
         return Err("--broadcast and --streaming cannot be used together".into());
@@ -147,8 +153,17 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     writeln!(stdout, "listening on ws://{}", server.local_addr())?;
     stdout.flush()?;
     let _ = signals.forever().next();
-    log::info!("ending");
-    server.stop();
+    log::info!("closing every client; a second signal does not wait for them");
+    let no_more_signals = signals.handle();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            if signals.forever().next().is_some() {
+                server.clients().stop_now();
+            }
+        });
+        server.stop();
+        no_more_signals.close();
+    });
     log::info!("{:?}", server.clients().stats());
     Ok(())
 }

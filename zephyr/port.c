@@ -27,6 +27,10 @@ BUILD_ASSERT(CONFIG_NET_MAX_CONTEXTS >= CONFIG_WSS_SERVERS * (POLLS - 1),
 	     "IPv6, for each of CONFIG_WSS_SERVERS");
 #endif
 
+BUILD_ASSERT(CONFIG_WSS_CLIENT_TIMEOUT_MS == 0 || CONFIG_WSS_CLIENT_TIMEOUT_MS >= 100,
+	     "CONFIG_WSS_CLIENT_TIMEOUT_MS=" STRINGIFY(CONFIG_WSS_CLIENT_TIMEOUT_MS)
+	     ": use 100 to 65535, or 0 for no timeout");
+
 /* An item of the work queue for each client, the service, its end, and the link. */
 #define ITEMS     (CONFIG_WSS_MAX_CLIENTS + 3)
 #define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 1)
@@ -283,20 +287,23 @@ BUILD_ASSERT(sizeof(struct wss_part) == sizeof(struct iovec) &&
 	     offsetof(struct wss_part, len) == offsetof(struct iovec, iov_len),
 	     "struct wss_part is not as struct iovec");
 
-int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
+/* Apart, since most frames leave in one part: a message takes time to fill with zeroes. */
+static __noinline ssize_t send_parts(int fd, const struct wss_part *parts, size_t count)
 {
 	/* A part is what an iovec is. Only read from. */
-	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-	ssize_t sent;
+	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
 
-	switch (count) {
-	case 0:
-		return 0;
-	case 1:
+	return zsock_sendmsg(fd, &message, ZSOCK_MSG_DONTWAIT);
+}
+
+int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
+{
+	ssize_t sent = 0;
+
+	if (count == 1) {
 		sent = zsock_send(fd, parts[0].data, parts[0].len, ZSOCK_MSG_DONTWAIT);
-		break;
-	default:
-		sent = zsock_sendmsg(fd, &message, ZSOCK_MSG_DONTWAIT);
+	} else if (count > 1) {
+		sent = send_parts(fd, parts, count);
 	}
 	return sent < 0 ? failed() : (int32_t)sent;
 }
@@ -306,35 +313,18 @@ void wss_port_close(int32_t fd)
 	(void)zsock_close(fd);
 }
 
+BUILD_ASSERT(sizeof(struct wss_poll) == sizeof(struct zsock_pollfd) &&
+	     offsetof(struct wss_poll, events) == offsetof(struct zsock_pollfd, events) &&
+	     offsetof(struct wss_poll, revents) == offsetof(struct zsock_pollfd, revents) &&
+	     WSS_IN == ZSOCK_POLLIN && WSS_OUT == ZSOCK_POLLOUT,
+	     "struct wss_poll is not as struct zsock_pollfd");
+
 int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 {
-	struct zsock_pollfd entries[POLLS];
-	size_t used = 0;
-	int ready;
+	int ready = zsock_poll((struct zsock_pollfd *)polls, (int)count, ms);
 
-	__ASSERT_NO_MSG(count <= POLLS);
-	for (size_t i = 0; i < count; i++) {
-		polls[i].revents = 0;
-		if (polls[i].fd >= 0) {
-			entries[used].fd = polls[i].fd;
-			entries[used].events = ((polls[i].events & WSS_IN) ? ZSOCK_POLLIN : 0) |
-					       ((polls[i].events & WSS_OUT) ? ZSOCK_POLLOUT : 0);
-			entries[used++].revents = 0;
-		}
-	}
-	ready = zsock_poll(entries, used, ms);
 	if (ready < 0) {
 		return errno == EINTR ? 0 : WSS_ERRNO(errno);
-	}
-	used = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (polls[i].fd >= 0) {
-			short revents = entries[used++].revents;
-
-			polls[i].revents = ((revents & ZSOCK_POLLIN) ? WSS_IN : 0) |
-					   ((revents & ZSOCK_POLLOUT) ? WSS_OUT : 0) |
-					   ((revents & ~(ZSOCK_POLLIN | ZSOCK_POLLOUT)) ? WSS_BROKEN : 0);
-		}
 	}
 	return ready;
 }
@@ -491,6 +481,11 @@ uint64_t wss_port_uptime_ms(void)
 	return (uint64_t)k_uptime_get();
 }
 
+uint32_t wss_port_uptime_ms32(void)
+{
+	return k_uptime_get_32();
+}
+
 void wss_port_sleep_ms(uint32_t ms)
 {
 	(void)k_msleep((int32_t)ms);
@@ -567,6 +562,10 @@ static bool do_work(uint32_t number)
 {
 	struct server *server = SERVER(number);
 	bool more = false;
+
+	if (ITEMS <= ATOMIC_BITS && atomic_get(server->items) == 0) {
+		return false;
+	}
 
 	for (uint32_t item = 0; item < ITEMS; item++) {
 		if (item != END_ITEM && atomic_test_and_clear_bit(server->items, item)) {

@@ -14,14 +14,15 @@
 #define WSS_AGAIN (-1000)
 #define WSS_ERRNO(error) (-(error))
 
+/* As struct zsock_pollfd: ZSOCK_POLLIN and ZSOCK_POLLOUT. What is neither is a failure. */
 #define WSS_IN 1
-#define WSS_OUT 2
-#define WSS_BROKEN 4
+#define WSS_OUT 4
 
 struct wss_poll {
+	/* Below 0: none. */
 	int32_t fd;
-	uint8_t events;
-	uint8_t revents;
+	int16_t events;
+	int16_t revents;
 };
 
 /* As struct iovec. None is empty. */
@@ -65,6 +66,8 @@ void wss_port_notify(uint32_t lock);
 
 /* Time. */
 uint64_t wss_port_uptime_ms(void);
+/* The low 32 bits of it. */
+uint32_t wss_port_uptime_ms32(void);
 void wss_port_sleep_ms(uint32_t ms);
 
 /* The WSS thread of a server, and the work queue of all. */

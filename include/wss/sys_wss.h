@@ -283,6 +283,10 @@ void SYS_WSS_Deinitialize(SYS_MODULE_OBJ *obj);
 /**
  * @brief Sets the callback for every client, instead of the one before, which may still be running.
  *
+ * On Zephyr with #CONFIG_WSS_START_AT_BOOT the first callback starts the service at #CONFIG_WSS_PORT, and
+ * SYS_WSS_Initialize() with the same port takes it over. Nothing else starts it by itself. Set limits, queues
+ * and the accept hook before.
+ *
  * @param callback The callback; NULL: none from now on.
  * @param cookie Given to it.
  * @retval SYS_WSS_SUCCESS Always.
@@ -389,8 +393,8 @@ const char *wss_result_text(wss_result result);
 const char *wss_version(void);
 
 /**
- * A client, for as long as its connection lives. Unlike an index it is not used again, so that one kept
- * too long reaches nobody.
+ * A client, for as long as its connection lives. Unlike an index it is not used again, by no other client
+ * and no later server: one that is kept too long reaches nobody. 0 is no client.
  */
 typedef uint64_t wss_client;
 
@@ -474,11 +478,11 @@ typedef struct {
 	bool listens;
 	/** The longest time for the opening handshake (10000). */
 	uint32_t handshake_timeout_ms;
-	/** The longest silence of a client (30000). */
+	/** The longest silence of a client, 100 to 65535; 0: no timeout (30000). */
 	uint32_t client_timeout_ms;
 	/**
-	 * Silence after which a client is pinged; 0: never, so that one that only listens is cut off (15000).
-	 * Not less than `client_timeout_ms`, it is half of that.
+	 * Silence after which a client is pinged; 0: never, so that one that only listens is closed (15000).
+	 * If it is not less than a `client_timeout_ms` above 0, half of that is used.
 	 */
 	uint32_t ping_interval_ms;
 	/** The longest time that output waits for a client (10000). */
@@ -515,8 +519,9 @@ void wss_limits_init(wss_limits *limits);
  *
  * @retval WSS_OK They will be used.
  * @retval WSS_BUSY The service runs.
- * @retval WSS_INVALID NULL, an address or an origin that is none, no clients, or a receive size below 4. On
- *         Zephyr: other sizes than Kconfig's, or a limit that Kconfig has at 0.
+ * @retval WSS_INVALID NULL, an address or an origin that is none, no clients, a receive size below 4, a client
+ *         timeout out of its range, another timeout of 0, or a time above 2^30. On Zephyr: other sizes than
+ *         Kconfig's, or a limit that Kconfig has at 0.
  */
 wss_result wss_set_limits(const wss_limits *limits);
 
@@ -562,7 +567,12 @@ typedef uint16_t (*wss_accept_hook)(wss_client client, const wss_request *reques
  */
 #define WSS_LATER 1
 
-/** Sets the hook that decides on opening requests, for all that come from now on; NULL: all may. */
+/**
+ * Sets the hook that decides on opening requests, for all that come from now on; NULL: all may. Set it
+ * before the service starts: with #CONFIG_WSS_START_AT_BOOT before SYS_WSS_register_callback(). If the first
+ * hook comes after that, and before SYS_WSS_Initialize(), clients it was not asked about are closed with
+ * 1008.
+ */
 void wss_set_accept_hook(wss_accept_hook hook, void *cookie);
 
 /**
@@ -868,9 +878,10 @@ uint16_t wss_server_port(wss_server server);
 wss_client wss_server_all(wss_server server);
 
 /**
- * The server of a client, or of every client of it, whether or not that lives: #WSS_NO_SERVER for
- * #WSS_NO_CLIENT and #WSS_ALL_CLIENTS. The default service is a ::wss_server, too, another one each time
- * that it is started.
+ * Returns the server of a client, or of wss_server_all(), also after the client or the server has gone.
+ * #WSS_NO_SERVER for #WSS_NO_CLIENT and #WSS_ALL_CLIENTS, and for a client of an ended server once another
+ * one has been started in its place. The default service is a ::wss_server, too, another one each time that
+ * it is started.
  */
 wss_server wss_server_of(wss_client client);
 

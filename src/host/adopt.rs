@@ -2,7 +2,8 @@
 
 use std::net::TcpStream;
 
-use super::port::{HostPort, HostSocket};
+use super::port::HostPort;
+use super::socket::HostSocket;
 use crate::service::{AdoptError, Application, ClientId, Opening, Service};
 
 /// A connection that was not adopted.

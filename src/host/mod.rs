@@ -1,21 +1,26 @@
 //! The service on a host: std sockets and threads.
 //!
-//! [`Server::start`] gives every event to a handler, on the server's work queue;
+//! [`Server::start`] gives every event to a handler, on the server's loop;
 //! [`Server::with_queue`] gives them to an [`EventQueue`] that the application reads from its own
-//! threads; [`Server::builder`] has both, and several queues. Two threads run a server: one waits for sockets and deadlines, the other is the work
-//! queue. Dropping the [`Server`] ends it. [`Running`] is the service with those threads alone, for
-//! an application of another make.
+//! threads; [`Server::builder`] has both, and several queues. One thread runs a server: its loop waits for
+//! sockets and deadlines, and works for the client that is ready at once. [`Options::loops`] has several
+//! of them share the clients. Dropping the [`Server`] ends it. [`Running`] is the service with its threads
+//! alone, for an application of another make.
 
 mod adopt;
 mod application;
+mod monitor;
+mod poller;
 mod port;
 mod queue;
 mod running;
 mod server;
+mod socket;
 
 pub use adopt::NotAdopted;
 pub use application::{Handler, HostApplication};
-pub use port::{HostPort, Monitor, on_service_thread};
+pub use monitor::Monitor;
+pub use port::{HostPort, on_service_thread};
 pub use queue::{EventQueue, QueuedEvent};
 pub use running::Running;
 pub use server::{Builder, Clients, Options, Server};

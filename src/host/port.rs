@@ -1,117 +1,209 @@
-//! The [`Port`] to std.
+//! The [`Port`] to std: loops that poll and work, each on a thread of its own.
 
-use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd as _;
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest as MioInterest, Poll, Registry, Token, Waker};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use super::monitor::{Monitor, lock};
+use super::poller::{self, Events, Poller, Watch};
+use super::socket::{self, HostSocket};
+use crate::service::{Inbound, Instant, Interest, Port, Ready, Slot, SocketError, Work};
 
-use crate::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
-
-const LISTENER: Token = Token(usize::MAX);
-const WAKER: Token = Token(usize::MAX - 1);
-/// Readiness taken from the operating system at once.
-const EVENTS: usize = 256;
-
-/// The port to std: non-blocking sockets under one edge-triggered poll.
+/// The port to std: non-blocking sockets, and one or several loops.
+///
+/// A client belongs to the loop that is the remainder of its slot. The first loop serves: it has the
+/// listener, the timer and the connections that are turned away.
 pub struct HostPort {
     started: std::time::Instant,
-    poll: Mutex<(Poll, Events)>,
-    registry: Registry,
-    waker: Waker,
-    woken: AtomicBool,
+    loops: Box<[Loop]>,
     listener: Mutex<Option<TcpListener>>,
+    /// Connections cannot be accepted, which was logged.
+    accept_fails: AtomicBool,
     timer: Mutex<Option<Instant>>,
-    lobby: usize,
-    /// By slot: the operating system has told the end of the stream.
-    ended: Box<[AtomicBool]>,
-    /// `None` ends the work queue.
-    work: Sender<Option<Work>>,
-    service_work_queued: AtomicBool,
+    /// By slot, and for the connection that is turned away.
+    watches: Box<[Watch]>,
+    /// The service has stopped.
+    ended: AtomicBool,
+}
+
+struct Loop {
+    poller: Poller,
+    /// What is to be done, and whether the service's own work is among it.
+    work: Mutex<(Vec<Work>, bool)>,
 }
 
 impl HostPort {
-    /// A port for `max_clients` clients. What is to be done for them is sent to `work`.
-    pub(super) fn new(max_clients: usize, work: Sender<Option<Work>>) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let registry = poll.registry().try_clone()?;
-        let waker = Waker::new(&registry, WAKER)?;
+    /// Creates a port for `max_clients` clients, with this many loops.
+    pub(super) fn new(max_clients: usize, loops: usize) -> io::Result<Self> {
+        let new_loop = |_| {
+            Ok(Loop {
+                poller: Poller::new()?,
+                work: Mutex::default(),
+            })
+        };
         Ok(Self {
             started: std::time::Instant::now(),
-            poll: Mutex::new((poll, Events::with_capacity(EVENTS))),
-            registry,
-            waker,
-            woken: AtomicBool::new(false),
+            loops: (0..loops).map(new_loop).collect::<io::Result<_>>()?,
             listener: Mutex::new(None),
+            accept_fails: AtomicBool::new(false),
             timer: Mutex::new(None),
-            lobby: max_clients,
-            ended: (0..max_clients).map(|_| AtomicBool::new(false)).collect(),
-            work,
-            service_work_queued: AtomicBool::new(false),
+            watches: (0..=max_clients).map(|_| Watch::default()).collect(),
+            ended: AtomicBool::new(false),
         })
     }
 
-    /// Accepts connections at `addr`; which one it is, if its port is 0.
+    /// Listens on `addr`; returns the address, of which the port may have been chosen.
     pub(super) fn listen(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
+        let listener = socket::open_listener(addr)?;
         let addr = listener.local_addr()?;
-        self.registry.register(
-            &mut SourceFd(&listener.as_raw_fd()),
-            LISTENER,
-            MioInterest::READABLE,
-        )?;
+        if let Some(first) = self.loops.first() {
+            first.poller.watch_listener(&listener, true)?;
+        }
         *lock(&self.listener) = Some(listener);
         Ok(addr)
     }
 
-    /// The work queue ends after what is on it.
-    pub(super) fn end_work_queue(&self) {
-        let _ = self.work.send(None);
+    /// Whether the service has stopped.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 
-    /// The service's own work was taken from the queue.
-    pub(super) fn service_work_begins(&self) {
-        self.service_work_queued.store(false, Ordering::SeqCst);
+    fn lobby(&self) -> usize {
+        self.watches.len().saturating_sub(1)
     }
-}
 
-/// Whether a connection waits to be accepted.
-fn somebody_waits(listener: &TcpListener) -> bool {
-    let mut polled = [PollFd::new(listener, PollFlags::IN)];
-    poll(&mut polled, Some(&Timespec::default())) != Ok(0)
-}
+    /// The loop of a slot, by its index.
+    fn loop_of(&self, slot: usize) -> usize {
+        if slot == self.lobby() {
+            0
+        } else {
+            slot.checked_rem(self.loops.len()).unwrap_or(0)
+        }
+    }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic in a handler is caught before it reaches any of these locks.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn poller_of(&self, slot: usize) -> Option<(&Poller, &Watch)> {
+        let this = self.loops.get(self.loop_of(slot))?;
+        Some((&this.poller, self.watches.get(slot)?))
+    }
+
+    fn wake_loop(&self, index: usize) {
+        if let Some(this) = self.loops.get(index) {
+            this.poller.wake();
+        }
+    }
+
+    /// Whether the calling thread is that loop of this port.
+    fn is_on(&self, index: usize) -> bool {
+        CURRENT.get() == Some((std::ptr::from_ref(self) as usize, index))
+    }
+
+    /// Waits once, on the thread of a loop, and reports what is ready.
+    pub(super) fn wait_on(&self, index: usize, ready: &mut dyn FnMut(Ready)) {
+        let Some(this) = self.loops.get(index) else {
+            return;
+        };
+        CURRENT.set(Some((std::ptr::from_ref(self) as usize, index)));
+        let (work, service_work) = std::mem::take(&mut *lock(&this.work));
+        let timer = *lock(&self.timer);
+        let timeout = match timer {
+            _ if !work.is_empty() || service_work => Some(0),
+            Some(at) if index == 0 => Some(at.from(self.now())),
+            _ => None,
+        };
+        let mut events = EVENTS.take().unwrap_or_else(Events::new);
+        let waited = this.poller.wait(&mut events, timeout);
+        let now = self.now();
+        let (count, is_all) = match waited {
+            Ok(waited) => waited,
+            Err(error) => {
+                if error.kind() != ErrorKind::Interrupted {
+                    log::error!("waiting for sockets failed: {error}");
+                }
+                (0, false)
+            }
+        };
+        // Only once everything that came until now is reported.
+        let is_due = |at: &mut Instant| now.has_reached(*at);
+        let due = index == 0 && is_all && lock(&self.timer).take_if(is_due).is_some();
+        for event in this.poller.ready(&events, count) {
+            match event {
+                poller::Ready::Wake => ready(Ready::Wake),
+                poller::Ready::Listener => ready(Ready::Listener),
+                poller::Ready::Socket {
+                    number,
+                    ready: what,
+                    broken,
+                } => {
+                    let watch = self.watches.get(number);
+                    let taken = watch.and_then(|it| it.take(&this.poller, number, what, broken));
+                    match taken {
+                        None => {}
+                        Some(_) if number == self.lobby() => ready(Ready::Lobby),
+                        Some(what) => ready(Ready::Client {
+                            slot: number,
+                            writable: what.contains(Interest::WRITE),
+                        }),
+                    }
+                }
+            }
+        }
+        EVENTS.set(Some(events));
+        for work in work {
+            ready(Ready::Work(work));
+        }
+        if service_work {
+            ready(Ready::Work(Work::Service));
+        }
+        if due {
+            ready(Ready::Timer(now));
+        }
+    }
+
+    /// What is left to do for a loop, after the service has stopped.
+    pub(super) fn take_work(&self, index: usize) -> Vec<Work> {
+        let Some(this) = self.loops.get(index) else {
+            return Vec::new();
+        };
+        let (mut work, service_work) = std::mem::take(&mut *lock(&this.work));
+        work.extend(service_work.then_some(Work::Service));
+        work
+    }
 }
 
 impl Port for HostPort {
+    const INLINE: bool = true;
+
     type Lock<T> = Monitor<T>;
     type Socket = HostSocket;
     type Storage = Box<[u8]>;
+    type Inbound = Box<Inbound<Box<[u8]>>>;
     type Slots = Box<[Slot<Self>]>;
     type Blocks = Box<[Option<Box<[u8]>>]>;
 
     fn now(&self) -> Instant {
-        let elapsed = self.started.elapsed().as_millis();
-        Instant(u64::try_from(elapsed).unwrap_or(u64::MAX))
+        // It wraps, as the service's time does.
+        #[allow(clippy::cast_possible_truncation)]
+        Instant(self.started.elapsed().as_millis() as u32)
     }
 
     fn submit(&self, work: Work) {
-        if work == Work::Service && self.service_work_queued.swap(true, Ordering::SeqCst) {
-            return;
+        let index = match work {
+            Work::Client(slot) => self.loop_of(slot),
+            Work::Service => 0,
+        };
+        if let Some(this) = self.loops.get(index) {
+            let mut queued = lock(&this.work);
+            match work {
+                Work::Client(_) => queued.0.push(work),
+                Work::Service => queued.1 = true,
+            }
         }
-        // Fails only when the work queue has ended, after the service.
-        let _ = self.work.send(Some(work));
+        // The loop itself looks before it waits.
+        if !self.is_on(index) {
+            self.wake_loop(index);
+        }
     }
 
     fn on_service_thread(&self) -> bool {
@@ -125,139 +217,73 @@ impl Port for HostPort {
     fn accept(&self) -> Result<HostSocket, SocketError> {
         let listener = lock(&self.listener);
         let listener = listener.as_ref().ok_or(SocketError::WouldBlock)?;
-        loop {
-            match listener.accept() {
-                Ok((stream, _)) => return HostSocket::new(stream).map_err(|_| SocketError::Failed),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => return Err(SocketError::WouldBlock),
-                    // The client gave up while it was waiting; the next one may not have.
-                    ErrorKind::Interrupted
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::ConnectionReset => {}
-                    // There being no descriptor is said without a look at who waits.
-                    _ if !somebody_waits(listener) => return Err(SocketError::WouldBlock),
-                    _ => {
-                        log::warn!("accepting failed: {error}");
-                        return Err(SocketError::Failed);
-                    }
-                },
+        let accepted = socket::accept(listener)?;
+        let fails = self.accept_fails.swap(accepted.is_err(), Ordering::Relaxed);
+        accepted.map_err(|error| {
+            if !fails {
+                log::warn!("cannot accept connections, and will try again: {error}");
             }
-        }
+            SocketError::Failed
+        })
     }
 
     fn watch_listener(&self) {
-        if let Some(listener) = &*lock(&self.listener) {
-            let _ = self.registry.reregister(
-                &mut SourceFd(&listener.as_raw_fd()),
-                LISTENER,
-                MioInterest::READABLE,
-            );
+        if let (Some(listener), Some(first)) = (&*lock(&self.listener), self.loops.first()) {
+            let _ = first.poller.watch_listener(listener, false);
         }
     }
 
     fn close_listener(&self) {
-        if let Some(listener) = lock(&self.listener).take() {
-            let _ = self
-                .registry
-                .deregister(&mut SourceFd(&listener.as_raw_fd()));
-        }
+        // As it is closed, epoll forgets it.
+        *lock(&self.listener) = None;
     }
 
     fn attach(&self, slot: usize, socket: &HostSocket) -> Result<(), SocketError> {
-        // Edge-triggered, so that once is enough: whatever happens later is told, and the service
-        // receives and sends until there is no more before it waits.
-        if let Some(ended) = self.ended.get(slot) {
-            ended.store(false, Ordering::SeqCst);
-        }
-        let interest = MioInterest::READABLE | MioInterest::WRITABLE;
-        self.registry
-            .register(&mut SourceFd(&socket.0.as_raw_fd()), Token(slot), interest)
-            .map_err(|_| SocketError::Failed)
+        let (poller, watch) = self.poller_of(slot).ok_or(SocketError::Failed)?;
+        let attached = watch.attach(poller, slot, socket);
+        attached.map_err(|_| SocketError::Failed)
     }
 
-    fn watch(&self, slot: usize, socket: &HostSocket, interest: Interest) {
-        // See `attach`. Telling again takes a system call, and is needed only where reading stopped
-        // short: in the lobby, and when the end came together with the last bytes, so that receiving
-        // less than there was room for did not mean that there is no more.
-        if !interest.contains(Interest::READ) {
-            return;
+    fn watch(&self, slot: usize, _: &HostSocket, interest: Interest) {
+        if let Some((poller, watch)) = self.poller_of(slot) {
+            watch.watch(poller, slot, interest);
         }
-        let again = match self.ended.get(slot) {
-            // It could be written to all the time, which would be told again and again.
-            None => MioInterest::READABLE,
-            // Once, for the same reason; and it may have been the end of the connection before.
-            Some(ended) if ended.swap(false, Ordering::SeqCst) => {
-                MioInterest::READABLE | MioInterest::WRITABLE
-            }
-            Some(_) => return,
-        };
-        let _ = self
-            .registry
-            .reregister(&mut SourceFd(&socket.0.as_raw_fd()), Token(slot), again);
     }
 
-    fn close(&self, _slot: usize, socket: HostSocket) {
-        let _ = self
-            .registry
-            .deregister(&mut SourceFd(&socket.0.as_raw_fd()));
+    fn close(&self, slot: usize, socket: HostSocket) {
+        if let Some((poller, watch)) = self.poller_of(slot) {
+            watch.detach(poller, &socket);
+        }
+    }
+
+    fn stopped(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        for this in &self.loops {
+            this.poller.wake();
+        }
     }
 
     fn set_timer(&self, at: Instant) {
-        let earlier = lock(&self.timer).replace(at).is_none_or(|timer| at < timer);
-        if earlier && !SERVING_THREAD.get() {
-            self.wake();
+        let before = lock(&self.timer).replace(at);
+        if before.is_none_or(|timer| !at.has_reached(timer)) && !self.is_on(0) {
+            self.wake_loop(0);
         }
     }
 
     fn wake(&self) {
-        if !self.woken.swap(true, Ordering::SeqCst) {
-            let _ = self.waker.wake();
-        }
+        self.wake_loop(0);
     }
 
     fn wait(&self, ready: &mut dyn FnMut(Ready)) {
-        SERVICE_THREAD.set(true);
-        SERVING_THREAD.set(true);
-        let mut poll = lock(&self.poll);
-        let (poll, events) = &mut *poll;
-        let timer = *lock(&self.timer);
-        let timeout = timer.map(|at| Duration::from_millis(at.0.saturating_sub(self.now().0)));
-        if let Err(error) = poll.poll(events, timeout) {
-            if error.kind() != ErrorKind::Interrupted {
-                log::error!("waiting for sockets failed: {error}");
-            }
-            return;
-        }
-        for event in &*events {
-            ready(match event.token() {
-                WAKER => {
-                    self.woken.store(false, Ordering::SeqCst);
-                    Ready::Wake
-                }
-                LISTENER => Ready::Listener,
-                Token(slot) if slot == self.lobby => Ready::Lobby,
-                Token(slot) => {
-                    if let Some(ended) = self.ended.get(slot).filter(|_| event.is_read_closed()) {
-                        ended.store(true, Ordering::SeqCst);
-                    }
-                    Ready::Client {
-                        slot,
-                        writable: event.is_writable(),
-                    }
-                }
-            });
-        }
-        let now = self.now();
-        let due = lock(&self.timer).take_if(|at| *at <= now).is_some();
-        if due {
-            ready(Ready::Timer);
-        }
+        self.wait_on(0, ready);
     }
 }
 
 thread_local! {
-    static SERVICE_THREAD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    static SERVING_THREAD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// The port and the loop that the thread is.
+    static CURRENT: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+    /// What the thread takes events with, between two waits.
+    static EVENTS: Cell<Option<Events>> = const { Cell::new(None) };
     static THREAD: usize = {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         NEXT.fetch_add(1, Ordering::Relaxed)
@@ -267,139 +293,19 @@ thread_local! {
 /// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
 #[must_use]
 pub fn on_service_thread() -> bool {
-    SERVICE_THREAD.get()
-}
-
-/// From now on the calling thread is one of the service's own.
-pub(super) fn become_service_thread() {
-    SERVICE_THREAD.set(true);
-}
-
-/// A TCP connection.
-#[derive(Clone)]
-pub struct HostSocket(Arc<TcpStream>);
-
-impl HostSocket {
-    /// Makes the stream one of the service's.
-    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        // Frames leave when they are written, not when the last one was acknowledged.
-        let _ = stream.set_nodelay(true);
-        Ok(Self(Arc::new(stream)))
-    }
-}
-
-impl Socket for HostSocket {
-    /// `None` for a connection that has gone already.
-    type Peer = Option<IpAddr>;
-
-    fn peer(&self) -> Option<IpAddr> {
-        // A client of IPv4 is the same one at a listener for both.
-        self.0.peer_addr().ok().map(|addr| addr.ip().to_canonical())
-    }
-
-    fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
-        retry(|| (&*self.0).read(space))
-    }
-
-    fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
-        let mut filled = parts.iter().filter(|part| !part.is_empty());
-        match (filled.next(), filled.next()) {
-            (None, _) => Ok(0),
-            (Some(one), None) => retry(|| (&*self.0).write(one)),
-            _ => {
-                let mut slices = heapless::Vec::<IoSlice<'_>, 16>::new();
-                for part in parts {
-                    let _ = slices.push(IoSlice::new(part));
-                }
-                // std's `write` does it like this, its `write_vectored` does not: a client that has
-                // gone must not end a program, written in C, that has not said to ignore SIGPIPE.
-                let mut no_control = SendAncillaryBuffer::default();
-                retry(|| {
-                    Ok(sendmsg(
-                        &*self.0,
-                        &slices,
-                        &mut no_control,
-                        SendFlags::NOSIGNAL,
-                    )?)
-                })
-            }
-        }
-    }
-
-    fn shutdown_write(&self) -> Result<(), SocketError> {
-        let shut = self.0.shutdown(Shutdown::Write);
-        shut.map_err(|_| SocketError::Failed)
-    }
-}
-
-fn retry(mut io: impl FnMut() -> io::Result<usize>) -> Result<usize, SocketError> {
-    loop {
-        match io() {
-            Ok(count) => return Ok(count),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Err(SocketError::WouldBlock);
-            }
-            Err(_) => return Err(SocketError::Failed),
-        }
-    }
-}
-
-/// A mutex with its condition variable.
-pub struct Monitor<T> {
-    value: Mutex<T>,
-    changed: Condvar,
-}
-
-impl<T> Monitor<T> {
-    /// Puts a lock around `value`.
-    pub const fn new(value: T) -> Self {
-        Self {
-            value: Mutex::new(value),
-            changed: Condvar::new(),
-        }
-    }
-}
-
-impl<T> Lock<T> for Monitor<T> {
-    type Guard<'a>
-        = MutexGuard<'a, T>
-    where
-        T: 'a;
-
-    fn new(value: T) -> Self {
-        Self::new(value)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, T> {
-        lock(&self.value)
-    }
-
-    fn wait<'a>(&'a self, guard: MutexGuard<'a, T>, timeout_ms: u32) -> MutexGuard<'a, T> {
-        let timeout = Duration::from_millis(u64::from(timeout_ms));
-        let (guard, _) = self
-            .changed
-            .wait_timeout(guard, timeout)
-            .unwrap_or_else(PoisonError::into_inner);
-        guard
-    }
-
-    fn notify_all(&self) {
-        self.changed.notify_all();
-    }
+    CURRENT.get().is_some()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::net::TcpStream;
 
     use super::*;
 
     /// A port for one client.
     fn port() -> HostPort {
-        HostPort::new(1, channel().0).unwrap()
+        HostPort::new(1, 1).unwrap()
     }
 
     /// Both ends of a connection.
@@ -409,28 +315,61 @@ mod tests {
         (HostSocket::new(listener.accept().unwrap().0).unwrap(), peer)
     }
 
-    /// How often something is told within 100 ms of a socket that is watched again each time.
-    fn told(port: &HostPort, slot: usize, socket: &HostSocket) -> usize {
-        let (mut told, until) = (0, port.now() + 100);
-        while port.now() < until {
+    /// How often something is reported within 100 ms, of a socket that is watched for `interest` each time.
+    fn reports(port: &HostPort, slot: usize, socket: &HostSocket, interest: Interest) -> usize {
+        let (mut reports, until) = (0, port.now() + 100);
+        let mut waits = 0;
+        while !port.now().has_reached(until) {
             port.set_timer(until);
             port.wait(&mut |ready| {
-                if !matches!(ready, Ready::Timer | Ready::Wake) {
-                    told += 1;
-                    port.watch(slot, socket, Interest::READ);
+                if matches!(ready, Ready::Lobby | Ready::Client { .. }) {
+                    reports += 1;
+                    port.watch(slot, socket, interest);
                 }
             });
+            waits += 1;
         }
-        told
+        assert!(waits <= reports + 3, "{waits} waits for {reports} reports");
+        reports
     }
 
     #[test]
-    fn nothing_is_told_of_who_waits_in_the_lobby_and_says_nothing() {
+    fn a_socket_that_says_nothing_is_not_reported() {
+        let port = port();
+        for slot in [0, 1] {
+            let (socket, _peer) = connection();
+            port.attach(slot, &socket).unwrap();
+            port.watch(slot, &socket, Interest::READ);
+            assert_eq!(reports(&port, slot, &socket, Interest::READ), 0);
+            port.close(slot, socket);
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_not_watched_costs_one_wait_whatever_its_peer_does() {
+        use std::io::Write as _;
+        let port = port();
+        let (socket, mut peer) = connection();
+        port.attach(0, &socket).unwrap();
+        peer.write_all(b"a").unwrap();
+        assert_eq!(reports(&port, 0, &socket, Interest::empty()), 0);
+        drop(peer);
+        assert_eq!(reports(&port, 0, &socket, Interest::empty()), 0);
+        // It is reported once it is watched again.
+        port.watch(0, &socket, Interest::READ);
+        assert_eq!(reports(&port, 0, &socket, Interest::empty()), 1);
+        port.close(0, socket);
+    }
+
+    #[test]
+    fn a_writable_socket_is_reported_once_for_each_watch() {
         let port = port();
         let (socket, _peer) = connection();
-        port.attach(1, &socket).unwrap();
-        port.watch(1, &socket, Interest::READ);
-        assert!(told(&port, 1, &socket) <= 2);
+        port.attach(0, &socket).unwrap();
+        port.watch(0, &socket, Interest::WRITE);
+        assert_eq!(reports(&port, 0, &socket, Interest::empty()), 1);
+        port.watch(0, &socket, Interest::READ | Interest::WRITE);
+        assert_eq!(reports(&port, 0, &socket, Interest::READ), 1);
     }
 
     #[test]
@@ -438,20 +377,32 @@ mod tests {
         let port = port();
         let (before, peer) = connection();
         port.attach(0, &before).unwrap();
-        assert_eq!(told(&port, 0, &before), 1, "it can be written to");
+        port.watch(0, &before, Interest::READ);
         let (next, _next_peer) = connection();
-        let mut before = Some(before);
         // Both are taken from the operating system at once, in this order.
         port.wake();
         drop(peer);
-        while before.as_ref().unwrap().0.peek(&mut [0]).is_err() {}
+        let mut before = Some(before);
         port.wait(&mut |ready| {
             if let (Ready::Wake, Some(before)) = (ready, before.take()) {
                 port.close(0, before);
                 port.attach(0, &next).unwrap();
+                port.watch(0, &next, Interest::READ);
             }
         });
         assert!(before.is_none());
-        assert!(told(&port, 0, &next) <= 2);
+        assert!(reports(&port, 0, &next, Interest::READ) <= 1);
+    }
+
+    #[test]
+    fn the_unspecified_address_of_ipv6_takes_ipv4_whatever_the_system_says() {
+        let listener = socket::open_listener("[::]:0".parse().unwrap());
+        // A machine may have no IPv6.
+        let Ok(listener) = listener else { return };
+        assert!(!rustix::net::sockopt::ipv6_v6only(&listener).unwrap());
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let loopback = socket::open_listener("[::1]:0".parse().unwrap()).unwrap();
+        assert!(rustix::net::sockopt::ipv6_v6only(&loopback).unwrap());
     }
 }

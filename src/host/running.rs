@@ -3,13 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 
-use super::port::{HostPort, become_service_thread};
+use super::port::HostPort;
 use super::server::Options;
 use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use crate::service::{Application, Service, Slot, Work};
+use crate::service::{Application, Inbound, Port as _, Ready, Service, Slot};
 
 /// A service that runs, for an owner that minds its end: what [`Server`](super::Server) is made of,
 /// and other interfaces to the service.
@@ -21,7 +20,7 @@ pub struct Running<A: Application<HostPort>> {
     pub service: Arc<Service<HostPort, A>>,
     /// The address at which it listens; with port 0 if it does not.
     pub addr: SocketAddr,
-    /// The serving thread and the work queue.
+    /// The threads of the loops; the first one serves.
     pub threads: Vec<JoinHandle<()>>,
 }
 
@@ -29,7 +28,7 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
     /// Opens the listener and starts the threads.
     ///
     /// # Errors
-    /// The operating system's, if the address cannot be listened at; `InvalidInput` for options that
+    /// The operating system's, if it cannot listen on the address; `InvalidInput` for options that
     /// cannot work.
     pub fn start(options: &Options, application: A) -> io::Result<Self> {
         Self::start_then(options, application, |_| {})
@@ -39,14 +38,20 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
     pub(super) fn start_then(
         options: &Options,
         application: A,
-        then: impl FnOnce(&A) + Send + 'static,
+        then: impl FnOnce(&A) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        if let Err(error) = options.limits.check() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
         if options.max_clients == 0 {
             return invalid("the number of clients must be at least 1");
         }
+        if options.loops == 0 {
+            return invalid("the number of loops must be at least 1");
+        }
         let storage = options.rx_buffer.saturating_add(OVERHEAD);
-        if storage < Slot::<HostPort>::MIN_STORAGE {
+        if storage < Inbound::<Box<[u8]>>::MIN_STORAGE {
             return invalid("the receive size must be at least 4 bytes");
         }
         let max_clients = usize::from(options.max_clients);
@@ -59,8 +64,8 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         if !fits {
             return invalid("there is no memory for as many clients with such a receive size");
         }
-        let (work, work_queue) = channel();
-        let port = HostPort::new(max_clients, work)?;
+        let loops = usize::from(options.loops);
+        let port = HostPort::new(max_clients, loops)?;
         let addr = if options.listen {
             port.listen(SocketAddr::new(options.addr, options.port))?
         } else {
@@ -68,43 +73,85 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         };
         let bytes = |len| vec![0; len].into_boxed_slice();
         let slots = (0..max_clients)
-            .map(|_| Slot::new(bytes(storage)))
+            .map(|_| Slot::new(Box::new(Inbound::new(bytes(storage)))))
             .collect();
         let blocks = (0..blocks).map(|_| Some(bytes(block))).collect();
         let limits = options.limits;
         let service = Arc::new(Service::new(port, application, limits, slots, blocks));
-        let working = Arc::clone(&service);
-        let serving = Arc::clone(&service);
-        // The work queue first: it ends by itself if the other cannot be started.
-        let work_thread = thread::Builder::new()
-            .name("wss-work".into())
-            .spawn(move || {
-                run_work_queue(&working, &work_queue);
-                then(working.application());
-            })?;
-        let serving_thread = thread::Builder::new().name("wss".into()).spawn(move || {
-            serving.serve();
-            serving.port().end_work_queue();
-        });
-        let serving_thread = serving_thread.inspect_err(|_| service.port().end_work_queue())?;
+        let mut threads = Vec::with_capacity(loops);
+        // Dropped with the last thread.
+        let then = Arc::new(Then::new(Arc::clone(&service), then));
+        for index in 0..loops {
+            let (looping, then) = (Arc::clone(&service), Arc::clone(&then));
+            let name = match index {
+                0 => "wss".to_owned(),
+                _ => format!("wss-{index}"),
+            };
+            let spawned = thread::Builder::new().name(name).spawn(move || {
+                run_loop(&looping, index);
+                drop(then);
+            });
+            match spawned {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    // Those that there are end by themselves.
+                    service.stop();
+                    if index == 0 {
+                        service.port().stopped();
+                    }
+                    return Err(error);
+                }
+            }
+        }
         Ok(Self {
             service,
             addr,
-            threads: vec![serving_thread, work_thread],
+            threads,
         })
     }
 }
 
-/// The thread of the work queue.
-fn run_work_queue<A: Application<HostPort>>(
-    service: &Service<HostPort, A>,
-    queue: &Receiver<Option<Work>>,
-) {
-    become_service_thread();
-    while let Ok(Some(work)) = queue.recv() {
-        if work == Work::Service {
-            service.port().service_work_begins();
+/// The thread of a loop.
+fn run_loop<A: Application<HostPort>>(service: &Service<HostPort, A>, index: usize) {
+    if index == 0 {
+        service.serve();
+    } else {
+        while !service.port().has_ended() {
+            service.port().wait_on(index, &mut |ready| match ready {
+                Ready::Client { slot, writable } => service.on_client(slot, writable),
+                Ready::Work(work) => service.run(work),
+                _ => {}
+            });
         }
-        service.run(work);
+    }
+    loop {
+        let work = service.port().take_work(index);
+        if work.is_empty() {
+            return;
+        }
+        for work in work {
+            service.run(work);
+        }
+    }
+}
+
+/// What is done after the last event.
+struct Then<A: Application<HostPort>, F: FnOnce(&A)> {
+    service: Arc<Service<HostPort, A>>,
+    then: Option<F>,
+}
+
+impl<A: Application<HostPort>, F: FnOnce(&A)> Then<A, F> {
+    const fn new(service: Arc<Service<HostPort, A>>, then: F) -> Self {
+        let then = Some(then);
+        Self { service, then }
+    }
+}
+
+impl<A: Application<HostPort>, F: FnOnce(&A)> Drop for Then<A, F> {
+    fn drop(&mut self) {
+        if let Some(then) = self.then.take() {
+            then(self.service.application());
+        }
     }
 }

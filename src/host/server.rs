@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +29,9 @@ pub struct Options {
     pub port: u16,
     /// Whether to listen at all. If not, clients are adopted: see [`Service::adopt_stream`].
     pub listen: bool,
+    /// How many loops share the clients, each on a thread of its own; at least 1. With more than one, a
+    /// handler may be called by several threads at once, but never by two for one client.
+    pub loops: u16,
     /// How many clients there may be.
     pub max_clients: u16,
     /// The largest message that is delivered whole, in bytes; at least 4.
@@ -51,6 +54,7 @@ impl Default for Options {
             addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
             listen: true,
+            loops: 1,
             max_clients: 64,
             rx_buffer: 1400,
             tx_blocks: None,
@@ -109,7 +113,7 @@ impl Builder<'_> {
             let what = format!("a server has events for no more than {MAX_SINKS}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        let (working, ended) = channel();
+        let (working, ended) = sync_channel::<()>(0);
         let running = Running::start_then(self.options, application, |application| {
             application.end();
             drop(working);
@@ -128,7 +132,7 @@ impl Builder<'_> {
 pub struct Server {
     clients: Arc<Clients>,
     addr: SocketAddr,
-    /// With what is disconnected when the work queue has done its last work.
+    /// With what is disconnected when the last loop has done its last work.
     threads: Mutex<(Vec<JoinHandle<()>>, Receiver<()>)>,
 }
 

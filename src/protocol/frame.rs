@@ -1,6 +1,6 @@
 //! Frame headers (RFC 6455 section 5.2).
 
-use super::incoming::Violation;
+use super::violation::Violation;
 
 /// The longest payload of a control frame, in bytes (section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -120,12 +120,20 @@ impl ClientHeader {
 
 /// The header of a frame that a server sends: no mask, the shortest encoding of the length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// So that it is copied in three words.
+#[repr(align(4))]
 pub struct FrameHeader {
     bytes: [u8; MAX_SERVER_HEADER],
     len: u8,
 }
 
 impl FrameHeader {
+    /// No header at all, for bytes that are sent as they are.
+    pub const NONE: Self = Self {
+        bytes: [0; MAX_SERVER_HEADER],
+        len: 0,
+    };
+
     /// The header of a frame with a payload of `payload_len` bytes.
     #[must_use]
     pub fn new(fin: bool, opcode: Opcode, payload_len: usize) -> Self {

@@ -9,25 +9,34 @@
 // Tests may overflow: that would fail them.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod buffer;
 mod close;
 #[cfg(any(feature = "compact", test))]
 mod compact;
 mod frame;
+mod frames;
 mod handshake;
 mod incoming;
 mod mask;
+mod message;
 mod outgoing;
 mod request;
+mod step;
 mod storage;
 mod utf8;
+mod violation;
 
+pub use buffer::OVERHEAD;
 pub use close::{CloseCode, MAX_REASON};
 pub use frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_SERVER_HEADER, Opcode};
 pub use handshake::{AcceptKey, Refusal, Status, origin_allowed};
-pub use incoming::{Data, Incoming, MessageKind, OVERHEAD, Step, Violation};
+pub use incoming::Incoming;
 pub use mask::{mask_at, unmask};
+pub use message::MessageKind;
 pub use outgoing::{FrameError, Outgoing, Planned};
 pub use request::{HANDSHAKE_LIMIT, Request};
+pub use step::{Data, Step};
 pub use storage::Storage;
 pub(crate) use utf8::from_utf8;
 pub use utf8::{NotUtf8, Utf8};
+pub use violation::Violation;

@@ -1,7 +1,7 @@
 //! The outgoing half of a connection: which frames may be sent, and their headers.
 
 use super::frame::{FrameHeader, Opcode};
-use super::utf8::Utf8;
+use super::utf8::{Utf8, from_utf8};
 
 /// Checks the frames that the application sends, in the order in which they go out.
 ///
@@ -28,6 +28,14 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// A message in one frame.
+    fn whole(opcode: Opcode, payload: &[u8]) -> Self {
+        Self {
+            header: FrameHeader::new(true, opcode, payload.len()),
+            open: None,
+        }
+    }
+
     /// A control frame, which may come anywhere between the fragments of a message and is not to be
     /// committed.
     #[must_use]
@@ -62,6 +70,24 @@ impl Outgoing {
     /// # Errors
     /// See [`FrameError`]; nothing is changed.
     pub fn plan(
+        &self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        is_utf8: bool,
+    ) -> Result<Planned, FrameError> {
+        let is_whole = fin && self.open.is_none();
+        match opcode {
+            // Most messages.
+            Opcode::Text if is_whole && (is_utf8 || from_utf8(payload).is_some()) => {
+                Ok(Planned::whole(opcode, payload))
+            }
+            Opcode::Binary if is_whole => Ok(Planned::whole(opcode, payload)),
+            _ => self.plan_fragment(fin, opcode, payload, is_utf8),
+        }
+    }
+
+    fn plan_fragment(
         &self,
         fin: bool,
         opcode: Opcode,

@@ -5,7 +5,8 @@ use super::config::Limits;
 use super::event::ClientId;
 use super::port::{Lock as _, Port, Socket, SocketError, Work};
 use super::slot::{Owner, Slot};
-use super::{Application, Life, Service};
+use super::stop::Life;
+use super::{Application, Service};
 
 /// How far the opening handshake of a connection is that somebody else has accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,50 +1,71 @@
-//! A bucket of tokens: so many a second, and no more than a second's at once.
+//! A token bucket: a number of tokens each second, and no more than those of one second at once.
 
-use super::port::Instant;
+use super::time::Instant;
 
-/// A bucket that is filled with `rate` tokens a second and has room for as many. What it holds is the
-/// time at which it will be full, in microseconds, so that nothing has to be done as time passes.
+/// A bucket that is filled with `rate` tokens a second and has room for as many. It counts what was
+/// taken, in thousandths of a token, and is brought up to date when it is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bucket {
-    full_at: u64,
+    /// Thousandths of tokens that were missing `at` this time. At most 1000 × `rate`, which fits.
+    missing: u32,
+    at: Instant,
 }
 
-/// How long it takes to fill.
-const FULL_US: u64 = 1_000_000;
+/// A token.
+const TOKEN: u32 = 1000;
+/// How long it takes to fill, in milliseconds.
+const FULL_MS: u32 = 1000;
+/// A time may have been read this much earlier than the one before, by another thread.
+const LATE_MS: u32 = 60_000;
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub const fn full() -> Self {
-        Self { full_at: 0 }
+        Self {
+            missing: 0,
+            at: Instant(0),
+        }
     }
 
     /// When there will be a token, if there is none now. A rate of 0 is no limit.
-    pub fn empty_until(&self, rate: u16, now: Instant) -> Option<Instant> {
-        let at = self.after_one(rate, now)?.checked_sub(FULL_US)?;
-        (at > micros(now)).then(|| Instant(at.div_ceil(1000)))
+    pub fn empty_until(&mut self, rate: u16, now: Instant) -> Option<Instant> {
+        self.refresh(rate, now);
+        let over = self.missing_after_one().checked_sub(capacity(rate))?;
+        let ms = over.div_ceil(u32::from(rate).max(1));
+        (ms > 0 && rate > 0).then(|| now + ms)
     }
 
     /// Takes a token: false if there is none. A rate of 0 is no limit.
     pub fn take(&mut self, rate: u16, now: Instant) -> bool {
-        let Some(after) = self.after_one(rate, now) else {
-            return true;
-        };
-        let has_one = after <= micros(now).saturating_add(FULL_US);
+        self.refresh(rate, now);
+        let after = self.missing_after_one();
+        let has_one = after <= capacity(rate);
         if has_one {
-            self.full_at = after;
+            self.missing = after;
         }
-        has_one
+        has_one || rate == 0
     }
 
-    /// When it would be full with one token less.
-    fn after_one(&self, rate: u16, now: Instant) -> Option<u64> {
-        let one = 1_000_000_u32.checked_div(u32::from(rate))?;
-        Some(self.full_at.max(micros(now)).saturating_add(u64::from(one)))
+    /// Adds the tokens of the time that has passed. A bucket that is used, or refreshed, once in 49 days
+    /// never takes an old time for a recent one.
+    pub fn refresh(&mut self, rate: u16, now: Instant) {
+        if self.missing > 0 && now.until(self.at) < LATE_MS {
+            return;
+        }
+        // A full second fills it, whatever the time before.
+        let passed = self.at.until(now).min(FULL_MS);
+        let added = passed.saturating_mul(u32::from(rate));
+        self.missing = self.missing.saturating_sub(added);
+        self.at = now;
+    }
+
+    const fn missing_after_one(&self) -> u32 {
+        self.missing.saturating_add(TOKEN)
     }
 }
 
-const fn micros(at: Instant) -> u64 {
-    at.0.saturating_mul(1000)
+const fn capacity(rate: u16) -> u32 {
+    (rate as u32).saturating_mul(TOKEN)
 }
 
 #[cfg(test)]
@@ -52,7 +73,7 @@ mod tests {
     use super::*;
 
     /// How many tokens can be taken at `now`.
-    fn taken(bucket: &mut Bucket, rate: u16, now: u64) -> usize {
+    fn taken(bucket: &mut Bucket, rate: u16, now: u32) -> usize {
         (0..100_000)
             .take_while(|_| bucket.take(rate, Instant(now)))
             .count()
@@ -60,36 +81,61 @@ mod tests {
 
     #[test]
     fn a_full_bucket_has_the_tokens_of_a_second() {
-        for rate in [1, 3, 7, 1000] {
-            for start in [0, 12_345] {
+        for rate in [1, 3, 7, 1000, u16::MAX] {
+            for start in [0, 12_345, (1 << 31) - 500, u32::MAX - 500] {
                 let mut bucket = Bucket::full();
                 let count = usize::from(rate);
                 assert_eq!(taken(&mut bucket, rate, start), count);
                 // It fills within a second.
-                assert_eq!(taken(&mut bucket, rate, start + 999), count - 1);
-                assert_eq!(taken(&mut bucket, rate, start + 2_000), count);
+                let almost = taken(&mut bucket, rate, start.wrapping_add(999));
+                assert!(almost < count && almost + 1 + count / 500 >= count);
+                assert_eq!(taken(&mut bucket, rate, start.wrapping_add(2_000)), count);
             }
         }
     }
 
     #[test]
     fn tokens_come_one_after_the_other() {
-        let mut bucket = Bucket::full();
-        assert_eq!(taken(&mut bucket, 4, 5_000), 4);
-        for at in [5_250, 5_500, 5_750, 6_000] {
-            assert_eq!(bucket.empty_until(4, Instant(at - 1)), Some(Instant(at)));
-            assert!(!bucket.take(4, Instant(at - 1)));
-            assert_eq!(bucket.empty_until(4, Instant(at)), None);
-            assert!(bucket.take(4, Instant(at)));
+        for start in [5_000, u32::MAX - 400] {
+            let start = Instant(start);
+            let mut bucket = Bucket::full();
+            assert_eq!(taken(&mut bucket, 4, start.0), 4);
+            for ms in [250, 500, 750, 1_000] {
+                let (at, before) = (start + ms, start + (ms - 1));
+                assert_eq!(bucket.empty_until(4, before), Some(at));
+                assert!(!bucket.take(4, before));
+                assert_eq!(bucket.empty_until(4, at), None);
+                assert!(bucket.take(4, at));
+            }
+            // No more than a second's are kept.
+            assert_eq!(taken(&mut bucket, 4, (start + 55_000).0), 4);
         }
-        // No more than a second's are kept.
-        assert_eq!(taken(&mut bucket, 4, 60_000), 4);
+    }
+
+    #[test]
+    fn a_bucket_is_full_after_an_idle_gap_of_any_length() {
+        for gap in [1_000, 1 << 30, (1 << 31) - 1, 1 << 31, u32::MAX - LATE_MS] {
+            let mut bucket = Bucket::full();
+            assert_eq!(taken(&mut bucket, 3, 77), 3);
+            assert_eq!(bucket.empty_until(3, Instant(77) + gap), None);
+            assert_eq!(taken(&mut bucket, 3, (Instant(77) + gap).0), 3);
+        }
+    }
+
+    #[test]
+    fn a_time_that_was_read_before_the_last_one_adds_no_tokens() {
+        let mut bucket = Bucket::full();
+        assert_eq!(taken(&mut bucket, 3, 500), 3);
+        for earlier in [500, 499, 0] {
+            assert_eq!(taken(&mut bucket, 3, earlier), 0);
+        }
+        assert_eq!(taken(&mut bucket, 3, 1_500), 3);
     }
 
     #[test]
     fn a_rate_of_0_is_no_limit() {
         let mut bucket = Bucket::full();
         assert_eq!(taken(&mut bucket, 0, 1), 100_000);
-        assert_eq!(bucket, Bucket::full());
+        assert_eq!(bucket.empty_until(0, Instant(1)), None);
     }
 }

@@ -1,15 +1,17 @@
 //! The limits of a service.
 
+use super::time::{MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 use crate::protocol::HANDSHAKE_LIMIT;
 
-/// The limits of a service. Times are in milliseconds.
+/// The limits of a service. Times are in milliseconds, up to [`MAX_LIMIT_MS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The longest opening request, in bytes.
     pub handshake_limit: u16,
     /// The longest time from the connection to a complete opening request.
     pub handshake_timeout_ms: u32,
-    /// The longest silence of a connected client.
+    /// The longest silence of a connected client: one that is pinged and does not answer is timed out.
+    /// 0: no client is.
     pub client_timeout_ms: u32,
     /// A client that was silent for this long is sent a ping; 0: never, so that one that only listens is cut
     /// off. Not less than the time-out, it is half of that, since nobody would be pinged in time.
@@ -37,6 +39,27 @@ pub struct Config {
     /// limit.
     pub fragments_per_message: u16,
 }
+
+/// A time of a [`Config`] is longer than the service's clock can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// The name of the limit.
+    pub limit: &'static str,
+    /// Its value, in milliseconds.
+    pub ms: u32,
+}
+
+impl core::fmt::Display for TooLong {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { limit, ms } = self;
+        write!(
+            f,
+            "{limit}={ms} is over {MAX_LIMIT_MS}; 0 disables a timeout of clients"
+        )
+    }
+}
+
+impl core::error::Error for TooLong {}
 
 bitflags::bitflags! {
     /// Limits against abuse, of those in [`Config`].
@@ -66,12 +89,50 @@ impl Config {
             .union(set(Limits::FRAGMENTS, self.fragments_per_message))
     }
 
-    /// The silence after which a client is pinged.
-    pub(super) fn ping_interval(&self) -> u32 {
-        if self.ping_interval_ms < self.client_timeout_ms {
-            self.ping_interval_ms
+    /// The times, by their names.
+    const fn times(&self) -> [(&'static str, u32); 6] {
+        [
+            ("handshake_timeout_ms", self.handshake_timeout_ms),
+            ("client_timeout_ms", self.client_timeout_ms),
+            ("ping_interval_ms", self.ping_interval_ms),
+            ("send_timeout_ms", self.send_timeout_ms),
+            ("close_timeout_ms", self.close_timeout_ms),
+            ("hold_timeout_ms", self.hold_timeout_ms),
+        ]
+    }
+
+    /// Checks that the clock can tell the limits.
+    ///
+    /// # Errors
+    /// [`TooLong`] for a time above [`MAX_LIMIT_MS`].
+    pub fn check(&self) -> Result<(), TooLong> {
+        match self.times().into_iter().find(|(_, ms)| *ms > MAX_LIMIT_MS) {
+            Some((limit, ms)) => Err(TooLong { limit, ms }),
+            None => Ok(()),
+        }
+    }
+
+    /// The silence after which a client is pinged; 0: never.
+    pub(super) const fn ping_interval(&self) -> u32 {
+        let (interval, timeout) = (self.ping_interval_ms, self.client_timeout_ms);
+        if interval < timeout || timeout == 0 {
+            interval
         } else {
-            self.client_timeout_ms / 2
+            timeout / 2
+        }
+    }
+
+    /// A timer that comes this late shows that the service was suspended, and could not hear clients.
+    /// While a ping is unanswered, there is a timer as often.
+    pub(super) const fn suspension(&self) -> u32 {
+        let patience = match self.ping_interval() {
+            0 => self.client_timeout_ms,
+            interval => interval,
+        };
+        if patience / 8 > TIMER_GRANULARITY_MS {
+            patience / 8
+        } else {
+            TIMER_GRANULARITY_MS
         }
     }
 }

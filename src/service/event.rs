@@ -15,11 +15,14 @@ pub const MAX_SINKS: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId {
     slot: u16,
-    generation: u16,
+    generation: u32,
 }
 
 impl ClientId {
-    pub(super) fn new(slot: usize, generation: u16) -> Self {
+    /// The client that has or had this slot with this generation. For ids that the application keeps in a
+    /// form of its own.
+    #[must_use]
+    pub fn new(slot: usize, generation: u32) -> Self {
         Self {
             slot: u16::try_from(slot).unwrap_or(u16::MAX),
             generation,
@@ -32,9 +35,9 @@ impl ClientId {
         usize::from(self.slot)
     }
 
-    /// How often the slot had been used before.
+    /// Counts the clients of the slot, from [`Application::first_generation`](super::Application) on.
     #[must_use]
-    pub const fn generation(self) -> u16 {
+    pub const fn generation(self) -> u32 {
         self.generation
     }
 }
@@ -166,19 +169,6 @@ bitflags::bitflags! {
 }
 
 impl EventMask {
-    /// The events that say what became of a client, in the order in which they are delivered when
-    /// several are due.
-    pub(super) const STATES: [Self; 8] = [
-        Self::CONNECTING,
-        Self::CONNECTED,
-        Self::WRITABLE,
-        Self::TLS_FAILED,
-        Self::INVALID_FRAME,
-        Self::TIMEOUT,
-        Self::CLOSING,
-        Self::CLOSED,
-    ];
-
     /// The events that concern the service as a whole, in the order in which they are delivered.
     pub(super) const SERVICE: [(Self, Event<'static>); 4] = [
         (Self::LISTEN_FAILED, Event::ListenFailed),
@@ -186,6 +176,101 @@ impl EventMask {
         (Self::LINK_UP, Event::LinkUp),
         (Self::ERROR, Event::Error),
     ];
+}
+
+/// The events that each sink wants.
+pub(super) type Masks = [EventMask; MAX_SINKS];
+
+/// An event that says what became of a client, and brings no bytes. When several are due, they are
+/// delivered in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    Connecting,
+    Connected,
+    Writable,
+    TlsFailed,
+    InvalidFrame,
+    Timeout,
+    Closing,
+    Closed,
+}
+
+impl State {
+    const ALL: [Self; 8] = [
+        Self::Connecting,
+        Self::Connected,
+        Self::Writable,
+        Self::TlsFailed,
+        Self::InvalidFrame,
+        Self::Timeout,
+        Self::Closing,
+        Self::Closed,
+    ];
+
+    const fn mask(self) -> EventMask {
+        match self {
+            Self::Connecting => EventMask::CONNECTING,
+            Self::Connected => EventMask::CONNECTED,
+            Self::Writable => EventMask::WRITABLE,
+            Self::TlsFailed => EventMask::TLS_FAILED,
+            Self::InvalidFrame => EventMask::INVALID_FRAME,
+            Self::Timeout => EventMask::TIMEOUT,
+            Self::Closing => EventMask::CLOSING,
+            Self::Closed => EventMask::CLOSED,
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// The state events that each sink has still to get: a bit each, in the order of [`State`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pending([u8; MAX_SINKS]);
+
+impl Pending {
+    /// Whether every sink has got everything. One comparison of a word.
+    pub fn is_empty(self) -> bool {
+        u32::from_ne_bytes(self.0) == 0
+    }
+
+    /// Adds an event for every sink that wants it.
+    pub fn add(&mut self, state: State, masks: &Masks) {
+        for (pending, mask) in self.0.iter_mut().zip(masks) {
+            if mask.intersects(state.mask()) {
+                *pending |= state.bit();
+            }
+        }
+    }
+
+    /// Whether some sink has still to get this event.
+    pub fn has(self, state: State) -> bool {
+        self.0.iter().any(|pending| pending & state.bit() != 0)
+    }
+
+    /// The next event for a sink.
+    pub fn next(self, sink: usize) -> Option<State> {
+        let pending = self.0.get(sink)?;
+        State::ALL.get(pending.trailing_zeros() as usize).copied()
+    }
+
+    /// A sink has got an event.
+    pub fn remove(&mut self, sink: usize, state: State) {
+        if let Some(pending) = self.0.get_mut(sink) {
+            *pending &= !state.bit();
+        }
+    }
+
+    /// These sinks (a bit each) get nothing more.
+    pub fn forget(&mut self, sinks: u8) {
+        for (sink, pending) in self.0.iter_mut().enumerate() {
+            if sinks & 1 << sink != 0 {
+                *pending = 0;
+            }
+        }
+    }
 }
 
 impl Event<'_> {

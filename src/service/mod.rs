@@ -13,9 +13,11 @@
 //! and of the shared state are taken, each on its own.
 
 mod admit;
+mod announce;
 mod bucket;
 mod config;
 mod event;
+mod inbound;
 mod opening;
 mod output;
 mod pool;
@@ -25,24 +27,26 @@ mod send;
 mod serve;
 mod slot;
 mod stats;
+mod stop;
+mod time;
 
 pub use admit::{AdoptError, Opening};
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, TooLong};
 pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
+pub use inbound::Inbound;
 pub use opening::AnswerError;
-pub use port::{Instant, Interest, Lock, Port, Ready, Socket, SocketError, Work};
+pub use port::{Interest, Lock, Port, Ready, Socket, SocketError, Work};
 pub use send::{SendError, Target};
 pub use serve::Serving;
 pub use slot::Slot;
 pub use stats::{Stats, Traffic};
+pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 
 use crate::protocol::{Request, Status};
+use event::State;
 use pool::Pool;
 use slot::{Guard, Inner, Owner, Phase};
-
-/// Deadlines are kept to this many milliseconds: they come due up to this much late, and by the
-/// clock of the port never early.
-pub const TIMER_GRANULARITY_MS: u64 = 100;
+use stop::Life;
 
 /// How far a client's connection is (the C interface's `SYS_WSS_STATE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +91,12 @@ pub trait Application<P: Port>: Sized {
     /// Which events each sink wants. A sink that is not there wants none.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
+    /// The generation of the service's first clients. For an application that keeps ids longer than a
+    /// service: [`Service::next_generation`] of the service before.
+    fn first_generation(&self) -> u32 {
+        0
+    }
+
     /// Decides on an opening request. Called on the work queue.
     fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a>;
 
@@ -107,6 +117,8 @@ pub struct Service<P: Port, A: Application<P>> {
     application: A,
     config: Config,
     slots: P::Slots,
+    /// The size of each block of the pool, in bytes.
+    block_size: usize,
     pool: P::Lock<Pool<P>>,
     shared: P::Lock<Shared>,
 }
@@ -124,14 +136,6 @@ struct Shared {
     stats: Stats,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
-    Serving,
-    /// Until when clients have to be gone.
-    Stopping(Instant),
-    Stopped,
-}
-
 impl<P: Port, A: Application<P>> Service<P, A> {
     /// A service for as many clients as there are slots, with `blocks` for output that clients do
     /// not take at once. The blocks are of one size: the largest frame that can be sent without
@@ -144,12 +148,18 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         blocks: P::Blocks,
     ) -> Self {
         let free = slots.as_ref().len();
+        let pool = Pool::new(blocks);
+        let first = application.first_generation();
+        for slot in slots.as_ref() {
+            slot.lock().generation = first;
+        }
         Self {
             port,
             application,
             config,
             slots,
-            pool: P::Lock::new(Pool::new(blocks)),
+            block_size: pool.block_size(),
+            pool: P::Lock::new(pool),
             shared: P::Lock::new(Shared {
                 life: Life::Serving,
                 free,
@@ -192,7 +202,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Phase::Open => ClientState::Connected,
             Phase::CloseSent | Phase::Lingering => ClientState::Closing,
             // The connection is gone, but not everybody was told that it is ending.
-            Phase::Dead if inner.has_pending(EventMask::CLOSING) => ClientState::Closing,
+            Phase::Dead if inner.pending.has(State::Closing) => ClientState::Closing,
             Phase::Dead => ClientState::Closed,
         }
     }
@@ -201,6 +211,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub fn client(&self, slot: usize) -> Option<ClientId> {
         let inner = self.slot(slot)?.lock();
         (inner.owner != Owner::Free).then(|| inner.id(slot))
+    }
+
+    /// A generation that no client of this service has: ids of a service that begins with it differ from
+    /// all of this one. Call it after [`stop`](Self::stop), when no further client gets a slot.
+    pub fn next_generation(&self) -> u32 {
+        let first = self.application.first_generation();
+        let slots = self.slots.as_ref().iter();
+        let used = slots.map(|slot| slot.lock().generation.wrapping_sub(first));
+        first.wrapping_add(used.max().unwrap_or(0)).wrapping_add(1)
     }
 
     /// What the service has done so far.
@@ -228,7 +247,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.held_since = self.port.now();
         if inner.held == 0 {
             // The client had no chance to be heard while it was held up.
-            inner.heard = inner.held_since;
+            let now = inner.held_since;
+            inner.hear(now);
             self.kick(index, &mut inner);
         }
     }
@@ -253,22 +273,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.port.submit(Work::Service);
     }
 
-    /// Tells an event that concerns the service as a whole. Until it is delivered, the same event
-    /// again is the same.
-    pub fn announce(&self, event: EventMask) {
-        let masks = self.application.masks();
-        let mut shared = self.shared.lock();
-        for (pending, mask) in shared.pending.iter_mut().zip(masks) {
-            if event.contains(EventMask::LINK_DOWN) {
-                // Which is told first: that it was up before is of no interest any more.
-                pending.remove(EventMask::LINK_UP);
-            }
-            *pending |= event & mask;
-        }
-        drop(shared);
-        self.port.submit(Work::Service);
-    }
-
     fn slot(&self, index: usize) -> Option<&Slot<P>> {
         self.slots.as_ref().get(index)
     }
@@ -289,28 +293,36 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Watches an idle slot's socket for what it waits for, and minds its next deadline.
     fn settle(&self, index: usize, inner: &mut Inner<P>) {
-        let interest = inner.interest();
-        if inner.owner == Owner::Idle && interest != inner.watched {
-            if let Some(socket) = &inner.socket {
-                self.port.watch(index, socket, interest);
-                inner.watched = interest;
+        if inner.owner == Owner::Idle {
+            let interest = inner.interest();
+            if interest != inner.watched {
+                if let Some(socket) = &inner.socket {
+                    self.port.watch(index, socket, interest);
+                    inner.watched = interest;
+                }
             }
         }
-        let deadline = inner.next_deadline(&self.config);
-        if deadline < inner.covered {
-            inner.covered = deadline;
-            self.set_timer(deadline);
+        if let Some(deadline) = inner.next_deadline(&self.config) {
+            if inner
+                .covered
+                .is_none_or(|covered| !deadline.has_reached(covered))
+            {
+                inner.covered = Some(deadline);
+                self.set_timer(Some(deadline));
+            }
         }
     }
 
-    /// Has the serving thread look at all deadlines at `at` or earlier.
-    fn set_timer(&self, at: Instant) {
-        if at == Instant::NEVER {
+    /// Has the serving thread look at all deadlines at `at` or earlier, if there is one.
+    fn set_timer(&self, at: Option<Instant>) {
+        let Some(at) = at else {
             return;
-        }
-        let at = at.at_granularity();
+        };
         let mut shared = self.shared.lock();
-        if shared.timer.is_none_or(|timer| at < timer) {
+        if shared.timer.is_none_or(|timer| !at.has_reached(timer)) {
+            // Deadlines that are close together come due together.
+            let at = at + (TIMER_GRANULARITY_MS - 1);
+            let at = Instant(at.0 - at.0 % TIMER_GRANULARITY_MS);
             shared.timer = Some(at);
             self.port.set_timer(at);
         }
@@ -353,20 +365,20 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         &self,
         slot: &Slot<P>,
         inner: &mut Guard<'_, P>,
-        incoming: Option<&slot::Inbound<P>>,
+        incoming: Option<&Inbound<P::Storage>>,
     ) {
         let inner: &mut Inner<P> = inner;
-        let was_blocked = inner.output.blocked;
+        let was_blocked = inner.output.is_blocked();
         if let Some(socket) = &inner.socket {
-            let parked = inner.inbound.as_ref();
+            let parked = inner.inbound.as_deref();
             let incoming = incoming.or(parked).map(|inbound| &inbound.incoming);
-            inner.output.flush(socket, incoming, self.port.now());
+            inner.output.flush(socket, incoming, || self.port.now());
         }
-        if was_blocked && !inner.output.blocked {
+        if was_blocked && !inner.output.is_blocked() {
             // It was not received from meanwhile.
-            inner.heard = self.port.now();
+            inner.hear(self.port.now());
         }
-        if inner.output.pending() || inner.output.caller {
+        if inner.output.pending() || inner.output.has_caller() {
             return;
         }
         self.give_back(inner);

@@ -1,9 +1,10 @@
 //! The answer to an opening request, which the application gives when it is asked or later.
 
 use super::event::ClientId;
+use super::inbound::Inbound;
 use super::port::Port;
 use super::run::Run;
-use super::slot::{Asked, Guard, Inbound, Inner, Phase};
+use super::slot::{Asked, Guard, Inner, Phase};
 use super::{Application, Service, Verdict};
 use crate::protocol::{AcceptKey, Refusal, Request, Status};
 
@@ -30,7 +31,7 @@ impl core::error::Error for AnswerError {}
 
 impl<P: Port, A: Application<P>> Service<P, A> {
     /// Answers an opening request for which [`Application::accept`] said [`Verdict::Later`], from any
-    /// thread. The client's handshake time-out goes on meanwhile.
+    /// thread. The client's handshake timeout goes on meanwhile.
     ///
     /// While `accept` has not returned yet, this waits for it, except on the service's own threads: what
     /// is decided inside `accept` is its return value. [`Verdict::Later`] once more changes nothing.
@@ -66,7 +67,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             // Its work item is asking, or receives just now. As it parks, it wakes whoever waits.
             let now = self.port.now();
-            if inner.asked == Asked::No || self.port.on_service_thread() || now >= until {
+            if inner.asked == Asked::No || self.port.on_service_thread() || now.has_reached(until) {
                 return Err(AnswerError::NotWaiting);
             }
             inner.output.waiters = inner.output.waiters.saturating_add(1);
@@ -92,7 +93,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Asks the application about the opening request, and answers it unless it does that later.
     // Apart, as in `parse`.
     #[inline(never)]
-    pub(super) fn ask<'a>(&self, run: &Run<'a, P>, inbound: &Inbound<P>) -> Guard<'a, P> {
+    pub(super) fn ask<'a>(
+        &self,
+        run: &mut Run<'a, P>,
+        inbound: &Inbound<P::Storage>,
+    ) -> Guard<'a, P> {
         let mut inner = run.slot.lock();
         let Some(request) = inbound.incoming.request() else {
             return inner;
@@ -132,7 +137,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let accept = AcceptKey::new(request.key());
         self.emit_response(inner, &accept.response(subprotocol));
         let (now, masks) = (self.port.now(), self.application.masks());
-        if inner.output.broken {
+        if inner.output.is_broken() {
             // The response can be neither sent nor kept: nobody has connected.
             return inner.advance(Phase::Dead, now, &masks);
         }

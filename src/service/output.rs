@@ -6,32 +6,47 @@
 
 use core::ops::Range;
 
-use super::port::{Instant, Port, Socket, SocketError};
-use super::slot::Inbound;
+use super::inbound::Inbound;
+use super::port::{Port, Socket, SocketError};
+use super::time::Instant;
 use crate::protocol::{CloseCode, FrameHeader, Incoming, Opcode, Storage};
 
 /// The most parts that are written at once: a block and a handshake response.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
+
+bitflags::bitflags! {
+    /// What is unusual about an output, in one word: nothing for a client that takes what it is sent.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    struct Flags: u8 {
+        /// The socket took less than it was given, and is watched until it takes more.
+        const BLOCKED = 1;
+        /// An application thread is in the middle of a frame; only it may write.
+        const CALLER = 2;
+        /// The connection takes nothing any more.
+        const BROKEN = 4;
+        /// A frame was refused for want of room; WRITABLE is emitted when there is room.
+        const REFUSED = 8;
+        /// It was for want of a block.
+        const WANTS_BLOCK = 16;
+        /// Unsent output lies in the receive buffer.
+        const OWN = 32;
+        /// A close frame is unsent.
+        const CLOSE = 64;
+    }
+}
 
 /// The output of one client.
 pub(super) struct Output<P: Port> {
-    block: Option<Block<P::Storage>>,
-    own: Option<Own>,
-    close: Option<CloseFrame>,
-    /// An application thread is in the middle of a frame; only it may write.
-    pub caller: bool,
-    /// The socket took less than it was given, and is watched until it takes more.
-    pub blocked: bool,
-    /// Since when it is blocked.
-    pub since: Instant,
-    /// The connection takes nothing any more.
-    pub broken: bool,
-    /// A frame was refused for want of room; the application is to be told when there is room.
-    pub refused: bool,
-    /// It was for want of a block.
-    pub wants_block: bool,
+    flags: Flags,
     /// Threads that wait for their turn.
     pub waiters: u16,
+    /// Since when it is blocked.
+    pub since: Instant,
+    block: Option<Block<P::Storage>>,
+    /// With `OWN`.
+    own: Own,
+    /// With `CLOSE`.
+    close: CloseFrame,
 }
 
 /// A block of the pool with the bytes `head..tail` unsent.
@@ -51,7 +66,7 @@ struct Own {
 
 struct CloseFrame {
     bytes: [u8; 4],
-    unsent: Range<usize>,
+    unsent: Range<u8>,
 }
 
 impl CloseFrame {
@@ -60,11 +75,21 @@ impl CloseFrame {
             Some(code) => code.get().to_be_bytes(),
             None => [0, 0],
         };
-        let len: u8 = if code.is_some() { 2 } else { 0 };
+        let len = if code.is_some() { 2 } else { 0 };
         Self {
             bytes: [0x80 | Opcode::Close as u8, len, first, second],
-            unsent: 0..2 + usize::from(len),
+            unsent: 0..2 + len,
         }
+    }
+
+    fn unsent(&self) -> &[u8] {
+        let range = usize::from(self.unsent.start)..usize::from(self.unsent.end);
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    fn sent(&mut self, count: usize) {
+        let count = u8::try_from(count).unwrap_or(u8::MAX);
+        self.unsent.start = self.unsent.start.saturating_add(count);
     }
 }
 
@@ -76,41 +101,102 @@ fn take(range: &mut Range<usize>, count: &mut usize) {
 }
 
 impl<P: Port> Output<P> {
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
-            block: None,
-            own: None,
-            close: None,
-            caller: false,
-            blocked: false,
-            since: Instant(0),
-            broken: false,
-            refused: false,
-            wants_block: false,
+            flags: Flags::empty(),
             waiters: 0,
+            since: Instant(0),
+            block: None,
+            own: Own {
+                header: FrameHeader::NONE,
+                header_sent: 0,
+                payload: 0..0,
+            },
+            close: CloseFrame {
+                bytes: [0; 4],
+                unsent: 0..0,
+            },
         }
+    }
+
+    /// Prepares for a new connection. The one before left nothing behind.
+    pub fn reset(&mut self) {
+        debug_assert!(self.block.is_none());
+        self.flags = Flags::empty();
+        self.waiters = 0;
+    }
+
+    /// Whether nothing is unusual: a frame can go out, and none was refused.
+    pub const fn is_plain(&self) -> bool {
+        self.flags.is_empty()
+    }
+
+    /// Whether a new frame can go out, or be kept, now.
+    pub const fn is_clear(&self) -> bool {
+        let in_the_way = Flags::BLOCKED
+            .union(Flags::CALLER)
+            .union(Flags::OWN)
+            .union(Flags::CLOSE);
+        !self.flags.intersects(in_the_way)
     }
 
     /// Whether there is anything unsent.
     pub fn pending(&self) -> bool {
-        self.own.is_some() || self.close.is_some() || self.block_len() > 0
+        self.flags.intersects(Flags::OWN.union(Flags::CLOSE)) || self.block_len() > 0
     }
 
-    /// Whether a new frame can go out, or be kept, now.
-    pub fn is_clear(&self) -> bool {
-        !self.blocked && !self.caller && self.own.is_none() && self.close.is_none()
+    /// Whether the socket took less than it was given, and has not taken more since.
+    pub const fn is_blocked(&self) -> bool {
+        self.flags.contains(Flags::BLOCKED)
     }
 
-    pub fn has_block(&self) -> bool {
+    /// Whether the connection takes nothing any more.
+    pub const fn is_broken(&self) -> bool {
+        self.flags.contains(Flags::BROKEN)
+    }
+
+    /// Whether an application thread is in the middle of a frame.
+    pub const fn has_caller(&self) -> bool {
+        self.flags.contains(Flags::CALLER)
+    }
+
+    pub fn set_caller(&mut self, has_caller: bool) {
+        self.flags.set(Flags::CALLER, has_caller);
+    }
+
+    /// Whether a frame was refused since the last [`clear_refused`](Self::clear_refused).
+    pub const fn was_refused(&self) -> bool {
+        self.flags.contains(Flags::REFUSED)
+    }
+
+    /// Whether a frame was refused for want of a block.
+    pub const fn wants_block(&self) -> bool {
+        self.flags.contains(Flags::WANTS_BLOCK)
+    }
+
+    pub fn set_refused(&mut self) {
+        self.flags.insert(Flags::REFUSED);
+    }
+
+    pub fn set_wants_block(&mut self) {
+        self.flags.insert(Flags::WANTS_BLOCK);
+    }
+
+    pub fn clear_refused(&mut self) {
+        self.flags.remove(Flags::REFUSED.union(Flags::WANTS_BLOCK));
+    }
+
+    pub const fn has_block(&self) -> bool {
         self.block.is_some()
     }
 
     /// Whether unsent output lies in the receive buffer.
-    pub fn holds_own(&self) -> bool {
-        self.own.is_some()
+    pub const fn holds_own(&self) -> bool {
+        self.flags.contains(Flags::OWN)
     }
 
     pub fn give_block(&mut self, storage: P::Storage) {
+        debug_assert!(self.block.is_none());
         self.block = Some(Block {
             storage,
             head: 0,
@@ -128,11 +214,18 @@ impl<P: Port> Output<P> {
 
     /// Drops everything unsent and gives back the block. Nothing can be sent any more.
     pub fn discard(&mut self) -> Option<P::Storage> {
-        self.own = None;
-        self.close = None;
-        self.blocked = false;
-        self.broken = true;
+        self.break_off();
         self.block.take().map(|block| block.storage)
+    }
+
+    /// The connection takes nothing any more.
+    pub fn break_off(&mut self) {
+        self.flags
+            .remove(Flags::OWN.union(Flags::CLOSE).union(Flags::BLOCKED));
+        self.flags.insert(Flags::BROKEN);
+        if let Some(block) = &mut self.block {
+            block.head = block.tail;
+        }
     }
 
     /// Keeps `parts` behind what is in the block, if there is one and it has room for all of them.
@@ -141,54 +234,58 @@ impl<P: Port> Output<P> {
             return false;
         };
         let total = total_len(parts);
-        if block.tail.saturating_sub(block.head).saturating_add(total) > block.storage.capacity() {
+        let unsent = block.tail.saturating_sub(block.head);
+        if unsent.saturating_add(total) > block.storage.capacity() {
             return false;
         }
-        if block.tail.saturating_add(total) > block.storage.capacity() || block.head == block.tail {
+        if block.head > 0 {
             block.storage.shift(block.head..block.tail, 0);
-            (block.head, block.tail) = (0, block.tail.saturating_sub(block.head));
+            (block.head, block.tail) = (0, unsent);
         }
+        let end = block.tail.saturating_add(total);
+        let mut space = block.storage.bytes_mut(block.tail..end);
         for part in parts {
-            let end = block.tail.saturating_add(part.len());
-            let space = block.storage.bytes_mut(block.tail..end);
-            if space.len() == part.len() {
-                space.copy_from_slice(part);
-                block.tail = end;
+            if let Some((place, rest)) =
+                core::mem::take(&mut space).split_at_mut_checked(part.len())
+            {
+                place.copy_from_slice(part);
+                space = rest;
             }
         }
+        block.tail = end;
         true
     }
 
     /// Keeps a frame of which `sent` bytes have gone, its payload staying in the receive buffer.
     pub fn keep_own(&mut self, header: FrameHeader, payload: Range<usize>, sent: usize) {
+        debug_assert!(!self.holds_own());
         let header_sent = sent.min(header.as_bytes().len());
         let start = payload
             .start
             .saturating_add(sent.saturating_sub(header_sent));
-        self.own = Some(Own {
+        self.own = Own {
             header,
             header_sent,
             payload: start.min(payload.end)..payload.end,
-        });
+        };
+        self.flags.insert(Flags::OWN);
     }
 
     /// Keeps bytes that lie in the receive buffer.
     pub fn keep_lent(&mut self, bytes: Range<usize>) {
-        let header = FrameHeader::new(true, Opcode::Binary, 0);
-        let header_sent = header.as_bytes().len();
-        self.keep_own(header, bytes, header_sent);
+        self.keep_own(FrameHeader::NONE, bytes, 0);
     }
 
     /// Moves what is unsent in the block to the receive buffer, if it has room for all of it. The
     /// block is empty then.
-    pub fn spill(&mut self, inbound: &mut Inbound<P>) {
+    pub fn spill(&mut self, inbound: &mut Inbound<P::Storage>) {
         let len = self.block_len();
+        if len == 0 || self.has_caller() || self.holds_own() || inbound.spare() < len {
+            return;
+        }
         let Some(block) = &mut self.block else {
             return;
         };
-        if len == 0 || self.caller || self.own.is_some() || inbound.spare() < len {
-            return;
-        }
         let unsent = block.storage.bytes(block.head..block.tail);
         let lent = inbound.incoming.lend(&[unsent]);
         (block.head, block.tail) = (0, 0);
@@ -197,30 +294,45 @@ impl<P: Port> Output<P> {
 
     /// Puts a close frame behind everything else.
     pub fn close(&mut self, code: Option<CloseCode>) {
-        if !self.broken {
-            self.close = Some(CloseFrame::new(code));
+        if !self.is_broken() {
+            self.close = CloseFrame::new(code);
+            self.flags.insert(Flags::CLOSE);
         }
     }
 
     /// The socket took less than it was given.
-    pub fn block(&mut self, now: Instant) {
-        if !self.blocked {
-            self.blocked = true;
+    fn block(&mut self, now: Instant) {
+        if !self.is_blocked() {
+            self.flags.insert(Flags::BLOCKED);
             self.since = now;
         }
     }
 
+    /// The socket takes more.
+    pub fn unblock(&mut self) {
+        self.flags.remove(Flags::BLOCKED);
+    }
+
     /// Writes the block and then `parts` at once; how many bytes of `parts` went. To be called only
     /// while the output is clear, or by the caller in the middle of a frame.
-    pub fn write(&mut self, socket: &P::Socket, parts: &[&[u8]], now: Instant) -> usize {
-        let mut all = heapless::Vec::<&[u8], PARTS>::new();
-        if let Some(block) = &self.block {
-            let _ = all.push(block.storage.bytes(block.head..block.tail));
-        }
-        let _ = all.extend_from_slice(parts);
-        let wanted = total_len(&all);
-        let sent = socket.send(&all);
-        drop(all);
+    pub fn write(
+        &mut self,
+        socket: &P::Socket,
+        parts: &[&[u8]],
+        now: impl FnOnce() -> Instant,
+    ) -> usize {
+        let block = self.unsent_block();
+        let wanted = block.len().saturating_add(total_len(parts));
+        let sent = if block.is_empty() {
+            socket.send(parts)
+        } else {
+            let mut all = [&[][..]; PARTS];
+            let parts = [block].into_iter().chain(parts.iter().copied());
+            all.iter_mut()
+                .zip(parts)
+                .for_each(|(place, part)| *place = part);
+            socket.send(&all)
+        };
         self.sent(sent, wanted, now)
     }
 
@@ -230,72 +342,73 @@ impl<P: Port> Output<P> {
         &mut self,
         socket: &P::Socket,
         incoming: Option<&Incoming<P::Storage>>,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) {
-        if self.caller {
+        if self.has_caller() {
             return;
         }
         if !self.pending() {
-            self.blocked = false;
-            return;
+            return self.unblock();
         }
-        if self.own.is_some() && incoming.is_none() {
-            return self.block(now);
+        let (mut header, mut payload, mut close) = (&[][..], &[][..], &[][..]);
+        if self.holds_own() {
+            let Some(incoming) = incoming else {
+                return self.block(now());
+            };
+            let own = &self.own;
+            header = own
+                .header
+                .as_bytes()
+                .get(own.header_sent..)
+                .unwrap_or_default();
+            payload = incoming.bytes(own.payload.clone());
         }
-        let mut all = heapless::Vec::<&[u8], PARTS>::new();
-        if let Some(block) = &self.block {
-            let _ = all.push(block.storage.bytes(block.head..block.tail));
+        if self.flags.contains(Flags::CLOSE) {
+            close = self.close.unsent();
         }
-        if let (Some(own), Some(incoming)) = (&self.own, incoming) {
-            let header = own.header.as_bytes().get(own.header_sent..);
-            let _ = all.push(header.unwrap_or_default());
-            let _ = all.push(incoming.bytes(own.payload.clone()));
-        }
-        if let Some(close) = &self.close {
-            let _ = all.push(close.bytes.get(close.unsent.clone()).unwrap_or_default());
-        }
+        let all = [self.unsent_block(), header, payload, close];
         let wanted = total_len(&all);
         let sent = socket.send(&all);
-        drop(all);
         let mut count = self.sent(sent, wanted, now);
-        if let Some(own) = &mut self.own {
+        if self.holds_own() {
+            let own = &mut self.own;
             let mut header = own.header_sent..own.header.as_bytes().len();
             take(&mut header, &mut count);
             own.header_sent = header.start;
             take(&mut own.payload, &mut count);
             if header.is_empty() && own.payload.is_empty() {
-                self.own = None;
+                self.flags.remove(Flags::OWN);
             }
         }
-        if let Some(close) = &mut self.close {
-            take(&mut close.unsent, &mut count);
-            if close.unsent.is_empty() {
-                self.close = None;
+        if self.flags.contains(Flags::CLOSE) {
+            self.close.sent(count);
+            if self.close.unsent.is_empty() {
+                self.flags.remove(Flags::CLOSE);
             }
         }
     }
 
-    /// Takes what was sent off the block. Gives how many bytes went beyond that: what was written
+    /// Takes what was sent off the block. Returns how many bytes went beyond that: of what was written
     /// behind it, which is not a close frame while a caller is in the middle of its own.
-    fn sent(&mut self, sent: Result<usize, SocketError>, wanted: usize, now: Instant) -> usize {
+    fn sent(
+        &mut self,
+        sent: Result<usize, SocketError>,
+        wanted: usize,
+        now: impl FnOnce() -> Instant,
+    ) -> usize {
         let mut count = match sent {
             Ok(count) => count,
             Err(SocketError::WouldBlock) => 0,
             Err(SocketError::Failed) => {
-                self.broken = true;
-                self.own = None;
-                self.close = None;
-                if let Some(block) = &mut self.block {
-                    block.head = block.tail;
-                }
-                self.blocked = false;
+                self.break_off();
                 return 0;
             }
         };
+        debug_assert!(count <= wanted);
         if count < wanted {
-            self.block(now);
+            self.block(now());
         } else {
-            self.blocked = false;
+            self.unblock();
         }
         if let Some(block) = &mut self.block {
             let mut unsent = block.head..block.tail;
@@ -303,6 +416,12 @@ impl<P: Port> Output<P> {
             block.head = unsent.start;
         }
         count
+    }
+
+    fn unsent_block(&self) -> &[u8] {
+        self.block
+            .as_ref()
+            .map_or(&[], |block| block.storage.bytes(block.head..block.tail))
     }
 
     fn block_len(&self) -> usize {

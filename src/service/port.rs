@@ -1,45 +1,13 @@
 //! What the service needs of an operating system.
 
 use core::fmt::Debug;
-use core::ops::{Add, DerefMut};
+use core::ops::DerefMut;
 
 use super::config::Limits;
+use super::inbound::Inbound;
 use super::slot::Slot;
+use super::time::Instant;
 use crate::protocol::Storage;
-
-/// A point in time: milliseconds of a clock that never goes back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Instant(pub u64);
-
-impl Instant {
-    /// The end of time: a deadline that never comes.
-    pub const NEVER: Self = Self(u64::MAX);
-
-    /// Rounded up to the granularity of the service's timer, 100 ms.
-    pub(super) fn at_granularity(self) -> Self {
-        Self(
-            self.0
-                .checked_next_multiple_of(super::TIMER_GRANULARITY_MS)
-                .unwrap_or(u64::MAX),
-        )
-    }
-}
-
-impl Instant {
-    /// Milliseconds from `now` until then.
-    pub(super) fn from(self, now: Self) -> u32 {
-        u32::try_from(self.0.saturating_sub(now.0)).unwrap_or(u32::MAX)
-    }
-}
-
-/// Adds milliseconds.
-impl Add<u32> for Instant {
-    type Output = Self;
-
-    fn add(self, ms: u32) -> Self {
-        Self(self.0.saturating_add(u64::from(ms)))
-    }
-}
 
 /// A piece of work for the work queue, which runs one at a time by [`Service::run`](super::Service::run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,10 +18,10 @@ pub enum Work {
     Service,
 }
 
-/// What the thread of [`Service::serve`](super::Service::serve) is told.
+/// What [`Port::wait`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// A connection can be accepted. Not told again until [`Port::watch_listener`].
+    /// A connection can be accepted. Not reported again until [`Port::watch_listener`].
     Listener,
     /// The client's socket is ready for something it was watched for, or has failed. It is no longer
     /// watched until the next [`Port::watch`].
@@ -65,10 +33,13 @@ pub enum Ready {
     },
     /// The connection that is being turned away can be read, or has ended.
     Lobby,
-    /// The time of [`Port::set_timer`] has come.
-    Timer,
+    /// The time of [`Port::set_timer`] had come at this time, when the port looked at the sockets. What
+    /// it saw then has been reported before.
+    Timer(Instant),
     /// [`Port::wake`] was called.
     Wake,
+    /// This was submitted, and is to be done on this thread. Only where [`Port::INLINE`] is set.
+    Work(Work),
 }
 
 bitflags::bitflags! {
@@ -150,12 +121,19 @@ pub trait Port: Sized {
     /// serving thread gets to poll while there is work.
     const RUNS_IN_A_ROW: Option<u8> = None;
 
+    /// Whether the thread that waits also does the work: a client that is ready runs at once, and what is
+    /// submitted is reported as [`Ready::Work`]. Otherwise there is a work queue.
+    const INLINE: bool = false;
+
     /// Locks.
     type Lock<T>: Lock<T>;
     /// Sockets.
     type Socket: Socket;
     /// Receive buffers and blocks for unsent output.
     type Storage: Storage;
+    /// A reference to the incoming half of a client, which is lent to the thread that works for it:
+    /// a `Box`, or `&'static mut`.
+    type Inbound: DerefMut<Target = Inbound<Self::Storage>>;
     /// The client slots: as many as there may be clients.
     type Slots: AsRef<[Slot<Self>]>;
     /// The blocks for unsent output.
@@ -184,7 +162,7 @@ pub trait Port: Sized {
     /// [`SocketError::WouldBlock`] if there is none.
     fn accept(&self) -> Result<Self::Socket, SocketError>;
 
-    /// Has [`Ready::Listener`] told, once, when a connection can be accepted. The service asks for it
+    /// Has [`Ready::Listener`] reported, once, when a connection can be accepted. The service asks for it
     /// after each time; it is watched from the start. Only called on the serving thread.
     fn watch_listener(&self);
 
@@ -218,7 +196,7 @@ pub trait Port: Sized {
     /// Ends [`wait`](Self::wait).
     fn wake(&self);
 
-    /// Waits until something is ready and tells it. Only called on the serving thread, with no lock
+    /// Waits until something is ready and reports it. Only called on the serving thread, with no lock
     /// held.
     fn wait(&self, ready: &mut dyn FnMut(Ready));
 }

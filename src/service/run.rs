@@ -2,14 +2,14 @@
 
 use core::ops::Range;
 
-use super::event::{Event, EventMask, MAX_SINKS, Message};
-use super::port::{Instant, Lock as _, Port, Socket as _, SocketError, Work};
+use super::event::{Event, Masks, State};
+use super::inbound::Inbound;
+use super::port::{Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
-use super::slot::{Delivering, Guard, Inbound, Inner, Owner, Phase, Shut, Slot};
+use super::slot::{Delivering, Guard, Inner, Owner, Phase, Shut, Slot};
+use super::time::Instant;
 use super::{Application, Delivery, Life, Service};
-use crate::protocol::{
-    CloseCode, Data, FrameHeader, MessageKind, Opcode, Request, Step, Violation,
-};
+use crate::protocol::{CloseCode, FrameHeader, Opcode, Request, Step, Violation};
 
 /// The payload of the service's own pings begins with this; a counter follows.
 const KEEP_ALIVE: [u8; 3] = *b"wss";
@@ -18,11 +18,14 @@ const KEEP_ALIVE: [u8; 3] = *b"wss";
 pub(super) struct Run<'a, P: Port> {
     pub index: usize,
     pub slot: &'a Slot<P>,
-    masks: [EventMask; MAX_SINKS],
-    /// When it began, or the application had last done with an event, which may have taken long.
-    now: Instant,
+    pub masks: Masks,
+    /// The time, as far as it was asked for since the application last had the thread, which may have
+    /// taken long.
+    now: Option<Instant>,
     received: Received,
     starved: Starved,
+    /// The client was heard, or held up, in this run.
+    heard: bool,
     /// Sinks (a bit each) that had no room in this run.
     full: u8,
 }
@@ -49,10 +52,10 @@ enum Received {
 
 /// What a run has to do next.
 enum Task {
-    /// Deliver what was received last to this sink.
+    /// Deliver what was parsed last to this sink.
     Data(usize),
     /// Deliver a state event to this sink.
-    State(usize, EventMask),
+    State(usize, State),
     Parse,
     Receive,
     /// Nothing more now.
@@ -71,20 +74,33 @@ enum Because {
     Fairness,
 }
 
+impl<P: Port> Run<'_, P> {
+    /// The time. Read once between two events.
+    pub fn now(&mut self, port: &P) -> Instant {
+        *self.now.get_or_insert_with(|| port.now())
+    }
+}
+
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Does a piece of work. To be called by the port's work queue, one at a time.
+    /// Does a piece of work. The port's work queue calls it, one at a time for each client.
     pub fn run(&self, work: Work) {
         match work {
-            Work::Client(index) => self.run_client(index),
+            Work::Client(index) => {
+                if let Some(slot) = self.slot(index) {
+                    self.run_client(index, slot, slot.lock());
+                }
+            }
             Work::Service => self.run_service(),
         }
     }
 
-    fn run_client(&self, index: usize) {
-        let Some(slot) = self.slot(index) else {
-            return;
-        };
-        let mut inner = slot.lock();
+    /// Runs the work item of a client, if it is queued.
+    pub(super) fn run_client<'a>(
+        &'a self,
+        index: usize,
+        slot: &'a Slot<P>,
+        mut inner: Guard<'a, P>,
+    ) {
         let Some(mut inbound) = inner.start() else {
             return;
         };
@@ -92,50 +108,80 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             index,
             slot,
             masks: self.application.masks(),
-            now: self.port.now(),
+            now: None,
             received: Received::NotYet,
-            starved: Starved::No,
+            starved: if inner.phase == Phase::Open && !inbound.incoming.has_unparsed() {
+                Starved::OfBytes
+            } else {
+                Starved::No
+            },
+            heard: false,
             full: 0,
         };
-        if inner.output.blocked {
+        if inner.output.is_blocked() {
             self.flush_output(slot, &mut inner, Some(&inbound));
         }
         loop {
-            let task = self.next_task(&mut run, &mut inner, &mut inbound);
-            inner = match task {
-                Task::Data(sink) => self.deliver_data(&mut run, inner, &mut inbound, sink),
-                Task::State(sink, event) => {
-                    self.deliver_state(&mut run, inner, &inbound, sink, event)
+            let task = if inner.is_plain() && run.full == 0 && inbound.unanswered.is_none() {
+                // Nearly always.
+                common_task(&run, &inner, &inbound)
+            } else {
+                self.next_task(&mut run, &mut inner, &mut inbound)
+            };
+            match task {
+                Task::Receive => self.receive(&mut run, &mut inner, &mut inbound),
+                Task::Parse => {
+                    if self.parse(&mut run, &mut inner, &mut inbound) {
+                        drop(inner);
+                        inner = self.ask(&mut run, &inbound);
+                    }
                 }
-                Task::Parse => match self.parse(&mut run, inner, &mut inbound) {
-                    Some(inner) => inner,
-                    None => self.ask(&run, &inbound),
-                },
-                Task::Receive => self.receive(&mut run, inner, &mut inbound),
+                Task::Data(sink) => {
+                    inner = self.deliver_data(&mut run, inner, &mut inbound, sink);
+                }
+                Task::State(sink, state) => {
+                    inner = self.deliver_state(&mut run, inner, &inbound, sink, state);
+                }
                 Task::Park(because) => {
-                    self.flush_output(slot, &mut inner, Some(&inbound));
-                    if because == Because::Unsent && !inner.output.blocked {
-                        continue;
+                    if inner.output.has_block() || !inner.is_plain() {
+                        self.flush_output(slot, &mut inner, Some(&inbound));
+                        if because == Because::Unsent && !inner.output.is_blocked() {
+                            continue;
+                        }
+                        // A block is only kept where there is no other room: others need it, too.
+                        inner.finish_reading(&mut inbound);
+                        inner.output.spill(&mut inbound);
+                        self.give_back(&mut inner);
                     }
-                    // A block is only kept where there is no other room: others need it, too.
-                    inner.finish_reading(&mut inbound);
-                    inner.output.spill(&mut inbound);
-                    self.give_back(&mut inner);
-                    if because != Because::Fairness {
-                        inner.runs = 0;
-                    } else if inner.may_run_again() {
-                        inner.owner = Owner::RunningAgain;
-                    }
-                    let again = inner.park(inbound);
-                    self.settle(index, &mut inner);
-                    drop(inner);
-                    if again {
-                        self.port.submit(Work::Client(index));
-                    }
-                    return;
+                    return self.park(&mut run, inner, inbound, because);
                 }
                 Task::Vacate => return self.vacate(inner, inbound, index),
-            };
+            }
+        }
+    }
+
+    /// Nothing more to do now: the slot waits for its socket or for a deadline, or runs again.
+    fn park(
+        &self,
+        run: &mut Run<'_, P>,
+        mut inner: Guard<'_, P>,
+        mut inbound: P::Inbound,
+        because: Because,
+    ) {
+        inner.finish_reading(&mut inbound);
+        if because != Because::Fairness {
+            inner.runs = 0;
+        } else if inner.may_run_again() {
+            inner.owner = Owner::RunningAgain;
+        }
+        if run.heard {
+            inner.hear(run.now(&self.port));
+        }
+        let again = inner.park(inbound);
+        self.settle(run.index, &mut inner);
+        drop(inner);
+        if again {
+            self.port.submit(Work::Client(run.index));
         }
     }
 
@@ -145,53 +191,50 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         &self,
         run: &mut Run<'_, P>,
         inner: &mut Guard<'_, P>,
-        inbound: &mut Inbound<P>,
+        inbound: &mut Inbound<P::Storage>,
     ) -> Task {
-        if inner.phase == Phase::Dead {
-            self.disconnect(run, inner);
-        }
-        self.tell_writable(run, inner);
-        let undelivered = inbound.undelivered.as_ref().map_or(0, |(_, sinks)| *sinks);
-        for (sink, pending) in inner.pending.iter().enumerate() {
-            let bit = 1 << sink;
-            if run.full & bit != 0 {
-                continue;
+        loop {
+            if inner.phase == Phase::Dead {
+                self.disconnect(run, inner);
             }
-            if undelivered & bit != 0 {
-                return Task::Data(sink);
+            self.tell_writable(run, inner);
+            if let Some(task) = next_event(run, inner, inbound) {
+                return task;
             }
-            let next = EventMask::STATES
-                .iter()
-                .find(|event| pending.contains(**event));
-            if let Some(event) = next {
-                return Task::State(sink, *event);
+            if run.full != 0 {
+                if !inner.is_held_up() {
+                    inner.held_since = run.now(&self.port);
+                }
+                inner.stalled = run.full;
+                return Task::Park(Because::Waiting);
             }
-        }
-        if run.full != 0 {
-            if !inner.is_held_up() {
-                inner.held_since = run.now;
+            let phase = inner.phase;
+            let task = match phase {
+                Phase::Dead if inner.held > 0 => Some(Task::Park(Because::Waiting)),
+                Phase::Dead => Some(Task::Vacate),
+                Phase::Lingering => self.linger(run, inner, inbound),
+                Phase::Handshake if inner.awaits_answer() => {
+                    Some(await_answer(run, inner, inbound))
+                }
+                _ if inner.output.has_caller() => Some(Task::Park(Because::Waiting)),
+                _ if inner.output.is_blocked() => Some(Task::Park(Because::Unsent)),
+                _ if !self.answer_ping(inner, inbound) => Some(Task::Park(Because::Unsent)),
+                _ if parses(run, inner) => Some(Task::Parse),
+                _ if inner.output.is_broken()
+                    && run.received == Received::All
+                    && inner.held == 0 =>
+                {
+                    // Nothing goes out any more, and nothing more comes in.
+                    None
+                }
+                _ => Some(receive_more(run, inner)),
+            };
+            if let Some(task) = task {
+                return task;
             }
-            inner.stalled = run.full;
-            return Task::Park(Because::Waiting);
-        }
-        inbound.undelivered = None;
-        let phase = inner.phase;
-        match phase {
-            Phase::Dead if inner.held > 0 => Task::Park(Because::Waiting),
-            Phase::Dead => Task::Vacate,
-            Phase::Lingering => self.linger(run, inner, inbound),
-            Phase::Handshake if inner.awaits_answer() => await_answer(run, inner, inbound),
-            _ if inner.output.caller => Task::Park(Because::Waiting),
-            _ if inner.output.blocked => Task::Park(Because::Unsent),
-            _ if !self.answer_ping(inner, inbound) => Task::Park(Because::Unsent),
-            _ if run.starved == Starved::No => Task::Parse,
-            _ if run.starved == Starved::OfRelease && inner.held == 0 => Task::Parse,
-            _ if inner.output.broken && run.received == Received::All && inner.held == 0 => {
-                // Nothing goes out any more, and nothing more comes in.
-                inner.advance(Phase::Dead, run.now, &run.masks);
-                self.next_task(run, inner, inbound)
-            }
-            _ => receive_more(run, inner),
+            // The connection is over: what that means comes next.
+            let now = run.now(&self.port);
+            inner.advance(Phase::Dead, now, &run.masks);
         }
     }
 
@@ -207,38 +250,35 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Lets the application know that a send can be tried again after one was refused.
     fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
-        if !inner.can_send_again(self.port.thread()) {
+        if !inner.can_send_again(|| self.port.thread()) {
             return;
         }
-        // A callback that is told sends in this run, in which the receive buffer cannot be lent.
-        if inner.output.wants_block && !self.pool.lock().has_block() {
+        // A callback that gets this sends in this run, in which the receive buffer cannot be lent.
+        if inner.output.wants_block() && !self.pool.lock().has_block() {
             return;
         }
-        inner.output.refused = false;
-        inner.output.wants_block = false;
+        inner.output.clear_refused();
         if inner.phase == Phase::Open {
-            inner.tell(EventMask::WRITABLE, &run.masks);
+            inner.pending.add(State::Writable, &run.masks);
         }
     }
 
     /// Everything is said: sends the rest, shuts our side, and drops what comes until the client
-    /// closes its side (RFC 6455 section 7.1.1).
+    /// closes its side (RFC 6455 section 7.1.1). Returns `None` once the connection is over.
     fn linger(
         &self,
-        run: &mut Run<'_, P>,
+        run: &Run<'_, P>,
         inner: &mut Guard<'_, P>,
-        inbound: &mut Inbound<P>,
-    ) -> Task {
+        inbound: &mut Inbound<P::Storage>,
+    ) -> Option<Task> {
         if inner.output.pending() {
             self.flush_output(run.slot, inner, Some(inbound));
         }
-        if inner.output.broken {
-            inner.advance(Phase::Dead, run.now, &run.masks);
-            // Comes back here as dead.
-            return self.next_task(run, inner, inbound);
+        if inner.output.is_broken() {
+            return None;
         }
-        if inner.output.pending() || inner.output.caller {
-            return Task::Park(Because::Waiting);
+        if inner.output.pending() || inner.output.has_caller() {
+            return Some(Task::Park(Because::Waiting));
         }
         if inner.shut == Shut::No {
             let shut = inner.socket.as_ref().map(P::Socket::shutdown_write);
@@ -250,65 +290,60 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         inbound.incoming.end();
         match receive_more(run, inner) {
-            Task::Park(Because::Waiting) if inner.shut == Shut::Never && inner.held == 0 => {
-                // Only closing says that we are done. What had arrived is received, since closing
-                // with unread bytes would reset the connection and could lose our last words.
-                inner.advance(Phase::Dead, run.now, &run.masks);
-                self.next_task(run, inner, inbound)
-            }
-            task => task,
+            // Only closing says that we are done. What had arrived is received, since closing
+            // with unread bytes would reset the connection and could lose our last words.
+            Task::Park(Because::Waiting) if inner.shut == Shut::Never && inner.held == 0 => None,
+            task => Some(task),
         }
     }
 
-    /// Delivers what was received last to `sink`.
+    /// Delivers what was parsed last to `sink`.
     fn deliver_data<'a>(
         &self,
         run: &mut Run<'a, P>,
         mut inner: Guard<'a, P>,
-        inbound: &mut Inbound<P>,
+        inbound: &mut Inbound<P::Storage>,
         sink: usize,
     ) -> Guard<'a, P> {
-        let Some((step, sinks)) = inbound.undelivered.take() else {
+        let bit = 1 << sink;
+        let Some((event, payload, range)) = inbound.event() else {
+            debug_assert!(false, "only what has an event is undelivered");
+            inbound.undelivered = 0;
             return inner;
         };
-        let Some((event, range)) = received_event(&step, inbound) else {
-            return inner;
-        };
-        let payload = inbound.bytes(&range);
-        if !inner.is_held_up() {
-            inner.held_since = run.now;
-        }
+        // Released on another thread, perhaps, before this returns.
         inner.held = inner.held.saturating_add(1);
         inner.delivering = Some(Delivering {
             address: payload.as_ptr() as usize,
             len: payload.len(),
             start: range.start,
             is_text: matches!(event, Event::Text(_)),
+            is_last: !inbound.incoming.has_unparsed(),
         });
         let id = inner.id(run.index);
         drop(inner);
         let delivery = self.application.deliver(self, sink, Some(id), &event);
-        run.now = self.port.now();
+        run.now = None;
+        // The client had no chance to be heard meanwhile.
+        run.heard = true;
         let mut inner = run.slot.lock();
         inner.delivering = None;
-        let mut sinks = sinks & !(1 << sink);
+        if delivery != Delivery::Held {
+            inner.held = inner.held.saturating_sub(1);
+        }
         match delivery {
-            Delivery::Held => inbound.incoming.hold(&range),
-            Delivery::Done => inner.held = inner.held.saturating_sub(1),
-            Delivery::Full => {
-                inner.held = inner.held.saturating_sub(1);
-                run.full |= 1 << sink;
-                sinks |= 1 << sink;
+            Delivery::Full => run.full |= bit,
+            Delivery::Held | Delivery::Done => {
+                inbound.undelivered &= !bit;
+                self.taken(run, &mut inner, bit);
+                if delivery == Delivery::Held {
+                    if inner.held == 1 && inner.stalled == 0 {
+                        inner.held_since = run.now(&self.port);
+                    }
+                    inbound.incoming.hold(&range);
+                }
             }
         }
-        if delivery != Delivery::Full {
-            inner.taken(sink, run.now);
-        }
-        if inner.held == 0 {
-            // As in `release`.
-            inner.heard = run.now;
-        }
-        inbound.undelivered = Some((step, sinks));
         inner
     }
 
@@ -317,122 +352,123 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         &self,
         run: &mut Run<'a, P>,
         inner: Guard<'a, P>,
-        inbound: &Inbound<P>,
+        inbound: &Inbound<P::Storage>,
         sink: usize,
-        mask: EventMask,
+        state: State,
     ) -> Guard<'a, P> {
-        let event = match mask {
-            EventMask::CONNECTING => Some(Event::Connecting),
-            EventMask::CONNECTED => {
-                // Somebody else has read that of a client that came to us already upgraded.
+        let event = match state {
+            State::Connecting => Event::Connecting,
+            State::Connected => {
+                // Of a client that came already upgraded, another server has read that.
                 let request = inbound.incoming.request();
-                Some(Event::Connected(
-                    request.unwrap_or(Request::from_bytes(&[])),
-                ))
+                Event::Connected(request.unwrap_or(Request::from_bytes(&[])))
             }
-            EventMask::WRITABLE => Some(Event::Writable),
-            EventMask::TLS_FAILED => Some(Event::TlsFailed),
-            EventMask::INVALID_FRAME => Some(Event::InvalidFrame),
-            EventMask::TIMEOUT => Some(Event::Timeout),
-            EventMask::CLOSING => Some(Event::Closing),
-            _ => Some(Event::Closed),
+            State::Writable => Event::Writable,
+            State::TlsFailed => Event::TlsFailed,
+            State::InvalidFrame => Event::InvalidFrame,
+            State::Timeout => Event::Timeout,
+            State::Closing => Event::Closing,
+            State::Closed => Event::Closed,
         };
         let id = inner.id(run.index);
         drop(inner);
-        let delivery = match event {
-            Some(event) => self.application.deliver(self, sink, Some(id), &event),
-            None => Delivery::Done,
-        };
-        run.now = self.port.now();
+        let delivery = self.application.deliver(self, sink, Some(id), &event);
+        run.now = None;
+        run.heard = true;
         let mut inner = run.slot.lock();
         if delivery == Delivery::Full {
             run.full |= 1 << sink;
-        } else if let Some(pending) = inner.pending.get_mut(sink) {
-            pending.remove(mask);
-            inner.taken(sink, run.now);
+        } else {
+            inner.pending.remove(sink, state);
+            self.taken(run, &mut inner, 1 << sink);
         }
         inner
     }
 
-    /// Parses what has been received, up to the next thing that somebody has to know: `None` if that is
-    /// an opening request.
-    // Apart, and the application is not asked from in here, so that it takes less of the stack.
-    #[inline(never)]
-    fn parse<'a>(
+    /// A sink (a bit) took an event.
+    fn taken(&self, run: &mut Run<'_, P>, inner: &mut Inner<P>, sink: u8) {
+        if inner.stalled & sink != 0 {
+            inner.stalled &= !sink;
+            inner.held_since = run.now(&self.port);
+        }
+    }
+
+    /// Parses what has been received, up to the next thing that concerns anything but the parser: true
+    /// if that is an opening request.
+    fn parse(
         &self,
-        run: &mut Run<'a, P>,
-        inner: Guard<'a, P>,
-        inbound: &mut Inbound<P>,
-    ) -> Option<Guard<'a, P>> {
+        run: &mut Run<'_, P>,
+        inner: &mut Inner<P>,
+        inbound: &mut Inbound<P::Storage>,
+    ) -> bool {
         if inner.held == 0 {
             inbound.incoming.release();
         }
         if inner.phase > Phase::Handshake {
             inbound.incoming.upgrade();
         }
-        drop(inner);
         let step = inbound.incoming.step();
         run.starved = match step {
             Step::NeedBytes => Starved::OfBytes,
             Step::NeedRelease => Starved::OfRelease,
             _ => Starved::No,
         };
-        if matches!(step, Step::Request) {
-            return None;
-        }
-        let mut inner = run.slot.lock();
-        let open = inner.phase == Phase::Open;
-        let step = match step {
-            Step::Ping(_) | Step::Pong(_)
-                if open && !inner.allows_control(&step, &self.config, run.now) =>
-            {
-                Step::Fail(Violation::TooManyControlFrames)
+        if let Step::Data(data) = &step {
+            if inner.phase == Phase::Open {
+                inner.traffic.received(data.range.len());
+                inbound.deliver(step, &run.masks);
             }
-            step => step,
-        };
-        let mut delivered = true;
+            return false;
+        }
+        if matches!(step, Step::Request) {
+            return true;
+        }
+        if run.starved == Starved::No {
+            self.take_control(run, inner, inbound, step);
+        }
+        false
+    }
+
+    /// Acts on a step that is no message: a control frame, or the end of what is understood.
+    #[inline(never)]
+    fn take_control(
+        &self,
+        run: &mut Run<'_, P>,
+        inner: &mut Inner<P>,
+        inbound: &mut Inbound<P::Storage>,
+        mut step: Step,
+    ) {
+        let open = inner.phase == Phase::Open;
+        let now = run.now(&self.port);
+        if open
+            && matches!(step, Step::Ping(_) | Step::Pong(_))
+            && !inner.allows_control(&step, &self.config, now)
+        {
+            step = Step::Fail(Violation::TooManyControlFrames);
+        }
         match &step {
-            Step::Data(data) if open => inner.traffic.received(data.range.len()),
             Step::Ping(range) if open => {
-                if !self.pong(&mut inner, inbound, range) {
+                if !self.pong(inner, inbound, range) {
                     inbound.unanswered = Some(range.clone());
                 }
             }
             Step::Pong(range) if open => {
-                delivered = !match inbound.bytes(range) {
-                    [a, b, c, count] if [*a, *b, *c] == KEEP_ALIVE => {
-                        inner.keep_alive_answered(*count)
+                if let [a, b, c, count] = *inbound.bytes(range) {
+                    if [a, b, c] == KEEP_ALIVE && inner.keep_alive_answered(count) {
+                        return;
                     }
-                    _ => false,
-                };
+                }
             }
-            Step::Close { code, .. } => {
-                inner.close(*code, Phase::Lingering, run.now, &run.masks);
-            }
-            Step::Fail(violation) => {
-                self.fail(run, &mut inner, *violation);
-                delivered = false;
-            }
-            Step::Refuse(status) => {
-                self.refuse(&mut inner, run.index, *status);
-                delivered = false;
-            }
-            _ => delivered = false,
+            Step::Close { code, .. } => inner.close(*code, Phase::Lingering, now, &run.masks),
+            Step::Fail(violation) => return self.fail(run, inner, *violation),
+            Step::Refuse(status) => return self.refuse(inner, run.index, *status),
+            _ => return,
         }
-        if delivered {
-            let mask = received_event(&step, inbound).map(|(event, _)| event.mask());
-            let mask = mask.unwrap_or_default();
-            let wanting = run.masks.iter().enumerate();
-            let sinks = wanting
-                .filter(|(_, wanted)| wanted.intersects(mask))
-                .fold(0, |sinks, (sink, _)| sinks | 1 << sink);
-            inbound.undelivered = Some((step, sinks));
-        }
-        Some(inner)
+        inbound.deliver(step, &run.masks);
     }
 
     /// Answers the ping that could not be answered before: false if it still cannot be.
-    fn answer_ping(&self, inner: &mut Inner<P>, inbound: &mut Inbound<P>) -> bool {
+    fn answer_ping(&self, inner: &mut Inner<P>, inbound: &mut Inbound<P::Storage>) -> bool {
         let Some(range) = inbound.unanswered.take() else {
             return true;
         };
@@ -449,7 +485,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Sends a pong with the payload of the ping at `range`: false if other output, of another
     /// thread, has to go first.
-    fn pong(&self, inner: &mut Inner<P>, inbound: &Inbound<P>, range: &Range<usize>) -> bool {
+    fn pong(
+        &self,
+        inner: &mut Inner<P>,
+        inbound: &Inbound<P::Storage>,
+        range: &Range<usize>,
+    ) -> bool {
         let payload = inbound.bytes(range);
         let header = FrameHeader::new(true, Opcode::Pong, payload.len());
         let sent = self.emit(inner, &header, payload, Some(range.clone()), true);
@@ -457,69 +498,69 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Receives once.
-    fn receive<'a>(
+    fn receive(
         &self,
-        run: &mut Run<'a, P>,
-        inner: Guard<'a, P>,
-        inbound: &mut Inbound<P>,
-    ) -> Guard<'a, P> {
-        let Some(socket) = inner.socket.clone() else {
-            run.received = Received::All;
-            return inner;
-        };
+        run: &mut Run<'_, P>,
+        inner: &mut Guard<'_, P>,
+        inbound: &mut Inbound<P::Storage>,
+    ) {
+        run.received = Received::All;
         // Released meanwhile, perhaps: there is no space behind what is still held.
         if inner.held == 0 {
             inbound.incoming.release();
         }
-        drop(inner);
+        let Some(socket) = &inner.socket else {
+            return;
+        };
         let space = inbound.incoming.space();
         let room = space.len();
         let received = socket.receive(space);
-        drop(socket);
-        run.starved = Starved::No;
-        run.received = Received::All;
-        let mut inner = run.slot.lock();
         match received {
             Ok(0) => {
                 // The client may have shut only its own side, and read the answers to its last words. While
                 // it does, the end can wait: it is received again.
-                self.flush_output(run.slot, &mut inner, Some(inbound));
-                if !inner.output.pending() && !inner.output.caller {
-                    inner.advance(Phase::Dead, run.now, &run.masks);
+                self.flush_output(run.slot, inner, Some(inbound));
+                if !inner.output.pending() && !inner.output.has_caller() {
+                    let now = run.now(&self.port);
+                    inner.advance(Phase::Dead, now, &run.masks);
                 }
             }
-            Err(SocketError::Failed) => inner.advance(Phase::Dead, run.now, &run.masks),
             Ok(count) => {
                 inbound.incoming.received(count);
-                inner.heard = run.now;
+                run.starved = Starved::No;
+                run.heard = true;
                 if count >= room {
                     run.received = Received::Full;
                 }
             }
             Err(SocketError::WouldBlock) => {}
+            Err(SocketError::Failed) => {
+                let now = run.now(&self.port);
+                inner.advance(Phase::Dead, now, &run.masks);
+            }
         }
-        inner
     }
 
-    /// Fails the connection (RFC 6455 section 7.1.7): the client broke the protocol, which is told, or
-    /// went over a limit.
-    fn fail(&self, run: &Run<'_, P>, inner: &mut Inner<P>, violation: Violation) {
+    /// Fails the connection (RFC 6455 section 7.1.7): the client broke the protocol, for which
+    /// INVALID_FRAME is emitted, or went over a limit.
+    fn fail(&self, run: &mut Run<'_, P>, inner: &mut Inner<P>, violation: Violation) {
         let code = violation.close_code();
         if inner.phase == Phase::Open {
             if code != CloseCode::POLICY_VIOLATION {
-                inner.tell(EventMask::INVALID_FRAME, &run.masks);
+                inner.pending.add(State::InvalidFrame, &run.masks);
             }
             self.count(|stats| stats.failed(code));
         }
-        inner.close(Some(code), Phase::Lingering, run.now, &run.masks);
+        let now = run.now(&self.port);
+        inner.close(Some(code), Phase::Lingering, now, &run.masks);
         log::debug!(
             "{}: {violation:?}, closing with {code}",
             inner.id(run.index)
         );
     }
 
-    /// The connection is gone and everybody knows: the slot is free.
-    fn vacate(&self, mut inner: Guard<'_, P>, inbound: Inbound<P>, index: usize) {
+    /// The connection is gone and every sink has got its end: the slot is free.
+    fn vacate(&self, mut inner: Guard<'_, P>, inbound: P::Inbound, index: usize) {
         inner.vacate(inbound);
         drop(inner);
         let mut shared = self.shared.lock();
@@ -536,35 +577,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Delivers what concerns the service as a whole, and gives clients a chance that were refused
     /// for want of a block.
     fn run_service(&self) {
-        for sink in 0..MAX_SINKS {
-            for (mask, event) in EventMask::SERVICE {
-                let mut shared = self.shared.lock();
-                let pending = shared.pending.get_mut(sink);
-                let Some(pending) = pending.filter(|due| due.intersects(mask)) else {
-                    continue;
-                };
-                // Before it is delivered: what is announced meanwhile is told again.
-                pending.remove(mask);
-                drop(shared);
-                if self.application.deliver(self, sink, None, &event) == Delivery::Full {
-                    shared = self.shared.lock();
-                    if let Some(pending) = shared.pending.get_mut(sink) {
-                        *pending |= mask;
-                    }
-                    break;
-                }
-            }
-        }
+        self.deliver_announced();
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
-            if inner.can_send_again(self.port.thread()) {
+            if inner.can_send_again(|| self.port.thread()) {
                 self.kick(index, &mut inner);
             }
         }
     }
 
     /// Sends a keep-alive ping, unless the client takes no output.
-    pub(super) fn keep_alive(&self, inner: &mut Inner<P>) {
+    pub(super) fn keep_alive(&self, inner: &mut Inner<P>, now: Instant) {
         let (last, answered) = inner.keep_alive;
         let count = last.wrapping_add(1);
         let [a, b, c] = KEEP_ALIVE;
@@ -574,8 +597,48 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             // More than 255 that are not answered cannot be told apart: the oldest one is let go.
             let forgotten = u8::from(count == answered);
             inner.keep_alive = (count, answered.wrapping_add(forgotten));
+            inner.pinged.get_or_insert(now);
             inner.ping_sent();
         }
+    }
+}
+
+/// What comes next where nothing is unusual: the slot [is plain](Inner::is_plain).
+fn common_task<P: Port>(run: &Run<'_, P>, inner: &Inner<P>, inbound: &Inbound<P::Storage>) -> Task {
+    if inbound.undelivered != 0 {
+        Task::Data(inbound.undelivered.trailing_zeros() as usize)
+    } else if parses(run, inner) {
+        Task::Parse
+    } else {
+        receive_more(run, inner)
+    }
+}
+
+/// The next event for a sink that had room so far: what was parsed last, then state events.
+fn next_event<P: Port>(
+    run: &Run<'_, P>,
+    inner: &Inner<P>,
+    inbound: &Inbound<P::Storage>,
+) -> Option<Task> {
+    (0..run.masks.len()).find_map(|sink| {
+        let bit = 1 << sink;
+        if run.full & bit != 0 {
+            None
+        } else if inbound.undelivered & bit != 0 {
+            Some(Task::Data(sink))
+        } else {
+            let state = inner.pending.next(sink)?;
+            Some(Task::State(sink, state))
+        }
+    })
+}
+
+/// Whether there may be something to parse.
+fn parses<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> bool {
+    match run.starved {
+        Starved::No => true,
+        Starved::OfBytes => false,
+        Starved::OfRelease => inner.held == 0,
     }
 }
 
@@ -591,45 +654,14 @@ fn receive_more<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> Task {
 
 /// Until the application answers the opening request, what else comes is kept behind it: so a client
 /// that leaves meanwhile is noticed.
-fn await_answer<P: Port>(run: &Run<'_, P>, inner: &Inner<P>, inbound: &Inbound<P>) -> Task {
+fn await_answer<P: Port>(
+    run: &Run<'_, P>,
+    inner: &Inner<P>,
+    inbound: &Inbound<P::Storage>,
+) -> Task {
     if inbound.incoming.has_room() {
         receive_more(run, inner)
     } else {
         Task::Park(Because::Waiting)
     }
-}
-
-/// The event that a step is delivered as, and where its bytes are.
-fn received_event<'a, P: Port>(
-    step: &Step,
-    inbound: &'a Inbound<P>,
-) -> Option<(Event<'a>, Range<usize>)> {
-    let (event, range) = match step {
-        Step::Data(data) => {
-            let Data {
-                kind,
-                first,
-                last,
-                range,
-            } = data.clone();
-            let bytes = inbound.bytes(&range);
-            let message = Message { bytes, first, last };
-            let event = match kind {
-                MessageKind::Text => Event::Text(message),
-                MessageKind::Binary => Event::Binary(message),
-            };
-            (event, range)
-        }
-        Step::Ping(range) => (Event::Ping(inbound.bytes(range)), range.clone()),
-        Step::Pong(range) => (Event::Pong(inbound.bytes(range)), range.clone()),
-        Step::Close { code, body } => {
-            let event = Event::CloseFrame {
-                code: *code,
-                body: inbound.bytes(body),
-            };
-            (event, body.clone())
-        }
-        _ => return None,
-    };
-    Some((event, range))
 }

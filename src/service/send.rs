@@ -4,9 +4,9 @@ use core::ops::Range;
 
 use super::event::ClientId;
 use super::output::total_len;
-use super::port::{Lock as _, Port};
-use super::slot::{Guard, Inbound, Inner, Phase};
-use super::{Application, Life, Service, Slot};
+use super::port::Port;
+use super::slot::{Guard, Inner, Phase};
+use super::{Application, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
     Outgoing, Planned,
@@ -77,6 +77,9 @@ impl From<FrameError> for SendError {
     }
 }
 
+/// Frames of up to this many bytes are copied, so that they leave together, rather than sent at once.
+const COPIED: usize = 256;
+
 /// A frame that the application wants to send.
 #[derive(Clone, Copy)]
 struct Frame<'a> {
@@ -99,6 +102,17 @@ impl<'a> Frame<'a> {
             more: false,
             is_utf8: false,
         }
+    }
+
+    /// Checks it against the frames before it.
+    fn plan<P: Port>(&self, inner: &Inner<P>) -> Result<Planned, FrameError> {
+        if self.opcode.is_control() {
+            let header = FrameHeader::new(self.fin, self.opcode, self.payload.len());
+            return Ok(Planned::control(header));
+        }
+        let is_utf8 = self.is_utf8 || inner.is_own_text(self.payload);
+        let outgoing = &inner.outgoing;
+        outgoing.plan(self.fin, self.opcode, self.payload, is_utf8)
     }
 }
 
@@ -161,7 +175,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// [`SendError::NotConnected`].
     pub fn flush(&self, to: impl Into<Target>) -> Result<(), SendError> {
         self.for_each(to.into(), |index, slot, mut inner| {
-            if inner.phase != Phase::Open || inner.output.broken {
+            if inner.phase != Phase::Open || inner.output.is_broken() {
                 return Err(SendError::NotConnected);
             }
             self.flush_output(slot, &mut inner, None);
@@ -216,7 +230,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return Err(SendError::Close);
         }
         self.for_each(to.into(), |index, slot, mut inner| {
-            if inner.phase != Phase::Open || inner.output.broken {
+            if inner.phase != Phase::Open || inner.output.is_broken() {
                 return Err(SendError::NotConnected);
             }
             let masks = self.application.masks();
@@ -229,32 +243,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             self.kick(index, &mut inner);
             Ok(())
         })
-    }
-
-    /// Ends the service: stops listening, closes every client with 1001 and, at the close time-out,
-    /// cuts off those that are left. Returns at once; [`wait_stopped`](Self::wait_stopped) waits.
-    pub fn stop(&self) {
-        let mut shared = self.shared.lock();
-        if shared.life == Life::Serving {
-            shared.life = Life::Stopping(self.port.now() + self.config.close_timeout_ms);
-            self.port.wake();
-        }
-    }
-
-    /// Waits until the service has stopped, but not much longer than the close time-out: false if
-    /// work for a client (a callback) was still not finished then. On the service's own threads (in a
-    /// callback), which it would wait for, it does not wait.
-    pub fn wait_stopped(&self) -> bool {
-        if self.port.on_service_thread() {
-            return self.shared.lock().life == Life::Stopped;
-        }
-        let grace = self.config.close_timeout_ms.saturating_add(500);
-        let until = self.port.now() + grace;
-        let mut shared = self.shared.lock();
-        while shared.life != Life::Stopped && self.port.now() < until {
-            shared = self.shared.wait(shared, until.from(self.port.now()));
-        }
-        shared.life == Life::Stopped && shared.free == self.max_clients()
     }
 
     /// Calls `each` for every client meant by `to`, with its slot locked.
@@ -291,24 +279,27 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Outgoing::default().plan(frame.fin, frame.opcode, frame.payload, false)?;
             frame.is_utf8 = frame.fin;
         }
-        let may_wait = to != Target::All && !self.port.on_service_thread();
+        let on_service_thread = self.port.on_service_thread();
+        let may_wait = to != Target::All && !on_service_thread;
         self.for_each(to, |index, slot, inner| {
             let (mut inner, outcome) = if may_wait {
                 self.send_waiting(index, slot, inner, frame)
             } else {
-                self.send_at_once(slot, inner, frame)
+                let mut inner = inner;
+                let outcome = self.send_at_once(slot, &mut inner, &frame, on_service_thread);
+                (inner, outcome)
             };
             match outcome {
                 Ok(()) if !frame.opcode.is_control() => {
                     inner.traffic.sent(frame.payload.len());
-                    if frame.fin && inner.output.refused {
+                    if frame.fin && inner.output.was_refused() {
                         // Others may have been refused because this message was not finished.
                         self.kick(index, &mut inner);
                     }
                 }
                 Ok(()) => inner.ping_sent(),
                 Err(SendError::WouldBlock) => {
-                    inner.output.refused = true;
+                    inner.output.set_refused();
                     self.count(|stats| &mut stats.would_block);
                 }
                 _ => {}
@@ -318,22 +309,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         })
     }
 
-    /// Checks a frame against the connection and the frames before it.
-    fn plan(&self, inner: &Inner<P>, frame: &Frame<'_>) -> Result<Planned, SendError> {
-        if inner.phase != Phase::Open || inner.output.broken {
+    /// Checks that a frame may go out, as far as the connection and other threads are concerned.
+    fn check(&self, inner: &Inner<P>, frame: &Frame<'_>) -> Result<(), SendError> {
+        if inner.phase != Phase::Open || inner.output.is_broken() {
             return Err(SendError::NotConnected);
         }
-        if frame.opcode.is_control() {
-            let header = FrameHeader::new(frame.fin, frame.opcode, frame.payload.len());
-            return Ok(Planned::control(header));
-        }
-        let fragmented = inner.outgoing.is_fragmented();
+        let fragmented = !frame.opcode.is_control() && inner.outgoing.is_fragmented();
         if fragmented && inner.fragment_thread != self.port.thread() {
             return Err(SendError::WouldBlock);
         }
-        let is_utf8 = frame.is_utf8 || inner.is_own_text(frame.payload);
-        let outgoing = &inner.outgoing;
-        Ok(outgoing.plan(frame.fin, frame.opcode, frame.payload, is_utf8)?)
+        Ok(())
     }
 
     /// The planned frame goes out, or is kept to go out.
@@ -350,22 +335,25 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Sends without waiting.
-    fn send_at_once<'a>(
+    fn send_at_once(
         &self,
         slot: &Slot<P>,
-        mut inner: Guard<'a, P>,
-        frame: Frame<'_>,
-    ) -> (Guard<'a, P>, Result<(), SendError>) {
-        let outcome = self.plan(&inner, &frame).and_then(|planned| {
-            let own = inner.own_range(frame.payload);
-            // Frames for the client whose work item runs leave together when it ends.
-            let running = inner.inbound.is_none() && self.port.on_service_thread();
-            let batch = running || frame.more;
-            self.emit(&mut inner, &planned.header, frame.payload, own, batch)?;
-            self.commit(slot, &mut inner, &frame, &planned);
-            Ok(())
-        });
-        (inner, outcome)
+        inner: &mut Inner<P>,
+        frame: &Frame<'_>,
+        on_service_thread: bool,
+    ) -> Result<(), SendError> {
+        self.check(inner, frame)?;
+        let planned = match frame.plan(inner) {
+            Ok(planned) => planned,
+            Err(error) => return Err(SendError::Frame(error)),
+        };
+        let own = inner.own_range(frame.payload);
+        // Frames for the client whose work item runs leave together when it ends.
+        let running = inner.inbound.is_none() && on_service_thread;
+        let batch = running || frame.more;
+        self.emit(inner, &planned.header, frame.payload, own, batch)?;
+        self.commit(slot, inner, frame, &planned);
+        Ok(())
     }
 
     /// Sends a frame, or keeps what the socket does not take: in place where its payload is the
@@ -384,17 +372,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let parts = [header.as_bytes(), payload];
         let total = total_len(&parts);
-        let fits = total <= self.pool.lock().block_size();
+        let fits = total <= self.block_size;
+        // A long message that is sent back is not copied, unless more frames are likely to follow it.
+        let batch = batch && !(own.is_some() && total > COPIED && inner.delivers_last());
         if batch && fits && self.reserve(inner) && inner.output.append(&parts) {
             return Ok(());
         }
-        let spare = inner.inbound.as_mut().map_or(0, Inbound::spare);
+        let spare = inner.inbound.as_mut().map_or(0, |inbound| inbound.spare());
         if own.is_none() && spare < total {
             if !fits {
                 return Err(SendError::TooLong);
             }
             if !self.reserve(inner) {
-                inner.output.wants_block = true;
+                inner.output.set_wants_block();
                 return Err(SendError::WouldBlock);
             }
         }
@@ -424,14 +414,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return true;
             }
         }
-        total <= self.pool.lock().block_size() && self.reserve(inner) && inner.output.append(rest)
+        total <= self.block_size && self.reserve(inner) && inner.output.append(rest)
     }
 
     /// Writes what is in the block and `parts`; how much of them went.
     fn write(&self, inner: &mut Inner<P>, parts: &[&[u8]]) -> Result<usize, SendError> {
         let socket = inner.socket.as_ref().ok_or(SendError::NotConnected)?;
-        let sent = inner.output.write(socket, parts, self.port.now());
-        if inner.output.broken {
+        let sent = inner.output.write(socket, parts, || self.port.now());
+        if inner.output.is_broken() {
             return Err(SendError::NotConnected);
         }
         Ok(sent)
@@ -454,7 +444,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let _ = rest.push(part.get(taken..).unwrap_or_default());
         }
         if !self.reserve(inner) || !inner.output.append(&rest) {
-            inner.output.broken = true;
+            inner.output.break_off();
         }
     }
 
@@ -469,12 +459,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let generation = inner.generation;
         let until = self.port.now() + self.config.send_timeout_ms;
         let planned = loop {
-            match self.plan(&inner, &frame) {
-                Ok(planned) if inner.output.is_clear() => break planned,
-                Ok(_) | Err(SendError::WouldBlock) => {}
+            match self.check(&inner, &frame) {
+                Ok(()) => match frame.plan(&inner) {
+                    Ok(planned) if inner.output.is_clear() => break planned,
+                    Ok(_) => {}
+                    Err(error) => return (inner, Err(SendError::Frame(error))),
+                },
+                Err(SendError::WouldBlock) => {}
                 Err(error) => return (inner, Err(error)),
             }
-            if self.port.now() >= until {
+            if self.port.now().has_reached(until) {
                 return (inner, Err(SendError::WouldBlock));
             }
             inner.output.waiters = inner.output.waiters.saturating_add(1);
@@ -497,17 +491,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let kept = sent == total || self.keep_rest(&mut inner, &unsent(&parts, sent));
         if !kept {
             // The rest goes from here, as the client takes it.
-            inner.output.caller = true;
+            inner.output.set_caller(true);
             let outcome = loop {
                 self.settle(index, &mut inner);
                 inner = slot.wait(inner, until.from(self.port.now()));
                 if inner.generation != generation {
                     return (inner, Err(SendError::Aborted));
                 }
-                if inner.output.broken || inner.phase == Phase::Dead {
+                if inner.output.is_broken() || inner.phase == Phase::Dead {
                     break Err(SendError::Aborted);
                 }
-                if !inner.output.blocked {
+                if !inner.output.is_blocked() {
                     match self.write(&mut inner, &unsent(&parts, sent)) {
                         Ok(more) => sent = sent.saturating_add(more),
                         Err(_) => break Err(SendError::Aborted),
@@ -516,7 +510,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 if sent == total {
                     break Ok(());
                 }
-                if self.port.now() >= until {
+                if self.port.now().has_reached(until) {
                     if sent == 0 {
                         break Err(SendError::WouldBlock);
                     }
@@ -524,7 +518,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     break Err(SendError::Aborted);
                 }
             };
-            inner.output.caller = false;
+            inner.output.set_caller(false);
             if outcome == Err(SendError::Aborted) {
                 // The frame has no end: nothing may come behind it, not even a close frame.
                 self.discard_output(&mut inner);
@@ -551,15 +545,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// gone.
     pub(super) fn after_send(&self, index: usize, slot: &Slot<P>, inner: &mut Guard<'_, P>) {
         let inner: &mut Inner<P> = inner;
-        if inner.output.broken {
+        if inner.output.is_broken() {
             if inner.output.waiters > 0 {
                 slot.notify_all();
             }
             self.kick(index, inner);
         }
-        // A work item that runs settles when it ends, and has use for the block until then.
         if inner.inbound.is_some() {
             self.give_back(inner);
+        } else if inner.is_plain() {
+            // A work item that runs settles when it ends, and has use for the block until then.
+            return;
         }
         self.settle(index, inner);
     }
@@ -569,7 +565,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let code = code.get().to_be_bytes();
         let header = FrameHeader::new(true, Opcode::Close, code.len().saturating_add(reason.len()));
         !inner.output.holds_own()
-            && !inner.output.caller
+            && !inner.output.has_caller()
             && self.keep_rest(inner, &[header.as_bytes(), &code, reason.as_bytes()])
     }
 }

@@ -5,10 +5,12 @@ use super::admit::{AdoptError, Opening};
 use super::bucket::Bucket;
 use super::config::Limits;
 use super::event::EventMask;
-use super::port::{Instant, Interest, Lock as _, Port, Ready, Socket as _, SocketError, Work};
+use super::port::{Interest, Lock as _, Port, Ready, Socket as _, SocketError, Work};
 use super::slot::{Due, Owner, Phase};
-use super::{Application, Life, Service};
-use crate::protocol::{CloseCode, Refusal, Status};
+use super::stop::{Life, Stopping};
+use super::time::Instant;
+use super::{Application, Service};
+use crate::protocol::{Refusal, Status};
 
 /// The most connections that are accepted in a row before the clients have their turn.
 const ACCEPT_AT_ONCE: usize = 16;
@@ -17,19 +19,17 @@ const LOBBY_MS: u32 = 1_000;
 /// After accepting failed for want of memory or descriptors, it is tried again after this long.
 const ACCEPT_AGAIN_MS: u32 = 100;
 
-/// How long the work queue has, at the end of shutting down, to see that clients are cut off.
-const FORCED_MS: u32 = 400;
-
 /// What only the serving thread knows.
 pub struct Serving<P: Port> {
     lobby: Option<Lobby<P>>,
     accept_again: Option<Instant>,
+    /// Connections cannot be accepted, which was said.
+    accept_fails: bool,
     /// A token is a slot given to a connection.
     handshakes: Bucket,
-    /// Shutting down has begun.
-    stopping: bool,
-    /// How long after the end of shutting down clients that are left are cut off, once more each time.
-    force_after: u32,
+    /// The port was woken since this was last looked at.
+    woken: bool,
+    pub(super) stopping: Stopping,
 }
 
 /// A connection that gets no slot. It is answered once its request begins to arrive, since
@@ -63,15 +63,17 @@ impl<P: Port> Lobby<P> {
 }
 
 impl<P: Port> Serving<P> {
-    /// To be kept from one [`Service::serve_once`] to the next.
+    /// Creates what is kept from one [`Service::serve_once`] to the next.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             lobby: None,
             accept_again: None,
+            accept_fails: false,
             handshakes: Bucket::full(),
-            stopping: false,
-            force_after: 0,
+            // The service may have been stopped before it is served.
+            woken: true,
+            stopping: Stopping::new(),
         }
     }
 }
@@ -93,32 +95,48 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// the service has stopped.
     pub fn serve_once(&self, serving: &mut Serving<P>) -> bool {
         self.port.wait(&mut |ready| self.on_ready(serving, ready));
-        self.progress_stop(serving);
-        self.shared.lock().life != Life::Stopped
+        if !core::mem::take(&mut serving.woken) && !serving.stopping.begun {
+            return true;
+        }
+        if let Life::Stopping(until) = self.life() {
+            self.progress_stop(serving, until);
+        }
+        self.life() != Life::Stopped
+    }
+
+    fn life(&self) -> Life {
+        self.shared.lock().life
     }
 
     fn on_ready(&self, serving: &mut Serving<P>, ready: Ready) {
         match ready {
-            Ready::Listener if !serving.stopping => self.accept(serving),
             Ready::Client { slot, writable } => self.on_client(slot, writable),
+            Ready::Work(work) => self.run(work),
+            Ready::Listener if !serving.stopping.begun => self.accept(serving),
+            Ready::Listener => {}
             Ready::Lobby => self.on_lobby(serving),
-            Ready::Timer => self.on_timer(serving),
-            Ready::Listener | Ready::Wake => {}
+            Ready::Timer(at) => self.on_timer(serving, at),
+            Ready::Wake => serving.woken = true,
         }
     }
 
-    fn on_client(&self, index: usize, writable: bool) {
+    /// The client's socket is ready, as [`Ready::Client`] says: for ports that wait on further threads
+    /// beside the serving one.
+    pub fn on_client(&self, index: usize, writable: bool) {
         let Some(slot) = self.slot(index) else {
             return;
         };
         let mut inner = slot.lock();
         inner.watched = Interest::empty();
-        if inner.output.caller && writable {
+        if inner.output.has_caller() && writable {
             // A sender in the middle of its frame goes on itself.
-            inner.output.blocked = false;
-            inner.heard = self.port.now();
+            inner.output.unblock();
+            inner.hear(self.port.now());
             slot.notify_all();
         } else if inner.kick() {
+            if P::INLINE {
+                return self.run_client(index, slot, inner);
+            }
             // Not with the lock held: the work queue may have the higher priority, and would only come
             // to wait for it.
             drop(inner);
@@ -130,11 +148,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         for turn in 0..ACCEPT_AT_ONCE {
             if let Some(until) = self.handshakes_pause(serving) {
                 if turn > 0 {
-                    // Perhaps nobody waits any more.
+                    // Perhaps no further connection waits.
                     break;
                 }
-                // Whoever waits is left where the operating system keeps it: that costs less than an
-                // answer, and nobody is lost.
+                // Connections are left where the operating system keeps them: that costs less than an
+                // answer, and none is lost.
                 self.count(|stats| &mut stats.accept_pauses);
                 log::debug!("too many connections in a second: accepting pauses");
                 return self.accept_later(serving, until);
@@ -143,7 +161,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Ok(socket) => self.welcome(serving, socket),
                 Err(SocketError::WouldBlock) => break,
                 Err(SocketError::Failed) => {
-                    self.tell_not_accepted();
+                    self.accept_failed(serving);
                     // It would fail again at once.
                     let again = self.port.now() + ACCEPT_AGAIN_MS;
                     return self.accept_later(serving, again);
@@ -153,20 +171,22 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.port.watch_listener();
     }
 
-    /// A connection could not be had, or not be watched.
-    fn tell_not_accepted(&self) {
-        self.count(|stats| &mut stats.accept_errors);
-        self.announce(EventMask::ERROR);
+    /// A connection could not be had, or not be watched. Said once, until one can be again.
+    fn accept_failed(&self, serving: &mut Serving<P>) {
+        if !core::mem::replace(&mut serving.accept_fails, true) {
+            self.count(|stats| &mut stats.accept_errors);
+            self.announce(EventMask::ERROR);
+        }
     }
 
     /// Accepts again at `again`. The listener is not watched until then.
     fn accept_later(&self, serving: &mut Serving<P>, again: Instant) {
         serving.accept_again = Some(again);
-        self.set_timer(again);
+        self.set_timer(Some(again));
     }
 
     /// When the next connection may be given a slot, if none may be now.
-    fn handshakes_pause(&self, serving: &Serving<P>) -> Option<Instant> {
+    fn handshakes_pause(&self, serving: &mut Serving<P>) -> Option<Instant> {
         if !P::LIMITS.contains(Limits::HANDSHAKES) {
             return None;
         }
@@ -185,7 +205,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Gives a connection a slot, or turns it away.
     fn welcome(&self, serving: &mut Serving<P>, socket: P::Socket) {
         match self.adopt(&socket, &[], Opening::Request) {
-            Ok(_) => self.take_handshake(serving),
+            Ok(_) => {
+                serving.accept_fails = false;
+                self.take_handshake(serving);
+            }
             Err(AdoptError::Full) => {
                 self.count(|stats| &mut stats.refused_full);
                 self.turn_away(serving, socket, Status::UNAVAILABLE);
@@ -198,7 +221,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Err(error) => {
                 self.port.close(self.max_clients(), socket);
                 if error == AdoptError::Failed {
-                    self.tell_not_accepted();
+                    self.accept_failed(serving);
                 }
             }
         }
@@ -219,7 +242,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             status,
             answered: false,
         });
-        self.set_timer(until);
+        self.set_timer(Some(until));
     }
 
     fn on_lobby(&self, serving: &mut Serving<P>) {
@@ -236,50 +259,64 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             .watch(self.max_clients(), &lobby.socket, Interest::READ);
     }
 
-    fn clear_lobby(&self, serving: &mut Serving<P>) {
+    pub(super) fn clear_lobby(&self, serving: &mut Serving<P>) {
         if let Some(mut lobby) = serving.lobby.take() {
             lobby.answer();
             self.port.close(self.max_clients(), lobby.socket);
         }
     }
 
-    /// Does what is due, and sets the timer for what will be next.
-    fn on_timer(&self, serving: &mut Serving<P>) {
-        self.shared.lock().timer = None;
-        let now = self.port.now();
-        let mut next = Instant::NEVER;
+    /// Does what is due, and sets the timer for what will be next. `now` is when the port last looked at
+    /// the sockets: what clients have sent until then is known.
+    fn on_timer(&self, serving: &mut Serving<P>, now: Instant) {
+        let due = self.shared.lock().timer.take();
+        if due.is_some_and(|at| at.until(now) > self.config.suspension() && now.has_reached(at)) {
+            self.forgive(now);
+        }
+        let mut next = None;
         match &serving.lobby {
-            Some(lobby) if now >= lobby.until => self.clear_lobby(serving),
-            Some(lobby) => next = lobby.until,
+            Some(lobby) if now.has_reached(lobby.until) => self.clear_lobby(serving),
+            Some(lobby) => next = Some(lobby.until),
             None => {}
         }
         match serving.accept_again {
-            Some(again) if now >= again => {
+            Some(again) if now.has_reached(again) => {
                 serving.accept_again = None;
-                if !serving.stopping {
+                if !serving.stopping.begun {
                     self.accept(serving);
                 }
             }
-            Some(again) => next = next.min(again),
-            None => {}
+            again => next = Instant::earlier(next, again),
         }
         for index in 0..self.max_clients() {
-            next = next.min(self.expire(index, now));
+            next = Instant::earlier(next, self.expire(index, now));
         }
-        if let Life::Stopping(until) = self.shared.lock().life {
-            next = next.min(until.max(now + 1));
+        if P::LIMITS.contains(Limits::HANDSHAKES) {
+            let rate = self.config.handshakes_per_second;
+            serving.handshakes.refresh(rate, self.port.now());
         }
         self.set_timer(next);
     }
 
-    /// Does what is due for a client; when something will be next.
-    fn expire(&self, index: usize, now: Instant) -> Instant {
-        let Some(slot) = self.slot(index) else {
-            return Instant::NEVER;
-        };
+    /// The service was suspended: a debugger or the operating system stopped it, or a callback took long.
+    /// What peers did not do meanwhile it could not have heard.
+    fn forgive(&self, now: Instant) {
+        log::debug!("the service was suspended: clients get their time again");
+        for slot in self.slots.as_ref() {
+            slot.lock().forgive(now);
+        }
+    }
+
+    /// Does what is due for a client; returns when something will be next.
+    fn expire(&self, index: usize, now: Instant) -> Option<Instant> {
+        let slot = self.slot(index)?;
         let mut inner = slot.lock();
         if inner.owner == Owner::Free {
-            return Instant::NEVER;
+            return None;
+        }
+        if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
+            let rate = self.config.control_frames_per_second;
+            inner.control_frames.refresh(rate, self.port.now());
         }
         let masks = self.application.masks();
         let due = inner.expire(now, &self.config, &masks);
@@ -291,88 +328,20 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         match due {
             Due::NotYet => {}
             Due::Ping => {
-                self.keep_alive(&mut inner);
+                self.keep_alive(&mut inner, now);
                 self.after_send(index, slot, &mut inner);
             }
             Due::Silent | Due::Aborted | Due::Over => {
                 self.flush_output(slot, &mut inner, None);
+                if due == Due::Silent {
+                    // It would not answer a close frame either.
+                    inner.advance(Phase::Dead, now, &masks);
+                }
                 slot.notify_all();
                 self.kick(index, &mut inner);
             }
         }
         inner.covered = inner.next_deadline(&self.config);
         inner.covered
-    }
-
-    /// Shuts down: clients are closed, and at the end cut off.
-    fn progress_stop(&self, serving: &mut Serving<P>) {
-        let Life::Stopping(until) = self.shared.lock().life else {
-            return;
-        };
-        if !serving.stopping {
-            serving.stopping = true;
-            self.port.close_listener();
-            self.clear_lobby(serving);
-            self.end_clients(false);
-            self.set_timer(until);
-        }
-        let mut shared = self.shared.lock();
-        if shared.free == self.max_clients()
-            || serving.force_after >= FORCED_MS && self.port.now() >= until + FORCED_MS
-        {
-            drop(shared);
-            self.port.stopped();
-            shared = self.shared.lock();
-            shared.life = Life::Stopped;
-            drop(shared);
-            self.shared.notify_all();
-        } else if self.port.now() >= until + serving.force_after {
-            drop(shared);
-            // Two more rounds for the work queue to tell and to close what is left: in the first one there
-            // may be no room for the last events.
-            serving.force_after = serving.force_after.saturating_add(FORCED_MS / 2);
-            self.end_clients(true);
-            self.set_timer(until + serving.force_after);
-        }
-    }
-
-    /// Starts closing every client with 1001, or, with `force`, cuts it off with whatever events have
-    /// not been taken.
-    fn end_clients(&self, force: bool) {
-        let masks = self.application.masks();
-        let now = self.port.now();
-        for (index, slot) in self.slots.as_ref().iter().enumerate() {
-            let mut inner = slot.lock();
-            if inner.owner == Owner::Free {
-                continue;
-            }
-            match inner.phase {
-                _ if force => {
-                    if inner.is_cut_off() {
-                        self.count(|stats| &mut stats.aborted);
-                    }
-                    inner.advance(Phase::Dead, now, &masks);
-                    inner.held = 0;
-                    // Who takes none is told nothing more; the others are told the end.
-                    let stalled = inner.stalled;
-                    for (sink, pending) in inner.pending.iter_mut().enumerate() {
-                        if stalled & 1 << sink != 0 {
-                            *pending = EventMask::empty();
-                        }
-                    }
-                    if let Some(inbound) = &mut inner.inbound {
-                        inbound.undelivered = None;
-                    }
-                }
-                Phase::Handshake => inner.advance(Phase::Dead, now, &masks),
-                _ => {
-                    let code = Some(CloseCode::GOING_AWAY);
-                    inner.close(code, Phase::CloseSent, now, &masks);
-                    self.flush_output(slot, &mut inner, None);
-                }
-            }
-            slot.notify_all();
-            self.kick(index, &mut inner);
-        }
     }
 }

@@ -1,18 +1,20 @@
 //! A client slot: who works on it, how far its connection is, and when that has to change.
 //!
-//! Every transition is a method of [`Inner`], called with the slot's lock held; ARCHITECTURE.md has
-//! the table of them.
+//! Every transition is a method of [`Inner`], called with the slot's lock held. ARCHITECTURE.md has
+//! a table of them.
 
 use core::ops::Range;
 
 use super::admit::Opening;
 use super::bucket::Bucket;
 use super::config::{Config, Limits};
-use super::event::{ClientId, EventMask, MAX_SINKS};
+use super::event::{ClientId, Masks, Pending, State};
+use super::inbound::Inbound;
 use super::output::Output;
-use super::port::{Instant, Interest, Lock, Port, Socket};
+use super::port::{Interest, Lock, Port, Socket};
 use super::stats::Traffic;
-use crate::protocol::{CloseCode, Incoming, OVERHEAD, Outgoing, Step};
+use super::time::Instant;
+use crate::protocol::{CloseCode, Outgoing, Step};
 
 /// A place for one client, with its receive buffer.
 pub struct Slot<P: Port> {
@@ -22,16 +24,12 @@ pub struct Slot<P: Port> {
 pub(super) type Guard<'a, P> = <<P as Port>::Lock<Inner<P>> as Lock<Inner<P>>>::Guard<'a>;
 
 impl<P: Port> Slot<P> {
-    /// A free slot. Its largest message has [`OVERHEAD`] bytes less than `storage`, which must have
-    /// at least [`MIN_STORAGE`](Self::MIN_STORAGE).
-    pub fn new(storage: P::Storage) -> Self {
+    /// Creates a free slot.
+    pub fn new(inbound: P::Inbound) -> Self {
         Self {
-            inner: P::Lock::new(Inner::new(storage)),
+            inner: P::Lock::new(Inner::new(inbound)),
         }
     }
-
-    /// The smallest storage that works: the longest character has to fit in a piece of text.
-    pub const MIN_STORAGE: usize = OVERHEAD + 4;
 
     pub(super) fn lock(&self) -> Guard<'_, P> {
         self.inner.lock()
@@ -48,9 +46,9 @@ impl<P: Port> Slot<P> {
 
 /// Who works on the slot. Whoever finds it `Idle` or takes it from the work queue is alone with the
 /// incoming half until it parks the slot again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
-    /// Nobody's: no connection.
+    /// No connection.
     Free,
     /// Nothing to do until the socket is ready (polled), or the application releases a message or
     /// takes events (held), or a deadline comes.
@@ -101,75 +99,64 @@ pub(super) enum Shut {
     Never,
 }
 
-/// The incoming half, in the hands of whoever owns the slot.
-pub(super) struct Inbound<P: Port> {
-    pub incoming: Incoming<P::Storage>,
-    /// What was received last, with the sinks (a bit each) that have not got it yet.
-    pub undelivered: Option<(Step, u8)>,
-    /// Where the payload of a ping is that has not been answered, since other output was in the way.
-    /// Nothing is parsed or received before it is.
-    pub unanswered: Option<Range<usize>>,
-}
-
-impl<P: Port> Inbound<P> {
-    /// How much of the receive buffer can be lent: nothing while a step speaks of its bytes.
-    pub fn spare(&mut self) -> usize {
-        if self.undelivered.is_some() || self.unanswered.is_some() {
-            return 0;
-        }
-        self.incoming.spare()
-    }
-}
-
-/// The message that the callback is being given, to know it when it is sent back.
+/// The message that the callback is being given, so that it is recognised when it is sent back.
 #[derive(Clone, Copy)]
 pub(super) struct Delivering {
     pub address: usize,
     pub len: usize,
+    /// Where it begins in the receive buffer.
     pub start: usize,
     /// It was checked to be UTF-8.
     pub is_text: bool,
+    /// Nothing was received behind it.
+    pub is_last: bool,
 }
 
 pub(super) struct Inner<P: Port> {
     pub owner: Owner,
     pub phase: Phase,
     pub asked: Asked,
+    pub shut: Shut,
+    pub watched: Interest,
     /// How often it ran in a row, each time with more to receive.
     pub runs: u8,
-    pub generation: u16,
-    pub inbound: Option<Inbound<P>>,
+    /// The sinks (a bit each) that had no room when they were last given an event.
+    pub stalled: u8,
+    /// The last keep-alive ping that was sent, and the last one that was answered, by their numbers.
+    pub keep_alive: (u8, u8),
+    /// State events that each sink has still to get.
+    pub pending: Pending,
+    pub generation: u32,
+    /// The incoming half, unless a work item or the application's answer has it.
+    pub inbound: Option<P::Inbound>,
     pub socket: Option<P::Socket>,
     pub outgoing: Outgoing,
     /// The thread whose fragmented message is being sent.
     pub fragment_thread: usize,
     pub output: Output<P>,
-    /// State events that each sink is still to be told.
-    pub pending: [EventMask; MAX_SINKS],
     pub delivering: Option<Delivering>,
     /// Messages that the application has not released.
     pub held: u32,
-    /// The sinks (a bit each) that had no room when they were last given an event.
-    pub stalled: u8,
-    pub shut: Shut,
-    pub watched: Interest,
     /// When the phase began.
     pub since: Instant,
-    /// When the client was last heard of, or last let off being silent.
+    /// When the client was last heard, or last had no chance to be.
     pub heard: Instant,
-    pub pinged: Instant,
-    /// The last keep-alive ping that was sent, and the last one that was answered, by their numbers.
-    pub keep_alive: (u8, u8),
-    /// Whom it is with, where that is asked.
+    /// When the first ping was sent that the client has not been heard since.
+    pub pinged: Option<Instant>,
+    /// When the last ping was due, or the client was heard.
+    pub ping_due: Instant,
+    /// With an unanswered ping: when a timer last came in time, so that the service was not suspended.
+    pub checked: Instant,
+    /// Since when the application keeps the client waiting.
+    pub held_since: Instant,
+    /// The timer is set no later than this on behalf of this slot.
+    pub covered: Option<Instant>,
+    /// The peer, where clients are counted by their address.
     pub peer: Option<<P::Socket as Socket>::Peer>,
     /// A token is a control frame.
     pub control_frames: Bucket,
     /// Pings sent that may still be answered.
     pub pings: u16,
-    /// Since when the application keeps the client waiting.
-    pub held_since: Instant,
-    /// The timer is set no later than this on behalf of this slot.
-    pub covered: Instant,
     /// Of all clients that were here.
     pub traffic: Traffic,
 }
@@ -181,47 +168,44 @@ pub(super) enum Due {
     NotYet,
     /// A keep-alive ping is to be sent.
     Ping,
-    /// The client was silent for too long.
+    /// The client did not finish its handshake, or did not answer.
     Silent,
-    /// The connection is being cut off.
+    /// The connection is being aborted.
     Aborted,
     /// The connection ends as it should.
     Over,
 }
 
 impl<P: Port> Inner<P> {
-    fn new(storage: P::Storage) -> Self {
-        let incoming = Incoming::new(storage, 0, false);
+    fn new(inbound: P::Inbound) -> Self {
         Self {
             owner: Owner::Free,
             phase: Phase::Dead,
             asked: Asked::No,
+            shut: Shut::No,
+            watched: Interest::empty(),
             runs: 0,
+            stalled: 0,
+            keep_alive: (0, 0),
+            pending: Pending::default(),
             generation: 0,
-            inbound: Some(Inbound {
-                incoming,
-                undelivered: None,
-                unanswered: None,
-            }),
+            inbound: Some(inbound),
             socket: None,
             outgoing: Outgoing::default(),
             fragment_thread: 0,
             output: Output::new(),
-            pending: [EventMask::empty(); MAX_SINKS],
             delivering: None,
             held: 0,
-            stalled: 0,
-            shut: Shut::No,
-            watched: Interest::empty(),
             since: Instant(0),
             heard: Instant(0),
-            pinged: Instant(0),
-            keep_alive: (0, 0),
+            pinged: None,
+            ping_due: Instant(0),
+            checked: Instant(0),
+            held_since: Instant(0),
+            covered: None,
             peer: None,
             control_frames: Bucket::full(),
             pings: 0,
-            held_since: Instant(0),
-            covered: Instant::NEVER,
             traffic: Traffic::default(),
         }
     }
@@ -236,8 +220,7 @@ impl<P: Port> Inner<P> {
     /// if that is too long.
     pub fn prepare(&mut self, config: &Config, received: &[u8], opening: Opening) -> bool {
         self.inbound.as_mut().is_some_and(|inbound| {
-            inbound.undelivered = None;
-            inbound.unanswered = None;
+            inbound.forget();
             let incoming = &mut inbound.incoming;
             incoming.restart(config.handshake_limit, config.streaming);
             if P::LIMITS.contains(Limits::FRAGMENTS) {
@@ -251,14 +234,15 @@ impl<P: Port> Inner<P> {
     }
 
     /// Free → Queued: a connection was accepted, for which the slot is prepared.
-    pub fn occupy(&mut self, socket: P::Socket, now: Instant, masks: &[EventMask; MAX_SINKS]) {
+    pub fn occupy(&mut self, socket: P::Socket, now: Instant, masks: &Masks) {
+        debug_assert!(self.owner == Owner::Free && self.pending.is_empty() && self.held == 0);
         self.owner = Owner::Queued;
         self.phase = Phase::Handshake;
         self.asked = Asked::No;
         self.runs = 0;
         self.socket = Some(socket);
         self.outgoing = Outgoing::default();
-        self.output = Output::new();
+        self.output.reset();
         self.shut = Shut::No;
         self.stalled = 0;
         self.watched = Interest::empty();
@@ -268,8 +252,8 @@ impl<P: Port> Inner<P> {
             self.control_frames = Bucket::full();
             self.pings = 0;
         }
-        self.covered = Instant::NEVER;
-        self.tell(EventMask::CONNECTING, masks);
+        self.covered = None;
+        self.pending.add(State::Connecting, masks);
     }
 
     /// Asks for the work item to run: true if it has to be put on the work queue for that.
@@ -288,7 +272,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Queued → Running: takes the incoming half.
-    pub fn start(&mut self) -> Option<Inbound<P>> {
+    pub fn start(&mut self) -> Option<P::Inbound> {
         if self.owner != Owner::Queued {
             return None;
         }
@@ -307,12 +291,12 @@ impl<P: Port> Inner<P> {
         may
     }
 
-    /// Running: gives up what of the receive buffer nobody reads any more, the opening request or what
+    /// Running: gives up what of the receive buffer is not read any more, the opening request or what
     /// follows the last frame.
-    pub fn finish_reading(&self, inbound: &mut Inbound<P>) {
+    pub fn finish_reading(&self, inbound: &mut Inbound<P::Storage>) {
         match self.phase {
-            _ if self.has_pending(EventMask::CONNECTED) => {}
             Phase::Handshake => {}
+            _ if !self.pending.is_empty() && self.pending.has(State::Connected) => {}
             Phase::Open | Phase::CloseSent => inbound.incoming.upgrade(),
             Phase::Lingering | Phase::Dead => inbound.incoming.end(),
         }
@@ -320,34 +304,28 @@ impl<P: Port> Inner<P> {
 
     /// Running → Idle, or Queued if something happened meanwhile: true if the work item has to be
     /// put on the work queue again.
-    pub fn park(&mut self, inbound: Inbound<P>) -> bool {
+    pub fn park(&mut self, inbound: P::Inbound) -> bool {
+        debug_assert!(self.inbound.is_none() && self.owner >= Owner::Running);
         self.inbound = Some(inbound);
         let again = self.owner == Owner::RunningAgain;
         self.owner = if again { Owner::Queued } else { Owner::Idle };
         again
     }
 
-    /// Running → Free: the connection is gone and everybody knows.
-    pub fn vacate(&mut self, inbound: Inbound<P>) {
+    /// Running → Free: the connection is gone, and every sink has got its end.
+    pub fn vacate(&mut self, inbound: P::Inbound) {
+        debug_assert!(self.socket.is_none() && self.pending.is_empty() && self.held == 0);
         self.inbound = Some(inbound);
         self.owner = Owner::Free;
         self.generation = self.generation.wrapping_add(1);
-        self.held = 0;
-        self.pending = [EventMask::empty(); MAX_SINKS];
     }
 
     // How far the connection is.
 
-    /// Notes a state event for every sink that wants it.
-    pub fn tell(&mut self, event: EventMask, masks: &[EventMask; MAX_SINKS]) {
-        for (pending, mask) in self.pending.iter_mut().zip(masks) {
-            *pending |= event & *mask;
-        }
-    }
-
-    /// Whether some sink is still to be told this state event.
-    pub fn has_pending(&self, event: EventMask) -> bool {
-        self.pending.iter().any(|pending| pending.contains(event))
+    /// Whether the slot does nothing but receive, deliver and send: the connection is open, no state
+    /// event is pending, and nothing is in the way of output.
+    pub fn is_plain(&self) -> bool {
+        self.phase == Phase::Open && self.pending.is_empty() && self.output.is_plain()
     }
 
     /// Whether the application may answer the opening request now.
@@ -356,43 +334,39 @@ impl<P: Port> Inner<P> {
     }
 
     /// Handshake → Open: the 101 response is on its way.
-    pub fn open(&mut self, now: Instant, masks: &[EventMask; MAX_SINKS]) {
+    pub fn open(&mut self, now: Instant, masks: &Masks) {
+        debug_assert_eq!(self.phase, Phase::Handshake);
         self.phase = Phase::Open;
-        (self.since, self.heard, self.pinged) = (now, now, now);
-        self.tell(EventMask::CONNECTED, masks);
+        self.since = now;
+        self.hear(now);
+        self.pending.add(State::Connected, masks);
     }
 
-    /// On to a later phase. Every connection passes out of `Handshake` or `Open` once, and tells
-    /// CLOSING then.
-    pub fn advance(&mut self, phase: Phase, now: Instant, masks: &[EventMask; MAX_SINKS]) {
+    /// On to a later phase. Every connection passes out of `Handshake` or `Open` once, and CLOSING is
+    /// emitted then.
+    pub fn advance(&mut self, phase: Phase, now: Instant, masks: &Masks) {
         if phase <= self.phase {
             return;
         }
         if self.phase <= Phase::Open {
-            self.tell(EventMask::CLOSING, masks);
+            self.pending.add(State::Closing, masks);
         }
         self.phase = phase;
         self.since = now;
         if phase == Phase::Dead {
-            self.tell(EventMask::CLOSED, masks);
+            self.pending.add(State::Closed, masks);
         }
     }
 
     /// Starts the closing handshake, or answers it, with a close frame behind all other output.
-    pub fn close(
-        &mut self,
-        code: Option<CloseCode>,
-        phase: Phase,
-        now: Instant,
-        masks: &[EventMask; MAX_SINKS],
-    ) {
+    pub fn close(&mut self, code: Option<CloseCode>, phase: Phase, now: Instant, masks: &Masks) {
         if self.phase == Phase::Open {
             self.output.close(code);
         }
         self.advance(phase, now, masks);
     }
 
-    // What it may do.
+    // What the client may do.
 
     /// A ping was sent, and may be answered.
     pub fn ping_sent(&mut self) {
@@ -401,8 +375,8 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Whether this keep-alive ping was sent and not answered yet. It is then, and so are those before it, which
-    /// a client need not answer (RFC 6455 section 5.5.3).
+    /// Whether this keep-alive ping was sent and not answered yet. It is then, and so are those before
+    /// it, which a client need not answer (RFC 6455 section 5.5.3).
     pub fn keep_alive_answered(&mut self, count: u8) -> bool {
         let (last, answered) = self.keep_alive;
         let is_open = last.wrapping_sub(count) < last.wrapping_sub(answered);
@@ -426,35 +400,47 @@ impl<P: Port> Inner<P> {
         self.control_frames.take(rate, now)
     }
 
-    // What it waits for.
+    // What the slot waits for.
+
+    /// The client was heard, or had no chance to be until now.
+    pub fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        self.ping_due = now;
+        self.pinged = None;
+    }
+
+    /// The service was suspended: every deadline of the client, and of the application, starts again.
+    pub fn forgive(&mut self, now: Instant) {
+        self.since = now;
+        self.heard = now;
+        self.ping_due = now;
+        self.held_since = now;
+        self.output.since = now;
+        if self.pinged.is_some() {
+            self.pinged = Some(now);
+        }
+    }
 
     /// The application keeps the client waiting: it holds messages or takes no events.
     pub fn is_held_up(&self) -> bool {
         self.held > 0 || self.stalled != 0
     }
 
-    /// A sink took an event.
-    pub fn taken(&mut self, sink: usize, now: Instant) {
-        let bit = 1 << sink;
-        if self.stalled & bit != 0 {
-            self.stalled &= !bit;
-            self.held_since = now;
-            // The client had no chance to be heard while it was held up.
-            self.heard = now;
-        }
-    }
-
     /// The application keeps what was received from a client that is gone.
     fn holds_data(&self) -> bool {
         let inbound = self.inbound.as_ref();
-        let untaken = inbound.is_some_and(|inbound| inbound.undelivered.is_some());
+        let untaken = inbound.is_some_and(|inbound| inbound.undelivered != 0);
         self.held > 0 || untaken
     }
 
     /// What the socket has to be watched for while the slot is idle.
     pub fn interest(&self) -> Interest {
+        if self.is_plain() && !self.is_held_up() {
+            return Interest::READ;
+        }
         let mut interest = Interest::empty();
-        let unsent = self.output.blocked || self.output.caller;
+        let blocked = self.output.is_blocked();
+        let unsent = blocked || self.output.has_caller();
         // Before its request is answered a client need not send more, and can only for as much as there
         // is room for.
         let has_room = || {
@@ -466,96 +452,120 @@ impl<P: Port> Inner<P> {
             && !unsent
             && (!self.awaits_answer() || has_room());
         interest.set(Interest::READ, reads);
-        interest.set(Interest::WRITE, self.output.blocked);
+        interest.set(Interest::WRITE, blocked);
         interest
     }
 
     /// When something has to be done although nothing happens.
-    pub fn next_deadline(&self, config: &Config) -> Instant {
+    pub fn next_deadline(&self, config: &Config) -> Option<Instant> {
         match self.phase {
-            _ if self.owner == Owner::Free => Instant::NEVER,
-            // The rest of its request may wait to be received.
-            Phase::Handshake if self.owner != Owner::Idle => Instant::NEVER,
-            Phase::Handshake => self.since + config.handshake_timeout_ms,
+            _ if self.owner == Owner::Free => None,
             Phase::Open => {
-                let (sending, waiting) = self.waiting_deadlines(config);
-                sending.min(waiting)
+                Instant::earlier(self.sending_deadline(config), self.waiting_deadline(config))
             }
-            Phase::CloseSent | Phase::Lingering => self.since + config.close_timeout_ms,
-            Phase::Dead if self.holds_data() => self.held_since + config.hold_timeout_ms,
-            Phase::Dead => Instant::NEVER,
+            // The rest of its request may wait to be received.
+            Phase::Handshake if self.owner != Owner::Idle => None,
+            Phase::Handshake => Some(self.since + config.handshake_timeout_ms),
+            Phase::CloseSent | Phase::Lingering => Some(self.since + config.close_timeout_ms),
+            Phase::Dead if self.owner == Owner::Idle && self.holds_data() => {
+                Some(self.held_since + config.hold_timeout_ms)
+            }
+            Phase::Dead => None,
         }
     }
 
-    /// In phase `Open`: when output has to have gone, and when the application has to have released
-    /// something or else the client has to be heard of.
-    fn waiting_deadlines(&self, config: &Config) -> (Instant, Instant) {
-        // A sender in the middle of its frame minds its own deadline.
-        let sending = if self.output.blocked && !self.output.caller {
-            self.output.since + config.send_timeout_ms
-        } else {
-            Instant::NEVER
-        };
-        let waiting = if self.is_held_up() {
-            self.held_since + config.hold_timeout_ms
-        } else if self.output.blocked || self.owner != Owner::Idle {
-            // Not read from, so its silence says nothing; or it may have said something.
-            Instant::NEVER
-        } else {
-            let silence = self.heard + config.client_timeout_ms;
-            match config.ping_interval() {
-                0 => silence,
-                interval => silence.min(self.heard.max(self.pinged) + interval),
-            }
-        };
-        (sending, waiting)
+    /// In phase `Open`: when the client has to have taken output. A sender in the middle of its frame
+    /// minds its own deadline.
+    fn sending_deadline(&self, config: &Config) -> Option<Instant> {
+        let waits = self.output.is_blocked() && !self.output.has_caller();
+        waits.then(|| self.output.since + config.send_timeout_ms)
     }
 
-    /// Whether the client is cut off if its connection ends now: it has not finished the closing handshake,
-    /// or not taken what was sent. One that the application has held up was counted before.
-    pub fn is_cut_off(&self) -> bool {
+    /// In phase `Open`: when the application has to have released something, or else the client is
+    /// pinged or timed out.
+    fn waiting_deadline(&self, config: &Config) -> Option<Instant> {
+        if self.owner != Owner::Idle {
+            // It may have said something, or the application is being given something.
+            None
+        } else if self.is_held_up() {
+            Some(self.held_since + config.hold_timeout_ms)
+        } else if self.output.is_blocked() {
+            // It is not received from, so its silence says nothing.
+            None
+        } else {
+            let check = self.pinged.map(|_| self.checked + config.suspension());
+            let silence = Instant::earlier(self.silence_deadline(config), check);
+            Instant::earlier(self.ping_deadline(config), silence)
+        }
+    }
+
+    /// When a client that was not heard is pinged, or pinged again.
+    fn ping_deadline(&self, config: &Config) -> Option<Instant> {
+        let interval = config.ping_interval();
+        (interval > 0).then(|| self.ping_due + interval)
+    }
+
+    /// When a client that was not heard is timed out: only if it was pinged, and had a ping interval to
+    /// answer. Where there are no pings silence is enough.
+    fn silence_deadline(&self, config: &Config) -> Option<Instant> {
+        if config.client_timeout_ms == 0 {
+            return None;
+        }
+        let silent = self.heard + config.client_timeout_ms;
+        match config.ping_interval() {
+            0 => Some(silent),
+            interval => Some((self.pinged? + interval).later(silent)),
+        }
+    }
+
+    /// Whether the client is aborted if its connection ends now: it has not finished the closing
+    /// handshake, or not taken what was sent. One that the application has held up was counted before.
+    pub fn is_aborted(&self) -> bool {
         match self.phase {
             Phase::CloseSent => true,
-            Phase::Lingering => self.output.blocked && !self.is_held_up(),
+            Phase::Lingering => self.output.is_blocked() && !self.is_held_up(),
             _ => false,
         }
     }
 
     /// Does what is due at `now`.
-    pub fn expire(&mut self, now: Instant, config: &Config, masks: &[EventMask; MAX_SINKS]) -> Due {
-        if now < self.next_deadline(config) {
+    pub fn expire(&mut self, now: Instant, config: &Config, masks: &Masks) -> Due {
+        let reached = |deadline: Option<Instant>| deadline.is_some_and(|at| now.has_reached(at));
+        if !reached(self.next_deadline(config)) {
             return Due::NotYet;
         }
         match self.phase {
             Phase::Handshake => {
-                self.tell(EventMask::TIMEOUT, masks);
+                self.pending.add(State::Timeout, masks);
                 self.advance(Phase::Dead, now, masks);
                 Due::Silent
             }
-            Phase::Open if now >= self.waiting_deadlines(config).0 => {
+            Phase::Open if reached(self.sending_deadline(config)) => {
                 self.advance(Phase::Dead, now, masks);
                 Due::Aborted
             }
             Phase::Open if self.is_held_up() => {
-                self.close(
-                    Some(CloseCode::INTERNAL_ERROR),
-                    Phase::Lingering,
-                    now,
-                    masks,
-                );
+                let code = Some(CloseCode::INTERNAL_ERROR);
+                self.close(code, Phase::Lingering, now, masks);
                 Due::Aborted
             }
-            Phase::Open if now >= self.heard + config.client_timeout_ms => {
-                self.tell(EventMask::TIMEOUT, masks);
+            Phase::Open if reached(self.silence_deadline(config)) => {
+                self.pending.add(State::Timeout, masks);
+                // Sent if it fits. A client that answers nothing is owed no closing handshake.
                 self.close(Some(CloseCode::NORMAL), Phase::CloseSent, now, masks);
                 Due::Silent
             }
             Phase::Open => {
-                self.pinged = now;
-                Due::Ping
+                self.checked = now;
+                if reached(self.ping_deadline(config)) {
+                    self.ping_due = now;
+                    Due::Ping
+                } else {
+                    Due::NotYet
+                }
             }
             Phase::CloseSent | Phase::Lingering => {
-                let aborted = self.is_cut_off();
+                let aborted = self.is_aborted();
                 self.advance(Phase::Dead, now, masks);
                 if aborted { Due::Aborted } else { Due::Over }
             }
@@ -563,7 +573,7 @@ impl<P: Port> Inner<P> {
                 // The application had its time; what it still holds, or has not taken, is void.
                 self.held = 0;
                 if let Some(inbound) = &mut self.inbound {
-                    inbound.undelivered = None;
+                    inbound.undelivered = 0;
                 }
                 Due::Over
             }
@@ -571,9 +581,10 @@ impl<P: Port> Inner<P> {
     }
 
     /// Whether a frame was refused, and one from `thread` would not be again, a free block assumed.
-    pub fn can_send_again(&self, thread: usize) -> bool {
-        let fragmented = self.outgoing.is_fragmented() && self.fragment_thread != thread;
-        self.output.refused && self.output.is_clear() && !fragmented
+    pub fn can_send_again(&self, thread: impl FnOnce() -> usize) -> bool {
+        self.output.was_refused()
+            && self.output.is_clear()
+            && (!self.outgoing.is_fragmented() || self.fragment_thread == thread())
     }
 
     /// Whether `payload` is the whole of the text being delivered, which was checked to be UTF-8.
@@ -587,7 +598,7 @@ impl<P: Port> Inner<P> {
 
     /// Where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
     pub fn own_range(&self, payload: &[u8]) -> Option<Range<usize>> {
-        let delivering = self.delivering?;
+        let delivering = self.delivering.as_ref()?;
         if payload.is_empty() {
             // No bytes, which are anywhere.
             return Some(delivering.start..delivering.start);
@@ -600,11 +611,9 @@ impl<P: Port> Inner<P> {
         let start = delivering.start;
         Some(start.checked_add(offset)?..start.checked_add(end)?)
     }
-}
 
-impl<P: Port> Inbound<P> {
-    /// The bytes that a step speaks of.
-    pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
-        self.incoming.bytes(range.clone())
+    /// Whether nothing was received behind the message being delivered.
+    pub fn delivers_last(&self) -> bool {
+        self.delivering.is_some_and(|delivering| delivering.is_last)
     }
 }

@@ -38,10 +38,11 @@ struct Hook {
     call: for<'a> fn(Registered<AcceptHook>, Client, &Request<'a>) -> Answer<'a>,
 }
 
-/// Registers a function instead of the one before.
-pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) {
+/// Registers a function instead of the one before; whether there was one.
+pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) -> bool {
     let cookie = Cookie(cookie);
-    *place.lock() = function.map(|function| Registered { function, cookie });
+    let function = function.map(|function| Registered { function, cookie });
+    core::mem::replace(&mut *place.lock(), function).is_some()
 }
 
 /// What is registered, taken out of its lock, so that the function may register another.
@@ -49,9 +50,9 @@ pub fn registered<F: Copy>(place: &Registration<F>) -> Option<Registered<F>> {
     *place.lock()
 }
 
-/// From now on events of the service `epoch` go to `callback`.
-pub fn set_callback(epoch: u32, callback: Option<Callback>, cookie: *mut c_void) {
-    register(CALLBACKS.of(epoch), callback, cookie);
+/// From now on events of the service at `place` go to `callback`.
+pub fn set_callback(place: usize, callback: Option<Callback>, cookie: *mut c_void) {
+    register(CALLBACKS.at(place), callback, cookie);
 }
 
 /// What an event with data brings.
@@ -61,12 +62,17 @@ pub struct Data<'a> {
     pub last: bool,
 }
 
-/// Calls the callback of the service `epoch`, if there is one.
-pub fn call_callback(epoch: u32, event: c_uint, client: Option<ClientId>, data: Option<&Data<'_>>) {
-    let Some(Registered { function, cookie }) = registered(CALLBACKS.of(epoch)) else {
+/// Calls the callback of the service at `place`, if there is one.
+pub fn call_callback(
+    place: usize,
+    event: c_uint,
+    client: Option<ClientId>,
+    data: Option<&Data<'_>>,
+) {
+    let Some(Registered { function, cookie }) = registered(CALLBACKS.at(place)) else {
         return;
     };
-    let (client, index) = client_or_none(client.map(|id| Client::new(epoch, id)));
+    let (client, index) = client_or_none(client.map(|id| Client { place, id }));
     let mut rx = data.map(|data| RxDataInFull {
         rx: RxData {
             data: data.bytes.as_ptr().cast_mut(),
@@ -85,13 +91,13 @@ pub fn call_callback(epoch: u32, event: c_uint, client: Option<ClientId>, data: 
     unsafe { function(event, data, index, cookie.0) };
 }
 
-/// From now on `hook` decides on opening requests to the service `epoch`.
-pub fn set_accept_hook(epoch: u32, hook: Option<AcceptHook>, cookie: *mut c_void) {
+/// From now on `hook` decides on opening requests to the service at `place`; whether one did before.
+pub fn set_accept_hook(place: usize, hook: Option<AcceptHook>, cookie: *mut c_void) -> bool {
     let hook = hook.map(|function| Hook {
         function,
         call: call_hook,
     });
-    register(ACCEPT_HOOKS.of(epoch), hook, cookie);
+    register(ACCEPT_HOOKS.at(place), hook, cookie)
 }
 
 /// What the accept hook says.
@@ -109,7 +115,7 @@ pub enum Answer<'a> {
 
 /// What the hook says to a request.
 pub fn call_accept_hook<'a>(client: Client, request: &Request<'a>) -> Answer<'a> {
-    let Some(Registered { function, cookie }) = registered(ACCEPT_HOOKS.of(client.epoch)) else {
+    let Some(Registered { function, cookie }) = registered(ACCEPT_HOOKS.at(client.place)) else {
         return Answer::Accept;
     };
     let Hook { function, call } = function;

@@ -5,6 +5,8 @@ use wss::service::{ClientState, Stats as ServiceStats};
 use wss::{AdoptError, AnswerError, ClientId, CloseCode, SendError};
 
 use crate::abi::{self, ALL_CLIENTS, NO_CLIENT, NO_SERVER, State, SysResult, WssResult};
+use crate::instance::{DEFAULT, place};
+use crate::platform::SERVERS;
 
 /// Why a call did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,70 +134,60 @@ pub const fn state(state: ClientState) -> State {
     }
 }
 
-/// A `wss_client`: which service it is of (each has a number of its own), which slot, and how often that
-/// had been used before.
+/// A `wss_client`: the place of its server, and its id there, which no later server uses again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    pub epoch: u32,
-    pub generation: u16,
-    pub slot: u16,
+    pub place: usize,
+    pub id: ClientId,
+}
+
+/// Stands for every slot. No server has as many.
+const ALL_SLOTS: u16 = u16::MAX;
+
+/// From the highest bit: the place, counted from 1 so that no number is [`NO_CLIENT`], the slot, and the
+/// generation, or with [`ALL_SLOTS`] the server.
+fn number(place: usize, slot: u16, low: u32) -> u64 {
+    let place = u64::try_from(place).unwrap_or_default().saturating_add(1);
+    place << 48 | u64::from(slot) << 32 | u64::from(low)
 }
 
 impl Client {
-    /// No client.
-    pub const NONE: Self = Self {
-        epoch: NO_SERVER,
-        generation: 0,
-        slot: 0,
-    };
-
-    /// The client with this id in the service `epoch`.
-    pub fn new(epoch: u32, id: ClientId) -> Self {
-        Self {
-            epoch,
-            generation: id.generation(),
-            slot: u16::try_from(id.slot()).unwrap_or(u16::MAX),
-        }
-    }
-
-    /// The number that C knows it by.
+    /// The number that C has for it.
     pub fn to_c(self) -> u64 {
-        u64::from(self.epoch) << 32 | u64::from(self.generation) << 16 | u64::from(self.slot)
+        let slot = u16::try_from(self.id.slot()).unwrap_or(ALL_SLOTS);
+        number(self.place, slot, self.id.generation())
     }
 
-    /// The client with that number, unless it stands for none or for all.
+    /// The client that has this number in C, if one can have it.
     pub fn from_c(number: u64) -> Option<Self> {
-        let [a, b, c, d, generation @ .., e, f] = number.to_be_bytes();
-        let client = Self {
-            epoch: u32::from_be_bytes([a, b, c, d]),
-            generation: u16::from_be_bytes(generation),
-            slot: u16::from_be_bytes([e, f]),
-        };
-        // No service has as many slots.
-        let is = (1..u32::MAX).contains(&client.epoch) && client.slot != u16::MAX;
-        is.then_some(client)
+        let [a, b, c, d, generation @ ..] = number.to_be_bytes();
+        let place = usize::from(u16::from_be_bytes([a, b])).checked_sub(1)?;
+        let slot = u16::from_be_bytes([c, d]);
+        let id = ClientId::new(slot.into(), u32::from_be_bytes(generation));
+        (place < SERVERS && slot != ALL_SLOTS).then_some(Self { place, id })
     }
 
     /// The index in the original interface.
     pub fn index(self) -> i32 {
-        i32::from(self.slot)
+        i32::try_from(self.id.slot()).unwrap_or(-1)
     }
 }
 
-/// The number that C has for every client of the service `epoch`.
-pub const fn all_clients(epoch: u32) -> u64 {
-    match epoch {
+/// The number that C has for every client of a server.
+pub fn all_clients(server: u32) -> u64 {
+    match server {
         NO_SERVER | u32::MAX => NO_CLIENT,
-        _ => (epoch as u64) << 32 | u32::MAX as u64,
+        _ => number(place(server), ALL_SLOTS, server),
     }
 }
 
-/// The service of the client, or of all clients, with that number; [`NO_SERVER`] for no client, and for
-/// all clients of whichever is the default service.
-pub fn epoch_of(number: u64) -> u32 {
-    match number {
-        ALL_CLIENTS => NO_SERVER,
-        _ => u32::try_from(number >> 32).unwrap_or(NO_SERVER),
+/// The server whose clients this number stands for: [`DEFAULT`] for the default service, whichever runs.
+pub fn server_of_all(number: u64) -> Option<u32> {
+    let [.., a, b, c, d] = number.to_be_bytes();
+    match u32::from_be_bytes([a, b, c, d]) {
+        _ if number == ALL_CLIENTS => Some(DEFAULT),
+        NO_SERVER => None,
+        server => (number == all_clients(server)).then_some(server),
     }
 }
 
@@ -266,25 +258,37 @@ mod tests {
     #[test]
     fn numbers_of_clients_are_their_own_and_never_none_or_all() {
         let client = Client {
-            epoch: 7,
-            generation: 0x1234,
-            slot: 63,
+            place: 2,
+            id: ClientId::new(63, 0x1234_5678),
         };
-        assert_eq!(client.to_c(), 0x0000_0007_1234_003F);
+        assert_eq!(client.to_c(), 0x0003_003F_1234_5678);
         assert_eq!(Client::from_c(client.to_c()), Some(client));
         assert_eq!(Client::from_c(NO_CLIENT), None);
         assert_eq!(Client::from_c(ALL_CLIENTS), None);
         assert_eq!(Client::from_c(all_clients(7)), None);
+        let first = Client {
+            place: 0,
+            id: ClientId::new(0, 0),
+        };
+        assert_ne!(first.to_c(), NO_CLIENT);
+        assert_eq!(Client::from_c(first.to_c()), Some(first));
+        // There is no such place.
+        assert_eq!(Client::from_c(0xFFFE_0000_0000_0001), None);
+        assert_eq!(Client::from_c(0x0000_0000_0000_0001), None);
     }
 
     #[test]
-    fn numbers_of_all_clients_tell_their_service_and_those_of_the_default_one_are_any() {
+    fn numbers_of_all_clients_tell_their_server() {
         assert_eq!(all_clients(NO_SERVER), NO_CLIENT);
-        assert_eq!(all_clients(7), 0x0000_0007_FFFF_FFFF);
         assert_eq!(all_clients(u32::MAX), NO_CLIENT);
-        assert_eq!(epoch_of(all_clients(7)), 7);
-        assert_eq!(epoch_of(0x0000_0007_1234_003F), 7);
-        assert_eq!(epoch_of(NO_CLIENT), NO_SERVER);
-        assert_eq!(epoch_of(ALL_CLIENTS), NO_SERVER);
+        for server in [1, 7, 65, u32::MAX - 1] {
+            assert_eq!(server_of_all(all_clients(server)), Some(server));
+            // Of another place, which is not that of the server.
+            assert_eq!(server_of_all(all_clients(server) ^ 1 << 48), None);
+        }
+        assert_eq!(server_of_all(ALL_CLIENTS), Some(DEFAULT));
+        assert_eq!(server_of_all(NO_CLIENT), None);
+        assert_eq!(server_of_all(0x0001_FFFF_0000_0000), None);
+        assert_eq!(server_of_all(0x0001_003F_1234_5678), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::abi::MAX_QUEUES;
 use crate::callbacks::{self, Answer, Data};
 use crate::convert::Client;
 use crate::handshake::requests;
-use crate::instance::{self, DEFAULT, place};
+use crate::instance::{self, DEFAULT, DEFAULT_PLACE, place};
 use crate::platform::{Origins, SERVERS, queue};
 use crate::queues::{Number, Of, QUEUES};
 
@@ -37,50 +37,50 @@ pub fn set_queue_mask(place: usize, mask: EventMask) {
     set_mask(place.saturating_add(1), mask);
 }
 
-/// Whether the service `epoch` has a callback. It is told everything but the extension's events.
-pub fn set_has_callback(epoch: u32, has_callback: bool) {
+/// Whether the service at `place` has a callback. It gets every event but those of the extension.
+pub fn set_has_callback(place: usize, has_callback: bool) {
     let mask = if has_callback {
         EventMask::all().difference(EventMask::WRITABLE)
     } else {
         EventMask::empty()
     };
-    set_mask(callback_index(epoch), mask);
+    set_mask(callback_index(place), mask);
 }
 
-const fn callback_index(epoch: u32) -> usize {
-    match place(epoch) {
-        0 => CALLBACK,
+const fn callback_index(place: usize) -> usize {
+    match place {
+        DEFAULT_PLACE => CALLBACK,
         place => QUEUES + place,
     }
 }
 
-/// Gives the service `epoch`, which is a further server, these queues.
-pub fn set_queues(epoch: u32, numbers: &[u32]) {
+/// Gives the service at `place`, which is a further server, these queues.
+pub fn set_queues(place: usize, numbers: &[u32]) {
     let numbers = numbers.iter().copied().chain(core::iter::repeat(0));
-    for (queue, number) in server_queues(epoch).into_iter().flatten().zip(numbers) {
+    for (queue, number) in server_queues(place).into_iter().flatten().zip(numbers) {
         queue.store(number, Ordering::Relaxed);
     }
 }
 
-fn server_queues(epoch: u32) -> Option<&'static [AtomicU32; MAX_QUEUES]> {
-    SERVER_QUEUES.get(place(epoch).checked_sub(1)?)
+fn server_queues(place: usize) -> Option<&'static [AtomicU32; MAX_QUEUES]> {
+    SERVER_QUEUES.get(place.checked_sub(1)?)
 }
 
-/// The queue that is a sink of the service `epoch`.
-fn queue(epoch: u32, sink: usize) -> Option<Number> {
+/// The queue that is a sink of the service at `place`.
+fn queue(place: usize, sink: usize) -> Option<Number> {
     let index = sink.checked_sub(1)?;
-    if place(epoch) == 0 {
+    if place == DEFAULT_PLACE {
         return Some(Number::at(index));
     }
-    let number = server_queues(epoch)?.get(index)?.load(Ordering::Relaxed);
+    let number = server_queues(place)?.get(index)?.load(Ordering::Relaxed);
     Number::from_c(number)
 }
 
-fn mask(epoch: u32, sink: usize) -> EventMask {
+fn mask(place: usize, sink: usize) -> EventMask {
     let index = match sink {
-        _ if place(epoch) == 0 => Some(sink),
-        CALLBACK => Some(callback_index(epoch)),
-        _ => queue(epoch, sink).map(|queue| queue.place.saturating_add(1)),
+        _ if place == DEFAULT_PLACE => Some(sink),
+        CALLBACK => Some(callback_index(place)),
+        _ => queue(place, sink).map(|queue| queue.place.saturating_add(1)),
     };
     let mask = index.and_then(|index| MASKS.get(index));
     let bits = mask.map_or(0, |mask| mask.load(Ordering::Relaxed));
@@ -89,30 +89,39 @@ fn mask(epoch: u32, sink: usize) -> EventMask {
 
 /// The application of one service, from its start until the last of it is freed.
 pub struct Events {
-    epoch: u32,
+    server: u32,
+    first_generation: u32,
     origins: Origins,
 }
 
 impl Events {
     /// Keeps a request unless it is refused.
-    pub fn keep(&self, client: Client, request: &Request<'_>, verdict: Verdict<'_>) {
-        match verdict {
-            Verdict::Accept | Verdict::Later => requests(self.epoch).keep(client, request, None),
-            Verdict::AcceptSubprotocol(name) => {
-                requests(self.epoch).keep(client, request, Some(name));
-            }
-            Verdict::Refuse(_) => {}
+    pub fn keep(&self, client: ClientId, request: &Request<'_>, verdict: Verdict<'_>) {
+        let subprotocol = match verdict {
+            Verdict::Accept | Verdict::Later => None,
+            Verdict::AcceptSubprotocol(name) => Some(name),
+            Verdict::Refuse(_) => return,
+        };
+        requests(self.place()).keep(client, request, subprotocol);
+    }
+
+    /// The application of a server, to which these origins may connect.
+    pub const fn new(server: u32, first_generation: u32, origins: Origins) -> Self {
+        Self {
+            server,
+            first_generation,
+            origins,
         }
     }
 
-    /// The application of the service `epoch`, to which these origins may connect.
-    pub const fn new(epoch: u32, origins: Origins) -> Self {
-        Self { epoch, origins }
+    const fn place(&self) -> usize {
+        place(self.server)
     }
 
-    /// The number of the service.
-    pub const fn epoch(&self) -> u32 {
-        self.epoch
+    /// A client of this server.
+    pub const fn client(&self, id: ClientId) -> Client {
+        let place = self.place();
+        Client { place, id }
     }
 
     /// What the hook says to a request.
@@ -135,24 +144,27 @@ impl Events {
 /// The last of the service is freed.
 impl Drop for Events {
     fn drop(&mut self) {
-        requests(self.epoch).forget();
-        instance::ended(self.epoch);
+        requests(self.place()).forget();
+        instance::ended(self.server);
     }
 }
 
 impl<P: Port> Application<P> for Events {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
-        core::array::from_fn(|sink| mask(self.epoch, sink))
+        core::array::from_fn(|sink| mask(self.place(), sink))
     }
 
-    fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+    fn first_generation(&self) -> u32 {
+        self.first_generation
+    }
+
+    fn accept<'a>(&'a self, id: ClientId, request: &Request<'a>) -> Verdict<'a> {
         if !origin_allowed(request.origin(), self.origins.iter()) {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
-        let client = Client::new(self.epoch, client);
-        let verdict = Self::ask(client, request);
+        let verdict = Self::ask(self.client(id), request);
         // One that is answered later can be asked for until then, to decide.
-        self.keep(client, request, verdict);
+        self.keep(id, request, verdict);
         verdict
     }
 
@@ -163,24 +175,25 @@ impl<P: Port> Application<P> for Events {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
-        if !mask(self.epoch, sink).contains(event.mask()) {
+        if !mask(self.place(), sink).contains(event.mask()) {
             // The sink has changed since the event was noted for it.
             return Delivery::Done;
         }
-        deliver(self.epoch, sink, client, event)
+        deliver(self.server, sink, client, event)
     }
 }
 
-fn deliver(epoch: u32, sink: usize, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
+fn deliver(server: u32, sink: usize, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
+    let place = place(server);
     // The bits are numbered as the events of the interface.
     let number = event.mask().bits().trailing_zeros();
     let data = data(event);
     if sink == CALLBACK {
-        callbacks::call_callback(epoch, number, client, data.as_ref());
+        callbacks::call_callback(place, number, client, data.as_ref());
         return Delivery::Done;
     }
-    match queue(epoch, sink) {
-        Some(queue) => queue::deliver(queue, number, Of { epoch, client }, data.as_ref()),
+    match queue(place, sink) {
+        Some(queue) => queue::deliver(queue, number, Of { server, client }, data.as_ref()),
         None => Delivery::Done,
     }
 }
@@ -198,7 +211,7 @@ pub fn tell_listen_failed() {
 pub fn tell_untold() {
     let untold = UNTOLD.swap(0, Ordering::SeqCst);
     for sink in (0..MAX_SINKS).filter(|sink| untold & 1 << sink != 0) {
-        if mask(DEFAULT, sink).contains(EventMask::LISTEN_FAILED)
+        if mask(DEFAULT_PLACE, sink).contains(EventMask::LISTEN_FAILED)
             && deliver(DEFAULT, sink, None, &Event::ListenFailed) == Delivery::Full
         {
             UNTOLD.fetch_or(1 << sink, Ordering::SeqCst);

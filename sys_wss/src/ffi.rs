@@ -13,14 +13,14 @@ use wss::service::{EventMask, Target};
 use wss::{MessageKind, Opening, Status, Verdict};
 
 use crate::abi::{
-    self, ALL_CLIENTS, AcceptHook, Callback, Handshake, Limits, MAX_QUEUES, MODULE_OBJ_INVALID,
-    Message, ModuleObj, NO_CLIENT, NO_SERVER, ServerConfig, State, Stats, SysResult, WssResult,
+    self, AcceptHook, Callback, Handshake, Limits, MAX_QUEUES, MODULE_OBJ_INVALID, Message,
+    ModuleObj, NO_CLIENT, NO_SERVER, ServerConfig, State, Stats, SysResult, WssResult,
 };
 use crate::callbacks;
 use crate::convert::{self, Client, Error, client_or_none};
 use crate::events;
 use crate::handshake::{Field, requests};
-use crate::instance::{self, DEFAULT};
+use crate::instance::{self, DEFAULT, DEFAULT_PLACE};
 use crate::options::Options;
 #[cfg(feature = "host")]
 use crate::platform::set_log_handler;
@@ -92,16 +92,10 @@ fn index_target(index: i32) -> Target {
 /// Whom a client of the extension means, and of which service.
 fn client_target(number: u64) -> Result<(Shared<Service>, Target), Error> {
     if let Some(client) = Client::from_c(number) {
-        let (service, id) = instance::resolve(client)?;
-        return Ok((service, Target::Client(id)));
+        return Ok((instance::service_of(client)?, Target::Client(client.id)));
     }
-    let epoch = convert::epoch_of(number);
-    let is_all = match epoch {
-        NO_SERVER => number == ALL_CLIENTS,
-        _ => number == convert::all_clients(epoch),
-    };
-    let service = is_all.then(|| instance::service(epoch));
-    Ok((service.ok_or(Error::NoSuchClient)??, Target::All))
+    let server = convert::server_of_all(number).ok_or(Error::NoSuchClient)?;
+    Ok((instance::service(server)?, Target::All))
 }
 
 // The original interface.
@@ -122,8 +116,8 @@ pub unsafe extern "C" fn SYS_WSS_Initialize(
         let port = config.map_or(Ok(DEFAULT_PORT), |config| u16::try_from(config.port));
         instance::initialize(port.ok(), || {
             if callback.is_some() {
-                callbacks::set_callback(DEFAULT, callback, cookie);
-                events::set_has_callback(DEFAULT, true);
+                callbacks::set_callback(DEFAULT_PLACE, callback, cookie);
+                events::set_has_callback(DEFAULT_PLACE, true);
             }
         })
     })
@@ -139,9 +133,9 @@ pub unsafe extern "C" fn SYS_WSS_Deinitialize(object: *mut ModuleObj) {
         // Before waiting, so that the callback sees it as well.
         let service = core::mem::replace(object, MODULE_OBJ_INVALID);
         // What is not the default service ends nothing here, and of the outcome nothing is told.
-        if let Ok(epoch) = u32::try_from(service) {
-            if instance::place(epoch) == 0 {
-                let _ = instance::end(epoch);
+        if let Ok(server) = u32::try_from(service) {
+            if instance::place(server) == DEFAULT_PLACE {
+                let _ = instance::end(server);
             }
         }
     });
@@ -153,8 +147,8 @@ pub extern "C" fn SYS_WSS_register_callback(
     cookie: *mut c_void,
 ) -> SysResult {
     sys(|| {
-        callbacks::set_callback(DEFAULT, callback, cookie);
-        events::set_has_callback(DEFAULT, callback.is_some());
+        callbacks::set_callback(DEFAULT_PLACE, callback, cookie);
+        events::set_has_callback(DEFAULT_PLACE, callback.is_some());
         if callback.is_some() {
             instance::start_itself();
         }
@@ -241,12 +235,12 @@ pub extern "C" fn wss_client_at(index: i32) -> u64 {
     guard(NO_CLIENT, || client_at(DEFAULT, index).unwrap_or(NO_CLIENT))
 }
 
-/// The client that has an index in the service `epoch` now.
-fn client_at(epoch: u32, index: i32) -> Option<u64> {
+/// The client that has an index in a server now.
+fn client_at(server: u32, index: i32) -> Option<u64> {
     let slot = usize::try_from(index).ok()?;
-    let service = instance::service(epoch).ok()?;
+    let service = instance::service(server).ok()?;
     let id = service.client(slot)?;
-    Some(Client::new(service.application().epoch(), id).to_c())
+    Some(service.application().client(id).to_c())
 }
 
 #[unsafe(no_mangle)]
@@ -258,9 +252,9 @@ pub extern "C" fn wss_client_index(client: u64) -> i32 {
 pub extern "C" fn wss_client_state(client: u64) -> State {
     let state = || {
         let client = Client::from_c(client)?;
-        let (service, id) = instance::resolve(client).ok()?;
+        let (service, id) = (instance::service_of(client).ok()?, client.id);
         let state = service.state(id.slot());
-        // The slot may have become another client's meanwhile.
+        // The slot may be another client's.
         (service.client(id.slot()) == Some(id)).then_some(convert::state(state))
     };
     guard(State::Closed, || state().unwrap_or(State::Closed))
@@ -437,15 +431,20 @@ pub extern "C" fn wss_port() -> u16 {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_set_accept_hook(hook: Option<AcceptHook>, cookie: *mut c_void) {
-    guard((), || callbacks::set_accept_hook(DEFAULT, hook, cookie));
+    guard((), || {
+        let had_one = callbacks::set_accept_hook(DEFAULT_PLACE, hook, cookie);
+        if hook.is_some() && !had_one {
+            instance::close_unasked();
+        }
+    });
 }
 
 /// Answers an opening request that the hook has put off.
 fn answer(client: u64, verdict: Verdict<'_>) -> Result<(), Error> {
     let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
-    let (service, id) = instance::resolve(client)?;
-    Ok(service.answer_with(id, |request| {
-        service.application().keep(client, request, verdict);
+    let service = instance::service_of(client)?;
+    Ok(service.answer_with(client.id, |request| {
+        service.application().keep(client.id, request, verdict);
         verdict
     })?)
 }
@@ -470,13 +469,13 @@ pub extern "C" fn wss_refuse(client: u64, status: u16) -> WssResult {
     })
 }
 
-/// Has the service `epoch` adopt a connection.
+/// Has a server adopt a connection.
 ///
 /// # Safety
 /// `received` is NULL, or there are `len` bytes; the descriptor is given up if this is done; `client` is NULL,
 /// or where there is room.
 unsafe fn adopt(
-    epoch: u32,
+    server: u32,
     fd: c_int,
     received: *const c_void,
     len: usize,
@@ -493,13 +492,13 @@ unsafe fn adopt(
     } else {
         Opening::Request
     };
-    let service = instance::service(epoch)?;
+    let service = instance::service(server)?;
     // SAFETY: the caller knows it.
     let id = unsafe { platform::adopt(&service, fd, received, opening) }?;
     if client.is_null() {
         return Ok(());
     }
-    let adopted = Client::new(service.application().epoch(), id);
+    let adopted = service.application().client(id);
     // SAFETY: the caller knows it.
     unsafe { put(client, adopted.to_c()) }
 }
@@ -557,8 +556,7 @@ pub unsafe extern "C" fn wss_request_field(
             unsafe { slice::from_raw_parts_mut(room.cast(), size) }
         };
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
-        instance::service(client.epoch)?;
-        requests(client.epoch).copy(client, field, room)
+        requests(client.place).copy(client.id, field, room)
     })
 }
 
@@ -566,8 +564,7 @@ pub unsafe extern "C" fn wss_request_field(
 pub unsafe extern "C" fn wss_handshake(client: u64, handshake: *mut Handshake) -> WssResult {
     wss(|| {
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
-        instance::service(client.epoch)?;
-        let told = requests(client.epoch).handshake(client)?;
+        let told = requests(client.place).handshake(client.id)?;
         // SAFETY: C gives NULL, or where to put it.
         unsafe { put(handshake, told) }
     })
@@ -580,9 +577,7 @@ pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u
             return Err(Error::BadArgument);
         }
         // SAFETY: C gives NULL, or where to put it.
-        unsafe { add_queue(mask, queue, |mask| queue::create(OF_DEFAULT, mask, depth)) }?;
-        instance::start_itself();
-        Ok(())
+        unsafe { add_queue(mask, queue, |mask| queue::create(OF_DEFAULT, mask, depth)) }
     })
 }
 
@@ -605,9 +600,7 @@ pub unsafe extern "C" fn wss_queue_adopt(
             add_queue(mask, queue, |mask| {
                 queue::add_own(OF_DEFAULT, mask, messages)
             })
-        }?;
-        instance::start_itself();
-        Ok(())
+        }
     })
 }
 
@@ -697,8 +690,8 @@ pub unsafe extern "C" fn wss_get_stats(stats: *mut Stats) -> WssResult {
 
 /// # Safety
 /// `stats` is NULL, or where there is room.
-unsafe fn tell_stats(epoch: u32, stats: *mut Stats) -> Result<(), Error> {
-    let told = convert::stats(&instance::service(epoch)?.stats());
+unsafe fn tell_stats(server: u32, stats: *mut Stats) -> Result<(), Error> {
+    let told = convert::stats(&instance::service(server)?.stats());
     // SAFETY: the caller knows it.
     unsafe { put(stats, told) }
 }
@@ -724,13 +717,14 @@ pub unsafe extern "C" fn wss_server_start(
         if queues.len() > MAX_QUEUES || !queues.iter().copied().all(queue::exists) {
             return Err(Error::BadArgument);
         }
-        let started = instance::start_server(config.port, &options, |epoch| {
-            callbacks::set_callback(epoch, config.callback, config.cookie);
-            callbacks::set_accept_hook(epoch, config.accept_hook, config.cookie);
-            events::set_has_callback(epoch, config.callback.is_some());
-            events::set_queues(epoch, queues);
+        let started = instance::start_server(config.port, &options, |number| {
+            let place = instance::place(number);
+            callbacks::set_callback(place, config.callback, config.cookie);
+            let _ = callbacks::set_accept_hook(place, config.accept_hook, config.cookie);
+            events::set_has_callback(place, config.callback.is_some());
+            events::set_queues(place, queues);
             // SAFETY: C gives where to put it.
-            let _ = unsafe { put(server, epoch) };
+            let _ = unsafe { put(server, number) };
         });
         if started.is_err() {
             // SAFETY: C gives where to put it.
@@ -744,7 +738,7 @@ pub unsafe extern "C" fn wss_server_start(
 pub extern "C" fn wss_server_stop(server: u32) -> WssResult {
     wss(|| match server {
         NO_SERVER => Err(Error::NotRunning),
-        _ if instance::place(server) == 0 => {
+        _ if instance::place(server) == DEFAULT_PLACE => {
             // Somebody else's to end, if it runs.
             let running = instance::service(server).map(|_| ());
             running.and(Err(Error::BadArgument))
@@ -772,13 +766,16 @@ pub extern "C" fn wss_server_all(server: u32) -> u64 {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_server_of(client: u64) -> u32 {
-    convert::epoch_of(client)
+    guard(NO_SERVER, || match Client::from_c(client) {
+        Some(client) => instance::server_of(client),
+        None => convert::server_of_all(client).unwrap_or(NO_SERVER),
+    })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_server_client_at(server: u32, index: i32) -> u64 {
     guard(NO_CLIENT, || {
-        of_server(server, |epoch| client_at(epoch, index)).unwrap_or(NO_CLIENT)
+        of_server(server, |server| client_at(server, index)).unwrap_or(NO_CLIENT)
     })
 }
 

@@ -1,42 +1,48 @@
 //! What clients asked for in their opening requests, kept for as long as they have their slots.
 
-use wss::Request;
 use wss::protocol::AcceptKey;
+use wss::{ClientId, Request};
 
 use crate::abi::{HTTP_VERSION_1_1, Handshake, KEY_SIZE};
 use wss::service::Lock as _;
 
-use crate::convert::{Client, Error};
+use crate::convert::Error;
 use crate::instance::PerServer;
 use crate::platform::{KEEPS_REQUESTS, Monitor, PerClient, RequestBytes, SERVERS, keep_request};
 
 /// Those of each service. They are never anywhere else: Kconfig may make them larger than any stack.
 static REQUESTS: PerServer<Requests> = PerServer([const { Requests::new() }; SERVERS]);
 
-/// The accepted requests of the clients of the service `epoch`.
-pub fn requests(epoch: u32) -> &'static Requests {
-    REQUESTS.of(epoch)
+/// The accepted requests of the clients of the service at `place`.
+pub fn requests(place: usize) -> &'static Requests {
+    REQUESTS.at(place)
 }
 
 /// The accepted requests of the clients of a service.
 pub struct Requests(Monitor<PerClient>);
 
 pub struct Accepted {
-    /// Whose it is, if anybody's.
-    client: Client,
-    /// As [`Request::to_bytes`] has it.
+    /// Of its client, in whose place this is.
+    generation: u32,
+    /// As [`Request::to_bytes`] has it; empty: none is kept.
     request: RequestBytes,
     /// Which of those offered.
     subprotocol: Option<usize>,
 }
 
 impl Accepted {
-    /// Nobody's. All of it is zero, so that it takes no flash.
+    /// None. All of it is zero, so that it takes no flash.
     pub const NONE: Self = Self {
-        client: Client::NONE,
+        generation: 0,
         request: RequestBytes::new(),
         subprotocol: None,
     };
+
+    /// Keeps this no longer.
+    #[cfg(feature = "zephyr")]
+    pub fn clear(&mut self) {
+        self.request.clear();
+    }
 }
 
 /// A text of a request.
@@ -77,28 +83,29 @@ impl Requests {
     }
 
     /// Keeps a request that is accepted, instead of the one of the client before.
-    pub fn keep(&self, client: Client, request: &Request<'_>, subprotocol: Option<&str>) {
+    pub fn keep(&self, client: ClientId, request: &Request<'_>, subprotocol: Option<&str>) {
         if !KEEPS_REQUESTS {
             return;
         }
         let chosen = |name| request.subprotocols().position(|offered| offered == name);
         let mut kept = self.0.lock();
-        if let Some(accepted) = kept.place(client.slot) {
-            let fits = keep_request(&mut accepted.request, request.to_bytes());
-            accepted.client = if fits { client } else { Client::NONE };
+        if let Some(accepted) = kept.place(client.slot()) {
+            keep_request(&mut accepted.request, request.to_bytes());
+            accepted.generation = client.generation();
             accepted.subprotocol = subprotocol.and_then(chosen);
         }
     }
 
     fn with<T>(
         &self,
-        client: Client,
+        client: ClientId,
         tell: impl FnOnce(Request<'_>, Option<&str>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let kept = self.0.lock();
-        let accepted = kept.get(client.slot);
+        let accepted = kept.get(client.slot());
         let accepted = accepted
-            .filter(|accepted| accepted.client == client)
+            .filter(|accepted| accepted.generation == client.generation())
+            .filter(|accepted| !accepted.request.is_empty())
             .ok_or(Error::NoSuchClient)?;
         let request = Request::from_bytes(&accepted.request);
         let subprotocol = accepted
@@ -110,7 +117,7 @@ impl Requests {
     /// Copies a text, with a NUL behind it, as far as there is room.
     pub fn copy<'a>(
         &self,
-        client: Client,
+        client: ClientId,
         field: Field,
         room: impl FnOnce() -> &'a mut [u8],
     ) -> Result<(), Error> {
@@ -129,7 +136,7 @@ impl Requests {
     }
 
     /// What the handshake said.
-    pub fn handshake(&self, client: Client) -> Result<Handshake, Error> {
+    pub fn handshake(&self, client: ClientId) -> Result<Handshake, Error> {
         self.with(client, |request, _| {
             let mut handshake = Handshake {
                 http_version: HTTP_VERSION_1_1,

@@ -1,16 +1,17 @@
 //! The services: starting them, ending them, finding them.
 //!
-//! Each has a place, and a number that is not used again: the place is what is left of it when it is
-//! divided by how many there can be. The default service has the first place, and its number is its
-//! `SYS_MODULE_OBJ`; the other places are for further servers.
+//! Each has a place, and a number that later servers there do not have: the place is the number modulo
+//! [`SERVERS`]. The default service has the first place, and its number is its `SYS_MODULE_OBJ`; the other
+//! places are for further servers. Only a server has a number: its clients are known by their place, and
+//! by a generation that goes on from one server to the next one there.
 //!
 //! Lock order: the state, then anything of the service. No lock is held while C is called, or while a
 //! thread is waited for.
 
-use wss::ClientId;
-use wss::service::Lock;
+use wss::CloseCode;
+use wss::service::{Lock, Target};
 
-use crate::abi::MODULE_OBJ_INVALID;
+use crate::abi::{MODULE_OBJ_INVALID, NO_SERVER};
 use crate::convert::{Client, Error};
 use crate::events::{self, Events};
 use crate::options::Options;
@@ -25,22 +26,24 @@ const END_GRACE_MS: u32 = 1000;
 
 /// Stands for the default service, whichever number it has.
 pub const DEFAULT: u32 = 0;
+/// The place of the default service.
+pub const DEFAULT_PLACE: usize = 0;
 
-/// Something for each service that there can be.
+/// Something for each place.
 pub struct PerServer<T>(pub [T; SERVERS]);
 
 impl<T> PerServer<T> {
-    /// That of the service `epoch`.
-    pub fn of(&self, epoch: u32) -> &T {
+    /// That of a place.
+    pub fn at(&self, place: usize) -> &T {
         // There always is one.
-        self.0.get(place(epoch)).unwrap_or(&self.0[0])
+        self.0.get(place).unwrap_or(&self.0[0])
     }
 }
 
-/// The place of the service `epoch`: 0 for the default one.
+/// The place of a server, from its number.
 #[allow(clippy::cast_possible_truncation)] // there are not so many
-pub const fn place(epoch: u32) -> usize {
-    (epoch % SERVERS as u32) as usize
+pub const fn place(server: u32) -> usize {
+    (server % SERVERS as u32) as usize
 }
 
 static STATES: PerServer<Monitor<State>> =
@@ -49,7 +52,11 @@ static STATES: PerServer<Monitor<State>> =
 struct State {
     life: Life,
     /// The number of the last service here.
-    epoch: u32,
+    number: u32,
+    /// The generation of its first clients.
+    first_generation: u32,
+    /// A generation above those of all clients here, once it has stopped.
+    next_generation: u32,
     /// The limits that were set.
     options: Option<Options>,
 }
@@ -72,10 +79,10 @@ enum Life {
 /// freed anywhere.
 static ENDED: PerServer<Monitor<u32>> = PerServer([const { Monitor::new(0) }; SERVERS]);
 
-/// Nothing is left of the service `epoch`. Called as it is dropped, on whichever thread.
-pub fn ended(epoch: u32) {
-    let ended = ENDED.of(epoch);
-    *ended.lock() = epoch;
+/// Nothing is left of a service. Called as it is dropped, on whichever thread.
+pub fn ended(server: u32) {
+    let ended = ENDED.at(place(server));
+    *ended.lock() = server;
     ended.notify_all();
 }
 
@@ -83,21 +90,23 @@ impl State {
     const fn new() -> Self {
         Self {
             life: Life::Idle,
-            epoch: 0,
+            number: NO_SERVER,
+            first_generation: 0,
+            next_generation: 0,
             options: None,
         }
     }
 
     /// The number of the next service at a place, whether or not it can be started.
     #[allow(clippy::cast_possible_truncation)] // there are not so many
-    fn next_epoch(&mut self, place: usize) -> u32 {
+    fn next_number(&mut self, place: usize) -> u32 {
         const STEP: u32 = SERVERS as u32;
-        // Neither 0 nor the last one, which would make clients that stand for none or for all.
-        self.epoch = match self.epoch.checked_add(STEP) {
-            Some(next) if self.epoch != 0 && next < u32::MAX => next,
+        // Neither 0, which is no server, nor the last one, which is none either.
+        self.number = match self.number.checked_add(STEP) {
+            Some(next) if self.number != NO_SERVER && next < u32::MAX => next,
             _ => STEP + place as u32,
         };
-        self.epoch
+        self.number
     }
 
     /// Ending becomes idle once nothing is left; the threads that ended, to be waited for before there
@@ -106,7 +115,7 @@ impl State {
         let Life::Ending { threads, .. } = &mut self.life else {
             return None;
         };
-        if *ENDED.of(self.epoch).lock() != self.epoch {
+        if *ENDED.at(place(self.number)).lock() != self.number {
             return None;
         }
         let threads = core::mem::take(threads);
@@ -145,7 +154,7 @@ fn check(options: &Options) -> Result<(), Error> {
 /// Sets the limits for the default services to come.
 pub fn set_options(options: Options) -> Result<(), Error> {
     check(&options)?;
-    let mut state = settled(STATES.of(DEFAULT));
+    let mut state = settled(STATES.at(DEFAULT_PLACE));
     let idle = matches!(state.life, Life::Idle);
     if idle {
         state.options = Some(options);
@@ -157,8 +166,8 @@ pub fn set_options(options: Options) -> Result<(), Error> {
 /// `None` for a port that is none: it cannot be opened either. `register` sets the callback, and is
 /// called only if the service may start.
 pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
-    let mut state = settled(STATES.of(DEFAULT));
-    let number = usize::try_from(state.epoch).unwrap_or(MODULE_OBJ_INVALID);
+    let mut state = settled(STATES.at(DEFAULT_PLACE));
+    let number = usize::try_from(state.number).unwrap_or(MODULE_OBJ_INVALID);
     let outcome = match &mut state.life {
         // Without a listener the port is of no meaning.
         Life::Running { running, unclaimed }
@@ -199,11 +208,11 @@ fn start_default(
         log::error!("there is no such port");
         return Err(NotStarted);
     };
-    start(state, 0, port, &options, unclaimed, |_| {})?;
-    Ok(usize::try_from(state.epoch).unwrap_or(MODULE_OBJ_INVALID))
+    start(state, DEFAULT_PLACE, port, &options, unclaimed, |_| {})?;
+    Ok(usize::try_from(state.number).unwrap_or(MODULE_OBJ_INVALID))
 }
 
-/// Starts a service at a place that is idle. `tell` is told its number before anybody else is.
+/// Starts a service at a place that is idle. `tell` gets its number before any event is delivered.
 fn start(
     state: &mut State,
     place: usize,
@@ -215,9 +224,10 @@ fn start(
     // Nothing waits in there, so that the lock can be kept: whoever is told of the first client finds
     // the service.
     let started = platform::start(port, options, || {
-        let epoch = state.next_epoch(place);
-        tell(epoch);
-        Events::new(epoch, options.origins.clone())
+        let number = state.next_number(place);
+        state.first_generation = state.next_generation;
+        tell(number);
+        Events::new(number, state.first_generation, options.origins.clone())
     });
     match started {
         Ok(running) => {
@@ -231,16 +241,16 @@ fn start(
     }
 }
 
-/// Starts the default service at the port of the configuration unless it runs, where that is wanted: now
-/// that there is somebody to tell of clients.
+/// Starts the default service at the port of the configuration unless it runs, where that is wanted: its
+/// callback was registered. Nothing else starts it, so that an accept hook can be set before.
 pub fn start_itself() {
     if !platform::STARTS_ITSELF {
         return;
     }
-    let mut state = settled(STATES.of(DEFAULT));
+    let mut state = settled(STATES.at(DEFAULT_PLACE));
     let mut outcome = Ok(0);
     // Not again: who ended it does not want it.
-    if matches!(state.life, Life::Idle) && state.epoch == 0 {
+    if matches!(state.life, Life::Idle) && state.number == NO_SERVER {
         outcome = start_default(&mut state, Some(platform::DEFAULT_PORT), true);
     }
     drop(state);
@@ -249,7 +259,25 @@ pub fn start_itself() {
     }
 }
 
-/// Starts a further server. `tell` is told its number before anybody else is, and sets its callback.
+/// Closes the clients of the default service if it has started by itself and was not taken over: the accept
+/// hook, which was set after that, was not asked about them.
+pub fn close_unasked() {
+    if !platform::STARTS_ITSELF {
+        return;
+    }
+    let state = STATES.at(DEFAULT_PLACE).lock();
+    if let Life::Running {
+        running,
+        unclaimed: true,
+    } = &state.life
+    {
+        let service = Shared::clone(running.service());
+        drop(state);
+        let _ = service.close(Target::All, CloseCode::POLICY_VIOLATION, "");
+    }
+}
+
+/// Starts a further server. `tell` gets its number before any event is delivered, and sets its callback.
 pub fn start_server(port: u16, options: &Options, tell: impl FnMut(u32)) -> Result<(), Error> {
     check(options)?;
     for (place, state) in STATES.0.iter().enumerate().skip(1) {
@@ -262,15 +290,16 @@ pub fn start_server(port: u16, options: &Options, tell: impl FnMut(u32)) -> Resu
     Err(Error::Busy)
 }
 
-/// Ends the service `epoch`, if that is one that runs, or waits for its end that is under way.
-pub fn end(epoch: u32) -> Result<(), Error> {
-    let mut state = STATES.of(epoch).lock();
-    if state.epoch != epoch || matches!(state.life, Life::Idle) {
+/// Ends a server, if it is one that runs, or waits for its end that is under way.
+pub fn end(server: u32) -> Result<(), Error> {
+    let mut state = STATES.at(place(server)).lock();
+    if state.number != server || matches!(state.life, Life::Idle) {
         return Err(Error::NotRunning);
     }
     state.life = match core::mem::replace(&mut state.life, Life::Idle) {
         Life::Running { running, .. } => {
             running.service().stop();
+            state.next_generation = running.service().next_generation();
             Life::Ending {
                 service: Shared::downgrade(running.service()),
                 threads: running.into_threads(),
@@ -287,18 +316,18 @@ pub fn end(epoch: u32) -> Result<(), Error> {
         // Whether or not all went well: what is left is waited for below.
         service.wait_stopped();
     }
-    let has_ended = await_end(epoch);
-    drop(settled(STATES.of(epoch)));
+    let has_ended = await_end(server);
+    drop(settled(STATES.at(place(server))));
     has_ended.then_some(()).ok_or(Error::Busy)
 }
 
-/// Waits until nothing is left of the service, which has stopped; whether that is so.
-fn await_end(epoch: u32) -> bool {
+/// Waits until nothing is left of a service, which has stopped; whether that is so.
+fn await_end(server: u32) -> bool {
     let until = platform::now_ms().saturating_add(END_GRACE_MS.into());
-    let monitor = ENDED.of(epoch);
+    let monitor = ENDED.at(place(server));
     let mut ended = monitor.lock();
     // A later one may have ended meanwhile.
-    while ended.wrapping_sub(epoch) > u32::MAX / 2 {
+    while ended.wrapping_sub(server) > u32::MAX / 2 {
         let left = until.saturating_sub(platform::now_ms());
         if left == 0 {
             return false;
@@ -308,40 +337,47 @@ fn await_end(epoch: u32) -> bool {
     true
 }
 
-/// The service `epoch`, while it runs or ends.
-pub fn service(epoch: u32) -> Result<Shared<Service>, Error> {
-    let state = STATES.of(epoch).lock();
-    if epoch != DEFAULT && epoch != state.epoch {
+/// The service of a server, or the default one, while it runs or ends.
+pub fn service(server: u32) -> Result<Shared<Service>, Error> {
+    let state = STATES.at(place(server)).lock();
+    if server != DEFAULT && server != state.number {
         return Err(Error::NotRunning);
     }
     state.service().ok_or(Error::NotRunning)
 }
 
-/// The port at which the service `epoch` listens.
-pub fn port(epoch: u32) -> Option<u16> {
-    let state = STATES.of(epoch).lock();
+/// The service that a client is of, if it still lives. Of a client of a server before, it has not the id.
+pub fn service_of(client: Client) -> Result<Shared<Service>, Error> {
+    let state = STATES.at(client.place).lock();
+    state.service().ok_or(Error::NotRunning)
+}
+
+/// The server that a client is or was of: the last one at its place, or [`NO_SERVER`] for those before.
+pub fn server_of(client: Client) -> u32 {
+    let state = STATES.at(client.place).lock();
+    let nth = client.id.generation().wrapping_sub(state.first_generation);
+    if nth <= u32::MAX / 2 {
+        state.number
+    } else {
+        NO_SERVER
+    }
+}
+
+/// The port at which a server listens, or the default service.
+pub fn port(server: u32) -> Option<u16> {
+    let state = STATES.at(place(server)).lock();
     match &state.life {
-        Life::Running { running, .. } if epoch == DEFAULT || epoch == state.epoch => {
+        Life::Running { running, .. } if server == DEFAULT || server == state.number => {
             Some(running.port())
         }
         _ => None,
     }
 }
 
-/// The service of a client, and the id that it knows it by, if the client still lives.
-pub fn resolve(client: Client) -> Result<(Shared<Service>, ClientId), Error> {
-    let service = service(client.epoch)?;
-    let id = service
-        .client(usize::from(client.slot))
-        .filter(|id| id.generation() == client.generation)
-        .ok_or(Error::NoSuchClient)?;
-    Ok((service, id))
-}
-
 /// A message of this client is no longer needed.
 pub fn release(client: Client) {
-    if let Ok((service, id)) = resolve(client) {
-        service.release(id);
+    if let Ok(service) = service_of(client) {
+        service.release(client.id);
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether the service can work with these.
+    /// Checks that the service can work with these.
     pub fn check(&self) -> Result<(), Error> {
         let sizes = self.max_clients > 0 && self.rx_buffer >= 4 && self.limits.handshake_limit > 0;
         let Config {
@@ -35,12 +35,13 @@ impl Options {
         } = self.limits;
         let times = [
             handshake_timeout_ms,
-            client_timeout_ms,
             send_timeout_ms,
             close_timeout_ms,
             hold_timeout_ms,
         ];
-        (sizes && !times.contains(&0))
+        // 0 disables it. A shorter one is less than what deadlines are kept to.
+        let timeout = matches!(client_timeout_ms, 0 | 100..=65_535);
+        (sizes && timeout && !times.contains(&0) && self.limits.check().is_ok())
             .then_some(())
             .ok_or(Error::BadArgument)
     }

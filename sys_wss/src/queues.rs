@@ -4,7 +4,7 @@ use wss::ClientId;
 
 use crate::abi::{MAX_QUEUES, NO_CLIENT};
 use crate::convert::{Client, all_clients, client_or_none};
-use crate::instance::place;
+use crate::instance::{DEFAULT_PLACE, place};
 use crate::platform::SERVERS;
 
 /// How many queues there can be: those of the default service, then those of the further servers.
@@ -59,17 +59,18 @@ pub const fn next_generation(generation: u16) -> u16 {
 /// Of whom an event is: of a client, or of the service as a whole.
 #[derive(Clone, Copy)]
 pub struct Of {
-    pub epoch: u32,
+    pub server: u32,
     pub client: Option<ClientId>,
 }
 
 impl Of {
     /// The numbers that C has for it, of a client and of its index.
     pub fn to_c(self) -> (u64, i32) {
+        let place = place(self.server);
         match self.client {
-            Some(id) => client_or_none(Some(Client::new(self.epoch, id))),
-            None if place(self.epoch) == 0 => (NO_CLIENT, -1),
-            None => (all_clients(self.epoch), -1),
+            Some(id) => client_or_none(Some(Client { place, id })),
+            None if place == DEFAULT_PLACE => (NO_CLIENT, -1),
+            None => (all_clients(self.server), -1),
         }
     }
 }

@@ -436,12 +436,44 @@ static void a_silent_client_times_out_and_is_closed_with_1000(void)
 	start_ms = now_ms();
 	expect(EVENT(CLIENT_TIMEOUT), 0);
 	CHECK(now_ms() - start_ms >= 450);
+	/* Without waiting for its answer. */
 	expect(EVENT(CLIENT_CLOSING), 0);
-	wire_expect_close(fd, 1000, "");
-	wire_close_frame(fd, 1000, "");
-	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x03\xe8", 2);
-	close(fd);
 	expect(EVENT(CLIENT_CLOSED), 0);
+	wire_expect_close(fd, 1000, "");
+	wire_expect_end(fd);
+	close(fd);
+	end(&service);
+}
+
+static void without_a_client_timeout_a_silent_client_stays(void)
+{
+	wss_limits limits = limits_for_tests();
+	SYS_MODULE_OBJ service;
+	struct frame ping;
+	int fd;
+
+	limits.client_timeout_ms = 0;
+	limits.ping_interval_ms = 0;
+	service = start(&limits);
+	fd = open_client(0);
+	sleep_ms(500);
+	expect_no_event();
+	wire_text(fd, "still here");
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "still here", 10);
+	close(fd);
+	expect_closing(0);
+	end(&service);
+	/* Nor does one time out that answers no ping. */
+	limits.ping_interval_ms = 100;
+	service = start(&limits);
+	fd = open_client(0);
+	for (int i = 0; i < 3; i++) {
+		CHECK(wire_read(fd, &ping));
+		CHECK_INT(ping.opcode, PING);
+	}
+	expect_no_event();
+	close(fd);
+	expect_closing(0);
 	end(&service);
 }
 
@@ -1605,6 +1637,7 @@ static void sending_to_a_client_that_is_gone_raises_no_signal(void)
 	CASE(a_closing_handshake_times_out)                                                        \
 	CASE(an_end_and_a_reset_tell_closing_and_closed)                                           \
 	CASE(a_silent_client_times_out_and_is_closed_with_1000)                                    \
+	CASE(without_a_client_timeout_a_silent_client_stays)                                       \
 	CASE(a_handshake_that_is_not_finished_times_out)                                           \
 	CASE(a_frame_that_breaks_the_rfc_is_told_and_closed_with_its_code)                         \
 	CASE(a_message_is_delivered_before_what_breaks_after_it)                                   \

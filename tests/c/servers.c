@@ -137,6 +137,15 @@ static void stop(struct other *other)
 	CHECK_INT(wss_server_stop(other->server), WSS_NOT_CONNECTED);
 }
 
+static wss_message take(wss_queue queue, int event)
+{
+	wss_message message;
+
+	CHECK_INT(wss_queue_get(queue, &message, PATIENCE * 1000), WSS_OK);
+	CHECK_INT(message.event, event);
+	return message;
+}
+
 static void echo(struct other *other, SYS_WSS_EVENTS event, const wss_rxdata *rx)
 {
 	(void)other;
@@ -415,6 +424,7 @@ static void clients_and_servers_kept_too_long_reach_nobody(void)
 		CHECK_INT(wss_close(all, 1000, NULL, 0), WSS_NOT_CONNECTED);
 		CHECK_INT(wss_flush(all), WSS_NOT_CONNECTED);
 		CHECK_INT(wss_client_state(old), SYS_WSS_STATE_CLOSED);
+		CHECK(wss_server_of(old) != other.server);
 		CHECK(wss_server_client_at(number, 0) == WSS_NO_CLIENT);
 		CHECK_INT(wss_server_stats(number, &stats), WSS_NOT_CONNECTED);
 		CHECK_INT(wss_server_port(number), 0);
@@ -696,6 +706,107 @@ static void a_server_may_start_in_the_place_of_a_service_that_ended_by_itself(vo
 	end(&service);
 }
 
+/* Nothing that is given `old` or means the default service, which has ended, does anything. */
+static void expect_nobody(wss_client old)
+{
+	wss_stats stats;
+	char text[16];
+	int theirs;
+	int fd;
+
+	CHECK_INT(say(old, "x"), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_send_more(old, SYS_WSS_FRAME_TEXT, "x", 1), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_flush(old), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_ping(old, NULL, 0), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_close(old, 1000, NULL, 0), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_accept(old, NULL), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_refuse(old, 403), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_client_state(old), SYS_WSS_STATE_CLOSED);
+	CHECK_INT(wss_request_field(old, WSS_FIELD_PATH, text, sizeof(text)), WSS_NOT_CONNECTED);
+	CHECK_INT(say(WSS_ALL_CLIENTS, "x"), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_close(WSS_ALL_CLIENTS, 1000, NULL, 0), WSS_NOT_CONNECTED);
+	for (int32_t index = -1; index <= 0; index++) {
+		CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, (uint8_t *)text, 0, index),
+			  SYS_WSS_FAILURE);
+		CHECK_INT(SYS_WSS_PingClient(NULL, 0, index), SYS_WSS_FAILURE);
+		CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, index),
+			  SYS_WSS_FAILURE);
+	}
+	CHECK(wss_client_at(0) == WSS_NO_CLIENT);
+	CHECK_INT(wss_port(), 0);
+	CHECK_INT(wss_get_stats(&stats), WSS_NOT_CONNECTED);
+	fd = wire_accepted(&theirs);
+	CHECK_INT(wss_adopt(fd, NULL, 0, true, NULL), WSS_NOT_CONNECTED);
+	close(fd);
+	close(theirs);
+}
+
+static void an_ended_service_does_not_stand_for_a_server_started_later(void)
+{
+	const uint32_t mask = WSS_MASK(SYS_WSS_EVENT_CLIENT_TXT_DATA_RX);
+	int64_t until = now_ms() + PATIENCE * 1000;
+	SYS_MODULE_OBJ service;
+	struct other other;
+	wss_message message;
+	wss_message held;
+	wss_queue queues[2];
+	wss_client old;
+	wss_stats stats;
+	int own;
+	int fd;
+
+	CHECK_INT(wss_queue_create(mask, 8, &queues[0]), WSS_OK);
+	CHECK_INT(wss_server_queue_create(mask, 8, &queues[1]), WSS_OK);
+	act = end_it;
+	service = start(NULL);
+	own = open_client(0);
+	old = wss_client_at(0);
+	wire_text(own, "end");
+	held = take(queues[0], EVENT(CLIENT_TXT_DATA_RX));
+	CHECK(held.client == old);
+	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "end", 3);
+	wire_expect_close(own, 1001, "");
+	close(own);
+	expect_closing(0);
+	while (wss_get_stats(&stats) == WSS_OK) {
+		CHECK(now_ms() < until);
+		sleep_ms(1);
+	}
+	prepare(&other);
+	other.config.queues = &queues[1];
+	other.config.queue_count = 1;
+	launch(&other);
+	fd = join(&other);
+	CHECK_INT(wss_client_index(wss_server_client_at(other.server, 0)), wss_client_index(old));
+	expect_nobody(old);
+	/* The message of the client that has gone is released, and not that of the other. */
+	wire_text(fd, "one");
+	message = take(queues[1], EVENT(CLIENT_TXT_DATA_RX));
+	wss_message_release(&held);
+	wire_text(fd, "two");
+	CHECK_INT(wss_queue_get(queues[1], &held, 100), WSS_NONE);
+	wss_message_release(&message);
+	message = take(queues[1], EVENT(CLIENT_TXT_DATA_RX));
+	wss_message_release(&message);
+	CHECK_INT(say(wss_server_client_at(other.server, 0), "unharmed"), WSS_OK);
+	wire_expect_text(fd, "unharmed");
+	/* Nor for the next default service. */
+	CHECK_INT(wss_queue_destroy(queues[0]), WSS_OK);
+	act = NULL;
+	service = start(NULL);
+	own = open_client(0);
+	CHECK(wss_client_at(0) != old);
+	CHECK_INT(say(old, "x"), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_client_state(old), SYS_WSS_STATE_CLOSED);
+	close(own);
+	expect_closing(0);
+	end(&service);
+	close(fd);
+	await(&other.closed, 1);
+	stop(&other);
+	CHECK_INT(wss_queue_destroy(queues[1]), WSS_OK);
+}
+
 static void stop_peer(const struct record *record, SYS_WSS_RXDATA *data)
 {
 	(void)data;
@@ -737,15 +848,6 @@ static void stopping_another_server_inside_a_callback_does_not_wait(void)
 }
 
 /* Queues. */
-
-static wss_message take(wss_queue queue, int event)
-{
-	wss_message message;
-
-	CHECK_INT(wss_queue_get(queue, &message, PATIENCE * 1000), WSS_OK);
-	CHECK_INT(message.event, event);
-	return message;
-}
 
 static void a_queue_gets_the_events_of_the_servers_it_was_given_to(void)
 {
@@ -1015,6 +1117,7 @@ static void a_server_adopts_connections_and_answers_their_requests_later(void)
 	CASE(a_callback_may_call_every_other_server)                                               \
 	CASE(a_server_may_be_stopped_inside_its_own_callback)                                      \
 	CASE(a_server_may_start_in_the_place_of_a_service_that_ended_by_itself)                    \
+	CASE(an_ended_service_does_not_stand_for_a_server_started_later)                           \
 	CASE(stopping_another_server_inside_a_callback_does_not_wait)                              \
 	CASE(a_queue_gets_the_events_of_the_servers_it_was_given_to)                               \
 	CASE(a_full_queue_of_two_servers_loses_nothing)                                            \

@@ -201,9 +201,9 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 		short revents = ready >= 0 && polls[i].fd >= 0 ? entries[i].revents : 0;
 
 		CHECK((revents & POLLNVAL) == 0);
-		polls[i].revents = (uint8_t)(((revents & POLLIN) ? WSS_IN : 0) |
+		polls[i].revents = (int16_t)(((revents & POLLIN) ? WSS_IN : 0) |
 					     ((revents & POLLOUT) ? WSS_OUT : 0) |
-					     ((revents & ~(POLLIN | POLLOUT)) ? WSS_BROKEN : 0));
+					     ((revents & ~(POLLIN | POLLOUT)) ? POLLERR : 0));
 	}
 	return ready;
 }
@@ -236,6 +236,11 @@ uint64_t wss_port_uptime_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint32_t wss_port_uptime_ms32(void)
+{
+	return (uint32_t)wss_port_uptime_ms();
 }
 
 void wss_port_sleep_ms(uint32_t ms)

@@ -3,10 +3,10 @@
 use std::cell::Cell;
 
 use wss::protocol::CloseCode;
-use wss::service::{ClientState, Config, Delivery, Lock as _};
-use wss::{Event, EventMask, SendError, Status, Verdict};
+use wss::service::{ClientState, Config, Delivery, Lock as _, Opening};
+use wss::{AnswerError, ClientId, Event, EventMask, SendError, Status, Verdict};
 
-use crate::harness::{ACCEPTED, Harness, REQUEST, echo, frame, ignore, server_frame};
+use crate::harness::{ACCEPTED, Client, Harness, REQUEST, Svc, echo, frame, ignore, server_frame};
 
 #[test]
 fn a_session_is_told_in_order() {
@@ -180,6 +180,50 @@ fn an_id_reaches_only_the_client_it_was_given_for() {
     assert_eq!(second.take(), b"");
     assert_ne!(h.service.client(0), Some(id));
     assert_eq!(h.service.state(7), ClientState::Closed);
+}
+
+#[test]
+fn an_id_reaches_nobody_after_65_537_reconnects_of_its_slot() {
+    let held = |_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>| match event {
+        Event::Text(_) => Delivery::Held,
+        _ => Delivery::Done,
+    };
+    let mut h = Harness::new(1, Config::default(), held);
+    let reconnect = |h: &mut Harness, received: &[u8]| {
+        let client = Client::elsewhere();
+        let adopted = h
+            .service
+            .adopt(&client.socket(), received, Opening::Upgraded);
+        h.settle();
+        h.events();
+        (client, adopted.unwrap())
+    };
+    let (first, old) = reconnect(&mut h, b"");
+    first.eof();
+    h.settle();
+    for _ in 1..65_537 {
+        let (client, id) = reconnect(&mut h, b"");
+        assert_ne!(id, old);
+        client.eof();
+        h.settle();
+    }
+    let (client, id) = reconnect(&mut h, &frame(0x81, b"held"));
+    assert_eq!(id.slot(), old.slot());
+    assert_ne!(id, old);
+    let gone = Err(SendError::NotConnected);
+    assert_eq!(h.service.send_text(old, "x"), gone);
+    assert_eq!(h.service.ping(old, b""), gone);
+    assert_eq!(h.service.close(old, CloseCode::NORMAL, ""), gone);
+    assert_eq!(
+        h.service.answer(old, Verdict::Accept),
+        Err(AnswerError::NotWaiting)
+    );
+    assert_eq!(h.service.while_held(old, || ()), None);
+    h.service.release(old);
+    assert_eq!(h.service.while_held(id, || ()), Some(()), "still held");
+    h.settle();
+    assert!(client.take().is_empty());
+    assert_eq!(h.service.client(0), Some(id));
 }
 
 #[test]
@@ -505,4 +549,22 @@ fn a_connection_that_cannot_be_watched_is_an_error_and_counted() {
     assert_eq!(h.events(), ["service error"]);
     assert_eq!(h.service.stats().accept_errors, 1);
     h.connected();
+}
+
+#[test]
+fn connections_that_cannot_be_accepted_are_one_error_until_one_can_be() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    for round in 1..=3 {
+        // It is tried again every 100 ms.
+        for _ in 0..20 {
+            h.service.port().state.lock().backlog.push_back(None);
+        }
+        h.pass(2_500);
+        assert_eq!(h.events(), ["service error"], "once a change");
+        assert_eq!(h.service.stats().accept_errors, round);
+        let client = h.connected();
+        client.eof();
+        h.settle();
+        h.events();
+    }
 }

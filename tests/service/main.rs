@@ -12,6 +12,7 @@
 )]
 
 mod adopting;
+mod clock;
 mod deadlines;
 mod delivery;
 // The fuzz targets use the rest of it.

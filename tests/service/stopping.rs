@@ -41,6 +41,38 @@ fn clients_that_do_not_answer_are_cut_off() {
     assert!(h.service.wait_stopped());
 }
 
+#[test]
+fn the_ids_of_a_service_that_begins_with_the_next_generation_are_new() {
+    for first in [0, 7, u32::MAX] {
+        Harness::set_first_generation(first);
+        let mut h = Harness::new(2, Config::default(), ignore);
+        let mut ids = Vec::new();
+        let mut clients = vec![h.connected(), h.connected()];
+        ids.extend([0, 1].map(|slot| h.service.client(slot).unwrap()));
+        assert_eq!(ids[0].generation(), first);
+        for _ in 0..3 {
+            clients.pop().unwrap().eof();
+            h.settle();
+            clients.push(h.connected());
+            ids.push(h.service.client(1).unwrap());
+        }
+        h.service.stop();
+        // Known at once, also while clients remain.
+        let next = h.service.next_generation();
+        h.pass(6_000);
+        h.assert_all_closed();
+        Harness::set_first_generation(next);
+        let mut h = Harness::new(2, Config::default(), ignore);
+        for _ in 0..2 {
+            let client = h.connected();
+            assert!(!ids.contains(&h.service.client(0).unwrap()), "{ids:?}");
+            client.eof();
+            h.settle();
+        }
+    }
+    Harness::set_first_generation(0);
+}
+
 /// It stops, and at the end cuts off who is left.
 #[track_caller]
 fn stops_in_time(h: &mut Harness) {

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::thread;
 use wss::protocol::{CloseCode, OVERHEAD};
 use wss::service::{
-    AdoptError, Application, Config, Delivery, Lock, MAX_SINKS, Opening, Service, Slot, Target,
+    AdoptError, Application, Config, Delivery, Lock, MAX_SINKS, Opening, Service, Target,
 };
 use wss::{ClientId, Event, EventMask, Request, SendError, Verdict};
 
 use crate::harness::{REQUEST, frame};
-use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
+use crate::port::{Kind, ScriptPort, ScriptSocket, Wire, slot};
 use crate::received::received;
 
 const RX: usize = 64;
@@ -168,9 +168,7 @@ impl App {
 
 fn service(slots: usize, blocks: usize) -> Arc<Svc> {
     let bytes = |len| vec![0; len].into_boxed_slice();
-    let storage = (0..slots)
-        .map(|_| Slot::new(bytes(RX + OVERHEAD)))
-        .collect();
+    let storage = (0..slots).map(|_| slot(RX + OVERHEAD)).collect();
     let blocks = (0..blocks).map(|_| Some(bytes(RX + 10))).collect();
     let app = App {
         events: ShuttleLock::new(Vec::new()),

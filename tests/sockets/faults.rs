@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use wss::Event;
 use wss::host::Options;
 
@@ -240,5 +241,22 @@ fn flood_of_pings_delays_nobody_and_is_answered() {
     }
     flood.join().unwrap();
     drop(neighbour);
+    assert_unharmed(&server);
+}
+
+#[test]
+fn what_follows_an_urgent_byte_is_delivered_at_once() {
+    let (server, _log) = echo_server(&options());
+    let mut client = Client::open(server.local_addr());
+    for round in 0..20 {
+        let text = format!("behind {round}");
+        client.send(TEXT, b"before");
+        let urgent = SockRef::from(&client.stream).send_out_of_band(b"!");
+        assert_eq!(urgent.unwrap(), 1);
+        client.send(TEXT, text.as_bytes());
+        client.expect(TEXT, b"before");
+        client.expect(TEXT, text.as_bytes());
+    }
+    drop(client);
     assert_unharmed(&server);
 }

@@ -19,6 +19,7 @@ mod events;
 mod faults;
 mod handshake;
 mod limits;
+mod loops;
 #[path = "../../examples/page.rs"]
 mod page;
 mod queues;

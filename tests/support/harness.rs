@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
-use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Slot, Work};
+use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Work};
 use wss::{ClientId, Event, EventMask, Request, Verdict};
 
-use crate::port::{Kind, ScriptPort, ScriptSocket, Wire};
+use crate::port::{Kind, ScriptPort, ScriptSocket, Wire, instant, slot};
 
 /// The receive size of the clients under test.
 pub const RX: usize = 300;
@@ -24,6 +24,7 @@ thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
     static ON_SERVICE_THREAD: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<usize> = const { Cell::new(0) };
+    static FIRST_GENERATION: Cell<u32> = const { Cell::new(0) };
     static WAIT: RefCell<Option<Rc<Wait>>> = const { RefCell::new(None) };
 }
 
@@ -97,12 +98,17 @@ pub struct App {
     pub masks: Cell<[EventMask; MAX_SINKS]>,
     pub events: RefCell<Vec<String>>,
     pub verdict: Cell<Verdict<'static>>,
+    first_generation: u32,
     react: Box<React>,
 }
 
 impl Application<ScriptPort<Single>> for App {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         self.masks.get()
+    }
+
+    fn first_generation(&self) -> u32 {
+        self.first_generation
     }
 
     fn accept<'a>(&'a self, _client: ClientId, _request: &Request<'a>) -> Verdict<'a> {
@@ -225,12 +231,11 @@ impl Harness {
             masks: Cell::new(masks),
             events: RefCell::default(),
             verdict: Cell::new(Verdict::Accept),
+            first_generation: FIRST_GENERATION.get(),
             react: Box::new(react),
         };
         let bytes = |len| vec![0xEE; len].into_boxed_slice();
-        let storage = (0..slots)
-            .map(|_| Slot::new(bytes(rx + OVERHEAD)))
-            .collect();
+        let storage = (0..slots).map(|_| slot(rx + OVERHEAD)).collect();
         let blocks = (0..blocks).map(|_| Some(bytes(block_size))).collect();
         let port = ScriptPort::new(slots);
         Self {
@@ -340,6 +345,11 @@ impl Harness {
         self.stopped.get()
     }
 
+    /// Sets the generation of the first clients of services made from now on.
+    pub fn set_first_generation(generation: u32) {
+        FIRST_GENERATION.set(generation);
+    }
+
     pub fn set_now(ms: u64) {
         NOW.set(ms);
     }
@@ -356,8 +366,10 @@ impl Harness {
             .collect()
     }
 
+    /// When the timer comes.
     pub fn timer(&self) -> Option<u64> {
-        self.service.port().state.lock().timer.map(|at| at.0)
+        let timer = self.service.port().state.lock().timer;
+        timer.map(|at| NOW.get() + u64::from(at.from(instant(NOW.get()))))
     }
 
     pub fn now() -> u64 {

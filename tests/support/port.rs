@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wss::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
+use wss::service::{
+    Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work,
+};
 
 /// The kind of locks and threads that a scripted port works with.
 pub trait Kind: Sized + Send + Sync + 'static {
@@ -13,6 +15,17 @@ pub trait Kind: Sized + Send + Sync + 'static {
     fn on_service_thread() -> bool;
     fn thread() -> usize;
     fn now() -> u64;
+}
+
+/// The test's clock does not wrap; the service's does.
+pub fn instant(ms: u64) -> Instant {
+    Instant(ms as u32)
+}
+
+/// A free slot over a receive buffer of `len` bytes.
+pub fn slot<K: Kind>(len: usize) -> Slot<ScriptPort<K>> {
+    let storage = vec![0xEE; len].into_boxed_slice();
+    Slot::new(Box::new(Inbound::new(storage)))
 }
 
 /// The two directions of a connection, as the server's operating system has them.
@@ -159,6 +172,7 @@ impl<K: Kind> ScriptPort<K> {
 
     /// What is ready now; each is no longer watched.
     fn take_ready(state: &mut State<K>) -> Vec<Ready> {
+        let now = instant(K::now());
         let mut ready = Vec::new();
         if state.listening && state.listener_watched && !state.backlog.is_empty() {
             state.listener_watched = false;
@@ -184,8 +198,8 @@ impl<K: Kind> ScriptPort<K> {
         if std::mem::take(&mut state.woken) {
             ready.push(Ready::Wake);
         }
-        if state.timer.take_if(|at| at.0 <= K::now()).is_some() {
-            ready.push(Ready::Timer);
+        if state.timer.take_if(|at| now.has_reached(*at)).is_some() {
+            ready.push(Ready::Timer(now));
         }
         state.told += ready.len();
         ready
@@ -202,11 +216,12 @@ impl<K: Kind> Port for ScriptPort<K> {
     type Lock<T> = K::Lock<T>;
     type Socket = ScriptSocket<K>;
     type Storage = Box<[u8]>;
+    type Inbound = Box<Inbound<Self::Storage>>;
     type Slots = Vec<Slot<Self>>;
     type Blocks = Vec<Option<Box<[u8]>>>;
 
     fn now(&self) -> Instant {
-        Instant(K::now())
+        instant(K::now())
     }
 
     fn submit(&self, work: Work) {

@@ -63,7 +63,7 @@ CONTRACT = {
     "WSS_MAX_CLIENTS": ("2", "1", "64"),
     "WSS_RX_BUFFER_SIZE": ("1400", "256", "65535"),
     "WSS_HANDSHAKE_SIZE": ("4096", None, None),
-    "WSS_CLIENT_TIMEOUT_MS": ("30000", "100", "65535"),
+    "WSS_CLIENT_TIMEOUT_MS": ("30000", "0", "65535"),
     "WSS_PING_INTERVAL_MS": ("15000", "0", None),
     "WSS_START_AT_BOOT": ("y", None, None),
     "WSS_THREAD_STACK_SIZE": ("4096", None, None),
@@ -160,7 +160,10 @@ def check_kconfig():
             yield f"zephyr/port/build.rs: there is no option {name}"
         elif symbol.str_value not in (value, ""):
             yield f"zephyr/port/build.rs: {name} is {value}, and {symbol.str_value} in Kconfig"
-    # A client that only listens is pinged before it is cut off.
+    # A client that only listens is pinged before it is closed, and not at all without a timeout.
+    made.syms["WSS_CLIENT_TIMEOUT_MS"].set_value("0")
+    if made.syms["WSS_PING_INTERVAL_MS"].str_value != "0":
+        yield "Kconfig: WSS_PING_INTERVAL_MS is not 0 with a timeout of 0"
     for timeout in (100, 999, 1000, 2999, 3000, 9999, 10000, 29999, 30000, 65535):
         made.syms["WSS_CLIENT_TIMEOUT_MS"].set_value(str(timeout))
         interval = int(made.syms["WSS_PING_INTERVAL_MS"].str_value)

@@ -263,7 +263,7 @@ impl World {
 
     /// The peer that was this client.
     fn peer<'a>(&self, peers: &'a [Peer], client: ClientId) -> &'a Peer {
-        let nth = usize::from(client.generation());
+        let nth = client.generation() as usize;
         let is_it = |peer: &&Peer| {
             let wire = peer.client.0.lock();
             (wire.slot, wire.nth) == (Some(client.slot()), nth)

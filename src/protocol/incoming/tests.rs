@@ -1,6 +1,7 @@
 //! Scripts of bytes, replayed whole, split in two at every byte, and a byte at a time.
 
 use super::*;
+use crate::protocol::{CloseCode, Data, MessageKind, OVERHEAD, Violation, unmask};
 use proptest::prelude::*;
 
 const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\

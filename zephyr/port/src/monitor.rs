@@ -39,13 +39,19 @@ impl<T> Monitor<T> {
 struct Number(AtomicU32);
 
 impl Number {
-    #[inline(never)]
+    #[inline]
     fn get(&self) -> u32 {
         match self.0.load(Ordering::Acquire) {
-            // SAFETY: there is the number, which is written as a whole.
-            NONE => unsafe { sys::wss_port_lock_new(self.0.as_ptr()) },
+            NONE => self.take(),
             lock => lock,
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take(&self) -> u32 {
+        // SAFETY: there is the number, which is written as a whole.
+        unsafe { sys::wss_port_lock_new(self.0.as_ptr()) }
     }
 
     #[inline(never)]
@@ -53,9 +59,10 @@ impl Number {
         sys::wss_port_lock(self.get());
     }
 
-    #[inline(never)]
+    /// It is locked, so that it has its number.
+    #[inline]
     fn unlock(&self) {
-        sys::wss_port_unlock(self.get());
+        sys::wss_port_unlock(self.0.load(Ordering::Relaxed));
     }
 }
 

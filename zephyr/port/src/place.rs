@@ -12,6 +12,8 @@ use crate::sys;
 pub struct Place<T> {
     /// How many [`Shared`] there are: 0 if the place is empty.
     count: AtomicU32,
+    /// How many values there have been, to tell them apart.
+    fills: AtomicU32,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -27,6 +29,7 @@ impl<T> Place<T> {
     pub const fn new() -> Self {
         Self {
             count: AtomicU32::new(0),
+            fills: AtomicU32::new(0),
             value: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -55,6 +58,7 @@ impl<T> Claim<T> {
         core::mem::forget(self);
         // SAFETY: as long as it is busy, nobody else touches the value.
         unsafe { (*place.value.get()).write(make()) };
+        place.fills.fetch_add(1, Ordering::Relaxed);
         place.count.store(1, Ordering::Release);
         Shared(place)
     }
@@ -78,8 +82,8 @@ pub struct Shared<T: 'static>(&'static Place<T>);
 impl<T> Shared<T> {
     /// What does not keep the value.
     #[must_use]
-    pub const fn downgrade(&self) -> WeakShared<T> {
-        WeakShared(self.0)
+    pub fn downgrade(&self) -> WeakShared<T> {
+        WeakShared(self.0, self.0.fills.load(Ordering::Relaxed))
     }
 
     /// The share as a pointer, that keeps the value until [`from_raw`](Self::from_raw).
@@ -143,8 +147,8 @@ impl<T> Drop for Shared<T> {
     }
 }
 
-/// What finds the value of a [`Place`] as long as somebody else shares it.
-pub struct WeakShared<T: 'static>(&'static Place<T>);
+/// Finds a value of a [`Place`] as long as there is a [`Shared`] of it, but no later value there.
+pub struct WeakShared<T: 'static>(&'static Place<T>, u32);
 
 impl<T> WeakShared<T> {
     /// A share in the value, if there is one.
@@ -155,7 +159,9 @@ impl<T> WeakShared<T> {
             .0
             .count
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, more);
-        // Not `then_some`: a share that is made is given up again.
-        found.ok().map(|_| Shared(self.0))
+        // A share that is not the value's is given up again.
+        let shared = found.ok().map(|_| Shared(self.0))?;
+        let fills = self.0.fills.load(Ordering::Relaxed);
+        (fills == self.1).then_some(shared)
     }
 }

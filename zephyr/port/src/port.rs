@@ -4,13 +4,12 @@
 //! poll at a time, all sockets are non-blocking, and a connection can only be ended by closing it.
 
 use core::ops::Range;
-use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wss::AdoptError;
 use wss::protocol::Storage;
 use wss::service::{
-    Instant, Interest, Limits, Lock as _, Port, Ready, Slot, Socket, SocketError, Work,
+    Inbound, Instant, Interest, Limits, Lock as _, Port, Ready, Slot, Socket, SocketError, Work,
 };
 
 use crate::kconfig;
@@ -28,6 +27,9 @@ pub(crate) const BLOCKS: usize = kconfig::TX_BLOCKS as usize;
 pub(crate) const LISTENERS: usize = kconfig::LISTENERS as usize;
 /// The connection that is turned away stands behind the clients.
 const LOBBY: usize = CLIENTS;
+/// What is polled: clients, the lobby, listeners, and what wakes the poll up.
+const POLLS: usize = LOBBY + 1 + LISTENERS + 1;
+const WAKE: usize = POLLS - 1;
 /// A frame is sent in no more parts.
 const PARTS: usize = 8;
 
@@ -135,23 +137,16 @@ impl Socket for Descriptor {
     }
 
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
-        let none = sys::Part {
-            data: ptr::null(),
-            len: 0,
-        };
-        let mut list = [none; PARTS];
+        let mut list = heapless::Vec::<sys::Part, PARTS>::new();
         // Offloaded sockets do not take empty parts.
-        let parts = parts.iter().filter(|part| !part.is_empty());
-        let mut count = 0;
-        for (place, part) in list.iter_mut().zip(parts) {
-            *place = sys::Part {
+        for part in parts.iter().filter(|part| !part.is_empty()) {
+            let _ = list.push(sys::Part {
                 data: part.as_ptr(),
                 len: part.len(),
-            };
-            count += 1;
+            });
         }
-        // SAFETY: the list has at least that many parts, which live until this returns.
-        number(unsafe { sys::wss_port_send(self.fd, list.as_ptr(), count) })
+        // SAFETY: there are that many parts, which live until this returns.
+        number(unsafe { sys::wss_port_send(self.fd, list.as_ptr(), list.len()) })
     }
 
     fn shutdown_write(&self) -> Result<(), SocketError> {
@@ -160,16 +155,15 @@ impl Socket for Descriptor {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    fd: i32,
-    interest: Interest,
-    /// To be closed by the WSS thread.
-    closing: i32,
-}
-
 struct Table {
-    entries: [Entry; CLIENTS + 1],
+    /// By slot: the descriptor; below 0: none.
+    descriptors: [i32; LOBBY + 1],
+    /// By slot: a descriptor that only the WSS thread may close.
+    closing: [i32; LOBBY + 1],
+    /// There are some.
+    closes: bool,
+    /// What is polled next. An entry that is not watched has no descriptor.
+    polls: [sys::Poll; POLLS],
     listeners: [i32; LISTENERS],
     /// It is to listen, whether or not it could.
     listens: bool,
@@ -185,11 +179,38 @@ struct Table {
 impl Table {
     /// Closes what was left to the WSS thread.
     fn reap(&mut self, slot: usize) {
-        if let Some(entry) = self.entries.get_mut(slot) {
-            if entry.closing >= 0 {
-                sys::wss_port_close(entry.closing);
-                entry.closing = -1;
+        if let Some(closing) = self.closing.get_mut(slot) {
+            if *closing >= 0 {
+                sys::wss_port_close(*closing);
+                *closing = -1;
             }
+        }
+    }
+
+    /// Closes all that was left to the WSS thread.
+    fn reap_all(&mut self) {
+        if core::mem::take(&mut self.closes) {
+            for slot in 0..self.closing.len() {
+                self.reap(slot);
+            }
+        }
+    }
+
+    /// Polls a slot's socket for `interest` from the next time on.
+    fn poll_for(&mut self, slot: usize, interest: Interest) {
+        let (Some(poll), Some(fd)) = (self.polls.get_mut(slot), self.descriptors.get(slot)) else {
+            return;
+        };
+        poll.fd = if interest.is_empty() { -1 } else { *fd };
+        poll.events = asked(interest);
+    }
+
+    /// Polls the listeners from the next time on, if they are watched.
+    fn poll_listeners(&mut self) {
+        let watched = self.listener_watched;
+        let polls = self.polls.iter_mut().skip(LOBBY + 1);
+        for (poll, listener) in polls.zip(&self.listeners) {
+            poll.fd = if watched { *listener } else { -1 };
         }
     }
 }
@@ -206,22 +227,30 @@ pub struct ZephyrPort {
 impl ZephyrPort {
     /// The port of a server, with these listeners and the descriptor to wake up by.
     #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
-    pub(crate) const fn new(server: u32, listeners: [i32; LISTENERS], wake: i32) -> Self {
-        let entry = Entry {
+    pub(crate) fn new(server: u32, listeners: [i32; LISTENERS], wake: i32) -> Self {
+        let mut polls = [sys::Poll {
             fd: -1,
-            interest: Interest::empty(),
-            closing: -1,
+            events: sys::IN,
+            revents: 0,
+        }; POLLS];
+        if let Some(poll) = polls.last_mut() {
+            poll.fd = wake;
+        }
+        let mut table = Table {
+            descriptors: [-1; LOBBY + 1],
+            closing: [-1; LOBBY + 1],
+            closes: false,
+            polls,
+            listeners,
+            listens: listeners[0] >= 0,
+            listen_at: u64::MAX,
+            listener_watched: true,
+            polling: false,
+            ended: false,
         };
+        table.poll_listeners();
         Self {
-            table: Monitor::new(Table {
-                entries: [entry; CLIENTS + 1],
-                listeners,
-                listens: listeners[0] >= 0,
-                listen_at: u64::MAX,
-                listener_watched: true,
-                polling: false,
-                ended: false,
-            }),
+            table: Monitor::new(table),
             wake,
             server: server as u8,
             woken: AtomicBool::new(false),
@@ -252,6 +281,7 @@ impl ZephyrPort {
             // SAFETY: there is room for that many.
             let error =
                 unsafe { sys::wss_port_listen_again(self.server(), table.listeners.as_mut_ptr()) };
+            table.poll_listeners();
             if error >= 0 {
                 table.listen_at = u64::MAX;
                 return -1;
@@ -280,17 +310,19 @@ impl Drop for ZephyrPort {
 impl Port for ZephyrPort {
     // The work queue's thread comes before the one that polls.
     const RUNS_IN_A_ROW: Option<u8> = Some(8);
+    const INLINE: bool = !kconfig::WORK_QUEUE;
 
     type Lock<T> = Monitor<T>;
     type Socket = Descriptor;
     type Storage = Buffer;
+    type Inbound = &'static mut Inbound<Buffer>;
     type Slots = &'static [Slot<Self>];
     type Blocks = [Option<Buffer>; BLOCKS];
 
     const LIMITS: Limits = Options::new().limits.limits();
 
     fn now(&self) -> Instant {
-        Instant(sys::wss_port_uptime_ms())
+        Instant(sys::wss_port_uptime_ms32())
     }
 
     fn submit(&self, work: Work) {
@@ -331,13 +363,16 @@ impl Port for ZephyrPort {
     }
 
     fn watch_listener(&self) {
-        self.table.lock().listener_watched = true;
+        let mut table = self.table.lock();
+        table.listener_watched = true;
+        table.poll_listeners();
     }
 
     fn close_listener(&self) {
         let mut table = self.table.lock();
         table.listens = false;
         close_all(&mut table.listeners);
+        table.poll_listeners();
     }
 
     fn attach(&self, slot: usize, socket: &Descriptor) -> Result<(), SocketError> {
@@ -346,57 +381,55 @@ impl Port for ZephyrPort {
             // The connection before may have been closed since the last poll; this is between polls.
             table.reap(slot);
         }
-        let entry = table.entries.get_mut(slot).ok_or(SocketError::Failed)?;
-        if entry.closing >= 0 {
+        let closing = table.closing.get(slot).ok_or(SocketError::Failed)?;
+        if *closing >= 0 {
             // There is no room for a second one that only the WSS thread may close.
             return Err(SocketError::WouldBlock);
         }
-        entry.fd = socket.fd;
-        entry.interest = Interest::empty();
+        if let Some(fd) = table.descriptors.get_mut(slot) {
+            *fd = socket.fd;
+        }
+        table.poll_for(slot, Interest::empty());
         Ok(())
     }
 
     fn watch(&self, slot: usize, socket: &Descriptor, interest: Interest) {
         let mut table = self.table.lock();
-        if let Some(entry) = table.entries.get_mut(slot) {
-            if entry.fd == socket.fd {
-                entry.interest = interest;
-                if !interest.is_empty() {
-                    self.changed(&mut table);
-                }
+        if table.descriptors.get(slot) == Some(&socket.fd) {
+            table.poll_for(slot, interest);
+            if !interest.is_empty() {
+                self.changed(&mut table);
             }
         }
     }
 
     fn close(&self, slot: usize, socket: Descriptor) {
         let mut table = self.table.lock();
-        let ended = table.ended;
-        let Some(entry) = table.entries.get_mut(slot) else {
-            return sys::wss_port_close(socket.fd);
-        };
-        if entry.fd == socket.fd {
-            entry.fd = -1;
-            entry.interest = Interest::empty();
+        if table.descriptors.get(slot) == Some(&socket.fd) {
+            table.poll_for(slot, Interest::empty());
+            if let Some(fd) = table.descriptors.get_mut(slot) {
+                *fd = -1;
+            }
         }
-        if ended || sys::wss_port_on_wss_thread(self.server()) {
-            sys::wss_port_close(socket.fd);
-        } else {
-            entry.closing = socket.fd;
-            self.changed(&mut table);
+        let closes_now = table.ended || sys::wss_port_on_wss_thread(self.server());
+        match table.closing.get_mut(slot) {
+            Some(closing) if !closes_now => {
+                *closing = socket.fd;
+                table.closes = true;
+                self.changed(&mut table);
+            }
+            _ => sys::wss_port_close(socket.fd),
         }
     }
 
     fn stopped(&self) {
         let mut table = self.table.lock();
         table.ended = true;
-        for slot in 0..=LOBBY {
-            table.reap(slot);
-        }
+        table.reap_all();
     }
 
     fn set_timer(&self, at: Instant) {
-        let ms = at.0.saturating_sub(self.now().0);
-        sys::wss_port_timer_start(self.server(), u32::try_from(ms).unwrap_or(u32::MAX));
+        sys::wss_port_timer_start(self.server(), at.from(self.now()));
     }
 
     fn wake(&self) {
@@ -416,32 +449,10 @@ impl ZephyrPort {
     // Apart, so that nothing of it is on the stack while work is done.
     #[inline(never)]
     fn poll(&self, ready: &mut dyn FnMut(Ready)) {
-        const NONE: sys::Poll = sys::Poll {
-            fd: -1,
-            events: 0,
-            revents: 0,
-        };
-        // Clients, lobby, listeners, and what wakes this up. Entries without a descriptor are passed
-        // over.
-        let mut polls = [NONE; CLIENTS + 2 + LISTENERS];
-        let (clients, others) = polls.split_at_mut(CLIENTS + 1);
         let mut table = self.table.lock();
-        for slot in 0..=LOBBY {
-            table.reap(slot);
-        }
+        table.reap_all();
         let ms = self.listen_again(&mut table);
-        for (entry, poll) in table.entries.iter().zip(clients.iter_mut()) {
-            if !entry.interest.is_empty() {
-                poll.fd = entry.fd;
-                poll.events = asked(entry.interest);
-            }
-        }
-        let watched = table.listener_watched;
-        let listeners = table.listeners.iter().filter(|_| watched);
-        for (fd, poll) in listeners.chain([&self.wake]).zip(others.iter_mut()) {
-            poll.fd = *fd;
-            poll.events = sys::IN;
-        }
+        let mut polls = table.polls;
         table.polling = true;
         drop(table);
         // SAFETY: that many there are.
@@ -453,32 +464,38 @@ impl ZephyrPort {
             log::error!("poll failed: {result}");
             return sys::wss_port_sleep_ms(100);
         }
-        let (clients, others) = polls.split_at_mut(CLIENTS + 1);
-        for (entry, poll) in table.entries.iter_mut().zip(clients.iter_mut()) {
-            if poll.revents & sys::BROKEN != 0 {
-                // Whoever uses it will find out.
-                poll.revents = poll.events;
+        let mut listening = false;
+        for (index, poll) in polls.iter_mut().enumerate() {
+            match poll.revents {
+                0 => continue,
+                _ if index == WAKE => {
+                    sys::wss_port_wake_take(self.server());
+                    continue;
+                }
+                _ if index > LOBBY => {
+                    listening = true;
+                    continue;
+                }
+                // What is done with it will show.
+                revents if revents & !(sys::IN | sys::OUT) != 0 => poll.revents = poll.events,
+                _ => {}
             }
             // It may have been closed, or be watched for something else, since.
-            if entry.fd == poll.fd && asked(entry.interest) & poll.revents != 0 {
-                entry.interest = Interest::empty();
-            } else {
-                poll.revents = 0;
-            }
-        }
-        let mut listening = false;
-        for poll in others.iter().filter(|poll| poll.revents != 0) {
-            if poll.fd == self.wake {
-                sys::wss_port_wake_take(self.server());
-            } else {
-                listening = true;
+            match table.polls.get_mut(index) {
+                Some(watched) if watched.fd == poll.fd && watched.events & poll.revents != 0 => {
+                    watched.fd = -1;
+                }
+                _ => poll.revents = 0,
             }
         }
         if listening {
             table.listener_watched = false;
+            table.poll_listeners();
         }
         drop(table);
-        for (slot, poll) in clients.iter().enumerate() {
+        // Before anything is done that may take long: what came until now is reported below.
+        let timer = sys::wss_port_timer_take(self.server()).then(|| self.now());
+        for (slot, poll) in polls.iter().take(LOBBY + 1).enumerate() {
             match poll.revents {
                 0 => {}
                 _ if slot == LOBBY => ready(Ready::Lobby),
@@ -491,8 +508,8 @@ impl ZephyrPort {
         if self.woken.swap(false, Ordering::SeqCst) {
             ready(Ready::Wake);
         }
-        if sys::wss_port_timer_take(self.server()) {
-            ready(Ready::Timer);
+        if let Some(now) = timer {
+            ready(Ready::Timer(now));
         }
         // Last, so that nothing above is of a slot that this gives away.
         if listening {
@@ -511,7 +528,7 @@ pub(crate) fn close_all(listeners: &mut [i32; LISTENERS]) {
     }
 }
 
-const fn asked(interest: Interest) -> u8 {
+const fn asked(interest: Interest) -> i16 {
     let read = if interest.contains(Interest::READ) {
         sys::IN
     } else {

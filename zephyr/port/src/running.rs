@@ -7,7 +7,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use wss::service::{Application, Config, EventMask, Port as _, Service, Slot, Work};
+use wss::service::{Application, Config, EventMask, Inbound, Port as _, Service, Slot, Work};
 
 use crate::kconfig;
 use crate::place::{Claim, Place, Shared};
@@ -92,6 +92,7 @@ impl core::fmt::Display for ListenError {
 struct Memory {
     rx: UnsafeCell<[[u8; RX]; CLIENTS]>,
     tx: UnsafeCell<[[u8; TX]; BLOCKS]>,
+    inbound: UnsafeCell<[MaybeUninit<Inbound<Buffer>>; CLIENTS]>,
     slots: UnsafeCell<[MaybeUninit<Slot<ZephyrPort>>; CLIENTS]>,
     /// The slots are those of a service that has been.
     used: AtomicBool,
@@ -118,6 +119,7 @@ impl Memory {
         Self {
             rx: UnsafeCell::new([[0; RX]; CLIENTS]),
             tx: UnsafeCell::new([[0; TX]; BLOCKS]),
+            inbound: UnsafeCell::new([const { MaybeUninit::uninit() }; CLIENTS]),
             slots: UnsafeCell::new([const { MaybeUninit::uninit() }; CLIENTS]),
             used: AtomicBool::new(false),
         }
@@ -130,6 +132,7 @@ impl Memory {
     unsafe fn take(&'static self) -> (&'static [Slot<ZephyrPort>], [Option<Buffer>; BLOCKS]) {
         let rx: *mut [u8; RX] = self.rx.get().cast();
         let tx: *mut [u8; TX] = self.tx.get().cast();
+        let inbound: *mut MaybeUninit<Inbound<Buffer>> = self.inbound.get().cast();
         let slots: *mut Slot<ZephyrPort> = self.slots.get().cast();
         let used = self.used.swap(true, Ordering::Relaxed);
         for index in 0..CLIENTS {
@@ -140,8 +143,11 @@ impl Memory {
             }
             // SAFETY: the bytes are static and initialised, and only this slot has them.
             let storage = unsafe { Buffer::new(rx.wrapping_add(index).cast(), RX) };
+            // SAFETY: the incoming half is in static memory, and the slot that referred to it was dropped.
+            let inbound = unsafe { &mut *inbound.wrapping_add(index) };
+            let inbound = inbound.write(Inbound::new(storage));
             // SAFETY: the slot is in static memory, and nobody refers to it.
-            unsafe { slot.write(Slot::new(storage)) };
+            unsafe { slot.write(Slot::new(inbound)) };
         }
         let blocks = core::array::from_fn(|index| {
             // SAFETY: the bytes are static and initialised, and only this block has them.

@@ -12,11 +12,9 @@ pub const fn errno(result: i32) -> u32 {
     result.unsigned_abs()
 }
 /// `WSS_IN`: it can be received, or accepted.
-pub const IN: u8 = 1;
+pub const IN: i16 = 1;
 /// `WSS_OUT`: it can be sent.
-pub const OUT: u8 = 2;
-/// `WSS_BROKEN`: it has failed.
-pub const BROKEN: u8 = 4;
+pub const OUT: i16 = 4;
 
 /// `WSS_LINK_DOWN`: the network interface went down.
 pub const LINK_DOWN: u32 = 1;
@@ -30,9 +28,9 @@ pub struct Poll {
     /// The descriptor; below 0: none.
     pub fd: i32,
     /// [`IN`] and [`OUT`], as asked for.
-    pub events: u8,
-    /// [`IN`], [`OUT`] and [`BROKEN`], as they are.
-    pub revents: u8,
+    pub events: i16,
+    /// [`IN`] and [`OUT`], as they are; anything else: it has failed.
+    pub revents: i16,
 }
 
 /// `struct wss_part`.
@@ -77,6 +75,7 @@ unsafe extern "C" {
     pub safe fn wss_port_wait(lock: u32, ms: u32);
     pub safe fn wss_port_notify(lock: u32);
     pub safe fn wss_port_uptime_ms() -> u64;
+    pub safe fn wss_port_uptime_ms32() -> u32;
     pub safe fn wss_port_sleep_ms(ms: u32);
     pub safe fn wss_port_submit(server: u32, item: u32);
     pub safe fn wss_port_work(server: u32);

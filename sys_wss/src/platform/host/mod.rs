@@ -33,7 +33,7 @@ pub type RequestBytes = Vec<u8>;
 /// How many services there can be, the default one among them.
 pub const SERVERS: usize = 64;
 
-/// Nothing starts the service here but `SYS_WSS_Initialize`.
+/// Only `SYS_WSS_Initialize` starts the service here.
 pub const STARTS_ITSELF: bool = false;
 
 /// Origins that may connect; none: all.
@@ -89,9 +89,8 @@ pub fn check_sizes(options: &Options) -> Result<(), Error> {
 }
 
 /// Keeps the bytes.
-pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) -> bool {
+pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) {
     *kept = bytes.into();
-    true
 }
 
 /// Whether requests are kept at all.
@@ -107,8 +106,7 @@ impl PerClient {
     }
 
     /// Where that of a client is.
-    pub fn place(&mut self, slot: u16) -> Option<&mut Accepted> {
-        let slot = usize::from(slot);
+    pub fn place(&mut self, slot: usize) -> Option<&mut Accepted> {
         if self.0.len() <= slot {
             self.0
                 .resize_with(slot.saturating_add(1), || Accepted::NONE);
@@ -116,8 +114,8 @@ impl PerClient {
         self.0.get_mut(slot)
     }
 
-    pub fn get(&self, slot: u16) -> Option<&Accepted> {
-        self.0.get(usize::from(slot))
+    pub fn get(&self, slot: usize) -> Option<&Accepted> {
+        self.0.get(slot)
     }
 
     /// Gives the memory back.
@@ -171,6 +169,7 @@ pub fn start(
             addr,
             port,
             listen: options.listens,
+            loops: 1,
             max_clients: options.max_clients,
             rx_buffer: options.rx_buffer,
             tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),

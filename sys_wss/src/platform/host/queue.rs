@@ -14,7 +14,7 @@ use crate::abi;
 use crate::callbacks::Data;
 use crate::convert::{Client, Error};
 use crate::events::set_queue_mask;
-use crate::instance::{self, DEFAULT};
+use crate::instance::{self, DEFAULT, place};
 use crate::queues::{Number, Of, QUEUES as PLACES, next_generation, to_c};
 
 /// Waits for a lock. Nothing that holds one can panic halfway through a change.
@@ -146,7 +146,7 @@ pub fn deliver(to: Number, event: u32, of: Of, data: Option<&Data<'_>>) -> Deliv
         return Delivery::Done;
     }
     // What is told of a service that could not be started would not be told again.
-    if of.epoch != DEFAULT && state.events.len() >= queue.depth {
+    if of.server != DEFAULT && state.events.len() >= queue.depth {
         state.turned_away = true;
         return Delivery::Full;
     }
@@ -154,7 +154,10 @@ pub fn deliver(to: Number, event: u32, of: Of, data: Option<&Data<'_>>) -> Deliv
         bytes: data.bytes.into(),
         first: data.first,
         last: data.last,
-        client: Client::new(of.epoch, id),
+        client: Client {
+            place: place(of.server),
+            id,
+        },
     });
     let delivery = match message {
         Some(_) => Delivery::Held,

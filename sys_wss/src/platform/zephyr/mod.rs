@@ -38,7 +38,7 @@ const ORIGINS_SIZE: usize = kconfig::ORIGINS_SIZE as usize;
 /// How many services there can be, the default one among them.
 pub const SERVERS: usize = kconfig::SERVERS as usize;
 
-/// Whether the first callback or queue starts the service.
+/// Whether `SYS_WSS_register_callback` starts the service.
 pub const STARTS_ITSELF: bool = kconfig::START_AT_BOOT;
 
 /// The port of a service that nobody gave one.
@@ -109,10 +109,10 @@ pub fn check_sizes(options: &Options) -> Result<(), Error> {
     same.then_some(()).ok_or(Error::BadArgument)
 }
 
-/// Keeps the bytes if there is room.
-pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) -> bool {
+/// Keeps the bytes if there is room, else none.
+pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) {
     kept.clear();
-    kept.extend_from_slice(bytes).is_ok()
+    let _ = kept.extend_from_slice(bytes);
 }
 
 /// The requests of the clients that there were, by slot.
@@ -125,16 +125,18 @@ impl PerClient {
     }
 
     /// Where that of a client is.
-    pub fn place(&mut self, slot: u16) -> Option<&mut Accepted> {
-        self.0.get_mut(usize::from(slot))
+    pub fn place(&mut self, slot: usize) -> Option<&mut Accepted> {
+        self.0.get_mut(slot)
     }
 
-    pub fn get(&self, slot: u16) -> Option<&Accepted> {
-        self.0.get(usize::from(slot))
+    pub fn get(&self, slot: usize) -> Option<&Accepted> {
+        self.0.get(slot)
     }
 
-    /// Those there are stay until they are overwritten, but are nobody's then.
-    pub const fn clear(&mut self) {}
+    /// Keeps none any more.
+    pub fn clear(&mut self) {
+        self.0.iter_mut().for_each(Accepted::clear);
+    }
 }
 
 static PLACES: Places<Events> = [const { Place::new() }; SERVERS];

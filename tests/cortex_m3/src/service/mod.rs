@@ -16,7 +16,7 @@ use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use wss::service::{Config, Serving, Slot, Work};
+use wss::service::{Config, Inbound, Port, Serving, Slot, Work};
 
 use application::{Echo, Svc};
 use port::{NOW, ScriptPort};
@@ -31,6 +31,7 @@ pub const RX: usize = 1400;
 struct Memory {
     storage: [[u8; RX + OVERHEAD]; CLIENTS],
     block: [u8; RX + MAX_SERVER_HEADER],
+    inbound: MaybeUninit<[Inbound<&'static mut [u8]>; CLIENTS]>,
     slots: MaybeUninit<[Slot<ScriptPort>; CLIENTS]>,
     service: MaybeUninit<Svc>,
 }
@@ -38,6 +39,7 @@ struct Memory {
 static MEMORY: Alone<UnsafeCell<Memory>> = Alone(UnsafeCell::new(Memory {
     storage: [[0; RX + OVERHEAD]; CLIENTS],
     block: [0; RX + MAX_SERVER_HEADER],
+    inbound: MaybeUninit::uninit(),
     slots: MaybeUninit::uninit(),
     service: MaybeUninit::uninit(),
 }));
@@ -59,9 +61,11 @@ fn with_service(config: Config, test: impl FnOnce(&mut Bench<'_>) -> Outcome) ->
     // SAFETY: whoever has set `MEMORY_IN_USE` is alone with the memory; nothing
     // of the service before this one is used any more.
     let memory: &'static mut Memory = unsafe { &mut *MEMORY.0.get() };
-    let new_slot: fn(&'static mut [u8]) -> Slot<ScriptPort> = black_box(Slot::new);
+    let new_inbound: fn(&'static mut [u8]) -> Inbound<&'static mut [u8]> = black_box(Inbound::new);
+    let new_slot: fn(<ScriptPort as Port>::Inbound) -> Slot<ScriptPort> = black_box(Slot::new);
     let new = black_box(Svc::new);
-    let slots = memory.storage.each_mut().map(|bytes| new_slot(bytes));
+    let inbound = memory.storage.each_mut().map(|bytes| new_inbound(bytes));
+    let slots = memory.inbound.write(inbound).each_mut().map(new_slot);
     let blocks = [Some(memory.block.as_mut_slice())];
     let service = new(
         ScriptPort::new(),
@@ -112,7 +116,7 @@ impl Bench<'_> {
     }
 
     /// Lets time pass.
-    fn pass(&mut self, ms: u64) -> Outcome {
+    fn pass(&mut self, ms: u32) -> Outcome {
         for _ in 0..ms / 100 {
             NOW.0.set(NOW.0.get() + 100);
             self.settle()?;

@@ -7,12 +7,12 @@
 use crate::{Alone, client, give_up};
 use core::cell::{Cell, RefCell, RefMut};
 use core::hint::black_box;
-use wss::service::{Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
+use wss::service::{Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
 
 use super::CLIENTS;
 
 /// Milliseconds.
-pub static NOW: Alone<Cell<u64>> = Alone(Cell::new(0));
+pub static NOW: Alone<Cell<u32>> = Alone(Cell::new(0));
 
 /// A lock for a program without threads.
 pub struct Single<T>(RefCell<T>);
@@ -37,7 +37,7 @@ impl<T> Lock<T> for Single<T> {
     /// Nobody else could do anything meanwhile.
     #[inline(never)]
     fn wait<'a>(&'a self, guard: RefMut<'a, T>, timeout_ms: u32) -> RefMut<'a, T> {
-        NOW.0.set(NOW.0.get() + u64::from(timeout_ms));
+        NOW.0.set(NOW.0.get() + timeout_ms);
         guard
     }
 
@@ -167,9 +167,9 @@ impl ScriptPort {
         if self.woken.take() {
             tell(Ready::Wake);
         }
-        if self.timer.get().is_some_and(|at| at <= self.now()) {
+        if self.timer.get().is_some_and(|at| self.now().has_reached(at)) {
             self.timer.set(None);
-            tell(Ready::Timer);
+            tell(Ready::Timer(self.now()));
         }
     }
 }
@@ -178,6 +178,7 @@ impl Port for ScriptPort {
     type Lock<T> = Single<T>;
     type Socket = ScriptSocket;
     type Storage = &'static mut [u8];
+    type Inbound = &'static mut Inbound<&'static mut [u8]>;
     type Slots = &'static [Slot<Self>];
     type Blocks = [Option<&'static mut [u8]>; 1];
 

@@ -10,7 +10,10 @@
 #include <sys/types.h>
 
 #define ARG_UNUSED(x) (void)(x)
+#define __noinline __attribute__((noinline))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define STRINGIFY_OF(text) #text
+#define STRINGIFY(text) STRINGIFY_OF(text)
 #define BUILD_ASSERT(condition, text) _Static_assert(condition, text)
 #define CONTAINER_OF(part, type, field) ((type *)(void *)((char *)(part) - offsetof(type, field)))
 #define CODE_UNREACHABLE __builtin_unreachable()
@@ -30,6 +33,8 @@ typedef struct {
 #define K_MSEC(ms) ((k_timeout_t){(ms)})
 
 typedef long atomic_t;
+long atomic_get(const atomic_t *target);
+#define ATOMIC_BITS (sizeof(atomic_t) * 8)
 long atomic_set(atomic_t *target, long value);
 long atomic_or(atomic_t *target, long value);
 long atomic_clear(atomic_t *target);
@@ -102,6 +107,7 @@ int k_thread_join(k_tid_t thread, k_timeout_t timeout);
 k_tid_t k_current_get(void);
 int32_t k_msleep(int32_t ms);
 int64_t k_uptime_get(void);
+uint32_t k_uptime_get_32(void);
 unsigned int irq_lock(void);
 void irq_unlock(unsigned int key);
 FUNC_NORETURN void k_panic(void);

@@ -1,0 +1,143 @@
+//! TCP sockets of std.
+
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, bind, listen, sendmsg,
+    socket_with, sockopt,
+};
+
+use crate::service::{Socket, SocketError};
+
+/// Connections that the operating system keeps until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A TCP connection. Clones are the same one.
+#[derive(Clone)]
+pub struct HostSocket(Arc<TcpStream>);
+
+impl HostSocket {
+    /// Makes the stream one of the service's.
+    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // Frames leave when they are written, not when the last one was acknowledged.
+        let _ = stream.set_nodelay(true);
+        Ok(Self(Arc::new(stream)))
+    }
+
+    /// Whether both are the same connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl AsFd for HostSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Socket for HostSocket {
+    /// `None` for a connection that has gone already.
+    type Peer = Option<IpAddr>;
+
+    fn peer(&self) -> Option<IpAddr> {
+        // A client of IPv4 is the same one at a listener for both.
+        self.0.peer_addr().ok().map(|addr| addr.ip().to_canonical())
+    }
+
+    fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
+        retry(|| (&*self.0).read(space))
+    }
+
+    fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
+        let mut filled = parts.iter().filter(|part| !part.is_empty());
+        let (Some(first), second) = (filled.next(), filled.next()) else {
+            return Ok(0);
+        };
+        let Some(second) = second else {
+            return retry(|| (&*self.0).write(first));
+        };
+        let mut slices = heapless::Vec::<IoSlice<'_>, 8>::new();
+        for part in [first, second].into_iter().chain(filled) {
+            let _ = slices.push(IoSlice::new(part));
+        }
+        // std's `write` does it like this, its `write_vectored` does not: a client that has gone must
+        // not end a program, written in C, that has not said to ignore SIGPIPE.
+        retry(|| {
+            let mut no_control = SendAncillaryBuffer::default();
+            Ok(sendmsg(
+                &*self.0,
+                &slices,
+                &mut no_control,
+                SendFlags::NOSIGNAL,
+            )?)
+        })
+    }
+
+    fn shutdown_write(&self) -> Result<(), SocketError> {
+        let shut = self.0.shutdown(Shutdown::Write);
+        shut.map_err(|_| SocketError::Failed)
+    }
+}
+
+fn retry(mut io: impl FnMut() -> io::Result<usize>) -> Result<usize, SocketError> {
+    loop {
+        match io() {
+            Ok(count) => return Ok(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(SocketError::WouldBlock);
+            }
+            Err(_) => return Err(SocketError::Failed),
+        }
+    }
+}
+
+/// Opens a listener. The unspecified IPv6 address is every address, of IPv4 too, whatever the operating
+/// system's default is (`net.ipv6.bindv6only`).
+pub(super) fn open_listener(addr: SocketAddr) -> io::Result<TcpListener> {
+    let family = match addr {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    // As std does it: connections of a server before do not keep the port.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if addr.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, addr.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
+    bind(&socket, &addr)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts a connection, without waiting.
+pub(super) fn accept(listener: &TcpListener) -> Result<io::Result<HostSocket>, SocketError> {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => return Ok(HostSocket::new(stream)),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => return Err(SocketError::WouldBlock),
+                // The client gave up while it was waiting; the next one may not have.
+                ErrorKind::Interrupted
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::ConnectionReset => {}
+                // That there is no descriptor is said without a look at who waits.
+                _ if !connection_waits(listener) => return Err(SocketError::WouldBlock),
+                _ => return Ok(Err(error)),
+            },
+        }
+    }
+}
+
+/// Whether a connection waits to be accepted.
+fn connection_waits(listener: &TcpListener) -> bool {
+    let mut polled = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())) != Ok(0)
+}

@@ -1,0 +1,109 @@
+//! The receive buffer, and what lies in it.
+//!
+//! ```text
+//! 0            floor   start          end    pos          len        capacity
+//! | held by the app |   | message so far | gap | not yet parsed | free      |
+//! ```
+//!
+//! Bytes are received at `len`, parsed at `pos` and, if they belong to a fragmented message, closed
+//! up at `end`. Nothing below `floor` is written or moved: the application holds it.
+
+use core::ops::Range;
+
+use super::frame::{CONTROL_HEADER, MAX_CONTROL_PAYLOAD};
+use super::storage::Storage;
+
+/// What the receive buffer needs beside the largest message: a whole control frame, which may come
+/// between the fragments of a message that fills the rest. That is more than any header.
+pub const OVERHEAD: usize = CONTROL_HEADER + MAX_CONTROL_PAYLOAD;
+
+/// See the picture at the top of the module.
+#[derive(Debug)]
+pub(super) struct ReceiveBuffer<B> {
+    pub storage: B,
+    pub floor: usize,
+    pub start: usize,
+    pub end: usize,
+    pub pos: usize,
+    pub len: usize,
+}
+
+impl<B: Storage> ReceiveBuffer<B> {
+    pub const fn new(storage: B) -> Self {
+        Self {
+            storage,
+            floor: 0,
+            start: 0,
+            end: 0,
+            pos: 0,
+            len: 0,
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        (self.floor, self.start, self.end, self.pos, self.len) = (0, 0, 0, 0, 0);
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.storage.capacity()
+    }
+
+    /// The largest message that fits, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.capacity().saturating_sub(OVERHEAD)
+    }
+
+    /// The bytes from here to the end.
+    pub fn tail_mut(&mut self, at: usize) -> &mut [u8] {
+        let capacity = self.capacity();
+        self.storage.bytes_mut(at..capacity)
+    }
+
+    /// The bytes that are not parsed yet.
+    pub fn unparsed(&self) -> &[u8] {
+        self.storage.bytes(self.pos..self.len)
+    }
+
+    /// Bytes of the message being received.
+    pub fn assembled(&self) -> usize {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// The next message begins here.
+    pub fn begin_message(&mut self, at: usize) {
+        (self.start, self.end) = (at, at);
+    }
+
+    /// Copies `parts` behind what was received. Parts without room are left out.
+    pub fn put_behind(&mut self, parts: &[&[u8]]) -> Range<usize> {
+        let mut end = self.len;
+        for part in parts {
+            let space = end..end.saturating_add(part.len());
+            let space = self.storage.bytes_mut(space);
+            if space.len() == part.len() {
+                space.copy_from_slice(part);
+                end = end.saturating_add(part.len());
+            }
+        }
+        self.len..end
+    }
+
+    /// Makes room: the message being received goes to the front, and what is not yet parsed behind
+    /// it.
+    pub fn compact(&mut self) {
+        if self.floor > 0 || self.pos == 0 {
+            return;
+        }
+        let assembled = self.assembled();
+        if self.start > 0 && assembled > 0 {
+            self.storage.shift(self.start..self.end, 0);
+        }
+        let unparsed = self.len.saturating_sub(self.pos);
+        if self.pos > assembled && unparsed > 0 {
+            self.storage.shift(self.pos..self.len, assembled);
+        }
+        (self.start, self.end, self.pos) = (0, assembled, assembled);
+        self.len = assembled.saturating_add(unparsed);
+    }
+}

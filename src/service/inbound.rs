@@ -1,0 +1,114 @@
+//! The incoming half of a client, which is lent to the work item that runs.
+
+use core::ops::Range;
+
+use super::event::{Event, EventMask, Masks, Message};
+use crate::protocol::{Data, Incoming, MessageKind, OVERHEAD, Step, Storage};
+
+/// The incoming half of a client: the receive buffer, the parser, and what was parsed last.
+///
+/// It stays where the port has put it. The slot has a reference ([`Port::Inbound`](super::Port::Inbound)),
+/// which the work item takes while it runs, so that it is alone with the receive buffer without a lock.
+pub struct Inbound<B> {
+    pub(super) incoming: Incoming<B>,
+    /// What was parsed last.
+    pub(super) step: Step,
+    /// The sinks (a bit each) that have not got that yet.
+    pub(super) undelivered: u8,
+    /// Where the payload of a ping is that was not answered, because other output was in the way.
+    /// Nothing is parsed or received before it is answered.
+    pub(super) unanswered: Option<Range<usize>>,
+}
+
+impl<B: Storage> Inbound<B> {
+    /// The smallest storage that works, in bytes: the longest character has to fit in a piece of text.
+    pub const MIN_STORAGE: usize = OVERHEAD + 4;
+
+    /// Creates the incoming half over a receive buffer. The largest message has [`OVERHEAD`] bytes less
+    /// than `storage`, which has at least [`MIN_STORAGE`](Self::MIN_STORAGE) bytes.
+    pub fn new(storage: B) -> Self {
+        Self {
+            incoming: Incoming::new(storage, 0, false),
+            step: Step::NeedBytes,
+            undelivered: 0,
+            unanswered: None,
+        }
+    }
+
+    /// Forgets what was parsed and not delivered.
+    pub(super) fn forget(&mut self) {
+        self.undelivered = 0;
+        self.unanswered = None;
+    }
+
+    /// How much of the receive buffer can be lent: nothing while a step refers to its bytes.
+    pub(super) fn spare(&mut self) -> usize {
+        if self.undelivered != 0 || self.unanswered.is_some() {
+            return 0;
+        }
+        self.incoming.spare()
+    }
+
+    /// The bytes that a step refers to.
+    pub(super) fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        self.incoming.bytes(range.clone())
+    }
+
+    /// Keeps a step for the sinks that want its event.
+    pub(super) fn deliver(&mut self, step: Step, masks: &Masks) {
+        let mask = mask(&step);
+        self.undelivered = masks.iter().rev().fold(0, |sinks, wanted| {
+            sinks << 1 | u8::from(wanted.intersects(mask))
+        });
+        self.step = step;
+    }
+
+    /// The event that the last step is delivered as, its bytes, and where they are.
+    pub(super) fn event(&self) -> Option<(Event<'_>, &[u8], Range<usize>)> {
+        let (event, bytes, range) = match &self.step {
+            Step::Data(data) => {
+                let Data {
+                    kind,
+                    first,
+                    last,
+                    ref range,
+                } = *data;
+                let bytes = self.bytes(range);
+                let message = Message { bytes, first, last };
+                let event = match kind {
+                    MessageKind::Text => Event::Text(message),
+                    MessageKind::Binary => Event::Binary(message),
+                };
+                (event, bytes, range)
+            }
+            Step::Ping(range) => {
+                let bytes = self.bytes(range);
+                (Event::Ping(bytes), bytes, range)
+            }
+            Step::Pong(range) => {
+                let bytes = self.bytes(range);
+                (Event::Pong(bytes), bytes, range)
+            }
+            Step::Close { code, body: range } => {
+                let (code, body) = (*code, self.bytes(range));
+                (Event::CloseFrame { code, body }, body, range)
+            }
+            _ => return None,
+        };
+        Some((event, bytes, range.clone()))
+    }
+}
+
+/// The event that a step is delivered as.
+const fn mask(step: &Step) -> EventMask {
+    match step {
+        Step::Data(data) => match data.kind {
+            MessageKind::Text => EventMask::TEXT,
+            MessageKind::Binary => EventMask::BINARY,
+        },
+        Step::Ping(_) => EventMask::PING,
+        Step::Pong(_) => EventMask::PONG,
+        Step::Close { .. } => EventMask::CLOSE_FRAME,
+        _ => EventMask::empty(),
+    }
+}

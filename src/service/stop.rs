@@ -1,0 +1,142 @@
+//! Shutting down: every client is closed with 1001, and aborted at the close timeout.
+
+use super::port::{Lock as _, Port};
+use super::serve::Serving;
+use super::slot::{Owner, Phase};
+use super::time::Instant;
+use super::{Application, Service};
+use crate::protocol::CloseCode;
+
+/// How long the work queue has, at the end of shutting down, to see that clients are aborted.
+const FORCED_MS: u32 = 400;
+
+/// How far the service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Serving,
+    /// Until when clients have to be gone.
+    Stopping(Instant),
+    Stopped,
+}
+
+/// How far the serving thread is with shutting down.
+pub(super) struct Stopping {
+    /// It has begun.
+    pub begun: bool,
+    /// How long after the deadline clients that are left are aborted, once more each time.
+    force_after: u32,
+}
+
+impl Stopping {
+    pub const fn new() -> Self {
+        Self {
+            begun: false,
+            force_after: 0,
+        }
+    }
+}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Ends the service: stops listening, closes every client with 1001 and, at the close timeout,
+    /// aborts those that are left. Returns at once; [`wait_stopped`](Self::wait_stopped) waits.
+    pub fn stop(&self) {
+        let mut shared = self.shared.lock();
+        if shared.life == Life::Serving {
+            shared.life = Life::Stopping(self.port.now() + self.config.close_timeout_ms);
+            self.port.wake();
+        }
+    }
+
+    /// Ends the service as [`stop`](Self::stop) does, but aborts the clients that are left without
+    /// waiting for their answers.
+    pub fn stop_now(&self) {
+        let mut shared = self.shared.lock();
+        if shared.life != Life::Stopped {
+            shared.life = Life::Stopping(self.port.now());
+            self.port.wake();
+        }
+    }
+
+    /// Waits until the service has stopped, but not much longer than the close timeout: false if
+    /// work for a client (a callback) was still not finished then. On the service's own threads (in a
+    /// callback), which it would wait for, it does not wait.
+    pub fn wait_stopped(&self) -> bool {
+        if self.port.on_service_thread() {
+            return self.shared.lock().life == Life::Stopped;
+        }
+        let grace = self.config.close_timeout_ms.saturating_add(500);
+        let until = self.port.now() + grace;
+        let mut shared = self.shared.lock();
+        while shared.life != Life::Stopped {
+            let left = until.from(self.port.now());
+            if left == 0 {
+                break;
+            }
+            shared = self.shared.wait(shared, left);
+        }
+        shared.life == Life::Stopped && shared.free == self.max_clients()
+    }
+
+    /// Shuts down, on the serving thread: clients are closed, and at the end aborted.
+    pub(super) fn progress_stop(&self, serving: &mut Serving<P>, until: Instant) {
+        if !serving.stopping.begun {
+            serving.stopping.begun = true;
+            self.port.close_listener();
+            self.clear_lobby(serving);
+            self.end_clients(false);
+        }
+        let now = self.port.now();
+        let stopping = &mut serving.stopping;
+        let is_free = self.shared.lock().free == self.max_clients();
+        let gives_up = || stopping.force_after >= FORCED_MS && now.has_reached(until + FORCED_MS);
+        if is_free || gives_up() {
+            self.port.stopped();
+            self.shared.lock().life = Life::Stopped;
+            self.shared.notify_all();
+            return;
+        }
+        if now.has_reached(until + stopping.force_after) {
+            // Two more rounds for the work queue to deliver and to close what is left: in the first one
+            // there may be no room for the last events.
+            stopping.force_after = stopping.force_after.saturating_add(FORCED_MS / 2);
+            self.end_clients(true);
+        }
+        self.set_timer(Some(until + serving.stopping.force_after));
+    }
+
+    /// Starts closing every client with 1001, or, with `force`, aborts it with whatever events have
+    /// not been taken.
+    fn end_clients(&self, force: bool) {
+        let masks = self.application.masks();
+        let now = self.port.now();
+        for (index, slot) in self.slots.as_ref().iter().enumerate() {
+            let mut inner = slot.lock();
+            if inner.owner == Owner::Free {
+                continue;
+            }
+            match inner.phase {
+                _ if force => {
+                    if inner.is_aborted() {
+                        self.count(|stats| &mut stats.aborted);
+                    }
+                    inner.advance(Phase::Dead, now, &masks);
+                    inner.held = 0;
+                    // A sink that takes no events gets no more; the others get the end.
+                    let stalled = inner.stalled;
+                    inner.pending.forget(stalled);
+                    if let Some(inbound) = &mut inner.inbound {
+                        inbound.undelivered = 0;
+                    }
+                }
+                Phase::Handshake => inner.advance(Phase::Dead, now, &masks),
+                _ => {
+                    let code = Some(CloseCode::GOING_AWAY);
+                    inner.close(code, Phase::CloseSent, now, &masks);
+                    self.flush_output(slot, &mut inner, None);
+                }
+            }
+            slot.notify_all();
+            self.kick(index, &mut inner);
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Echo over TCP on the loopback interface: whole messages in a second, there and back.
 //!
 //! All servers run in this process beside the generator of [`load`], which is the same for all. They
-//! are measured by turns. Each has the buffers that it has by default, except that wss needs room for
-//! the largest message. The servers on tokio have one thread, or with `--threads` one for each
-//! processor. See [`peers`](crate::peers) for how each works.
+//! are measured by turns. Each has the buffers that it has by default, except that the receive buffers
+//! of wss are as large as tungstenite's. wss and the servers on tokio have one thread, or with
+//! `--threads` one for each processor. See [`peers`](crate::peers) for how each works.
 //!
 //! Messages per second depend on what it takes to wake a thread. On a virtual machine with an idle
 //! processor that can be far more than all the rest, so the processor time of the server for a message
@@ -72,7 +72,7 @@ pub fn run(run: &Run) {
 fn start(run: &Run) -> Vec<Server> {
     type Start = fn(Threads) -> SocketAddr;
     let servers: [(&str, Role, Start); 5] = [
-        ("wss", Role::Own, |_| wss::echo()),
+        ("wss", Role::Own, wss::echo),
         ("tungstenite", Role::Peer, |_| tungstenite::echo()),
         ("fastwebsockets", Role::Peer, fastwebsockets::echo),
         ("tokio-tungstenite", Role::Peer, tokio_tungstenite::echo),

@@ -10,7 +10,7 @@
 //! | `--quick` | runs each measurement briefly, to show that it works |
 //! | `--cell PATTERN` | measures only matching cells: `16384/ASCII` when decoding, `125/8/16` when echoing; `*` matches any part |
 //! | `--peer NAME` | measures only this peer beside wss |
-//! | `--threads` | runs the echo servers that use tokio on a thread for each processor |
+//! | `--threads` | runs the echo servers on a thread for each processor instead of one; tungstenite has one for each client |
 //!
 //! Both filters may be repeated. One run measures all candidates by turns, so that whatever else the
 //! machine does affects all of them. The modules say what they measure and how:

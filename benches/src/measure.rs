@@ -18,7 +18,7 @@ pub struct Run {
     pub cells: Vec<String>,
     /// The peers to measure; all if empty.
     pub peers: Vec<String>,
-    /// The threads of the peers that run on tokio.
+    /// The threads of the echo servers.
     pub threads: Threads,
 }
 

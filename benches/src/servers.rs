@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Builder;
 use tungstenite::handshake::derive_accept_key;
 
-/// The threads of a tokio runtime.
+/// The threads of a server.
 #[derive(Clone, Copy, Default)]
 pub enum Threads {
     /// One.

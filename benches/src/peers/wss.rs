@@ -11,6 +11,7 @@ use wss::{ClientId, Event, MessageKind};
 use crate::frames::Content;
 use crate::load::ECHO_BUFFER;
 use crate::memory::{BUFFER, Output, Stream};
+use crate::servers::Threads;
 
 const REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -69,9 +70,14 @@ pub fn encode(content: Content, payload: &Bytes, is_utf8: bool) -> impl FnMut(u6
 }
 
 /// Starts a server with a handler that sends each message back. It ends with the process.
-pub fn echo() -> SocketAddr {
+pub fn echo(threads: Threads) -> SocketAddr {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         port: 0,
+        loops: match threads {
+            Threads::One => 1,
+            Threads::Processors => processors as u16,
+        },
         rx_buffer: ECHO_BUFFER,
         ..Options::default()
     };

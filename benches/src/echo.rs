@@ -1,122 +1,148 @@
 //! Echo over TCP on the loopback interface: whole messages in a second, there and back.
 //!
-//! - wss: [`Server::start`] with a closure that sends each message back;
-//! - tungstenite: a thread for each client that reads a message and sends it back, as in its
-//!   examples, on sockets with `TCP_NODELAY`, which wss sets too.
+//! All servers run in this process beside the generator of [`load`], which is the same for all. They
+//! are measured by turns. Each has the buffers that it has by default, except that the receive buffers
+//! of wss are as large as tungstenite's. wss and the servers on tokio have one thread, or with
+//! `--threads` one for each processor. See [`peers`](crate::peers) for how each works.
 //!
-//! Both run in this process beside the generator of load, which is the same for both, and have
-//! receive buffers of the same size. They are measured by turns.
-//!
-//! Messages in a second depend on what it takes to wake a thread, which on a virtual machine with an
-//! idle processor can be far more than everything else together; so the processor time that the
-//! server took for a message is given too. Where the generator was running nearly all of the time,
-//! the figures are more its own than the server's.
+//! Messages per second depend on what it takes to wake a thread. On a virtual machine with an idle
+//! processor that can be far more than all the rest, so the processor time of the server for a message
+//! is printed too. A `*` marks a rate at which the generator was running nearly all of the time: it is
+//! more the generator's than the server's.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::thread;
+use std::iter::zip;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tungstenite::protocol::WebSocketConfig;
-use wss::host::{Clients, Options, Server};
-use wss::{ClientId, Event, MessageKind};
-
 use crate::load::{self, End, Load, Outcome};
-use crate::measure::median;
+use crate::measure::{Quartiles, Role, Run};
+use crate::peers::{fastwebsockets, tokio_tungstenite, tungstenite, wss};
+use crate::servers::Threads;
 
-/// Room for two of the largest messages.
-const BUFFER: usize = 32 * 1024;
+/// tokio-tungstenite, flushing once for all messages that have come, as wss does.
+const IN_BATCHES: &str = "tt, in batches";
 
-/// Measures and prints the table.
-pub fn run(quick: bool) {
-    let time = Duration::from_millis(if quick { 50 } else { 400 });
-    let options = Options {
-        port: 0,
-        rx_buffer: BUFFER,
-        ..Options::default()
+/// A generator that runs for a larger share of the time is the limit.
+const BUSY: f64 = 0.9;
+
+struct Server {
+    name: &'static str,
+    addr: SocketAddr,
+}
+
+/// A load, and what came of it: for each server, turn by turn.
+struct Cell {
+    load: Load,
+    outcomes: Vec<Vec<Outcome>>,
+}
+
+/// Measures and prints the tables.
+pub fn run(run: &Run) {
+    let (time, turns) = if run.quick {
+        (Duration::from_millis(20), 1)
+    } else {
+        (Duration::from_millis(120), 15)
     };
-    let wss = Server::start(&options, echo).expect("the server starts");
-    let tungstenite = start_tungstenite();
-    println!(
-        "\nEcho: messages/s | µs of processor time of the server for one | generator's load\n"
+    let servers = start(run);
+    print_head(
+        "Echo: messages/s, ± half the interquartile range",
+        &servers,
+        ["wss/best", "wss/best unbatched"],
     );
-    println!(
-        "payload clients depth                      wss              tungstenite  \
-         wss/tungstenite  by processor time"
+    let loads = Load::grid(&[16, 125, 1400, 16384, 65536], &[1, 8]);
+    let measure = |load| {
+        let outcomes = by_turns(&servers, load, time, turns);
+        let cell = Cell { load, outcomes };
+        print_rates(&servers, &cell);
+        cell
+    };
+    let wanted = loads.filter(|load| load.is_wanted(run));
+    let cells: Vec<Cell> = wanted.map(measure).collect();
+    print_head(
+        "Echo: µs of the server's processor time for a message",
+        &servers,
+        ["best/wss", "best unbatched/wss"],
     );
-    for load in Load::all() {
-        compare(load, time, [wss.local_addr(), tungstenite]);
+    for cell in &cells {
+        print_costs(&servers, cell);
     }
 }
 
-/// Puts `load` on both servers, by turns, and prints the medians.
-fn compare(load: Load, time: Duration, servers: [SocketAddr; 2]) {
-    let turns = [(); 5].map(|()| servers.map(|addr| load::run(addr, load, time, End::Handshake)));
-    let [wss, tungstenite] = [0, 1].map(|server| {
-        let figure = |figure: fn(&Outcome) -> f64| {
-            median(turns.iter().map(|turn| figure(&turn[server])).collect())
-        };
-        Outcome {
-            per_second: figure(|outcome| outcome.per_second),
-            server_time: figure(|outcome| outcome.server_time),
-            busy: figure(|outcome| outcome.busy),
-        }
-    });
-    let cell = |outcome: Outcome| {
-        let Outcome {
-            per_second,
-            server_time,
-            busy,
-        } = outcome;
-        format!("{per_second:.0} {server_time:6.2} {:3.0}%", busy * 100.0)
+/// Starts the servers that are wanted, wss first.
+fn start(run: &Run) -> Vec<Server> {
+    type Start = fn(Threads) -> SocketAddr;
+    let servers: [(&str, Role, Start); 5] = [
+        ("wss", Role::Own, wss::echo),
+        ("tungstenite", Role::Peer, |_| tungstenite::echo()),
+        ("fastwebsockets", Role::Peer, fastwebsockets::echo),
+        ("tokio-tungstenite", Role::Peer, tokio_tungstenite::echo),
+        (IN_BATCHES, Role::Peer, tokio_tungstenite::echo_in_batches),
+    ];
+    let wanted = servers
+        .iter()
+        .filter(|(name, role, _)| run.wants(name, *role));
+    let start = |(name, _, start): &(&'static str, Role, Start)| Server {
+        name,
+        addr: start(run.threads),
     };
-    println!(
-        "{:>7} {:>7} {:>5} {:>24} {:>24} {:>16.2} {:>18.2}",
-        load.payload,
-        load.clients,
-        load.depth,
-        cell(wss),
-        cell(tungstenite),
-        wss.per_second / tungstenite.per_second,
-        tungstenite.server_time / wss.server_time
-    );
+    wanted.map(start).collect()
 }
 
-fn echo(clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-    let (kind, message) = match event {
-        Event::Binary(message) => (MessageKind::Binary, message),
-        Event::Text(message) => (MessageKind::Text, message),
-        _ => return,
-    };
-    if let Some(client) = client {
-        clients
-            .send(client, kind, message.bytes)
-            .expect("the echo is sent");
-    }
-}
-
-/// Starts an echo server that ends with the process.
-fn start_tungstenite() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
-    let addr = listener.local_addr().expect("it has an address");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let stream = stream.expect("a client is accepted");
-            thread::spawn(move || echo_tungstenite(stream));
-        }
-    });
-    addr
-}
-
-/// Echoes until the client closes the connection.
-fn echo_tungstenite(stream: TcpStream) {
-    stream.set_nodelay(true).expect("TCP_NODELAY is set");
-    let config = WebSocketConfig::default().read_buffer_size(BUFFER);
-    let Ok(mut socket) = tungstenite::accept_with_config(stream, Some(config)) else {
-        return;
-    };
-    while let Ok(message) = socket.read() {
-        if message.is_binary() || message.is_text() {
-            socket.send(message).expect("the echo is sent");
+/// Puts `load` on all servers by turns. Returns their outcomes, turn by turn.
+fn by_turns(servers: &[Server], load: Load, time: Duration, turns: usize) -> Vec<Vec<Outcome>> {
+    let mut outcomes = vec![Vec::new(); servers.len()];
+    for _ in 0..turns {
+        for (server, outcomes) in zip(servers, &mut outcomes) {
+            outcomes.push(load::run(server.addr, load, time, End::Handshake));
         }
     }
+    outcomes
+}
+
+fn print_head(title: &str, servers: &[Server], ratios: [&str; 2]) {
+    println!("\n{title}\n");
+    print!("payload clients depth");
+    servers
+        .iter()
+        .for_each(|server| print!(" {:>17}", server.name));
+    ratios.iter().for_each(|ratio| print!(" {ratio:>19}"));
+    println!();
+}
+
+fn print_rates(servers: &[Server], cell: &Cell) {
+    print!("{}", cell.load);
+    for outcomes in &cell.outcomes {
+        let rates = Quartiles::of(outcomes.iter().map(|outcome| outcome.per_second));
+        let busy = Quartiles::of(outcomes.iter().map(|outcome| outcome.busy)).middle;
+        let mark = if busy > BUSY { "*" } else { "" };
+        let cell = format!("{:.0}{mark} ±{}%", rates.middle, rates.spread());
+        print!(" {cell:>17}");
+    }
+    print_ratios(servers, cell, |outcome| outcome.per_second);
+}
+
+fn print_costs(servers: &[Server], cell: &Cell) {
+    print!("{}", cell.load);
+    for outcomes in &cell.outcomes {
+        let costs = Quartiles::of(outcomes.iter().map(|outcome| outcome.server_time));
+        print!(" {:>17.2}", costs.middle);
+    }
+    print_ratios(servers, cell, |outcome| 1.0 / outcome.server_time);
+}
+
+/// Prints how `good` wss is in relation to the best peer, and to the best that sends each message by
+/// itself, turn by turn.
+fn print_ratios(servers: &[Server], cell: &Cell, good: fn(&Outcome) -> f64) {
+    let median = |outcomes: &[Outcome]| Quartiles::of(outcomes.iter().map(good)).middle;
+    for batches in [true, false] {
+        let peers = zip(servers, &cell.outcomes).skip(1);
+        let peers = peers.filter(|(server, _)| batches || server.name != IN_BATCHES);
+        let best = peers.max_by(|(_, a), (_, b)| median(a).total_cmp(&median(b)));
+        let ratio = best.map(|(_, best)| {
+            let turns = zip(&cell.outcomes[0], best);
+            Quartiles::of(turns.map(|(own, best)| good(own) / good(best))).ratio()
+        });
+        print!(" {:>19}", ratio.unwrap_or_default());
+    }
+    println!();
 }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::load::{self, End, Load, Outcome};
-use crate::measure::median;
+use crate::measure::Quartiles;
 
 struct Server<'a> {
     name: &'a str,
@@ -40,19 +40,19 @@ pub fn run(quick: bool, arguments: &[String]) -> ExitCode {
         print!(" {:>17}", format!("{}/{}", server.name, servers[0].name));
     }
     println!();
-    for load in Load::all() {
+    for load in Load::grid(&[16, 125, 1024, 16384], &[1, 2, 8]) {
         let turn = |_| servers.iter().map(|server| server.measure(load, time));
         let turns: Vec<Vec<_>> = (0..number_of_turns)
             .map(|number| turn(number).collect())
             .collect();
         let figures = |figure: fn(&Outcome) -> f64| -> Vec<f64> {
-            let of = |server: usize| turns.iter().map(|turn| figure(&turn[server])).collect();
+            let of = |server: usize| turns.iter().map(move |turn| figure(&turn[server]));
             (0..servers.len())
-                .map(|server| median(of(server)))
+                .map(|server| Quartiles::of(of(server)).middle)
                 .collect()
         };
         let rates = figures(|outcome| outcome.per_second);
-        print!("{:>7} {:>7} {:>5}", load.payload, load.clients, load.depth);
+        print!("{load}");
         for (rate, busy) in rates.iter().zip(figures(|outcome| outcome.busy)) {
             print!(" {:>17}", format!("{rate:.0} {:3.0}%", busy * 100.0));
         }

@@ -1,4 +1,4 @@
-//! Frames made by hand, so that neither candidate makes what both are given.
+//! Frames made by hand, so that no candidate makes what all are given.
 
 /// What messages consist of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -7,50 +7,73 @@ pub enum Content {
     Binary,
     /// Text of ASCII alone.
     Ascii,
+    /// Text whose characters have two bytes each, as many as fit.
+    TwoBytes,
+    /// The same with three bytes.
+    ThreeBytes,
+    /// The same with four bytes.
+    FourBytes,
     /// Text in several scripts: characters of one to four bytes.
-    Text,
+    Mixed,
 }
 
 impl Content {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Binary,
+        Self::Ascii,
+        Self::TwoBytes,
+        Self::ThreeBytes,
+        Self::FourBytes,
+        Self::Mixed,
+    ];
+
     /// Its name in the tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Binary => "binary",
             Self::Ascii => "ASCII",
-            Self::Text => "text",
+            Self::TwoBytes => "2-byte",
+            Self::ThreeBytes => "3-byte",
+            Self::FourBytes => "4-byte",
+            Self::Mixed => "mixed",
         }
+    }
+
+    /// Whether it is text.
+    pub const fn is_text(self) -> bool {
+        !matches!(self, Self::Binary)
     }
 
     /// A payload of `len` bytes.
     pub fn payload(self, len: usize) -> Vec<u8> {
-        match self {
-            Self::Binary => (0u32..)
-                .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-                .take(len)
-                .collect(),
-            Self::Ascii => (b' '..=b'~').cycle().take(len).collect(),
-            Self::Text => {
-                let mut text = String::new();
-                for character in "Zażółć gęślą jaźń; Καλημέρα κόσμε; 世界 😀. "
-                    .chars()
-                    .cycle()
-                {
-                    if text.len() + character.len_utf8() > len {
-                        break;
-                    }
-                    text.push(character);
-                }
-                text.extend(std::iter::repeat_n('.', len - text.len()));
-                text.into_bytes()
+        let pattern = match self {
+            Self::Binary => {
+                let bytes = (0u32..).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+                return bytes.take(len).collect();
             }
+            Self::Ascii => "The quick brown fox jumps over the lazy dog. ",
+            Self::TwoBytes => "Съешьжеещёэтихмягкихфранцузскихбулок",
+            Self::ThreeBytes => "いろはにほへとちりぬるを世界",
+            Self::FourBytes => "😀🚀🌍🎉🦀",
+            Self::Mixed => "Zażółć gęślą jaźń; Καλημέρα κόσμε; 世界 😀. ",
+        };
+        let mut text = String::new();
+        for character in pattern.chars().cycle() {
+            if text.len() + character.len_utf8() > len {
+                break;
+            }
+            text.push(character);
         }
+        text.extend(std::iter::repeat_n('.', len - text.len()));
+        text.into_bytes()
     }
 
     /// The first byte of an unfragmented frame.
     const fn first_byte(self) -> u8 {
         match self {
             Self::Binary => 0x82,
-            Self::Ascii | Self::Text => 0x81,
+            _ => 0x81,
         }
     }
 

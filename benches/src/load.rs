@@ -12,6 +12,7 @@
 //! The first echo of each connection is compared byte by byte, after that the bytes are counted; at
 //! the end everything sent must have come back, and nothing else.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::external;
 use crate::frames::Content;
+use crate::measure::Run;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -29,6 +31,9 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
 /// A close frame with code 1000, masked with zeros, and the answer.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 const CLOSE_ECHO: [u8; 4] = [0x88, 2, 0x03, 0xe8];
+
+/// The size of the receive buffer of wss: tungstenite's default.
+pub const ECHO_BUFFER: usize = 128 * 1024;
 
 /// A server that answers nothing for this long, or does not listen, has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,10 +50,12 @@ pub struct Load {
 }
 
 impl Load {
-    /// Those that servers are compared by.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let sizes = [16, 125, 1024, 16384].into_iter();
-        let with_clients = sizes.flat_map(|payload| [1, 2, 8].map(|clients| (payload, clients)));
+    /// All loads of these sizes and numbers of clients, with one and with many messages on their way.
+    pub fn grid(sizes: &[usize], clients: &[usize]) -> impl Iterator<Item = Self> {
+        let with_clients = sizes.iter().flat_map(move |payload| {
+            let each = clients.iter();
+            each.map(move |clients| (*payload, *clients))
+        });
         with_clients.flat_map(|(payload, clients)| {
             [1, 16].map(|depth| Self {
                 payload,
@@ -56,6 +63,23 @@ impl Load {
                 depth,
             })
         })
+    }
+
+    /// Returns whether to measure this load.
+    pub fn is_wanted(&self, run: &Run) -> bool {
+        let coordinates = [self.payload, self.clients, self.depth].map(|number| number.to_string());
+        run.wants_cell(&coordinates.each_ref().map(String::as_str))
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            payload,
+            clients,
+            depth,
+        } = self;
+        write!(f, "{payload:>7} {clients:>7} {depth:>5}")
     }
 }
 

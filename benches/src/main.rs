@@ -1,17 +1,25 @@
-//! The benchmark of wss, side by side with tungstenite and, where that makes sense, with `memcpy`.
+//! Benchmarks of wss beside other WebSocket implementations.
 //!
 //! ```text
-//! cargo run --release -p wss-bench [-- [--quick] [decode] [encode] [echo]]
+//! cargo run --release -p wss-bench [-- [OPTION]... [decode] [encode] [echo]]
 //! cargo run --release -p wss-bench -- [--quick] connect NAME ADDRESS COMMAND...
 //! ```
 //!
-//! Everything is measured in one run, the candidates by turns, and medians are printed, so that what
-//! else the machine does meets all of them alike. What is measured, and how, is said in the modules:
+//! | option | effect |
+//! |---|---|
+//! | `--quick` | runs each measurement briefly, to show that it works |
+//! | `--cell PATTERN` | measures only matching cells: `16384/ASCII` when decoding, `125/8/16` when echoing; `*` matches any part |
+//! | `--peer NAME` | measures only this peer beside wss |
+//! | `--threads` | runs the echo servers on a thread for each processor instead of one; tungstenite has one for each client |
+//!
+//! Both filters may be repeated. One run measures all candidates by turns, so that whatever else the
+//! machine does affects all of them. The modules say what they measure and how:
 //!
 //! - [`decode`]: masked client frames to messages;
 //! - [`encode`]: messages to server frames;
 //! - [`echo`]: an echo server over TCP on the loopback interface, under the load of [`load`];
-//! - [`external`]: the same load on servers in other processes.
+//! - [`external`]: the same load on servers in other processes;
+//! - [`peers`]: how each candidate is used.
 
 mod decode;
 mod echo;
@@ -20,43 +28,71 @@ mod external;
 mod frames;
 mod load;
 mod measure;
+mod memory;
+mod peers;
+mod servers;
 
 use std::process::ExitCode;
 
-/// Measures and prints; a short run if true.
-type Part = fn(bool);
+use lexopt::Arg::{Long, Value};
+use lexopt::{Parser, ValueExt};
+use measure::Run;
+use servers::Threads;
 
-const PARTS: [(&str, Part); 3] = [
+/// Measures a subject and prints its tables.
+type Subject = fn(&Run);
+
+const SUBJECTS: [(&str, Subject); 3] = [
     ("decode", decode::run),
     ("encode", encode::run),
     ("echo", echo::run),
 ];
 
+const USAGE: &str = "\
+usage: wss-bench [--quick] [--cell PATTERN]... [--peer NAME]... [--threads] [decode] [encode] [echo]
+       wss-bench [--quick] connect NAME ADDRESS COMMAND|- ...";
+
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let quick = arguments.iter().any(|argument| argument == "--quick");
-    arguments.retain(|argument| argument != "--quick");
     if cfg!(debug_assertions) {
-        eprintln!("not an optimised build: the figures mean nothing");
+        eprintln!("warning: this is not a release build, so the figures mean nothing");
     }
-    if arguments
-        .first()
-        .is_some_and(|argument| argument == "connect")
-    {
-        return external::run(quick, &arguments[1..]);
+    let (run, words) = match parse(Parser::from_env()) {
+        Ok(parsed) => parsed,
+        Err(error) => return fail(&error.to_string()),
+    };
+    match words.split_first() {
+        Some((word, servers)) if word == "connect" => return external::run(run.quick, servers),
+        _ => {}
     }
-    let is_part = |argument: &String| PARTS.iter().any(|(name, _)| name == argument);
-    if !arguments.iter().all(is_part) {
-        eprintln!(
-            "usage: wss-bench [--quick] [decode] [encode] [echo]\n       \
-            wss-bench [--quick] connect NAME ADDRESS COMMAND|- ..."
-        );
-        return ExitCode::FAILURE;
+    let is_subject = |word: &String| SUBJECTS.iter().any(|(name, _)| name == word);
+    if let Some(word) = words.iter().find(|word| !is_subject(word)) {
+        return fail(&format!("unknown subject {word:?}"));
     }
-    for (name, run) in PARTS {
-        if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
-            run(quick);
+    for (name, measure) in SUBJECTS {
+        if words.is_empty() || words.iter().any(|word| word == name) {
+            measure(&run);
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Returns the options, and the words that are not options.
+fn parse(mut parser: Parser) -> Result<(Run, Vec<String>), lexopt::Error> {
+    let (mut run, mut words) = (Run::default(), Vec::new());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("quick") => run.quick = true,
+            Long("cell") => run.cells.push(parser.value()?.string()?),
+            Long("threads") => run.threads = Threads::Processors,
+            Long("peer") => run.peers.push(parser.value()?.string()?),
+            Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok((run, words))
+}
+
+fn fail(error: &str) -> ExitCode {
+    eprintln!("wss-bench: {error}\n{USAGE}");
+    ExitCode::FAILURE
 }

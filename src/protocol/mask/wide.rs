@@ -10,7 +10,7 @@ use super::mask_at;
 const MIN_LEN: usize = 64;
 /// Aligning shorter payloads costs more than it saves.
 const MIN_ALIGNED_LEN: usize = 4096;
-/// A cache line, which is one or more vectors.
+/// What the compiler makes one step of: a few vectors, and a cache line.
 const BLOCK: usize = 64;
 
 pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
@@ -26,51 +26,70 @@ fn unmask_watching(bytes: &mut [u8], mask: [u8; 4], watch: bool) -> bool {
     if bytes.len() < MIN_LEN {
         return is_ascii(unmask_words(bytes, key(mask)));
     }
-    // Vectors that cross cache lines are slower. The block behind them is a sample: text that does not
-    // begin in ASCII is not watched, which would slow it down for nothing.
+    // Vectors that cross cache lines are slower.
     let head_len = if bytes.len() < MIN_ALIGNED_LEN {
         0
     } else {
-        bytes.as_ptr().align_offset(BLOCK).saturating_add(BLOCK)
+        bytes.as_ptr().align_offset(BLOCK)
     };
     let Some((head, bytes)) = bytes.split_at_mut_checked(head_len) else {
         return is_ascii(unmask_words(bytes, key(mask)));
     };
     let watch = is_ascii(unmask_words(head, key(mask))) && watch;
     let key = key(mask_at(mask, head_len));
-    if watch {
-        is_ascii(Arch::new().dispatch(Blocks::<true> { bytes, key }))
-    } else {
-        Arch::new().dispatch(Blocks::<false> { bytes, key });
-        false
-    }
+    Arch::new().dispatch(Blocks { bytes, key, watch })
 }
 
-struct Blocks<'a, const WATCH: bool> {
+struct Blocks<'a> {
     bytes: &'a mut [u8],
     key: u64,
+    watch: bool,
 }
 
-impl<const WATCH: bool> WithSimd for Blocks<'_, WATCH> {
-    type Output = u64;
+impl WithSimd for Blocks<'_> {
+    /// Whether it watched and saw only ASCII.
+    type Output = bool;
 
     // Compiled for each instruction set, together with everything that is inlined into it.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> u64 {
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let Self { bytes, key, watch } = self;
+        let mut blocks = bytes.chunks_exact_mut(BLOCK);
         let mut seen = [0; BLOCK / 8];
-        let mut blocks = self.bytes.chunks_exact_mut(BLOCK);
-        for block in &mut blocks {
-            for (word, seen) in zip(block.chunks_exact_mut(8), &mut seen) {
-                let word = unmask_word(word, self.key);
-                *seen |= if WATCH { word } else { 0 };
+        // Watching takes time. Text that does not begin in ASCII is not watched.
+        if let Some(first) = blocks.next() {
+            unmask_block(first, key, &mut seen);
+        }
+        let watch = watch && is_ascii(any(seen));
+        if watch {
+            for block in &mut blocks {
+                unmask_block(block, key, &mut seen);
+            }
+        } else {
+            for block in &mut blocks {
+                unmask_block(block, key, &mut [0; BLOCK / 8]);
             }
         }
-        let rest = unmask_words(blocks.into_remainder(), self.key);
-        seen.into_iter().fold(rest, |all, word| all | word)
+        let rest = unmask_words(blocks.into_remainder(), key);
+        watch && is_ascii(any(seen) | rest)
     }
 }
 
-/// Unmasks eight bytes at a time, and returns all of them combined by OR.
+/// Unmasks a block, and adds its words to what was `seen` before.
+#[inline(always)]
+fn unmask_block(block: &mut [u8], key: u64, seen: &mut [u64; BLOCK / 8]) {
+    for (word, seen) in zip(block.chunks_exact_mut(8), seen) {
+        *seen |= unmask_word(word, key);
+    }
+}
+
+/// Returns the bits that are set in any of the words.
+#[inline(always)]
+fn any(words: [u64; BLOCK / 8]) -> u64 {
+    words.into_iter().fold(0, |any, word| any | word)
+}
+
+/// Unmasks eight bytes at a time, and returns the bits that are set in any of the words.
 #[inline(always)]
 fn unmask_words(bytes: &mut [u8], key: u64) -> u64 {
     let mut seen = 0;

@@ -7,6 +7,7 @@
 
 mod application;
 mod bytes;
+mod count;
 mod port;
 mod tests;
 
@@ -19,7 +20,8 @@ use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
 use wss::service::{Config, Inbound, Port, Serving, Slot, Work};
 
 use application::{Echo, Svc};
-use port::{NOW, ScriptPort};
+pub use count::count;
+use port::{INLINE, NOW, ScriptPort};
 pub use tests::TESTS;
 
 /// As many as the service is measured with.
@@ -99,7 +101,7 @@ impl Bench<'_> {
         let port = self.service.port();
         port.on_service_thread.set(true);
         for _ in 0..20_000 {
-            if let Some(work) = port.next_work() {
+            if let Some(work) = self.next_work() {
                 let used = stack::of(|| run(self.service, work));
                 RUN_STACK.fetch_max(used, Relaxed);
                 continue;
@@ -113,6 +115,15 @@ impl Bench<'_> {
         }
         // It never comes to rest.
         Err(line!())
+    }
+
+    /// What the work queue has to do next, if there is a work queue.
+    fn next_work(&self) -> Option<Work> {
+        if INLINE {
+            None
+        } else {
+            self.service.port().next_work()
+        }
     }
 
     /// Lets time pass.

@@ -7,8 +7,11 @@
 use cortex_m_semihosting::syscall;
 use cortex_m_semihosting::{debug, hio};
 
-pub fn put(text: &str) {
-    put_bytes(text.as_bytes());
+pub fn put(bytes: &[u8]) {
+    // Nobody is left to tell if the host does not take them.
+    if let Ok(mut out) = hio::hstdout() {
+        let _ = out.write_all(bytes);
+    }
 }
 
 pub fn put_number(mut number: usize) {
@@ -22,14 +25,7 @@ pub fn put_number(mut number: usize) {
             break;
         }
     }
-    put_bytes(&digits[start..]);
-}
-
-fn put_bytes(bytes: &[u8]) {
-    // Nobody is left to tell if the host does not take them.
-    if let Ok(mut out) = hio::hstdout() {
-        let _ = out.write_all(bytes);
-    }
+    put(&digits[start..]);
 }
 
 /// Whether `run` has started the image with this argument.

@@ -11,7 +11,7 @@ mod count;
 mod port;
 mod tests;
 
-use crate::{Alone, Outcome, check, client, stack};
+use crate::{Alone, Outcome, check, client, stack, text};
 use core::cell::{Cell, UnsafeCell};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
@@ -152,10 +152,10 @@ impl Bench<'_> {
 pub fn report() {
     // The tests' own part of the memory.
     let own = size_of::<ScriptPort>() + size_of::<Echo>();
-    crate::report("own", own);
-    crate::report("run-stack", RUN_STACK.load(Relaxed));
-    crate::report("serve-stack", SERVE_STACK.load(Relaxed));
-    crate::report("slot", size_of::<Slot<ScriptPort>>());
-    crate::report("service", size_of::<Svc>() - own);
-    crate::report("overhead", OVERHEAD);
+    crate::report(text!("own"), own);
+    crate::report(text!("run-stack"), RUN_STACK.load(Relaxed));
+    crate::report(text!("serve-stack"), SERVE_STACK.load(Relaxed));
+    crate::report(text!("slot"), size_of::<Slot<ScriptPort>>());
+    crate::report(text!("service"), size_of::<Svc>() - own);
+    crate::report(text!("overhead"), OVERHEAD);
 }

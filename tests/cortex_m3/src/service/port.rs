@@ -4,7 +4,7 @@
 //! It is not `tests/support`'s, which has a heap, and whose panics format what
 //! they say: here that would be measured as flash of the service.
 
-use crate::{Alone, client, give_up};
+use crate::{Alone, client, give_up, text};
 use core::cell::{Cell, UnsafeCell};
 use core::hint::black_box;
 use core::ops::{Deref, DerefMut};
@@ -34,7 +34,7 @@ impl Flag {
     #[inline(never)]
     fn lock(&self) {
         if self.0.replace(true) {
-            give_up("a lock was taken twice\n");
+            give_up(text!("a lock was taken twice\n"));
         }
     }
 
@@ -107,7 +107,7 @@ impl ScriptSocket {
     fn client<T>(self, act: impl FnOnce(&mut client::Client) -> T) -> T {
         client::with(usize::from(self.0), |client| {
             if client.closed {
-                give_up("a closed socket was used\n");
+                give_up(text!("a closed socket was used\n"));
             }
             act(client)
         })
@@ -122,7 +122,7 @@ impl Socket for ScriptSocket {
     #[inline(never)]
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         if space.is_empty() {
-            give_up("nothing can be received into no space\n");
+            give_up(text!("nothing can be received into no space\n"));
         }
         let read = self.client(|client| client.read(space));
         black_box(read.ok_or(SocketError::WouldBlock))
@@ -259,7 +259,7 @@ impl Port for ScriptPort {
                 Some(Work::Client(_)) => break,
             }
         }
-        give_up("a client's work was queued twice\n");
+        give_up(text!("a client's work was queued twice\n"));
     }
 
     #[inline(never)]
@@ -296,7 +296,7 @@ impl Port for ScriptPort {
     #[inline(never)]
     fn attach(&self, slot: usize, socket: &ScriptSocket) -> Result<(), SocketError> {
         if self.watched[slot].get().is_some() {
-            give_up("the slot has a socket already\n");
+            give_up(text!("the slot has a socket already\n"));
         }
         self.watched[slot].set(Some((*socket, Interest::empty())));
         black_box(Ok(()))

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::monitor::{Monitor, lock};
 use super::poller::{self, Events, Poller, Watch};
@@ -32,6 +32,10 @@ struct Loop {
     poller: Poller,
     /// What is to be done, and whether the service's own work is among it.
     work: Mutex<(Vec<Work>, bool)>,
+    /// It waits for sockets, so that whatever comes is known.
+    waits: AtomicBool,
+    /// Otherwise until when it is known what came.
+    polled: AtomicU32,
 }
 
 impl Loop {
@@ -48,6 +52,8 @@ impl HostPort {
             Ok(Loop {
                 poller: Poller::new()?,
                 work: Mutex::default(),
+                waits: AtomicBool::new(false),
+                polled: AtomicU32::new(0),
             })
         };
         Ok(Self {
@@ -126,8 +132,10 @@ impl HostPort {
             None => None,
         };
         let mut events = EVENTS.take().unwrap_or_else(Events::new);
+        this.waits.store(true, Ordering::SeqCst);
         let waited = this.poller.wait(&mut events, timeout);
         let now = self.now();
+        this.waits.store(false, Ordering::SeqCst);
         let (count, is_all) = match waited {
             Ok(waited) => waited,
             Err(error) => {
@@ -163,6 +171,9 @@ impl HostPort {
             }
         }
         EVENTS.set(Some(events));
+        if is_all {
+            this.polled.store(now.0, Ordering::SeqCst);
+        }
         if due {
             ready(Ready::Timer(now));
         }
@@ -267,6 +278,20 @@ impl Port for HostPort {
         self.ended.store(true, Ordering::SeqCst);
         for this in &self.loops {
             this.poller.wake();
+        }
+    }
+
+    fn heard_until(&self, slot: usize, now: Instant) -> Instant {
+        match self.loop_of(slot) {
+            0 => now,
+            index => self.loops.get(index).map_or(now, |this| {
+                let polled = Instant(this.polled.load(Ordering::SeqCst));
+                if this.waits.load(Ordering::SeqCst) || polled.has_reached(now) {
+                    now
+                } else {
+                    polled
+                }
+            }),
         }
     }
 

@@ -390,6 +390,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.stalled & sink != 0 {
             inner.stalled &= !sink;
             inner.held_since = run.now(&self.port);
+            if inner.phase == Phase::Handshake {
+                // Its request was not read meanwhile.
+                inner.since = inner.held_since;
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::event::ClientId;
 use super::output::total_len;
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
+use super::time::Instant;
 use super::{Application, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
@@ -77,7 +78,8 @@ impl From<FrameError> for SendError {
     }
 }
 
-/// Frames of up to this many bytes are copied, so that they leave together, rather than sent at once.
+/// A message that is sent back from inside its own event, with nothing received behind it, is copied up to this
+/// many bytes, so that it leaves with what else is sent there, and written at once above.
 const COPIED: usize = 256;
 
 /// A frame that the application wants to send.
@@ -457,7 +459,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         frame: Frame<'_>,
     ) -> (Guard<'a, P>, Result<(), SendError>) {
         let generation = inner.generation;
-        let until = self.port.now() + self.config.send_timeout_ms;
+        let mut until = self.port.now() + self.config.send_timeout_ms;
         let planned = loop {
             match self.check(&inner, &frame) {
                 Ok(()) => match frame.plan(&inner) {
@@ -472,7 +474,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return (inner, Err(SendError::WouldBlock));
             }
             inner.output.waiters = inner.output.waiters.saturating_add(1);
-            inner = slot.wait(inner, until.from(self.port.now()));
+            inner = self.wait_for_room(slot, inner, &mut until);
             if inner.generation != generation {
                 return (inner, Err(SendError::NotConnected));
             }
@@ -494,7 +496,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner.output.set_caller(true);
             let outcome = loop {
                 self.settle(index, &mut inner);
-                inner = slot.wait(inner, until.from(self.port.now()));
+                inner = self.wait_for_room(slot, inner, &mut until);
                 if inner.generation != generation {
                     return (inner, Err(SendError::Aborted));
                 }
@@ -534,7 +536,25 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         (inner, Ok(()))
     }
 
-    /// Cuts the connection off. The slot's work item has to run to tell it.
+    /// Waits for a change of the slot, up to the deadline. After a suspension, which the client could not
+    /// use, the deadline starts again.
+    fn wait_for_room<'a>(
+        &self,
+        slot: &'a Slot<P>,
+        inner: Guard<'a, P>,
+        until: &mut Instant,
+    ) -> Guard<'a, P> {
+        let began = self.port.now();
+        let left = until.from(began);
+        let inner = slot.wait(inner, left);
+        let now = self.port.now();
+        if began.until(now) > left.saturating_add(self.config.suspension()) {
+            *until = now + self.config.send_timeout_ms;
+        }
+        inner
+    }
+
+    /// Aborts the connection. The slot's work item has to run to emit that.
     pub(super) fn abort(&self, inner: &mut Inner<P>) {
         let masks = self.application.masks();
         inner.advance(Phase::Dead, self.port.now(), &masks);

@@ -42,7 +42,7 @@ pub use logger::set_logger;
 pub use monitor::{Monitor, MonitorGuard};
 pub use place::{Place, Shared, WeakShared};
 pub use port::{Descriptor, ZephyrPort};
-pub use queue::Queue;
+pub use queue::MessageQueue;
 pub use running::{ListenError, Options, Places, Running, Threads};
 pub use server::{Builder, Clients, Server, StartError};
 

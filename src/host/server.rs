@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::application::{Handler, HostApplication};
 use super::port::{HostPort, on_service_thread};
-use super::queue::{self, EventQueue};
+use super::queue::{EventQueue, HeapQueue, Sink};
 use super::running::Running;
 use crate::service::{Config, EventMask, MAX_SINKS, Service};
 
@@ -103,7 +103,7 @@ impl Builder<'_> {
         self,
         queues: [(EventMask, usize); N],
     ) -> io::Result<(Server, [EventQueue; N])> {
-        let queues = queues.map(|(mask, depth)| Arc::new(queue::Shared::new(mask, depth)));
+        let queues = queues.map(|(mask, depth)| Arc::new(Sink::new(mask, HeapQueue::new(depth))));
         let application = HostApplication {
             handler: self.handler,
             queues: queues.to_vec(),

@@ -273,7 +273,19 @@ impl Pending {
     }
 }
 
-impl Event<'_> {
+impl<'a> Event<'a> {
+    /// What a client has sent, of the events that bring that. A queue holds it.
+    #[must_use]
+    pub const fn message(&self) -> Option<Message<'a>> {
+        let bytes = match *self {
+            Self::Text(message) | Self::Binary(message) => return Some(message),
+            Self::Ping(bytes) | Self::Pong(bytes) | Self::CloseFrame { body: bytes, .. } => bytes,
+            _ => return None,
+        };
+        let (first, last) = (true, true);
+        Some(Message { bytes, first, last })
+    }
+
     /// The bit of this event.
     #[must_use]
     pub const fn mask(&self) -> EventMask {

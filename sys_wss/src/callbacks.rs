@@ -4,7 +4,7 @@
 use core::ffi::{CStr, c_char, c_uint, c_void};
 use core::ptr;
 
-use wss::service::Lock as _;
+use wss::service::{Lock as _, Message};
 use wss::{ClientId, Request};
 
 use crate::abi::{self, AcceptHook, Callback, Cookie, RxData, RxDataInFull};
@@ -56,33 +56,26 @@ pub fn set_callback(place: usize, callback: Option<Callback>, cookie: *mut c_voi
     register(CALLBACKS.at(place), callback, cookie);
 }
 
-/// What an event with data brings.
-pub struct Data<'a> {
-    pub bytes: &'a [u8],
-    pub first: bool,
-    pub last: bool,
-}
-
-/// Calls the callback of the service at `place`, if there is one.
+/// Calls the callback of the service at `place`, if there is one. `message` is what the event brings.
 pub fn call_callback(
     place: usize,
     event: c_uint,
     client: Option<ClientId>,
-    data: Option<&Data<'_>>,
+    message: Option<Message<'_>>,
 ) {
     let Some(Registered { function, cookie }) = registered(CALLBACKS.at(place)) else {
         return;
     };
     let (client, index) = client_or_none(client.map(|id| Client { place, id }));
-    let mut rx = data.map(|data| RxDataInFull {
+    let mut rx = message.map(|message| RxDataInFull {
         rx: RxData {
-            data: data.bytes.as_ptr().cast_mut(),
+            data: message.bytes.as_ptr().cast_mut(),
             // A slice has at most `isize::MAX` bytes.
-            len: i64::try_from(data.bytes.len()).unwrap_or(i64::MAX),
+            len: i64::try_from(message.bytes.len()).unwrap_or(i64::MAX),
         },
         client,
-        first: data.first,
-        last: data.last,
+        first: message.first,
+        last: message.last,
     });
     let data = rx
         .as_mut()

@@ -498,7 +498,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         range: &Range<usize>,
     ) -> bool {
         let payload = inbound.bytes(range);
-        let header = FrameHeader::new(true, Opcode::Pong, payload.len());
+        let header = FrameHeader::control(Opcode::Pong, payload.len());
         let sent = self.emit(inner, &header, payload, Some(range.clone()), true);
         sent != Err(SendError::WouldBlock)
     }

@@ -106,11 +106,15 @@ impl<'a> Frame<'a> {
         }
     }
 
+    #[inline]
+    fn header(&self) -> FrameHeader {
+        FrameHeader::new(self.fin, self.opcode, self.payload.len())
+    }
+
     /// Checks it against the frames before it.
     fn plan<P: Port>(&self, inner: &Inner<P>) -> Result<Planned, FrameError> {
         if self.opcode.is_control() {
-            let header = FrameHeader::new(self.fin, self.opcode, self.payload.len());
-            return Ok(Planned::control(header));
+            return Ok(Planned::default());
         }
         let is_utf8 = self.is_utf8 || inner.is_own_text(self.payload);
         let outgoing = &inner.outgoing;
@@ -353,7 +357,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         // Frames for the client whose work item runs leave together when it ends.
         let running = inner.inbound.is_none() && on_service_thread;
         let batch = running || frame.more;
-        self.emit(inner, &planned.header, frame.payload, own, batch)?;
+        self.emit(inner, &frame.header(), frame.payload, own, batch)?;
         self.commit(slot, inner, frame, &planned);
         Ok(())
     }
@@ -480,7 +484,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             inner.output.waiters = inner.output.waiters.saturating_sub(1);
         };
-        let parts = [planned.header.as_bytes(), frame.payload];
+        let header = frame.header();
+        let parts = [header.as_bytes(), frame.payload];
         let total = total_len(&parts);
         if frame.more && self.reserve(&mut inner) && inner.output.append(&parts, total) {
             self.commit(slot, &mut inner, &frame, &planned);
@@ -583,7 +588,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Keeps a close frame with a reason, if it can be put behind all other output.
     fn keep_close(&self, inner: &mut Inner<P>, code: CloseCode, reason: &str) -> bool {
         let code = code.get().to_be_bytes();
-        let header = FrameHeader::new(true, Opcode::Close, code.len().saturating_add(reason.len()));
+        let header = FrameHeader::control(Opcode::Close, code.len().saturating_add(reason.len()));
         !inner.output.holds_own()
             && !inner.output.has_caller()
             && self.keep_rest(inner, &[header.as_bytes(), &code, reason.as_bytes()])

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,6 +17,9 @@ use crate::service::{Config, EventMask, MAX_SINKS, Service};
 /// The service of a host server: what a handler, and the owner of the server, call `send`, `ping`,
 /// `close`, … on. Running it is the server's business.
 pub type Clients = Service<HostPort, HostApplication>;
+
+/// The ids of a server that has ended refer to no client of the next one.
+static NEXT_GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// How long a service that has stopped is waited for.
 const END_GRACE: Duration = Duration::from_millis(500);
@@ -108,6 +112,7 @@ impl Builder<'_> {
             handler: self.handler,
             queues: queues.to_vec(),
             origins: self.options.origins.clone(),
+            first_generation: NEXT_GENERATION.load(Ordering::SeqCst),
         };
         if application.sinks() > MAX_SINKS {
             let what = format!("a server has events for no more than {MAX_SINKS}");
@@ -187,6 +192,7 @@ impl Server {
     /// In a handler it only starts that, and is false.
     pub fn stop(&self) -> bool {
         self.clients.stop();
+        NEXT_GENERATION.fetch_max(self.clients.next_generation(), Ordering::SeqCst);
         if on_service_thread() {
             // Its threads, of which this may be one, cannot be waited for, even if all is over but this.
             return false;

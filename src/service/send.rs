@@ -257,26 +257,27 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         to: Target,
         mut each: impl FnMut(usize, &'a Slot<P>, Guard<'a, P>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let (index, generation) = match to {
-            Target::Client(client) => (client.slot(), Some(client.generation())),
-            Target::Slot(index) => (index, None),
-            Target::All => {
-                let mut outcome = Ok(());
-                for (index, slot) in self.slots.as_ref().iter().enumerate() {
-                    let inner = slot.lock();
-                    if inner.phase == Phase::Open {
-                        outcome = outcome.and(each(index, slot, inner));
-                    }
-                }
-                return outcome;
-            }
+        let indices = match to {
+            Target::Client(client) => one(client.slot()),
+            Target::Slot(index) => one(index),
+            Target::All => 0..self.max_clients(),
         };
-        let slot = self.slot(index).ok_or(SendError::NotConnected)?;
-        let inner = slot.lock();
-        if generation.is_some_and(|generation| generation != inner.generation) {
-            return Err(SendError::NotConnected);
+        let mut outcome = Ok(());
+        for index in indices {
+            let slot = self.slot(index).ok_or(SendError::NotConnected)?;
+            let inner = slot.lock();
+            let is_meant = match to {
+                Target::Client(client) => client.generation() == inner.generation,
+                Target::Slot(_) => true,
+                Target::All => inner.phase == Phase::Open,
+            };
+            if is_meant {
+                outcome = outcome.and(each(index, slot, inner));
+            } else if to != Target::All {
+                return Err(SendError::NotConnected);
+            }
         }
-        each(index, slot, inner)
+        outcome
     }
 
     fn send_to(&self, to: Target, mut frame: Frame<'_>) -> Result<(), SendError> {
@@ -455,6 +456,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Sends on a thread that may wait.
+    #[inline(never)] // So that sending in a callback needs no room for this.
     fn send_waiting<'a>(
         &self,
         index: usize,
@@ -593,6 +595,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             && !inner.output.has_caller()
             && self.keep_rest(inner, &[header.as_bytes(), &code, reason.as_bytes()])
     }
+}
+
+/// The range of one index.
+const fn one(index: usize) -> Range<usize> {
+    index..index.saturating_add(1)
 }
 
 /// What is left of a frame after `sent` bytes.

@@ -65,6 +65,25 @@ impl Frames {
         }
     }
 
+    /// Whether the frame that is being received has room where it is, and is too long to be moved to the front
+    /// for the sake of those behind it. Hosts have buffers for that, devices do not.
+    pub fn fits<B: Storage>(&self, buffer: &ReceiveBuffer<B>) -> bool {
+        const LONG: usize = 4096;
+        let unparsed = buffer.len.saturating_sub(buffer.pos);
+        if !cfg!(feature = "simd") || unparsed.max(buffer.assembled()) < LONG {
+            return false;
+        }
+        let rest = match &self.payload {
+            Some(payload) => payload.remaining,
+            None => match ClientHeader::parse(buffer.unparsed()) {
+                Ok(Some(header)) => header.payload_len.saturating_add(header.len as u64),
+                _ => return false,
+            },
+        };
+        let room = buffer.capacity().saturating_sub(buffer.pos);
+        buffer.len < buffer.capacity() && rest <= room as u64
+    }
+
     /// Reads the header at `pos`, and the whole frame if it is a control frame.
     fn header<B: Storage>(
         &mut self,

@@ -117,6 +117,7 @@ impl<B: Storage> Incoming<B> {
             Phase::Upgrading(_) => self.buffer.len,
             Phase::Refused(_) => 0,
             Phase::Ended if self.buffer.floor == 0 => 0,
+            Phase::Frames(frames) if frames.fits(&self.buffer) => self.buffer.len,
             Phase::Frames(_) | Phase::Ended => {
                 self.buffer.compact();
                 self.buffer.len

@@ -257,14 +257,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         to: Target,
         mut each: impl FnMut(usize, &'a Slot<P>, Guard<'a, P>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let indices = match to {
-            Target::Client(client) => one(client.slot()),
-            Target::Slot(index) => one(index),
-            Target::All => 0..self.max_clients(),
+        let none = Err(SendError::NotConnected);
+        let (mut index, mut outcome) = match to {
+            Target::Client(client) => (client.slot(), none),
+            Target::Slot(index) => (index, none),
+            Target::All => (0, Ok(())),
         };
-        let mut outcome = Ok(());
-        for index in indices {
-            let slot = self.slot(index).ok_or(SendError::NotConnected)?;
+        let is_all = to == Target::All;
+        while let Some(slot) = self.slot(index) {
             let inner = slot.lock();
             let is_meant = match to {
                 Target::Client(client) => client.generation() == inner.generation,
@@ -272,10 +272,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Target::All => inner.phase == Phase::Open,
             };
             if is_meant {
-                outcome = outcome.and(each(index, slot, inner));
-            } else if to != Target::All {
-                return Err(SendError::NotConnected);
+                let one = each(index, slot, inner);
+                outcome = if is_all { outcome.and(one) } else { one };
             }
+            if !is_all {
+                break;
+            }
+            index = index.saturating_add(1);
         }
         outcome
     }
@@ -595,11 +598,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             && !inner.output.has_caller()
             && self.keep_rest(inner, &[header.as_bytes(), &code, reason.as_bytes()])
     }
-}
-
-/// The range of one index.
-const fn one(index: usize) -> Range<usize> {
-    index..index.saturating_add(1)
 }
 
 /// What is left of a frame after `sent` bytes.

@@ -430,7 +430,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Writes what is in the block and `parts`; how much of them went.
     fn write(&self, inner: &mut Inner<P>, parts: &[&[u8]]) -> Result<usize, SendError> {
         let socket = inner.socket.as_ref().ok_or(SendError::NotConnected)?;
-        let sent = inner.output.write(socket, parts, || self.port.now());
+        let sent = inner.output.write(socket, parts, &self.port);
         if inner.output.is_broken() {
             return Err(SendError::NotConnected);
         }

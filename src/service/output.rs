@@ -322,12 +322,12 @@ impl<P: Port> Output<P> {
         let sent = if block.is_empty() {
             socket.send(parts)
         } else {
-            let mut all = [&[][..]; PARTS];
-            let parts = [block].into_iter().chain(parts.iter().copied());
-            all.iter_mut()
-                .zip(parts)
-                .for_each(|(place, part)| *place = part);
-            socket.send(&all)
+            let mut all = [block; PARTS];
+            if let Some(behind) = all.get_mut(1..=parts.len()) {
+                behind.copy_from_slice(parts);
+            }
+            debug_assert!(parts.len() < PARTS);
+            socket.send(all.get(..=parts.len()).unwrap_or_default())
         };
         self.sent(sent, wanted, port)
     }

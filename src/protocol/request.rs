@@ -448,16 +448,20 @@ impl<'a> Request<'a> {
 
     /// The subprotocols that the client offers, the preferred one first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.all(Kept::Subprotocols)
-            .flat_map(|list| {
-                let mut rest = Some(list);
-                core::iter::from_fn(move || {
-                    let (name, others) = split(rest?, 0);
-                    rest = others;
-                    Some(name)
-                })
-            })
-            .filter(|name| !name.is_empty())
+        let mut fields = self.all(Kept::Subprotocols);
+        let mut rest = "";
+        core::iter::from_fn(move || {
+            loop {
+                if rest.is_empty() {
+                    rest = fields.next()?;
+                }
+                let (name, others) = split(rest, 0);
+                rest = others.unwrap_or_default();
+                if !name.is_empty() {
+                    return Some(name);
+                }
+            }
+        })
     }
 
     /// The target from its path on: browsers send just that, proxies a whole URL.

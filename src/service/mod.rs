@@ -378,7 +378,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if let Some(socket) = &inner.socket {
             let parked = inner.inbound.as_deref();
             let incoming = incoming.or(parked).map(|inbound| &inbound.incoming);
-            inner.output.flush(socket, incoming, || self.port.now());
+            inner.output.flush(socket, incoming, &self.port);
         }
         if was_blocked && !inner.output.is_blocked() {
             // It was not received from meanwhile.

@@ -93,11 +93,11 @@ impl CloseFrame {
     }
 }
 
-/// Takes up to `count` bytes off a range, and off the count.
-fn take(range: &mut Range<usize>, count: &mut usize) {
-    let taken = range.len().min(*count);
-    range.start = range.start.saturating_add(taken);
-    *count = count.saturating_sub(taken);
+/// Takes up to `count` bytes off the range `start..end`, and off the count.
+fn take(start: &mut usize, end: usize, count: &mut usize) {
+    let taken = end.saturating_sub(*start).min(*count);
+    *start = start.wrapping_add(taken);
+    *count = count.wrapping_sub(taken);
 }
 
 impl<P: Port> Output<P> {
@@ -302,10 +302,10 @@ impl<P: Port> Output<P> {
     }
 
     /// The socket took less than it was given.
-    fn block(&mut self, now: Instant) {
+    fn block(&mut self, port: &P) {
         if !self.is_blocked() {
             self.flags.insert(Flags::BLOCKED);
-            self.since = now;
+            self.since = port.now();
         }
     }
 
@@ -316,45 +316,42 @@ impl<P: Port> Output<P> {
 
     /// Writes the block and then `parts` at once; how many bytes of `parts` went. To be called only
     /// while the output is clear, or by the caller in the middle of a frame.
-    pub fn write(
-        &mut self,
-        socket: &P::Socket,
-        parts: &[&[u8]],
-        now: impl FnOnce() -> Instant,
-    ) -> usize {
+    pub fn write(&mut self, socket: &P::Socket, parts: &[&[u8]], port: &P) -> usize {
         let block = self.unsent_block();
         let wanted = block.len().saturating_add(total_len(parts));
         let sent = if block.is_empty() {
             socket.send(parts)
         } else {
-            let mut all = [&[][..]; PARTS];
-            let parts = [block].into_iter().chain(parts.iter().copied());
-            all.iter_mut()
-                .zip(parts)
-                .for_each(|(place, part)| *place = part);
-            socket.send(&all)
+            let mut all = [block; PARTS];
+            if let Some(behind) = all.get_mut(1..=parts.len()) {
+                behind.copy_from_slice(parts);
+            }
+            debug_assert!(parts.len() < PARTS);
+            socket.send(all.get(..=parts.len()).unwrap_or_default())
         };
-        self.sent(sent, wanted, now)
+        self.sent(sent, wanted, port)
     }
 
     /// Writes what is unsent, as far as the socket takes it. What lies in the receive buffer can
     /// only be sent with it.
-    pub fn flush(
-        &mut self,
-        socket: &P::Socket,
-        incoming: Option<&Incoming<P::Storage>>,
-        now: impl FnOnce() -> Instant,
-    ) {
+    pub fn flush(&mut self, socket: &P::Socket, incoming: Option<&Incoming<P::Storage>>, port: &P) {
         if self.has_caller() {
             return;
         }
-        if !self.pending() {
-            return self.unblock();
+        if !self.flags.intersects(Flags::OWN.union(Flags::CLOSE)) {
+            // Nearly always.
+            let block = self.unsent_block();
+            if block.is_empty() {
+                return self.unblock();
+            }
+            let (sent, wanted) = (socket.send(&[block]), block.len());
+            self.sent(sent, wanted, port);
+            return;
         }
         let (mut header, mut payload, mut close) = (&[][..], &[][..], &[][..]);
         if self.holds_own() {
             let Some(incoming) = incoming else {
-                return self.block(now());
+                return self.block(port);
             };
             let own = &self.own;
             header = own
@@ -370,14 +367,13 @@ impl<P: Port> Output<P> {
         let all = [self.unsent_block(), header, payload, close];
         let wanted = total_len(&all);
         let sent = socket.send(&all);
-        let mut count = self.sent(sent, wanted, now);
+        let mut count = self.sent(sent, wanted, port);
         if self.holds_own() {
             let own = &mut self.own;
-            let mut header = own.header_sent..own.header.as_bytes().len();
-            take(&mut header, &mut count);
-            own.header_sent = header.start;
-            take(&mut own.payload, &mut count);
-            if header.is_empty() && own.payload.is_empty() {
+            let header_len = own.header.as_bytes().len();
+            take(&mut own.header_sent, header_len, &mut count);
+            take(&mut own.payload.start, own.payload.end, &mut count);
+            if own.header_sent == header_len && own.payload.is_empty() {
                 self.flags.remove(Flags::OWN);
             }
         }
@@ -391,12 +387,7 @@ impl<P: Port> Output<P> {
 
     /// Takes what was sent off the block. Returns how many bytes went beyond that: of what was written
     /// behind it, which is not a close frame while a caller is in the middle of its own.
-    fn sent(
-        &mut self,
-        sent: Result<usize, SocketError>,
-        wanted: usize,
-        now: impl FnOnce() -> Instant,
-    ) -> usize {
+    fn sent(&mut self, sent: Result<usize, SocketError>, wanted: usize, port: &P) -> usize {
         let mut count = match sent {
             Ok(count) => count,
             Err(SocketError::WouldBlock) => 0,
@@ -407,14 +398,12 @@ impl<P: Port> Output<P> {
         };
         debug_assert!(count <= wanted);
         if count < wanted {
-            self.block(now());
+            self.block(port);
         } else {
             self.unblock();
         }
         if let Some(block) = &mut self.block {
-            let mut unsent = block.head..block.tail;
-            take(&mut unsent, &mut count);
-            block.head = unsent.start;
+            take(&mut block.head, block.tail, &mut count);
         }
         count
     }

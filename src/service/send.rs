@@ -430,7 +430,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Writes what is in the block and `parts`; how much of them went.
     fn write(&self, inner: &mut Inner<P>, parts: &[&[u8]]) -> Result<usize, SendError> {
         let socket = inner.socket.as_ref().ok_or(SendError::NotConnected)?;
-        let sent = inner.output.write(socket, parts, || self.port.now());
+        let sent = inner.output.write(socket, parts, &self.port);
         if inner.output.is_broken() {
             return Err(SendError::NotConnected);
         }
@@ -446,14 +446,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if sent == total_len(parts) {
             return;
         }
-        let mut rest = heapless::Vec::<&[u8], 8>::new();
-        let mut skip = sent;
+        let (mut skip, mut kept) = (sent, self.reserve(inner));
         for part in parts {
-            let taken = part.len().min(skip);
-            skip = skip.saturating_sub(taken);
-            let _ = rest.push(part.get(taken..).unwrap_or_default());
+            let gone = part.len().min(skip);
+            skip = skip.saturating_sub(gone);
+            let rest = part.get(gone..).unwrap_or_default();
+            kept = kept && inner.output.append(&[rest], rest.len());
         }
-        if !self.reserve(inner) || !inner.output.append(&rest, total_len(&rest)) {
+        if !kept {
             inner.output.break_off();
         }
     }

@@ -69,6 +69,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// See [`FrameError`]; nothing is changed.
+    #[inline]
     pub fn plan(
         &self,
         fin: bool,

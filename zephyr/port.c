@@ -418,9 +418,9 @@ bool wss_port_timer_take(uint32_t server)
 	return atomic_clear(&SERVER(server)->timer_due) != 0;
 }
 
-/* Locks: one a client, four of its service, and the interface's own: four for each service, and two. */
+/* Locks of each server: one a client, three of its service, and six of the interface in C. */
 
-#define LOCKS (CONFIG_WSS_SERVERS * (CONFIG_WSS_MAX_CLIENTS + 8) + 2)
+#define LOCKS (CONFIG_WSS_SERVERS * (CONFIG_WSS_MAX_CLIENTS + 9))
 
 static struct lock {
 	struct k_mutex mutex;

@@ -84,13 +84,12 @@ bool wss_port_on_service_thread(void);
 
 /*
  * Queues, of entries of one size. NULL if there is none left, or none for so many or so large entries.
- * The one that is ended may be the application's own.
+ * The one that is ended may be the application's own. Neither put nor get waits.
  */
 void *wss_port_queue_new(size_t depth, size_t size);
 void wss_port_queue_end(void *queue);
 bool wss_port_queue_put(void *queue, const void *entry);
-/* Waits for ms, or below 0 as long as it takes. */
-bool wss_port_queue_get(void *queue, void *entry, int32_t ms);
+bool wss_port_queue_get(void *queue, void *entry);
 
 /* The network interface: what has happened since the last time that the server asked, in this order. */
 #define WSS_LINK_DOWN 1

@@ -59,9 +59,9 @@ bool wss_port_queue_put(void *queue, const void *entry)
 	return k_msgq_put(queue, entry, K_NO_WAIT) == 0;
 }
 
-bool wss_port_queue_get(void *queue, void *entry, int32_t ms)
+bool wss_port_queue_get(void *queue, void *entry)
 {
-	return k_msgq_get(queue, entry, ms < 0 ? K_FOREVER : K_MSEC(ms)) == 0;
+	return k_msgq_get(queue, entry, K_NO_WAIT) == 0;
 }
 
 #if defined(CONFIG_WSS_C_LIBRARY)

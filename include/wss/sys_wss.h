@@ -394,7 +394,7 @@ const char *wss_version(void);
 
 /**
  * A client, for as long as its connection lives. Unlike an index it is not used again, by no other client
- * and no later server: one that is kept too long reaches nobody. 0 is no client.
+ * and no later server: one that is kept too long refers to no client. 0 is no client.
  */
 typedef uint64_t wss_client;
 

@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::port::HostPort;
-use super::queue;
+use super::queue::{Sink, keep};
 use super::server::Clients;
 use crate::protocol::{Request, Status, origin_allowed};
 use crate::service::{
-    Application, ClientId, Delivery, Event, EventMask, MAX_SINKS, Service, Verdict,
+    Application, ClientId, Delivery, Event, EventMask, MAX_SINKS, Queue as _, Service, Verdict,
 };
 
 /// What an application does with a server's events. A closure `Fn(&Clients, Option<ClientId>,
@@ -40,8 +40,10 @@ where
 pub struct HostApplication {
     pub(super) handler: Option<(EventMask, Box<dyn Handler>)>,
     /// No more than there are sinks beside the handler's.
-    pub(super) queues: Vec<Arc<queue::Shared>>,
+    pub(super) queues: Vec<Arc<Sink>>,
     pub(super) origins: Vec<String>,
+    /// The generation of each slot's first client.
+    pub(super) first_generation: u32,
 }
 
 impl HostApplication {
@@ -52,19 +54,21 @@ impl HostApplication {
 
     /// There are no more events.
     pub(super) fn end(&self) {
-        for queue in &self.queues {
-            queue.close();
-        }
+        self.queues.iter().for_each(|queue| queue.end());
     }
 
     /// The queue that is this sink; none: the handler.
-    fn queue(&self, sink: usize) -> Option<&queue::Shared> {
+    fn queue(&self, sink: usize) -> Option<&Arc<Sink>> {
         let index = sink.checked_sub(usize::from(self.handler.is_some()))?;
-        self.queues.get(index).map(|queue| &**queue)
+        self.queues.get(index)
     }
 }
 
 impl Application<HostPort> for HostApplication {
+    fn first_generation(&self) -> u32 {
+        self.first_generation
+    }
+
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let mut masks = [EventMask::empty(); MAX_SINKS];
         let handler = self.handler.iter().map(|(mask, _)| *mask);
@@ -94,7 +98,7 @@ impl Application<HostPort> for HostApplication {
         event: &Event<'_>,
     ) -> Delivery {
         if let Some(queue) = self.queue(sink) {
-            return queue.deliver(client, event);
+            return queue.deliver_event(client, event, || keep(event));
         }
         if let Some((_, handler)) = &self.handler {
             // A handler that panics (which the panic hook has reported) must not end the service.

@@ -21,6 +21,6 @@ pub use adopt::NotAdopted;
 pub use application::{Handler, HostApplication};
 pub use monitor::Monitor;
 pub use port::{HostPort, on_service_thread};
-pub use queue::{EventQueue, QueuedEvent};
+pub use queue::{EventQueue, HeapQueue, QueuedEvent};
 pub use running::Running;
 pub use server::{Builder, Clients, Options, Server};

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::monitor::{Monitor, lock};
 use super::poller::{self, Events, Poller, Watch};
@@ -32,6 +32,17 @@ struct Loop {
     poller: Poller,
     /// What is to be done, and whether the service's own work is among it.
     work: Mutex<(Vec<Work>, bool)>,
+    /// It waits for sockets, so that whatever comes is known.
+    waits: AtomicBool,
+    /// Otherwise until when it is known what came.
+    polled: AtomicU32,
+}
+
+impl Loop {
+    fn has_work(&self) -> bool {
+        let (work, service_work) = &*lock(&self.work);
+        !work.is_empty() || *service_work
+    }
 }
 
 impl HostPort {
@@ -41,6 +52,8 @@ impl HostPort {
             Ok(Loop {
                 poller: Poller::new()?,
                 work: Mutex::default(),
+                waits: AtomicBool::new(false),
+                polled: AtomicU32::new(0),
             })
         };
         Ok(Self {
@@ -105,16 +118,24 @@ impl HostPort {
             return;
         };
         CURRENT.set(Some((std::ptr::from_ref(self) as usize, index)));
-        let (work, service_work) = std::mem::take(&mut *lock(&this.work));
-        let timer = *lock(&self.timer);
+        // First, since a connection that was accepted just now is watched after that.
+        let work = self.take_work(index);
+        let worked = !work.is_empty();
+        for work in work {
+            ready(Ready::Work(work));
+        }
+        let timer = if index == 0 { *lock(&self.timer) } else { None };
         let timeout = match timer {
-            _ if !work.is_empty() || service_work => Some(0),
-            Some(at) if index == 0 => Some(at.from(self.now())),
-            _ => None,
+            // More of it waits until the sockets had their turn.
+            _ if worked && this.has_work() => Some(0),
+            Some(at) => Some(at.from(self.now())),
+            None => None,
         };
         let mut events = EVENTS.take().unwrap_or_else(Events::new);
+        this.waits.store(true, Ordering::SeqCst);
         let waited = this.poller.wait(&mut events, timeout);
         let now = self.now();
+        this.waits.store(false, Ordering::SeqCst);
         let (count, is_all) = match waited {
             Ok(waited) => waited,
             Err(error) => {
@@ -150,18 +171,15 @@ impl HostPort {
             }
         }
         EVENTS.set(Some(events));
-        for work in work {
-            ready(Ready::Work(work));
-        }
-        if service_work {
-            ready(Ready::Work(Work::Service));
+        if is_all {
+            this.polled.store(now.0, Ordering::SeqCst);
         }
         if due {
             ready(Ready::Timer(now));
         }
     }
 
-    /// What is left to do for a loop, after the service has stopped.
+    /// What is to be done on a loop.
     pub(super) fn take_work(&self, index: usize) -> Vec<Work> {
         let Some(this) = self.loops.get(index) else {
             return Vec::new();
@@ -260,6 +278,20 @@ impl Port for HostPort {
         self.ended.store(true, Ordering::SeqCst);
         for this in &self.loops {
             this.poller.wake();
+        }
+    }
+
+    fn heard_until(&self, slot: usize, now: Instant) -> Instant {
+        match self.loop_of(slot) {
+            0 => now,
+            index => self.loops.get(index).map_or(now, |this| {
+                let polled = Instant(this.polled.load(Ordering::SeqCst));
+                if this.waits.load(Ordering::SeqCst) || polled.has_reached(now) {
+                    now
+                } else {
+                    polled
+                }
+            }),
         }
     }
 

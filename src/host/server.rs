@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -9,13 +10,16 @@ use std::time::Duration;
 
 use super::application::{Handler, HostApplication};
 use super::port::{HostPort, on_service_thread};
-use super::queue::{self, EventQueue};
+use super::queue::{EventQueue, HeapQueue, Sink};
 use super::running::Running;
 use crate::service::{Config, EventMask, MAX_SINKS, Service};
 
 /// The service of a host server: what a handler, and the owner of the server, call `send`, `ping`,
 /// `close`, … on. Running it is the server's business.
 pub type Clients = Service<HostPort, HostApplication>;
+
+/// The ids of a server that has ended refer to no client of the next one.
+static NEXT_GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// How long a service that has stopped is waited for.
 const END_GRACE: Duration = Duration::from_millis(500);
@@ -103,11 +107,12 @@ impl Builder<'_> {
         self,
         queues: [(EventMask, usize); N],
     ) -> io::Result<(Server, [EventQueue; N])> {
-        let queues = queues.map(|(mask, depth)| Arc::new(queue::Shared::new(mask, depth)));
+        let queues = queues.map(|(mask, depth)| Arc::new(Sink::new(mask, HeapQueue::new(depth))));
         let application = HostApplication {
             handler: self.handler,
             queues: queues.to_vec(),
             origins: self.options.origins.clone(),
+            first_generation: NEXT_GENERATION.load(Ordering::SeqCst),
         };
         if application.sinks() > MAX_SINKS {
             let what = format!("a server has events for no more than {MAX_SINKS}");
@@ -187,6 +192,7 @@ impl Server {
     /// In a handler it only starts that, and is false.
     pub fn stop(&self) -> bool {
         self.clients.stop();
+        NEXT_GENERATION.fetch_max(self.clients.next_generation(), Ordering::SeqCst);
         if on_service_thread() {
             // Its threads, of which this may be one, cannot be waited for, even if all is over but this.
             return false;

@@ -1,7 +1,7 @@
 //! SHA-1 and Base64 for the one answer that needs them, in a tenth of the flash: what the feature
 //! `compact` takes instead of the packages `sha1` and `base64`, which are made to be fast.
 
-/// The SHA-1 of `parts`, one after the other (RFC 3174).
+/// The SHA-1 of `parts`, one after the other (RFC 3174): less than 512 MB.
 pub(super) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     let mut hash = Sha1::new();
     for byte in parts.iter().copied().flatten() {
@@ -43,8 +43,8 @@ impl Sha1 {
         }
     }
 
-    fn finish(mut self) -> [u8; 20] {
-        let bits = u64::from(self.len) << 3;
+    fn finish(&mut self) -> [u8; 20] {
+        let bits = u64::from(self.len << 3);
         self.push(0x80);
         while self.len % 64 != 56 {
             self.push(0);

@@ -136,19 +136,40 @@ impl FrameHeader {
 
     /// The header of a frame with a payload of `payload_len` bytes.
     #[must_use]
+    #[inline]
     pub fn new(fin: bool, opcode: Opcode, payload_len: usize) -> Self {
         let first = if fin { 0x80 } else { 0 } | opcode as u8;
-        let payload_len = payload_len as u64;
-        let [.., g, h] = payload_len.to_be_bytes();
-        let (bytes, len) = if payload_len < 126 {
-            ([first, h, 0, 0, 0, 0, 0, 0, 0, 0], 2)
-        } else if payload_len <= u64::from(u16::MAX) {
+        if payload_len < 126 {
+            Self::short(first, payload_len)
+        } else {
+            Self::long(first, payload_len)
+        }
+    }
+
+    const fn short(first: u8, payload_len: usize) -> Self {
+        let [len, ..] = payload_len.to_le_bytes();
+        Self {
+            bytes: [first, len, 0, 0, 0, 0, 0, 0, 0, 0],
+            len: 2,
+        }
+    }
+
+    #[inline(never)]
+    fn long(first: u8, payload_len: usize) -> Self {
+        let [a, b, c, d, e, f, g, h] = (payload_len as u64).to_be_bytes();
+        let (bytes, len) = if payload_len <= usize::from(u16::MAX) {
             ([first, 126, g, h, 0, 0, 0, 0, 0, 0], 4)
         } else {
-            let [a, b, c, d, e, f, ..] = payload_len.to_be_bytes();
             ([first, 127, a, b, c, d, e, f, g, h], 10)
         };
         Self { bytes, len }
+    }
+
+    /// The header of a control frame with a payload of `payload_len` bytes, at most 125.
+    #[must_use]
+    pub fn control(opcode: Opcode, payload_len: usize) -> Self {
+        debug_assert!(opcode.is_control() && payload_len <= MAX_CONTROL_PAYLOAD);
+        Self::short(0x80 | opcode as u8, payload_len)
     }
 
     /// A whole ping with a payload of four bytes, which is no longer than a header.

@@ -42,20 +42,9 @@ impl Status {
         self.0
     }
 
-    const fn reason(self) -> &'static str {
-        match self.0 {
-            400 => "Bad Request",
-            401 => "Unauthorized",
-            403 => "Forbidden",
-            404 => "Not Found",
-            405 => "Method Not Allowed",
-            426 => "Upgrade Required",
-            429 => "Too Many Requests",
-            431 => "Request Header Fields Too Large",
-            500 => "Internal Server Error",
-            503 => "Service Unavailable",
-            _ => "Refused",
-        }
+    fn reason(self) -> &'static str {
+        let known = REASONS.iter().find(|(status, _)| *status == self.0);
+        known.map_or("Refused", |(_, reason)| reason)
     }
 
     /// The fields that a response with this status has to have (RFC 9110 section 15.5).
@@ -70,6 +59,20 @@ impl Status {
     }
 }
 
+/// The reason phrases of statuses.
+const REASONS: [(u16, &str); 10] = [
+    (400, "Bad Request"),
+    (401, "Unauthorized"),
+    (403, "Forbidden"),
+    (404, "Not Found"),
+    (405, "Method Not Allowed"),
+    (426, "Upgrade Required"),
+    (429, "Too Many Requests"),
+    (431, "Request Header Fields Too Large"),
+    (500, "Internal Server Error"),
+    (503, "Service Unavailable"),
+];
+
 impl core::fmt::Display for Status {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} {}", self.0, self.reason())
@@ -79,33 +82,39 @@ impl core::fmt::Display for Status {
 /// A whole response that refuses the handshake, in parts to be sent one after the other.
 pub struct Refusal {
     digits: [u8; 3],
-    status: Status,
+    reason: &'static str,
+    fields: &'static str,
 }
 
 impl Refusal {
     /// The response with this status.
     #[must_use]
+    #[inline(never)] // for size
     pub fn new(status: Status) -> Self {
-        let digit = |divisor: u16| {
-            let digit = status.0.checked_div(divisor).unwrap_or_default() % 10;
-            b'0'.saturating_add(digit.to_le_bytes()[0])
-        };
+        let (mut digits, mut rest) = ([0; 3], status.0);
+        for place in digits.iter_mut().rev() {
+            let [digit, ..] = (rest % 10).to_le_bytes();
+            *place = b'0' | digit;
+            rest /= 10;
+        }
         Self {
-            digits: [digit(100), digit(10), digit(1)],
-            status,
+            digits,
+            reason: status.reason(),
+            fields: status.fields(),
         }
     }
 
     /// The response.
     #[must_use]
+    #[inline(never)] // for size
     pub fn parts(&self) -> [&[u8]; 7] {
         [
             b"HTTP/1.1 ",
             &self.digits,
             b" ",
-            self.status.reason().as_bytes(),
+            self.reason.as_bytes(),
             b"\r\nContent-Length: 0\r\n",
-            self.status.fields().as_bytes(),
+            self.fields.as_bytes(),
             b"\r\n",
         ]
     }

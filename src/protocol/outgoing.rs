@@ -1,6 +1,6 @@
 //! The outgoing half of a connection: which frames may be sent, and their headers.
 
-use super::frame::{FrameHeader, Opcode};
+use super::frame::Opcode;
 use super::utf8::{Utf8, from_utf8};
 
 /// Checks the frames that the application sends, in the order in which they go out.
@@ -19,29 +19,13 @@ pub struct Fragment {
     utf8: Option<Utf8>,
 }
 
-/// A data frame that may be sent next.
-#[derive(Clone, Copy, Debug)]
+/// A data frame that may be sent next: how the message is that it belongs to, after it.
+///
+/// The default is for control frames, which may come anywhere between the fragments of a message and
+/// are not to be committed.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Planned {
-    /// The header to send before the payload.
-    pub header: FrameHeader,
     open: Option<Fragment>,
-}
-
-impl Planned {
-    /// A message in one frame.
-    fn whole(opcode: Opcode, payload: &[u8]) -> Self {
-        Self {
-            header: FrameHeader::new(true, opcode, payload.len()),
-            open: None,
-        }
-    }
-
-    /// A control frame, which may come anywhere between the fragments of a message and is not to be
-    /// committed.
-    #[must_use]
-    pub const fn control(header: FrameHeader) -> Self {
-        Self { header, open: None }
-    }
 }
 
 /// Why a data frame may not be sent (RFC 6455 section 5.4 and 5.6). Nothing was changed.
@@ -64,8 +48,7 @@ impl Outgoing {
         self.open.is_some()
     }
 
-    /// Checks a data frame, and gives what to send before its payload. A payload that is known to be
-    /// UTF-8 is not checked for it.
+    /// Checks a data frame. A payload that is known to be UTF-8 is not checked for it.
     ///
     /// # Errors
     /// See [`FrameError`]; nothing is changed.
@@ -78,23 +61,23 @@ impl Outgoing {
         is_utf8: bool,
     ) -> Result<Planned, FrameError> {
         let is_whole = fin && self.open.is_none();
-        match opcode {
+        let open = match opcode {
             // Most messages.
-            Opcode::Text if is_whole && (is_utf8 || from_utf8(payload).is_some()) => {
-                Ok(Planned::whole(opcode, payload))
-            }
-            Opcode::Binary if is_whole => Ok(Planned::whole(opcode, payload)),
-            _ => self.plan_fragment(fin, opcode, payload, is_utf8),
-        }
+            Opcode::Text if is_whole && (is_utf8 || from_utf8(payload).is_some()) => None,
+            Opcode::Binary if is_whole => None,
+            _ => self.plan_fragment(fin, opcode, payload, is_utf8)?,
+        };
+        Ok(Planned { open })
     }
 
+    /// The fragmented message as it is after this frame, unless that finishes it.
     fn plan_fragment(
         &self,
         fin: bool,
         opcode: Opcode,
         payload: &[u8],
         is_utf8: bool,
-    ) -> Result<Planned, FrameError> {
+    ) -> Result<Option<Fragment>, FrameError> {
         let mut fragment = match (opcode, self.open) {
             (Opcode::Text, None) => Fragment {
                 utf8: Some(Utf8::default()),
@@ -115,10 +98,7 @@ impl Outgoing {
                 utf8.finish().map_err(|_| FrameError::NotUtf8)?;
             }
         }
-        Ok(Planned {
-            header: FrameHeader::new(fin, opcode, payload.len()),
-            open: (!fin).then_some(fragment),
-        })
+        Ok((!fin).then_some(fragment))
     }
 
     /// The frame planned goes out.
@@ -130,6 +110,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::FrameHeader;
 
     fn send(
         outgoing: &mut Outgoing,
@@ -139,7 +120,8 @@ mod tests {
     ) -> Result<Vec<u8>, FrameError> {
         let planned = outgoing.plan(fin, opcode, payload, false)?;
         outgoing.commit(&planned);
-        Ok(planned.header.as_bytes().to_vec())
+        let header = FrameHeader::new(fin, opcode, payload.len());
+        Ok(header.as_bytes().to_vec())
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The client's opening handshake (RFC 6455 section 4.2.1), parsed as it arrives.
 
-use core::ffi::CStr;
-
 use super::handshake::{Status, is_client_key};
 use super::storage::Storage;
 
@@ -36,7 +34,7 @@ bitflags::bitflags! {
 /// length in two bytes and its value. That is no longer than what was received of the request, so the
 /// request is parsed and kept in the buffer it is received into. A NUL, of which a request has none,
 /// ends each value, and stands for what separates the path from the query, and subprotocols from each
-/// other: so each text can be handed to C where it is.
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Kept {
@@ -50,6 +48,8 @@ enum Kept {
 /// Header fields with a meaning for the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
+    /// The method, in front of all fields.
+    Method,
     Keep(Kept),
     Upgrade,
     Connection,
@@ -89,7 +89,6 @@ enum State {
     LineLf,
     LineStart,
     Name,
-    BeforeValue,
     Value,
     EndLf,
 }
@@ -102,6 +101,8 @@ enum State {
 pub(super) struct RequestParser {
     state: State,
     field: Field,
+    /// White space came after the last byte of the value's element.
+    spaced: bool,
     seen: Seen,
     word: [u8; WORD],
     /// Length of the word; more than `WORD` for one too long to have a meaning.
@@ -119,7 +120,8 @@ impl RequestParser {
     pub fn new(limit: u16) -> Self {
         Self {
             state: State::Start,
-            field: Field::Other,
+            field: Field::Method,
+            spaced: false,
             seen: Seen::empty(),
             word: [0; WORD],
             word_len: 0,
@@ -160,8 +162,7 @@ impl RequestParser {
                 State::Method
             }
             (State::Method, b' ') => {
-                let is_get = self.word_take() == Some(b"GET");
-                self.seen.set(Seen::GET, is_get);
+                self.element_end();
                 self.keep_begin(storage, Kept::Target);
                 State::Target
             }
@@ -173,11 +174,13 @@ impl RequestParser {
                 State::HttpVersion
             }
             (State::Target, 0x21..=0x7E) if byte != b'#' => {
-                // Only the first one: a query may have more (RFC 3986 section 3.4).
-                let separates = byte == b'?' && !self.seen.contains(Seen::QUERY);
-                self.seen
-                    .set(Seen::QUERY, self.seen.contains(Seen::QUERY) || separates);
-                self.keep(storage, if separates { 0 } else { byte });
+                if byte == b'?' && !self.seen.contains(Seen::QUERY) {
+                    // Only the first one separates: a query may have more (RFC 3986 section 3.4).
+                    self.seen.insert(Seen::QUERY);
+                    self.keep(storage, 0);
+                } else {
+                    self.keep(storage, byte);
+                }
                 State::Target
             }
             (State::HttpVersion, b'\r') => {
@@ -196,14 +199,13 @@ impl RequestParser {
             }
             (State::Name, b':') => {
                 self.field_begin(storage)?;
-                State::BeforeValue
+                State::Value
             }
-            (State::BeforeValue, b' ' | b'\t') => State::BeforeValue,
-            (State::BeforeValue | State::Value, b'\r') => {
+            (State::Value, b'\r') => {
                 self.field_end(storage)?;
                 State::LineLf
             }
-            (State::BeforeValue | State::Value, b'\t' | 0x20..=0x7E | 0x80..) => {
+            (State::Value, b'\t' | 0x20..=0x7E | 0x80..) => {
                 self.field_byte(storage, byte)?;
                 State::Value
             }
@@ -224,27 +226,23 @@ impl RequestParser {
     }
 
     fn http_version(&mut self) -> Result<(), Status> {
-        match self.word_take() {
-            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0']) => Ok(()),
-            Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9']) => {
-                self.seen.insert(Seen::HTTP_1_1);
-                Ok(())
-            }
-            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']) => Ok(()),
-            _ => Err(Status::BAD_REQUEST),
+        let version = self.word_take().strip_prefix(b"HTTP/");
+        let Some([major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9']) = version else {
+            return Err(Status::BAD_REQUEST);
+        };
+        if *major == b'1' && *minor > b'0' {
+            self.seen.insert(Seen::HTTP_1_1);
         }
+        Ok(())
     }
 
     fn field_begin(&mut self, storage: &mut impl Storage) -> Result<(), Status> {
         let word = self.word_take();
-        let known = FIELDS.iter().find(|(name, ..)| word == Some(name));
+        let known = FIELDS.iter().find(|(name, ..)| word == *name);
         let (field, once) = known.map_or((Field::Other, Seen::empty()), |(_, field, once)| {
             (*field, *once)
         });
-        if field == Field::TransferEncoding {
-            return Err(Status::BAD_REQUEST);
-        }
-        if self.seen.intersects(once) {
+        if field == Field::TransferEncoding || self.seen.intersects(once) {
             return Err(Status::BAD_REQUEST);
         }
         self.seen.insert(once);
@@ -257,82 +255,77 @@ impl RequestParser {
 
     fn field_byte(&mut self, storage: &mut impl Storage, byte: u8) -> Result<(), Status> {
         match (self.field, byte) {
+            (Field::Other, _) => return Ok(()),
             (Field::Keep(Kept::Subprotocols), b',') => {
-                self.trim_kept(storage);
                 self.keep(storage, 0);
+                self.word_len = 0;
+                self.spaced = false;
+                return Ok(());
             }
-            (Field::Keep(Kept::Subprotocols), b' ' | b'\t') => {
-                // A space inside a name spoils it, as nobody chooses such a one; others are left out.
-                if storage.bytes(0..self.kept()).last() != Some(&0) {
-                    self.keep(storage, byte);
-                }
+            (Field::Upgrade | Field::Connection, b',') => {
+                self.element_end();
+                return Ok(());
             }
-            // No part of a host or a port (RFC 3986 section 3.2).
-            (
-                Field::Keep(Kept::Host),
-                b'"' | b'#' | b'/' | b'<' | b'>' | b'?' | b'@' | b'\\' | b'^' | b'`' | b'{' | b'|'
-                | b'}',
-            ) => return Err(Status::BAD_REQUEST),
-            (Field::Keep(Kept::Subprotocols), byte) if !is_token(byte) => {
-                return Err(Status::BAD_REQUEST);
-            }
-            // A kept value has no spaces inside; those at its end are cut off when it ends.
-            (Field::Keep(_), b' ' | b'\t' | 0x21..=0x7E) => self.keep(storage, byte),
-            (Field::Keep(_), _) => return Err(Status::BAD_REQUEST),
-            (Field::Upgrade | Field::Connection, b',') => self.list_element(),
-            (Field::ContentLength, byte) if !matches!(byte, b'0' | b' ' | b'\t') => {
-                return Err(Status::BAD_REQUEST);
-            }
-            (Field::TransferEncoding | Field::Other, _) => {}
             (_, b' ' | b'\t') => {
-                // A space inside an element spoils it; those after it do not, however many.
-                if self.word_last().is_some_and(|last| *last != b' ') {
-                    self.word_push(b' ');
-                }
+                // Around an element it means nothing.
+                self.spaced = self.word_len > 0;
+                return Ok(());
             }
-            // One zero for any number of them.
-            (Field::ContentLength, _) if self.word_last() == Some(&b'0') => {}
-            (_, byte) => self.word_push(byte.to_ascii_lowercase()),
+            _ => {}
         }
+        let is_spaced = core::mem::take(&mut self.spaced);
+        let is_valid = match self.field {
+            Field::Keep(Kept::Subprotocols) => is_token(byte),
+            Field::Keep(Kept::Host) => !is_spaced && is_of_host(byte),
+            Field::Keep(_) => !is_spaced && is_visible(byte),
+            Field::ContentLength => !is_spaced && byte == b'0',
+            _ => true,
+        };
+        if !is_valid {
+            return Err(Status::BAD_REQUEST);
+        }
+        if is_spaced {
+            // Inside an element it spoils it: nothing has such a name.
+            self.value_byte(storage, b' ');
+        }
+        self.value_byte(storage, byte);
         Ok(())
+    }
+
+    /// Adds to the value, which is kept or compared.
+    fn value_byte(&mut self, storage: &mut impl Storage, byte: u8) {
+        if let Field::Keep(_) = self.field {
+            self.keep(storage, byte);
+        }
+        self.word_push(byte.to_ascii_lowercase());
     }
 
     fn field_end(&mut self, storage: &mut impl Storage) -> Result<(), Status> {
+        let is_empty = self.word_len == 0;
         match self.field {
-            Field::Keep(kept) => {
-                self.keep_end(storage);
-                let value = storage.bytes(usize::from(self.kept_from)..self.kept());
-                let value = value.get(KEPT_HEADER..).unwrap_or_default();
-                let value = value.strip_suffix(&[0]).unwrap_or_default();
-                let spaced = value.iter().any(u8::is_ascii_whitespace);
-                if kept == Kept::Host && value.is_empty() || kept != Kept::Subprotocols && spaced {
-                    return Err(Status::BAD_REQUEST);
-                }
+            Field::Keep(Kept::Host) | Field::ContentLength if is_empty => {
+                return Err(Status::BAD_REQUEST);
             }
-            Field::Upgrade | Field::Connection => self.list_element(),
-            Field::Version => {
-                let is_13 = self.word_take().map(<[u8]>::trim_ascii_end) == Some(b"13");
-                self.seen.set(Seen::VERSION_13, is_13);
-            }
-            Field::ContentLength => {
-                if self.word_take().map(<[u8]>::trim_ascii_end) != Some(b"0") {
-                    return Err(Status::BAD_REQUEST);
-                }
-            }
-            Field::TransferEncoding | Field::Other => {}
+            Field::Keep(_) => self.keep_end(storage),
+            _ => {}
         }
+        self.element_end();
         Ok(())
     }
 
-    /// One element of `Upgrade` or `Connection` is complete.
-    fn list_element(&mut self) {
-        let field = self.field;
-        let found = match (field, self.word_take().map(<[u8]>::trim_ascii_end)) {
-            (Field::Upgrade, Some(b"websocket")) => Seen::UPGRADE_WEBSOCKET,
-            (Field::Connection, Some(b"upgrade")) => Seen::CONNECTION_UPGRADE,
-            _ => Seen::empty(),
+    /// The method, or one element of a field's value, is complete: it may be the one that counts.
+    fn element_end(&mut self) {
+        let (wanted, seen): (&[u8], _) = match self.field {
+            Field::Method => (b"GET", Seen::GET),
+            Field::Upgrade => (b"websocket", Seen::UPGRADE_WEBSOCKET),
+            Field::Connection => (b"upgrade", Seen::CONNECTION_UPGRADE),
+            Field::Version => (b"13", Seen::VERSION_13),
+            _ => (b"", Seen::empty()),
         };
-        self.seen.insert(found);
+        self.spaced = false;
+        if self.word_take() == wanted {
+            self.seen.insert(seen);
+        }
     }
 
     /// The head of the request is complete: may it be upgraded?
@@ -362,17 +355,12 @@ impl RequestParser {
         self.word_len = self.word_len.saturating_add(1);
     }
 
-    fn word_last(&self) -> Option<&u8> {
-        let at = usize::from(self.word_len).checked_sub(1)?;
-        self.word.get(at)
-    }
-
-    /// Ends the word, which is `None` if it was too long to have a meaning.
+    /// Ends the word, which is empty if it was too long to have a meaning.
     #[inline(never)] // for size
-    fn word_take(&mut self) -> Option<&[u8]> {
+    fn word_take(&mut self) -> &[u8] {
         let len = usize::from(self.word_len);
         self.word_len = 0;
-        self.word.get(..len)
+        self.word.get(..len).unwrap_or_default()
     }
 
     fn keep_begin(&mut self, storage: &mut impl Storage, kept: Kept) {
@@ -390,16 +378,8 @@ impl RequestParser {
         }
     }
 
-    /// Cuts off white space at the end of what is kept. In front of it stands something else: at least
-    /// the length of the field, which is 0 until it ends.
-    fn trim_kept(&mut self, storage: &impl Storage) {
-        let kept = storage.bytes(0..self.kept()).trim_ascii_end();
-        self.kept = u16::try_from(kept.len()).unwrap_or(self.kept);
-    }
-
     /// Ends the field, and writes its length.
     fn keep_end(&mut self, storage: &mut impl Storage) {
-        self.trim_kept(storage);
         let from = usize::from(self.kept_from);
         if let [_, high, low, value @ ..] = storage.bytes_mut(from..self.kept()) {
             let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
@@ -420,7 +400,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The request as it is kept, to be kept elsewhere.
+    /// The request as it is kept, to be kept elsewhere. A NUL follows each text in it.
     #[must_use]
     pub const fn to_bytes(&self) -> &'a [u8] {
         self.kept
@@ -430,18 +410,6 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn from_bytes(bytes: &'a [u8]) -> Self {
         Self { kept: bytes }
-    }
-
-    /// One of the texts of this request as C has it, ended by NUL. `None` for other texts.
-    #[must_use]
-    pub fn c_text(&self, text: &str) -> Option<&'a CStr> {
-        let from = text.as_ptr().addr().checked_sub(self.kept.as_ptr().addr());
-        let found = match from.and_then(|from| self.kept.get(from..)) {
-            Some(kept) => CStr::from_bytes_until_nul(kept).ok(),
-            // A path that was left out is none of the texts that are kept.
-            None => Some(c"/"),
-        };
-        found.filter(|found| found.to_bytes() == text.as_bytes())
     }
 
     /// The path, percent-encoded as it came: `/chat`.
@@ -524,14 +492,15 @@ impl<'a> Request<'a> {
     }
 }
 
+const SCHEMES: &[&str] = &["http", "https", "ws", "wss"];
+
 /// A target may be a path or a whole URL (RFC 6455 section 4.2.1).
 fn is_target(target: &str) -> bool {
     target.starts_with('/')
         || authority(target).is_some_and(|(scheme, rest)| {
-            let known = ["http", "https", "ws", "wss"];
             // In front of the port, the path or the query there is a host.
             !matches!(rest.as_bytes().first(), None | Some(b':' | b'/' | 0))
-                && known.iter().any(|name| name.eq_ignore_ascii_case(scheme))
+                && SCHEMES.iter().any(|name| name.eq_ignore_ascii_case(scheme))
         })
 }
 
@@ -547,6 +516,32 @@ fn split(text: &str, separator: u8) -> (&str, Option<&str>) {
     let at = text.bytes().position(|byte| byte == separator);
     let parts = at.and_then(|at| Some((text.get(..at)?, text.get(at.checked_add(1)?..)?)));
     parts.map_or((text, None), |(front, back)| (front, Some(back)))
+}
+
+/// A character that stands for itself, and is no space.
+const fn is_visible(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7E)
+}
+
+/// A character of a host or a port, or a delimiter that is no other part of a URI (RFC 3986
+/// section 3.2).
+const fn is_of_host(byte: u8) -> bool {
+    is_visible(byte)
+        && !matches!(
+            byte,
+            b'"' | b'#'
+                | b'/'
+                | b'<'
+                | b'>'
+                | b'?'
+                | b'@'
+                | b'\\'
+                | b'^'
+                | b'`'
+                | b'{'
+                | b'|'
+                | b'}'
+        )
 }
 
 /// A character of a token (RFC 9110 section 5.6.2).
@@ -640,21 +635,6 @@ mod tests {
         assert_eq!(request.key(), "dGhlIHNhbXBsZSBub25jZQ==");
         let offered: Vec<_> = request.subprotocols().collect();
         assert_eq!(offered, ["chat.v2", "chat", "soap"]);
-        let texts = [request.path(), request.query().unwrap(), request.host()];
-        let texts = texts.into_iter().chain([request.key()]).chain(offered);
-        for text in texts.chain(request.origin()) {
-            let c_text = request.c_text(text).map(CStr::to_bytes);
-            assert_eq!(c_text, Some(text.as_bytes()), "{text}");
-        }
-        assert_eq!(request.c_text("chat"), None);
-    }
-
-    #[test]
-    fn a_path_that_is_left_out_is_a_c_text_too() {
-        let parsed = parse(&format!("GET ws://h?b HTTP/1.1\r\n{FIELDS}{KEY}\r\n"));
-        let request = parsed.request();
-        assert_eq!(request.c_text(request.path()), Some(c"/"));
-        assert_eq!(request.c_text(request.query().unwrap()), Some(c"b"));
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub enum Violation {
     TooBig,
     /// A message of more fragments than are allowed ([`Incoming::limit_fragments`](super::Incoming::limit_fragments); section 10.4).
     TooManyFragments,
-    /// More control frames in a second than are allowed (section 10.4). There is no clock here: it is
-    /// for whoever has one to find out.
+    /// More control frames in a second than are allowed (section 10.4). There is no clock here: the
+    /// service finds out.
     TooManyControlFrames,
 }
 

@@ -24,7 +24,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Delivers what was announced.
     pub(super) fn deliver_announced(&self) {
         for sink in 0..MAX_SINKS {
-            for (mask, event) in EventMask::SERVICE {
+            for mask in EventMask::SERVICE {
                 let mut shared = self.shared.lock();
                 let pending = shared.pending.get_mut(sink);
                 let Some(pending) = pending.filter(|due| due.intersects(mask)) else {
@@ -33,6 +33,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 // Before it is delivered: what is announced meanwhile is delivered again.
                 pending.remove(mask);
                 drop(shared);
+                let event = mask.service_event();
                 if self.application.deliver(self, sink, None, &event) == Delivery::Full {
                     shared = self.shared.lock();
                     if let Some(pending) = shared.pending.get_mut(sink) {

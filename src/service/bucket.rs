@@ -48,6 +48,7 @@ impl Bucket {
 
     /// Adds the tokens of the time that has passed. A bucket that is used, or refreshed, once in 49 days
     /// never takes an old time for a recent one.
+    #[inline(never)] // for size
     pub fn refresh(&mut self, rate: u16, now: Instant) {
         if self.missing > 0 && now.until(self.at) < LATE_MS {
             return;

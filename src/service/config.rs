@@ -52,10 +52,7 @@ pub struct TooLong {
 impl core::fmt::Display for TooLong {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { limit, ms } = self;
-        write!(
-            f,
-            "{limit}={ms} is over {MAX_LIMIT_MS}; 0 disables a timeout of clients"
-        )
+        write!(f, "{limit}={ms} is over {MAX_LIMIT_MS} (12 days)")
     }
 }
 
@@ -125,9 +122,10 @@ impl Config {
     /// A timer that comes this late shows that the service was suspended, and could not hear clients.
     /// While a ping is unanswered, there is a timer as often.
     pub(super) const fn suspension(&self) -> u32 {
-        let patience = match self.ping_interval() {
-            0 => self.client_timeout_ms,
-            interval => interval,
+        let patience = match (self.ping_interval(), self.client_timeout_ms) {
+            (0, 0) => self.send_timeout_ms,
+            (0, timeout) => timeout,
+            (interval, _) => interval,
         };
         if patience / 8 > TIMER_GRANULARITY_MS {
             patience / 8

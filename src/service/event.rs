@@ -170,12 +170,22 @@ bitflags::bitflags! {
 
 impl EventMask {
     /// The events that concern the service as a whole, in the order in which they are delivered.
-    pub(super) const SERVICE: [(Self, Event<'static>); 4] = [
-        (Self::LISTEN_FAILED, Event::ListenFailed),
-        (Self::LINK_DOWN, Event::LinkDown),
-        (Self::LINK_UP, Event::LinkUp),
-        (Self::ERROR, Event::Error),
+    pub(super) const SERVICE: [Self; 4] = [
+        Self::LISTEN_FAILED,
+        Self::LINK_DOWN,
+        Self::LINK_UP,
+        Self::ERROR,
     ];
+
+    /// The event of this one bit of [`SERVICE`](Self::SERVICE).
+    pub(super) const fn service_event(self) -> Event<'static> {
+        match self {
+            Self::LISTEN_FAILED => Event::ListenFailed,
+            Self::LINK_DOWN => Event::LinkDown,
+            Self::LINK_UP => Event::LinkUp,
+            _ => Event::Error,
+        }
+    }
 }
 
 /// The events that each sink wants.
@@ -273,28 +283,42 @@ impl Pending {
     }
 }
 
-impl Event<'_> {
+impl<'a> Event<'a> {
+    /// What a client has sent, of the events that bring that. A queue holds it.
+    #[must_use]
+    pub const fn message(&self) -> Option<Message<'a>> {
+        let bytes = match *self {
+            Self::Text(message) | Self::Binary(message) => return Some(message),
+            Self::Ping(bytes) | Self::Pong(bytes) | Self::CloseFrame { body: bytes, .. } => bytes,
+            _ => return None,
+        };
+        let (first, last) = (true, true);
+        Some(Message { bytes, first, last })
+    }
+
     /// The bit of this event.
     #[must_use]
     pub const fn mask(&self) -> EventMask {
-        match self {
-            Self::Error => EventMask::ERROR,
-            Self::Connecting => EventMask::CONNECTING,
-            Self::Connected(_) => EventMask::CONNECTED,
-            Self::Binary(_) => EventMask::BINARY,
-            Self::Text(_) => EventMask::TEXT,
-            Self::Ping(_) => EventMask::PING,
-            Self::Pong(_) => EventMask::PONG,
-            Self::CloseFrame { .. } => EventMask::CLOSE_FRAME,
-            Self::Closing => EventMask::CLOSING,
-            Self::Closed => EventMask::CLOSED,
-            Self::InvalidFrame => EventMask::INVALID_FRAME,
-            Self::Timeout => EventMask::TIMEOUT,
-            Self::TlsFailed => EventMask::TLS_FAILED,
-            Self::ListenFailed => EventMask::LISTEN_FAILED,
-            Self::LinkDown => EventMask::LINK_DOWN,
-            Self::LinkUp => EventMask::LINK_UP,
-            Self::Writable => EventMask::WRITABLE,
-        }
+        // The numbers of the C interface, in the order of the variants: no table is needed.
+        let number = match self {
+            Self::Error => 0,
+            Self::Connecting => 1,
+            Self::Connected(_) => 2,
+            Self::Binary(_) => 3,
+            Self::Text(_) => 4,
+            Self::Ping(_) => 5,
+            Self::Pong(_) => 6,
+            Self::CloseFrame { .. } => 7,
+            Self::Closing => 8,
+            Self::Closed => 9,
+            Self::InvalidFrame => 10,
+            Self::Timeout => 11,
+            Self::TlsFailed => 12,
+            Self::ListenFailed => 13,
+            Self::LinkDown => 14,
+            Self::LinkUp => 15,
+            Self::Writable => 16,
+        };
+        EventMask::from_bits_retain(1 << number)
     }
 }

@@ -55,11 +55,8 @@ impl<B: Storage> Inbound<B> {
     }
 
     /// Keeps a step for the sinks that want its event.
-    pub(super) fn deliver(&mut self, step: Step, masks: &Masks) {
-        let mask = mask(&step);
-        self.undelivered = masks.iter().rev().fold(0, |sinks, wanted| {
-            sinks << 1 | u8::from(wanted.intersects(mask))
-        });
+    pub(super) fn deliver(&mut self, step: Step, wanting: &mut Wanting) {
+        self.undelivered = wanting.sinks(mask(&step));
         self.step = step;
     }
 
@@ -96,6 +93,35 @@ impl<B: Storage> Inbound<B> {
             _ => return None,
         };
         Some((event, bytes, range.clone()))
+    }
+}
+
+/// Which sinks want an event. It is asked for the same one again and again.
+pub(super) struct Wanting {
+    pub masks: Masks,
+    event: EventMask,
+    sinks: u8,
+}
+
+impl Wanting {
+    pub const fn new(masks: Masks) -> Self {
+        Self {
+            masks,
+            event: EventMask::empty(),
+            sinks: 0,
+        }
+    }
+
+    /// The sinks (a bit each) that want this event.
+    fn sinks(&mut self, event: EventMask) -> u8 {
+        if event != self.event {
+            self.event = event;
+            let masks = self.masks.iter().rev();
+            self.sinks = masks.fold(0, |sinks, wanted| {
+                sinks << 1 | u8::from(wanted.intersects(event))
+            });
+        }
+        self.sinks
     }
 }
 

@@ -3,9 +3,10 @@
 //! Three kinds of threads meet here, and the port runs the first two:
 //!
 //! - the *serving thread* in [`Service::serve`]: it waits for sockets and deadlines, accepts
-//!   connections, and hands clients to the work queue (`serve.rs`);
-//! - the *work queue* calling [`Service::run`]: it receives, parses, delivers events and sends the
-//!   answers, one client at a time (`run.rs`);
+//!   connections, and finds out which clients are ready (`serve.rs`);
+//! - whatever runs *work items* by [`Service::run`]: a work queue, or the serving thread itself
+//!   ([`Port::INLINE`]), and on a host further loops. An item receives, parses, delivers events and sends
+//!   the answers of one client; no two threads run the same client (`run.rs`);
 //! - *application threads* calling [`Service::send`], [`Service::close`], … (`send.rs`).
 //!
 //! They share the slots (`slot.rs`), each behind its own lock. No lock is held while an event is
@@ -22,6 +23,7 @@ mod opening;
 mod output;
 mod pool;
 mod port;
+mod queue;
 mod run;
 mod send;
 mod serve;
@@ -36,6 +38,7 @@ pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
 pub use inbound::Inbound;
 pub use opening::AnswerError;
 pub use port::{Interest, Lock, Port, Ready, Socket, SocketError, Work};
+pub use queue::{Entry, KeptEvent, Queue, QueueSink, QueueState, QueueStorage};
 pub use send::{SendError, Target};
 pub use serve::Serving;
 pub use slot::Slot;
@@ -86,9 +89,10 @@ pub enum Delivery {
     Full,
 }
 
-/// Whoever receives the events.
+/// The application of a service, which receives the events.
 pub trait Application<P: Port>: Sized {
-    /// Which events each sink wants. A sink that is not there wants none.
+    /// Which events each sink wants. A sink that is not there wants none. Called on any thread, with a lock
+    /// of the service held: it must not wait, nor call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
     /// The generation of the service's first clients. For an application that keeps ids longer than a
@@ -320,6 +324,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         let mut shared = self.shared.lock();
         if shared.timer.is_none_or(|timer| !at.has_reached(timer)) {
+            // A deadline that has passed already is no sign of a suspension.
+            let at = at.later(self.port.now());
             // Deadlines that are close together come due together.
             let at = at + (TIMER_GRANULARITY_MS - 1);
             let at = Instant(at.0 - at.0 % TIMER_GRANULARITY_MS);

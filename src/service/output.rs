@@ -228,12 +228,13 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Keeps `parts` behind what is in the block, if there is one and it has room for all of them.
-    pub fn append(&mut self, parts: &[&[u8]]) -> bool {
+    /// Keeps `parts`, of `total` bytes, behind what is in the block, if there is one and it has room for
+    /// all of them.
+    pub fn append(&mut self, parts: &[&[u8]], total: usize) -> bool {
         let Some(block) = &mut self.block else {
             return false;
         };
-        let total = total_len(parts);
+        debug_assert_eq!(total, total_len(parts));
         let unsent = block.tail.saturating_sub(block.head);
         if unsent.saturating_add(total) > block.storage.capacity() {
             return false;

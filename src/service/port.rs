@@ -9,7 +9,7 @@ use super::slot::Slot;
 use super::time::Instant;
 use crate::protocol::Storage;
 
-/// A piece of work for the work queue, which runs one at a time by [`Service::run`](super::Service::run).
+/// A piece of work, which is run by [`Service::run`](super::Service::run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Work {
     /// What is to be done for the client in this slot. Never queued twice at the same time.
@@ -189,6 +189,13 @@ pub trait Port: Sized {
     /// left to the serving thread has to be done, and sockets are closed at once from now on. Only
     /// called on the serving thread.
     fn stopped(&self) {}
+
+    /// Until when everything is known that the client in `slot` has sent, at the time `now` of a
+    /// [`Ready::Timer`]. Earlier where another thread than the serving one waits for its socket, and is busy.
+    fn heard_until(&self, slot: usize, now: Instant) -> Instant {
+        let _ = slot;
+        now
+    }
 
     /// Ends [`wait`](Self::wait) at `at`, instead of the time set before.
     fn set_timer(&self, at: Instant);

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use super::event::{Event, Masks, State};
-use super::inbound::Inbound;
+use super::event::{Event, State};
+use super::inbound::{Inbound, Wanting};
 use super::port::{Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
 use super::slot::{Delivering, Guard, Inner, Owner, Phase, Shut, Slot};
@@ -18,7 +18,7 @@ const KEEP_ALIVE: [u8; 3] = *b"wss";
 pub(super) struct Run<'a, P: Port> {
     pub index: usize,
     pub slot: &'a Slot<P>,
-    pub masks: Masks,
+    wanting: Wanting,
     /// The time, as far as it was asked for since the application last had the thread, which may have
     /// taken long.
     now: Option<Instant>,
@@ -107,7 +107,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut run = Run {
             index,
             slot,
-            masks: self.application.masks(),
+            wanting: Wanting::new(self.application.masks()),
             now: None,
             received: Received::NotYet,
             starved: if inner.phase == Phase::Open && !inbound.incoming.has_unparsed() {
@@ -234,7 +234,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             // The connection is over: what that means comes next.
             let now = run.now(&self.port);
-            inner.advance(Phase::Dead, now, &run.masks);
+            inner.advance(Phase::Dead, now, &run.wanting.masks);
         }
     }
 
@@ -259,7 +259,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         inner.output.clear_refused();
         if inner.phase == Phase::Open {
-            inner.pending.add(State::Writable, &run.masks);
+            inner.pending.add(State::Writable, &run.wanting.masks);
         }
     }
 
@@ -390,6 +390,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.stalled & sink != 0 {
             inner.stalled &= !sink;
             inner.held_since = run.now(&self.port);
+            if inner.phase == Phase::Handshake {
+                // Its request was not read meanwhile.
+                inner.since = inner.held_since;
+            }
         }
     }
 
@@ -416,7 +420,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if let Step::Data(data) = &step {
             if inner.phase == Phase::Open {
                 inner.traffic.received(data.range.len());
-                inbound.deliver(step, &run.masks);
+                inbound.deliver(step, &mut run.wanting);
             }
             return false;
         }
@@ -459,12 +463,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     }
                 }
             }
-            Step::Close { code, .. } => inner.close(*code, Phase::Lingering, now, &run.masks),
+            Step::Close { code, .. } => {
+                inner.close(*code, Phase::Lingering, now, &run.wanting.masks);
+            }
             Step::Fail(violation) => return self.fail(run, inner, *violation),
             Step::Refuse(status) => return self.refuse(inner, run.index, *status),
             _ => return,
         }
-        inbound.deliver(step, &run.masks);
+        inbound.deliver(step, &mut run.wanting);
     }
 
     /// Answers the ping that could not be answered before: false if it still cannot be.
@@ -492,7 +498,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         range: &Range<usize>,
     ) -> bool {
         let payload = inbound.bytes(range);
-        let header = FrameHeader::new(true, Opcode::Pong, payload.len());
+        let header = FrameHeader::control(Opcode::Pong, payload.len());
         let sent = self.emit(inner, &header, payload, Some(range.clone()), true);
         sent != Err(SendError::WouldBlock)
     }
@@ -522,7 +528,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.flush_output(run.slot, inner, Some(inbound));
                 if !inner.output.pending() && !inner.output.has_caller() {
                     let now = run.now(&self.port);
-                    inner.advance(Phase::Dead, now, &run.masks);
+                    inner.advance(Phase::Dead, now, &run.wanting.masks);
                 }
             }
             Ok(count) => {
@@ -536,7 +542,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Err(SocketError::WouldBlock) => {}
             Err(SocketError::Failed) => {
                 let now = run.now(&self.port);
-                inner.advance(Phase::Dead, now, &run.masks);
+                inner.advance(Phase::Dead, now, &run.wanting.masks);
             }
         }
     }
@@ -547,12 +553,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let code = violation.close_code();
         if inner.phase == Phase::Open {
             if code != CloseCode::POLICY_VIOLATION {
-                inner.pending.add(State::InvalidFrame, &run.masks);
+                inner.pending.add(State::InvalidFrame, &run.wanting.masks);
             }
             self.count(|stats| stats.failed(code));
         }
         let now = run.now(&self.port);
-        inner.close(Some(code), Phase::Lingering, now, &run.masks);
+        inner.close(Some(code), Phase::Lingering, now, &run.wanting.masks);
         log::debug!(
             "{}: {violation:?}, closing with {code}",
             inner.id(run.index)
@@ -620,7 +626,7 @@ fn next_event<P: Port>(
     inner: &Inner<P>,
     inbound: &Inbound<P::Storage>,
 ) -> Option<Task> {
-    (0..run.masks.len()).find_map(|sink| {
+    (0..run.wanting.masks.len()).find_map(|sink| {
         let bit = 1 << sink;
         if run.full & bit != 0 {
             None

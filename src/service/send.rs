@@ -6,6 +6,7 @@ use super::event::ClientId;
 use super::output::total_len;
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
+use super::time::Instant;
 use super::{Application, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
@@ -77,7 +78,8 @@ impl From<FrameError> for SendError {
     }
 }
 
-/// Frames of up to this many bytes are copied, so that they leave together, rather than sent at once.
+/// A message that is sent back from inside its own event, with nothing received behind it, is copied up to this
+/// many bytes, so that it leaves with what else is sent there, and written at once above.
 const COPIED: usize = 256;
 
 /// A frame that the application wants to send.
@@ -104,11 +106,15 @@ impl<'a> Frame<'a> {
         }
     }
 
+    #[inline]
+    fn header(&self) -> FrameHeader {
+        FrameHeader::new(self.fin, self.opcode, self.payload.len())
+    }
+
     /// Checks it against the frames before it.
     fn plan<P: Port>(&self, inner: &Inner<P>) -> Result<Planned, FrameError> {
         if self.opcode.is_control() {
-            let header = FrameHeader::new(self.fin, self.opcode, self.payload.len());
-            return Ok(Planned::control(header));
+            return Ok(Planned::default());
         }
         let is_utf8 = self.is_utf8 || inner.is_own_text(self.payload);
         let outgoing = &inner.outgoing;
@@ -251,26 +257,27 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         to: Target,
         mut each: impl FnMut(usize, &'a Slot<P>, Guard<'a, P>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let (index, generation) = match to {
-            Target::Client(client) => (client.slot(), Some(client.generation())),
-            Target::Slot(index) => (index, None),
-            Target::All => {
-                let mut outcome = Ok(());
-                for (index, slot) in self.slots.as_ref().iter().enumerate() {
-                    let inner = slot.lock();
-                    if inner.phase == Phase::Open {
-                        outcome = outcome.and(each(index, slot, inner));
-                    }
-                }
-                return outcome;
-            }
+        let indices = match to {
+            Target::Client(client) => one(client.slot()),
+            Target::Slot(index) => one(index),
+            Target::All => 0..self.max_clients(),
         };
-        let slot = self.slot(index).ok_or(SendError::NotConnected)?;
-        let inner = slot.lock();
-        if generation.is_some_and(|generation| generation != inner.generation) {
-            return Err(SendError::NotConnected);
+        let mut outcome = Ok(());
+        for index in indices {
+            let slot = self.slot(index).ok_or(SendError::NotConnected)?;
+            let inner = slot.lock();
+            let is_meant = match to {
+                Target::Client(client) => client.generation() == inner.generation,
+                Target::Slot(_) => true,
+                Target::All => inner.phase == Phase::Open,
+            };
+            if is_meant {
+                outcome = outcome.and(each(index, slot, inner));
+            } else if to != Target::All {
+                return Err(SendError::NotConnected);
+            }
         }
-        each(index, slot, inner)
+        outcome
     }
 
     fn send_to(&self, to: Target, mut frame: Frame<'_>) -> Result<(), SendError> {
@@ -351,7 +358,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         // Frames for the client whose work item runs leave together when it ends.
         let running = inner.inbound.is_none() && on_service_thread;
         let batch = running || frame.more;
-        self.emit(inner, &planned.header, frame.payload, own, batch)?;
+        self.emit(inner, &frame.header(), frame.payload, own, batch)?;
         self.commit(slot, inner, frame, &planned);
         Ok(())
     }
@@ -375,7 +382,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let fits = total <= self.block_size;
         // A long message that is sent back is not copied, unless more frames are likely to follow it.
         let batch = batch && !(own.is_some() && total > COPIED && inner.delivers_last());
-        if batch && fits && self.reserve(inner) && inner.output.append(&parts) {
+        if batch && fits && self.reserve(inner) && inner.output.append(&parts, total) {
             return Ok(());
         }
         let spare = inner.inbound.as_mut().map_or(0, |inbound| inbound.spare());
@@ -414,7 +421,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return true;
             }
         }
-        total <= self.block_size && self.reserve(inner) && inner.output.append(rest)
+        total <= self.block_size && self.reserve(inner) && inner.output.append(rest, total)
     }
 
     /// Writes what is in the block and `parts`; how much of them went.
@@ -443,12 +450,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             skip = skip.saturating_sub(taken);
             let _ = rest.push(part.get(taken..).unwrap_or_default());
         }
-        if !self.reserve(inner) || !inner.output.append(&rest) {
+        if !self.reserve(inner) || !inner.output.append(&rest, total_len(&rest)) {
             inner.output.break_off();
         }
     }
 
     /// Sends on a thread that may wait.
+    #[inline(never)] // So that sending in a callback needs no room for this.
     fn send_waiting<'a>(
         &self,
         index: usize,
@@ -457,7 +465,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         frame: Frame<'_>,
     ) -> (Guard<'a, P>, Result<(), SendError>) {
         let generation = inner.generation;
-        let until = self.port.now() + self.config.send_timeout_ms;
+        let mut until = self.port.now() + self.config.send_timeout_ms;
         let planned = loop {
             match self.check(&inner, &frame) {
                 Ok(()) => match frame.plan(&inner) {
@@ -472,18 +480,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return (inner, Err(SendError::WouldBlock));
             }
             inner.output.waiters = inner.output.waiters.saturating_add(1);
-            inner = slot.wait(inner, until.from(self.port.now()));
+            inner = self.wait_for_room(slot, inner, &mut until);
             if inner.generation != generation {
                 return (inner, Err(SendError::NotConnected));
             }
             inner.output.waiters = inner.output.waiters.saturating_sub(1);
         };
-        let parts = [planned.header.as_bytes(), frame.payload];
-        if frame.more && self.reserve(&mut inner) && inner.output.append(&parts) {
+        let header = frame.header();
+        let parts = [header.as_bytes(), frame.payload];
+        let total = total_len(&parts);
+        if frame.more && self.reserve(&mut inner) && inner.output.append(&parts, total) {
             self.commit(slot, &mut inner, &frame, &planned);
             return (inner, Ok(()));
         }
-        let total = total_len(&parts);
         let mut sent = match self.write(&mut inner, &parts) {
             Ok(sent) => sent,
             Err(error) => return (inner, Err(error)),
@@ -494,7 +503,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner.output.set_caller(true);
             let outcome = loop {
                 self.settle(index, &mut inner);
-                inner = slot.wait(inner, until.from(self.port.now()));
+                inner = self.wait_for_room(slot, inner, &mut until);
                 if inner.generation != generation {
                     return (inner, Err(SendError::Aborted));
                 }
@@ -534,7 +543,25 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         (inner, Ok(()))
     }
 
-    /// Cuts the connection off. The slot's work item has to run to tell it.
+    /// Waits for a change of the slot, up to the deadline. After a suspension, which the client could not
+    /// use, the deadline starts again.
+    fn wait_for_room<'a>(
+        &self,
+        slot: &'a Slot<P>,
+        inner: Guard<'a, P>,
+        until: &mut Instant,
+    ) -> Guard<'a, P> {
+        let began = self.port.now();
+        let left = until.from(began);
+        let inner = slot.wait(inner, left);
+        let now = self.port.now();
+        if began.until(now) > left.saturating_add(self.config.suspension()) {
+            *until = now + self.config.send_timeout_ms;
+        }
+        inner
+    }
+
+    /// Aborts the connection. The slot's work item has to run to emit that.
     pub(super) fn abort(&self, inner: &mut Inner<P>) {
         let masks = self.application.masks();
         inner.advance(Phase::Dead, self.port.now(), &masks);
@@ -563,11 +590,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Keeps a close frame with a reason, if it can be put behind all other output.
     fn keep_close(&self, inner: &mut Inner<P>, code: CloseCode, reason: &str) -> bool {
         let code = code.get().to_be_bytes();
-        let header = FrameHeader::new(true, Opcode::Close, code.len().saturating_add(reason.len()));
+        let header = FrameHeader::control(Opcode::Close, code.len().saturating_add(reason.len()));
         !inner.output.holds_own()
             && !inner.output.has_caller()
             && self.keep_rest(inner, &[header.as_bytes(), &code, reason.as_bytes()])
     }
+}
+
+/// The range of one index.
+const fn one(index: usize) -> Range<usize> {
+    index..index.saturating_add(1)
 }
 
 /// What is left of a frame after `sent` bytes.

@@ -314,6 +314,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.owner == Owner::Free {
             return None;
         }
+        let now = self.port.heard_until(index, now);
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             let rate = self.config.control_frames_per_second;
             inner.control_frames.refresh(rate, self.port.now());

@@ -465,6 +465,8 @@ impl<P: Port> Inner<P> {
             }
             // The rest of its request may wait to be received.
             Phase::Handshake if self.owner != Owner::Idle => None,
+            // It is not read while the application takes no events.
+            Phase::Handshake if self.is_held_up() => Some(self.held_since + config.hold_timeout_ms),
             Phase::Handshake => Some(self.since + config.handshake_timeout_ms),
             Phase::CloseSent | Phase::Lingering => Some(self.since + config.close_timeout_ms),
             Phase::Dead if self.owner == Owner::Idle && self.holds_data() => {
@@ -519,10 +521,10 @@ impl<P: Port> Inner<P> {
     }
 
     /// Whether the client is aborted if its connection ends now: it has not finished the closing
-    /// handshake, or not taken what was sent. One that the application has held up was counted before.
+    /// handshake, or not taken what was sent. One that the application holds up had no chance to.
     pub fn is_aborted(&self) -> bool {
         match self.phase {
-            Phase::CloseSent => true,
+            Phase::CloseSent => !self.is_held_up(),
             Phase::Lingering => self.output.is_blocked() && !self.is_held_up(),
             _ => false,
         }
@@ -535,6 +537,10 @@ impl<P: Port> Inner<P> {
             return Due::NotYet;
         }
         match self.phase {
+            Phase::Handshake if self.is_held_up() => {
+                self.advance(Phase::Dead, now, masks);
+                Due::Aborted
+            }
             Phase::Handshake => {
                 self.pending.add(State::Timeout, masks);
                 self.advance(Phase::Dead, now, masks);

@@ -4,10 +4,11 @@
 use core::ffi::{CStr, c_char, c_uint, c_void};
 use core::ptr;
 
-use wss::service::Lock as _;
+use wss::service::{Lock as _, Message};
 use wss::{ClientId, Request};
 
 use crate::abi::{self, AcceptHook, Callback, Cookie, RxData, RxDataInFull};
+use crate::c_text::c_text;
 use crate::convert::{Client, client_or_none};
 use crate::instance::PerServer;
 use crate::platform::{Monitor, SERVERS};
@@ -55,33 +56,26 @@ pub fn set_callback(place: usize, callback: Option<Callback>, cookie: *mut c_voi
     register(CALLBACKS.at(place), callback, cookie);
 }
 
-/// What an event with data brings.
-pub struct Data<'a> {
-    pub bytes: &'a [u8],
-    pub first: bool,
-    pub last: bool,
-}
-
-/// Calls the callback of the service at `place`, if there is one.
+/// Calls the callback of the service at `place`, if there is one. `message` is what the event brings.
 pub fn call_callback(
     place: usize,
     event: c_uint,
     client: Option<ClientId>,
-    data: Option<&Data<'_>>,
+    message: Option<Message<'_>>,
 ) {
     let Some(Registered { function, cookie }) = registered(CALLBACKS.at(place)) else {
         return;
     };
     let (client, index) = client_or_none(client.map(|id| Client { place, id }));
-    let mut rx = data.map(|data| RxDataInFull {
+    let mut rx = message.map(|message| RxDataInFull {
         rx: RxData {
-            data: data.bytes.as_ptr().cast_mut(),
+            data: message.bytes.as_ptr().cast_mut(),
             // A slice has at most `isize::MAX` bytes.
-            len: i64::try_from(data.bytes.len()).unwrap_or(i64::MAX),
+            len: i64::try_from(message.bytes.len()).unwrap_or(i64::MAX),
         },
         client,
-        first: data.first,
-        last: data.last,
+        first: message.first,
+        last: message.last,
     });
     let data = rx
         .as_mut()
@@ -128,7 +122,7 @@ fn call_hook<'a>(
     request: &Request<'a>,
 ) -> Answer<'a> {
     let text = |text: Option<&str>| {
-        let text = text.and_then(|text| request.c_text(text));
+        let text = text.and_then(|text| c_text(request, text));
         text.map_or(ptr::null::<c_char>(), CStr::as_ptr)
     };
     let mut subprotocols = [ptr::null(); MAX_SUBPROTOCOLS];

@@ -3,16 +3,16 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use wss::protocol::origin_allowed;
-use wss::service::{Application, Delivery, EventMask, MAX_SINKS, Message, Port, Service};
+use wss::service::{Application, Delivery, EventMask, MAX_SINKS, Port, Service};
 use wss::{ClientId, Event, Request, Status, Verdict};
 
 use crate::abi::MAX_QUEUES;
-use crate::callbacks::{self, Answer, Data};
+use crate::callbacks::{self, Answer};
 use crate::convert::Client;
 use crate::handshake::requests;
 use crate::instance::{self, DEFAULT, DEFAULT_PLACE, place};
-use crate::platform::{Origins, SERVERS, queue};
-use crate::queues::{Number, Of, QUEUES};
+use crate::platform::{Origins, SERVERS};
+use crate::queues::{self, Number, Of, QUEUES};
 
 /// The sink that is the callback; the others are queues.
 const CALLBACK: usize = 0;
@@ -187,13 +187,13 @@ fn deliver(server: u32, sink: usize, client: Option<ClientId>, event: &Event<'_>
     let place = place(server);
     // The bits are numbered as the events of the interface.
     let number = event.mask().bits().trailing_zeros();
-    let data = data(event);
+    let message = event.message();
     if sink == CALLBACK {
-        callbacks::call_callback(place, number, client, data.as_ref());
+        callbacks::call_callback(place, number, client, message);
         return Delivery::Done;
     }
     match queue(place, sink) {
-        Some(queue) => queue::deliver(queue, number, Of { server, client }, data.as_ref()),
+        Some(queue) => queues::deliver(queue, number, Of { server, client }, message),
         None => Delivery::Done,
     }
 }
@@ -217,16 +217,4 @@ pub fn tell_untold() {
             UNTOLD.fetch_or(1 << sink, Ordering::SeqCst);
         }
     }
-}
-
-/// The bytes that an event brings.
-fn data<'a>(event: &Event<'a>) -> Option<Data<'a>> {
-    let (bytes, first, last) = match *event {
-        Event::Text(Message { bytes, first, last })
-        | Event::Binary(Message { bytes, first, last }) => (bytes, first, last),
-        Event::Ping(bytes) | Event::Pong(bytes) => (bytes, true, true),
-        Event::CloseFrame { body, .. } => (body, true, true),
-        _ => return None,
-    };
-    Some(Data { bytes, first, last })
 }

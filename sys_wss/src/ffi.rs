@@ -22,12 +22,11 @@ use crate::events;
 use crate::handshake::{Field, requests};
 use crate::instance::{self, DEFAULT, DEFAULT_PLACE};
 use crate::options::Options;
+use crate::platform::queue::{Storage, storage};
 #[cfg(feature = "host")]
 use crate::platform::set_log_handler;
-use crate::platform::{
-    self, DEFAULT_PORT, Origins, Service, Shared, default_options, guard, queue,
-};
-use crate::queues::QUEUES;
+use crate::platform::{self, DEFAULT_PORT, Origins, Service, Shared, default_options, guard};
+use crate::queues::{self, OF_DEFAULT, OF_SERVERS};
 
 /// Runs a function of the original interface.
 fn sys(body: impl FnOnce() -> Result<(), Error>) -> SysResult {
@@ -577,13 +576,9 @@ pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u
             return Err(Error::BadArgument);
         }
         // SAFETY: C gives NULL, or where to put it.
-        unsafe { add_queue(mask, queue, |mask| queue::create(OF_DEFAULT, mask, depth)) }
+        unsafe { add_queue(OF_DEFAULT, mask, queue, || storage(depth)) }
     })
 }
-
-/// The places of the default service's queues, and those for queues of further servers.
-const OF_DEFAULT: Range<usize> = 0..MAX_QUEUES;
-const OF_SERVERS: Range<usize> = MAX_QUEUES..QUEUES;
 
 /// The part of `wss_queue_add()` that is in Rust.
 #[cfg(feature = "zephyr")]
@@ -595,12 +590,10 @@ pub unsafe extern "C" fn wss_queue_adopt(
 ) -> WssResult {
     wss(|| {
         let messages = ptr::NonNull::new(messages).ok_or(Error::BadPointer)?;
+        // SAFETY: C gives a `k_msgq` of messages, and lends it until `wss_queue_destroy`.
+        let own = || Some(unsafe { platform::queue::own(messages) });
         // SAFETY: C gives NULL, or where to put it.
-        unsafe {
-            add_queue(mask, queue, |mask| {
-                queue::add_own(OF_DEFAULT, mask, messages)
-            })
-        }
+        unsafe { add_queue(OF_DEFAULT, mask, queue, own) }
     })
 }
 
@@ -614,21 +607,20 @@ pub unsafe extern "C" fn wss_server_queue_adopt(
 ) -> WssResult {
     wss(|| {
         let messages = ptr::NonNull::new(messages).ok_or(Error::BadPointer)?;
+        // SAFETY: C gives a `k_msgq` of messages, and lends it until `wss_queue_destroy`.
+        let own = || Some(unsafe { platform::queue::own(messages) });
         // SAFETY: C gives NULL, or where to put it.
-        unsafe {
-            add_queue(mask, queue, |mask| {
-                queue::add_own(OF_SERVERS, mask, messages)
-            })
-        }
+        unsafe { add_queue(OF_SERVERS, mask, queue, own) }
     })
 }
 
 /// # Safety
 /// `queue` is NULL, or where there is room.
 unsafe fn add_queue(
+    places: Range<usize>,
     mask: u32,
     queue: *mut u32,
-    add: impl FnOnce(EventMask) -> Result<u32, Error>,
+    storage: impl FnOnce() -> Option<Storage>,
 ) -> Result<(), Error> {
     let mask = EventMask::from_bits(mask).ok_or(Error::BadArgument)?;
     if mask.is_empty() {
@@ -637,7 +629,7 @@ unsafe fn add_queue(
     if queue.is_null() {
         return Err(Error::BadPointer);
     }
-    let number = add(mask)?;
+    let number = queues::create(places, mask, storage)?;
     // SAFETY: there is room.
     unsafe { put(queue, number) }
 }
@@ -658,7 +650,7 @@ pub unsafe extern "C" fn wss_queue_get(
         } else {
             timeout_ms
         };
-        let taken = queue::get(queue, timeout_ms)?;
+        let taken = queues::get(queue, timeout_ms)?;
         // SAFETY: C gives where to put it.
         unsafe { put(message, taken) }
     })
@@ -671,13 +663,14 @@ pub unsafe extern "C" fn wss_message_release(message: *mut Message) {
         let Some(message) = (unsafe { message.as_mut() }) else {
             return;
         };
-        queue::release(message);
+        // SAFETY: it is one, which C releases once.
+        unsafe { queues::release(message) };
     });
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_queue_destroy(queue: u32) -> WssResult {
-    wss(|| queue::destroy(queue))
+    wss(|| queues::destroy(queue))
 }
 
 #[unsafe(no_mangle)]
@@ -714,7 +707,7 @@ pub unsafe extern "C" fn wss_server_start(
         };
         // SAFETY: C gives that many queues.
         let queues = unsafe { list(config.queues, config.queue_count) }?;
-        if queues.len() > MAX_QUEUES || !queues.iter().copied().all(queue::exists) {
+        if queues.len() > MAX_QUEUES || !queues.iter().copied().all(queues::exists) {
             return Err(Error::BadArgument);
         }
         let started = instance::start_server(config.port, &options, |number| {
@@ -799,7 +792,7 @@ pub unsafe extern "C" fn wss_server_queue_create(
             return Err(Error::BadArgument);
         }
         // SAFETY: C gives NULL, or where to put it.
-        unsafe { add_queue(mask, queue, |mask| queue::create(OF_SERVERS, mask, depth)) }
+        unsafe { add_queue(OF_SERVERS, mask, queue, || storage(depth)) }
     })
 }
 

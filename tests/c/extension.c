@@ -1003,6 +1003,23 @@ static void queues_check_every_argument(void)
 	}
 }
 
+static void a_queue_kept_too_long_is_no_queue(void)
+{
+	wss_message message;
+	wss_queue queue;
+	wss_queue old;
+
+	CHECK_INT(wss_queue_create(TEXTS, 1, &old), WSS_OK);
+	CHECK_INT(wss_queue_destroy(old), WSS_OK);
+	for (int i = 0; i < 70000; i++) {
+		CHECK_INT(wss_queue_create(TEXTS, 1, &queue), WSS_OK);
+		CHECK(queue != old);
+		CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	}
+	CHECK_INT(wss_queue_get(old, &message, 0), WSS_INVALID);
+	CHECK_INT(wss_queue_destroy(old), WSS_INVALID);
+}
+
 static void a_queue_may_be_of_any_depth(void)
 {
 	wss_queue queue;
@@ -1011,7 +1028,7 @@ static void a_queue_may_be_of_any_depth(void)
 	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
 }
 
-static void a_full_queue_takes_what_concerns_no_client(void)
+static void a_full_queue_is_told_of_a_failed_start_once_there_is_room(void)
 {
 	SYS_WSS_CONFIG config = {.port = 70000, .isTLSEnabled = false};
 	wss_message message;
@@ -1276,8 +1293,9 @@ static void a_service_that_does_not_listen_has_the_clients_it_adopts(void)
 	CASE(destroying_a_queue_wakes_its_readers_and_lets_clients_go_on)                          \
 	CASE(nobody_who_is_about_to_wait_misses_that_a_queue_is_destroyed)                         \
 	CASE(queues_check_every_argument)                                                          \
+	CASE(a_queue_kept_too_long_is_no_queue)                                                    \
 	CASE(a_queue_may_be_of_any_depth)                                                          \
-	CASE(a_full_queue_takes_what_concerns_no_client)                                           \
+	CASE(a_full_queue_is_told_of_a_failed_start_once_there_is_room)                            \
 	CASE(a_queue_gets_no_more_errors_than_it_has_room_for)                                     \
 	CASE(a_connection_that_takes_the_last_descriptor_is_no_error)                              \
 	CASE(a_queue_is_not_waited_for_inside_the_callback)                                        \

@@ -792,7 +792,6 @@ static void an_ended_service_does_not_stand_for_a_server_started_later(void)
 	wire_expect_text(fd, "unharmed");
 	/* Nor for the next default service. */
 	CHECK_INT(wss_queue_destroy(queues[0]), WSS_OK);
-	act = NULL;
 	service = start(NULL);
 	own = open_client(0);
 	CHECK(wss_client_at(0) != old);

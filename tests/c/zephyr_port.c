@@ -358,7 +358,7 @@ static struct {
 	pthread_cond_t changed;
 	bool used;
 	bool made;
-} locks[SERVERS * (MAX_CLIENTS + 8) + 2];
+} locks[SERVERS * (MAX_CLIENTS + 9)];
 static pthread_mutex_t locks_lock = PTHREAD_MUTEX_INITIALIZER;
 
 uint32_t wss_port_lock_new(uint32_t *number)
@@ -611,23 +611,14 @@ static struct queue {
 	size_t depth;
 	size_t size;
 	size_t count;
-	unsigned int ends;
 	bool used;
 } queues[QUEUES];
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t queue_changed;
-static pthread_once_t queue_once = PTHREAD_ONCE_INIT;
-
-static void make_queues(void)
-{
-	monotonic(&queue_changed);
-}
 
 void *wss_port_queue_new(size_t depth, size_t size)
 {
 	void *found = NULL;
 
-	pthread_once(&queue_once, make_queues);
 	pthread_mutex_lock(&queue_lock);
 	for (int i = 0; i < QUEUES && found == NULL; i++) {
 		if (!queues[i].used && depth <= QUEUE_DEPTH && size <= sizeof(wss_message)) {
@@ -647,9 +638,9 @@ void wss_port_queue_end(void *which)
 	struct queue *queue = which;
 
 	pthread_mutex_lock(&queue_lock);
+	CHECK(queue->used);
 	queue->used = false;
-	queue->ends++;
-	pthread_cond_broadcast(&queue_changed);
+	queue->count = 0;
 	pthread_mutex_unlock(&queue_lock);
 }
 
@@ -659,31 +650,23 @@ bool wss_port_queue_put(void *which, const void *entry)
 	bool room;
 
 	pthread_mutex_lock(&queue_lock);
+	CHECK(queue->used);
 	room = queue->count < queue->depth;
 	if (room) {
 		memcpy(&queue->messages[queue->count++], entry, queue->size);
-		pthread_cond_broadcast(&queue_changed);
 	}
 	pthread_mutex_unlock(&queue_lock);
 	return room;
 }
 
-bool wss_port_queue_get(void *which, void *entry, int32_t ms)
+bool wss_port_queue_get(void *which, void *entry)
 {
 	struct queue *queue = which;
-	struct timespec at;
-	unsigned int ends;
 	bool taken;
 
-	until(&at, wss_port_uptime_ms() + (uint64_t)(ms < 0 ? INT32_MAX : ms));
 	pthread_mutex_lock(&queue_lock);
-	ends = queue->ends;
-	while (queue->count == 0 && queue->ends == ends && ms != 0) {
-		if (pthread_cond_timedwait(&queue_changed, &queue_lock, &at) == ETIMEDOUT) {
-			break;
-		}
-	}
-	taken = queue->count > 0 && queue->ends == ends;
+	CHECK(queue->used);
+	taken = queue->count > 0;
 	if (taken) {
 		memcpy(entry, &queue->messages[0], queue->size);
 		memmove(queue->messages, queue->messages + 1,

@@ -257,3 +257,54 @@ fn a_callback_that_takes_longer_than_the_client_timeout_closes_no_client() {
     let all = h.service.send_text(Target::All, "both are there");
     assert_eq!(all, Ok::<(), SendError>(()));
 }
+
+#[test]
+fn a_message_that_is_never_released_is_no_suspension() {
+    let mut h = Harness::new(2, Config::default(), |_, _, _, event| match event {
+        Event::Binary(_) => Delivery::Held,
+        _ => Delivery::Done,
+    });
+    let (holds, other) = (h.connected(), h.connected());
+    holds.send(&frame(0x82, b"kept"));
+    h.pass(30_200);
+    // The other one was pinged as ever.
+    assert_eq!(
+        other.take(),
+        [keep_alive(1), server_frame(0x88, &[3, 232])].concat()
+    );
+    h.pass(5_200);
+    assert!(holds.is_closed());
+    h.pass(200);
+    assert_eq!(h.service.client(0), None, "its slot is free");
+}
+
+#[test]
+fn a_request_that_waits_for_the_application_is_not_late() {
+    let full = std::rc::Rc::new(std::cell::Cell::new(true));
+    let is_full = std::rc::Rc::clone(&full);
+    let mut h = Harness::new(1, Config::default(), move |_, _, _, _| {
+        if is_full.get() {
+            Delivery::Full
+        } else {
+            Delivery::Done
+        }
+    });
+    let client = h.connect();
+    client.send(REQUEST.as_bytes());
+    h.pass(20_000);
+    assert!(!client.is_closed(), "it is the application that is late");
+    full.set(false);
+    h.service.room();
+    h.settle();
+    assert_eq!(h.events(), ["0 connecting", "0 connected /chat"]);
+    // The application's time is limited, too.
+    let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
+        Event::Connecting => Delivery::Full,
+        _ => Delivery::Done,
+    });
+    let client = h.connect();
+    client.send(REQUEST.as_bytes());
+    h.pass(30_300);
+    assert!(client.is_closed());
+    assert_eq!(h.service.stats().timeouts, 0);
+}

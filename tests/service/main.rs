@@ -25,6 +25,7 @@ mod opening;
 mod output;
 #[path = "../support/port.rs"]
 mod port;
+mod queue;
 mod random;
 #[allow(dead_code)]
 #[path = "../support/received.rs"]

@@ -52,7 +52,7 @@ impl Kind for Shuttle {
 }
 
 /// A wait here never times out, so that every wake-up that is needed has to come.
-struct ShuttleLock<T>(shuttle::sync::Mutex<T>, shuttle::sync::Condvar);
+pub struct ShuttleLock<T>(shuttle::sync::Mutex<T>, shuttle::sync::Condvar);
 
 impl<T> Lock<T> for ShuttleLock<T> {
     type Guard<'a>
@@ -317,7 +317,7 @@ impl Peer {
     }
 }
 
-fn check(test: fn()) {
+pub fn check(test: fn()) {
     let iterations = std::env::var("WSS_SCHEDULES").map_or(300, |count| count.parse().unwrap());
     // PCT finds what needs few, well-placed switches; random what needs many.
     shuttle::check_random(test, iterations);

@@ -8,7 +8,7 @@ use wss::host::{Clients, Options, Server};
 use wss::service::Target;
 use wss::{ClientId, Event};
 
-use super::client::{Client, TEXT};
+use super::client::{Client, PING, PONG, TEXT};
 use super::server::{assert_unharmed, echo, eventually, options};
 
 fn loops(loops: u16, max_clients: u16) -> Options {
@@ -122,4 +122,39 @@ fn a_server_needs_a_loop() {
     let error = Server::start(&loops(0, 4), handler).err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("loops"));
+}
+
+#[test]
+fn a_loop_that_computes_times_out_no_client_that_answers() {
+    let handler = |clients: &Clients, id: Option<ClientId>, event: &Event<'_>| {
+        let Some(id) = id else { return };
+        match event {
+            Event::Text(message) if message.text() == "compute" => {
+                thread::sleep(std::time::Duration::from_millis(1_500));
+            }
+            event => echo(clients, id, event),
+        }
+    };
+    let mut options = loops(2, 4);
+    options.limits.client_timeout_ms = 600;
+    options.limits.ping_interval_ms = 300;
+    let server = Server::start(&options, handler).unwrap();
+    let mut clients: Vec<_> = (0..4).map(|_| Client::open(server.local_addr())).collect();
+    // It is of the same loop as the one that makes it compute.
+    let mut patient = clients.remove(3);
+    clients[1].send(TEXT, b"compute");
+    let answering = thread::spawn(move || {
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(2_500);
+        while std::time::Instant::now() < until {
+            match patient.frame() {
+                frame if frame.opcode == PING => patient.send(PONG, &frame.payload),
+                frame => panic!("{frame:?}"),
+            }
+        }
+        patient
+    });
+    answering.join().unwrap().send(TEXT, b"still there");
+    eventually("the patient one is still there", || {
+        server.clients().state(3) == wss::service::ClientState::Connected
+    });
 }

@@ -308,3 +308,18 @@ fn one_signal_ends_a_program_whose_clients_answer() {
         assert!(program.wait().unwrap().success());
     }
 }
+
+#[test]
+fn an_id_of_a_server_that_has_ended_refers_to_no_client_of_the_next_one() {
+    let (server, log) = echo_server(&options());
+    let _client = Client::open(server.local_addr());
+    let old = log.wait_for("connected /chat", 1);
+    drop(server);
+    let (server, log) = echo_server(&options());
+    let mut client = Client::open(server.local_addr());
+    let new = log.wait_for("connected /chat", 1);
+    assert_eq!(old.slot(), new.slot());
+    let sent = server.clients().send_text(old, "to the one before");
+    assert_eq!(sent, Err(wss::SendError::NotConnected));
+    client.echo("alone");
+}

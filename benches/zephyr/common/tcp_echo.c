@@ -7,8 +7,12 @@
 
 #include "tcp_echo.h"
 
+#if !defined(TCP_BUFFER)
+#define TCP_BUFFER 512
+#endif
+
 static struct zsock_pollfd fds[1 + TCP_CLIENTS];
-static uint8_t buffer[512];
+static uint8_t buffer[TCP_BUFFER];
 
 static int listen_at(uint16_t port)
 {
@@ -46,7 +50,7 @@ static void accept_client(void)
 	(void)zsock_close(fd);
 }
 
-static bool send_all(int fd, const uint8_t *data, size_t len)
+bool tcp_send(int fd, const uint8_t *data, size_t len)
 {
 	while (len > 0) {
 		ssize_t sent = zsock_send(fd, data, len, 0);
@@ -60,17 +64,27 @@ static bool send_all(int fd, const uint8_t *data, size_t len)
 	return true;
 }
 
-static void echo(struct zsock_pollfd *client)
+bool tcp_broadcast(const uint8_t *data, size_t len)
+{
+	for (int i = 1; i <= TCP_CLIENTS; i++) {
+		if (fds[i].fd >= 0 && !tcp_send(fds[i].fd, data, len)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void receive(struct zsock_pollfd *client, tcp_handler handler)
 {
 	ssize_t len = zsock_recv(client->fd, buffer, sizeof(buffer), ZSOCK_MSG_DONTWAIT);
 
-	if (len <= 0 || !send_all(client->fd, buffer, len)) {
+	if (len <= 0 || !handler(client->fd, buffer, len)) {
 		(void)zsock_close(client->fd);
 		client->fd = -1;
 	}
 }
 
-void tcp_echo(void)
+void tcp_serve(tcp_handler handler)
 {
 	for (int i = 0; i <= TCP_CLIENTS; i++) {
 		fds[i].fd = -1;
@@ -86,8 +100,13 @@ void tcp_echo(void)
 		}
 		for (int i = 1; i <= TCP_CLIENTS; i++) {
 			if (fds[i].fd >= 0 && fds[i].revents != 0) {
-				echo(&fds[i]);
+				receive(&fds[i], handler);
 			}
 		}
 	}
+}
+
+void tcp_echo(void)
+{
+	tcp_serve(tcp_send);
 }

@@ -1,7 +1,7 @@
 //! Scripted clients: what each sends comes from flash, and what it is sent is
 //! compared with flash, byte by byte.
 
-use crate::{Alone, Outcome, Test, check};
+use crate::{Alone, Outcome, check, tests, text};
 use core::cell::RefCell;
 use core::iter::zip;
 
@@ -138,25 +138,19 @@ pub fn with<T>(client: usize, act: impl FnOnce(&mut Client) -> T) -> T {
     // Not `borrow_mut`, whose panic would bring formatting into the baseline.
     match ALL.0.get(client).map(RefCell::try_borrow_mut) {
         Some(Ok(mut client)) => act(&mut client),
-        _ => crate::give_up("no such client, or it is in use\n"),
+        _ => crate::give_up(text!("no such client, or it is in use\n")),
     }
 }
 
-/// A client that were wrong could make the service's tests pass for nothing.
-pub const TESTS: &[Test] = &[
-    Test {
-        name: "client_sends_its_script",
-        run: sends_its_script,
-    },
-    Test {
-        name: "client_compares_what_it_is_sent",
-        run: compares_what_it_is_sent,
-    },
+// A client that were wrong could make the service's tests pass for nothing.
+tests![
+    TESTS = client_sends_its_script,
+    client_compares_what_it_is_sent,
 ];
 
 script!(PIECES = [b"GET", b"", b" /"]);
 
-fn sends_its_script() -> Outcome {
+fn client_sends_its_script() -> Outcome {
     with(0, |client| {
         client.reset();
         client.play(&PIECES, &[]);
@@ -175,7 +169,7 @@ fn sends_its_script() -> Outcome {
     })
 }
 
-fn compares_what_it_is_sent() -> Outcome {
+fn client_compares_what_it_is_sent() -> Outcome {
     with(1, |client| {
         client.reset();
         client.play(&[], &PIECES);

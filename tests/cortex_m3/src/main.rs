@@ -18,8 +18,34 @@ use semihost::{exit, put, put_number};
 pub type Outcome = Result<(), u32>;
 
 pub struct Test {
-    pub name: &'static str,
+    pub name: &'static [u8],
     pub run: fn() -> Outcome,
+}
+
+/// `tests![TESTS = first, second];`: a table of tests, beside the scripts, since it is no part of
+/// what the service costs.
+#[macro_export]
+macro_rules! tests {
+    ($name:ident = $($test:ident),* $(,)?) => {
+        #[unsafe(link_section = ".script")]
+        pub static $name: [$crate::Test; [$(stringify!($test)),*].len()] = [$($crate::Test {
+            name: $crate::text!(stringify!($test)),
+            run: $test,
+        }),*];
+    };
+}
+
+/// A text of the tests, likewise.
+#[macro_export]
+macro_rules! text {
+    ($text:expr) => {{
+        #[unsafe(link_section = ".script")]
+        static TEXT: [u8; $text.len()] = match $text.as_bytes().first_chunk() {
+            Some(text) => *text,
+            None => [0; $text.len()],
+        };
+        &TEXT
+    }};
 }
 
 /// Ends a test unless `$holds`.
@@ -41,20 +67,25 @@ unsafe impl<T> Sync for Alone<T> {}
 
 /// A module of tests is one line here; of the service's, one that the
 /// baseline image goes without: `#[cfg(feature = "service")]`.
-const TESTS: &[&[Test]] = &[
-    client::TESTS,
+fn tests() -> impl Iterator<Item = &'static Test> {
+    let tests = client::TESTS.iter();
     #[cfg(feature = "service")]
-    service::TESTS,
-];
+    let tests = tests.chain(&service::TESTS);
+    tests
+}
 
 #[entry]
 fn main() -> ! {
     guard::enable();
+    #[cfg(feature = "service")]
+    if semihost::is_asked_to("count") {
+        exit(service::count().is_ok());
+    }
     let (mut passed, mut failed, mut deepest) = (0, 0, 0);
-    for test in TESTS.iter().copied().flatten() {
-        put("test ");
+    for test in tests() {
+        put(text!("test "));
         put(test.name);
-        put(" ... ");
+        put(text!(" ... "));
         stack::start();
         let outcome = (test.run)();
         // Before anything is printed, which needs stack too.
@@ -62,41 +93,41 @@ fn main() -> ! {
         match outcome {
             Ok(()) => {
                 passed += 1;
-                put("ok");
+                put(text!("ok"));
             }
             Err(line) => {
                 failed += 1;
-                put("FAILED in line ");
+                put(text!("FAILED in line "));
                 put_number(line as usize);
             }
         }
-        put(" (stack ");
+        put(text!(" (stack "));
         put_number(peak);
-        put(")\n");
+        put(text!(")\n"));
         deepest = deepest.max(peak);
     }
-    report("stack", deepest);
+    report(text!("stack"), deepest);
     #[cfg(feature = "service")]
     service::report();
     put_number(passed);
-    put(" passed, ");
+    put(text!(" passed, "));
     put_number(failed);
-    put(" failed\n");
+    put(text!(" failed\n"));
     exit(passed > 0 && failed == 0)
 }
 
 /// A figure for `run`.
-fn report(what: &str, figure: usize) {
+fn report(what: &[u8], figure: usize) {
     put(what);
-    put(" ");
+    put(text!(" "));
     put_number(figure);
-    put("\n");
+    put(text!("\n"));
 }
 
 /// Where a test cannot go on: a panic without its formatting.
 #[cold]
 #[inline(never)]
-pub fn give_up(why: &str) -> ! {
+pub fn give_up(why: &[u8]) -> ! {
     put(why);
     exit(false)
 }
@@ -106,12 +137,12 @@ fn panic(info: &PanicInfo) -> ! {
     #[cfg(feature = "explain")]
     cortex_m_semihosting::hprintln!("{}", info);
     let _ = info;
-    give_up("panicked\n")
+    give_up(text!("panicked\n"))
 }
 
 /// Also where a stack overflow ends, see `guard`. The default handler would only
 /// end at `run`'s timeout.
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    give_up("hard fault\n")
+    give_up(text!("hard fault\n"))
 }

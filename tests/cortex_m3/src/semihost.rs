@@ -3,10 +3,15 @@
 //! No `core::fmt` here: it would be in the baseline image too, and so hide
 //! what the service pays if it is the service that needs it.
 
+#[cfg(feature = "service")]
+use cortex_m_semihosting::syscall;
 use cortex_m_semihosting::{debug, hio};
 
-pub fn put(text: &str) {
-    put_bytes(text.as_bytes());
+pub fn put(bytes: &[u8]) {
+    // Nobody is left to tell if the host does not take them.
+    if let Ok(mut out) = hio::hstdout() {
+        let _ = out.write_all(bytes);
+    }
 }
 
 pub fn put_number(mut number: usize) {
@@ -20,14 +25,16 @@ pub fn put_number(mut number: usize) {
             break;
         }
     }
-    put_bytes(&digits[start..]);
+    put(&digits[start..]);
 }
 
-fn put_bytes(bytes: &[u8]) {
-    // Nobody is left to tell if the host does not take them.
-    if let Ok(mut out) = hio::hstdout() {
-        let _ = out.write_all(bytes);
-    }
+/// Whether `run` has started the image with this argument.
+#[cfg(feature = "service")]
+pub fn is_asked_to(what: &str) -> bool {
+    let mut line = [0u8; 64];
+    // SAFETY: SYS_GET_CMDLINE takes the address and the length of a buffer, and fills that.
+    let failed = unsafe { syscall!(GET_CMDLINE, line.as_mut_ptr(), line.len()) } != 0;
+    !failed && line.starts_with(what.as_bytes())
 }
 
 /// Ends QEMU, with exit code 0 or 1.

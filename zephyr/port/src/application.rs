@@ -4,7 +4,7 @@ use wss::protocol::origin_allowed;
 use wss::service::{Application, Delivery, MAX_SINKS, Service};
 use wss::{ClientId, Event, EventMask, Request, Status, Verdict};
 
-use crate::events::Events;
+use crate::events::{Received, Sink};
 use crate::kconfig;
 use crate::port::ZephyrPort;
 use crate::server::Clients;
@@ -38,14 +38,14 @@ where
 pub struct ZephyrApplication {
     pub(crate) handler: Option<(EventMask, &'static dyn Handler)>,
     /// Those that there are come first. No more than there are sinks beside the handler's.
-    pub(crate) queues: [Option<Events>; MAX_SINKS],
+    pub(crate) queues: [Option<Sink>; MAX_SINKS],
 }
 
 // SAFETY: a handler is only referred to, which its `Sync` allows on any thread.
 unsafe impl Send for ZephyrApplication {}
 
 impl ZephyrApplication {
-    pub(crate) fn queues(&self) -> impl Iterator<Item = &Events> {
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Sink> {
         self.queues.iter().flatten()
     }
 
@@ -55,7 +55,7 @@ impl ZephyrApplication {
     }
 
     /// The queue that is this sink; none: the handler.
-    fn queue(&self, sink: usize) -> Option<&Events> {
+    fn queue(&self, sink: usize) -> Option<&Sink> {
         let index = sink.checked_sub(usize::from(self.handler.is_some()))?;
         self.queues.get(index)?.as_ref()
     }
@@ -65,7 +65,7 @@ impl Application<ZephyrPort> for ZephyrApplication {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let mut masks = [EventMask::empty(); MAX_SINKS];
         let handler = self.handler.iter().map(|(mask, _)| *mask);
-        let queues = self.queues().map(Events::mask);
+        let queues = self.queues().map(Sink::mask);
         for (place, mask) in masks.iter_mut().zip(handler.chain(queues)) {
             *place = mask;
         }
@@ -91,7 +91,7 @@ impl Application<ZephyrPort> for ZephyrApplication {
         event: &Event<'_>,
     ) -> Delivery {
         if let Some(queue) = self.queue(sink) {
-            return queue.deliver(client, event);
+            return queue.deliver_event(client, event, || Received::of(event));
         }
         if let Some((_, handler)) = self.handler {
             handler.on_event(service, client, event);

@@ -9,13 +9,13 @@
 //! |---|---|
 //! | `server` | starting and ending a server in a Rust application |
 //! | `application` | where its events go: a handler, and queues |
-//! | `events` | the queue's entries, and taking them |
+//! | `events` | what is kept of an event on a queue, and taking it |
 //! | `kconfig` | what Kconfig says, as constants |
 //! | `sys` | what `port.c` has |
 //! | `monitor` | a lock with a place to wait: `k_mutex` and `k_condvar` |
 //! | `place` | a value that is shared by counting, in static memory |
 //! | `port` | sockets, polling, the timer, the work queue |
-//! | `queue` | message queues: `k_msgq` |
+//! | `queue` | where a queue's entries are: `k_msgq` |
 //! | `running` | the threads beneath a service |
 //! | `logger` | the lines of `log` go to Zephyr's log |
 #![no_std]
@@ -42,7 +42,7 @@ pub use logger::set_logger;
 pub use monitor::{Monitor, MonitorGuard};
 pub use place::{Place, Shared, WeakShared};
 pub use port::{Descriptor, ZephyrPort};
-pub use queue::Queue;
+pub use queue::MessageQueue;
 pub use running::{ListenError, Options, Places, Running, Threads};
 pub use server::{Builder, Clients, Server, StartError};
 

@@ -1,13 +1,14 @@
 //! Starting and ending a server in a Rust application.
 
 use wss::EventMask;
-use wss::service::{MAX_SINKS, Service};
+use wss::service::{MAX_SINKS, Queue, Service};
 
 use crate::application::{Handler, ZephyrApplication};
-use crate::events::{EventQueue, Events};
+use crate::events::{EventQueue, Sink};
 use crate::on_service_thread;
 use crate::place::{Place, Shared};
 use crate::port::{SERVERS, ZephyrPort};
+use crate::queue::MessageQueue;
 use crate::running::{ListenError, Options, Places, Running, Threads};
 
 /// The service of a server in Rust: what a handler, and the owner of the server, call `send`, `ping`,
@@ -74,7 +75,8 @@ impl Builder<'_> {
             return Err(StartError::NoQueue);
         }
         for (place, (mask, depth)) in application.queues.iter_mut().zip(queues) {
-            *place = Some(Events::new(mask, depth).ok_or(StartError::NoQueue)?);
+            let queue = MessageQueue::new(depth).ok_or(StartError::NoQueue)?;
+            *place = Some(Sink::new(mask, queue));
         }
         if application.sinks() > MAX_SINKS {
             return Err(StartError::NoQueue);
@@ -164,7 +166,7 @@ impl Server {
     pub fn stop(&self) -> bool {
         self.clients.stop();
         let ended = self.clients.wait_stopped();
-        self.clients.application().queues().for_each(Events::end);
+        self.clients.application().queues().for_each(Queue::end);
         if ended && !on_service_thread() {
             // Else there would be no place for the next one yet.
             self.threads.let_go(LET_GO_MS);

@@ -60,7 +60,7 @@ unsafe extern "C" {
     pub fn wss_port_log(level: u32, text: *const c_char);
     pub fn wss_port_queue_end(queue: *mut c_void);
     pub fn wss_port_queue_put(queue: *mut c_void, entry: *const c_void) -> bool;
-    pub fn wss_port_queue_get(queue: *mut c_void, entry: *mut c_void, ms: i32) -> bool;
+    pub fn wss_port_queue_get(queue: *mut c_void, entry: *mut c_void) -> bool;
     pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
     pub safe fn wss_port_close(fd: i32);
     pub safe fn wss_port_wake_open(server: u32) -> i32;

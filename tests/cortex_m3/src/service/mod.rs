@@ -7,10 +7,11 @@
 
 mod application;
 mod bytes;
+mod count;
 mod port;
 mod tests;
 
-use crate::{Alone, Outcome, check, client, stack};
+use crate::{Alone, Outcome, check, client, stack, text};
 use core::cell::{Cell, UnsafeCell};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
@@ -19,7 +20,8 @@ use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
 use wss::service::{Config, Inbound, Port, Serving, Slot, Work};
 
 use application::{Echo, Svc};
-use port::{NOW, ScriptPort};
+pub use count::count;
+use port::{INLINE, NOW, ScriptPort};
 pub use tests::TESTS;
 
 /// As many as the service is measured with.
@@ -99,7 +101,7 @@ impl Bench<'_> {
         let port = self.service.port();
         port.on_service_thread.set(true);
         for _ in 0..20_000 {
-            if let Some(work) = port.next_work() {
+            if let Some(work) = self.next_work() {
                 let used = stack::of(|| run(self.service, work));
                 RUN_STACK.fetch_max(used, Relaxed);
                 continue;
@@ -113,6 +115,15 @@ impl Bench<'_> {
         }
         // It never comes to rest.
         Err(line!())
+    }
+
+    /// What the work queue has to do next, if there is a work queue.
+    fn next_work(&self) -> Option<Work> {
+        if INLINE {
+            None
+        } else {
+            self.service.port().next_work()
+        }
     }
 
     /// Lets time pass.
@@ -141,10 +152,10 @@ impl Bench<'_> {
 pub fn report() {
     // The tests' own part of the memory.
     let own = size_of::<ScriptPort>() + size_of::<Echo>();
-    crate::report("own", own);
-    crate::report("run-stack", RUN_STACK.load(Relaxed));
-    crate::report("serve-stack", SERVE_STACK.load(Relaxed));
-    crate::report("slot", size_of::<Slot<ScriptPort>>());
-    crate::report("service", size_of::<Svc>() - own);
-    crate::report("overhead", OVERHEAD);
+    crate::report(text!("own"), own);
+    crate::report(text!("run-stack"), RUN_STACK.load(Relaxed));
+    crate::report(text!("serve-stack"), SERVE_STACK.load(Relaxed));
+    crate::report(text!("slot"), size_of::<Slot<ScriptPort>>());
+    crate::report(text!("service"), size_of::<Svc>() - own);
+    crate::report(text!("overhead"), OVERHEAD);
 }

@@ -4,39 +4,92 @@
 //! It is not `tests/support`'s, which has a heap, and whose panics format what
 //! they say: here that would be measured as flash of the service.
 
-use crate::{Alone, client, give_up};
-use core::cell::{Cell, RefCell, RefMut};
+use crate::{Alone, client, give_up, text};
+use core::cell::{Cell, UnsafeCell};
 use core::hint::black_box;
-use wss::service::{Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work};
+use core::ops::{Deref, DerefMut};
+use wss::service::{
+    Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work,
+};
 
 use super::CLIENTS;
 
 /// Milliseconds.
 pub static NOW: Alone<Cell<u32>> = Alone(Cell::new(0));
 
+/// Whether the thread that polls also does the work.
+pub const INLINE: bool = cfg!(feature = "inline");
+
 /// A lock for a program without threads.
-pub struct Single<T>(RefCell<T>);
+pub struct Single<T> {
+    lock: Flag,
+    value: UnsafeCell<T>,
+}
+
+/// Whether a lock is taken. Apart from the value, so that there is one piece of
+/// code for all types of values, as in an operating system.
+struct Flag(Cell<bool>);
+
+impl Flag {
+    #[inline(never)]
+    fn lock(&self) {
+        if self.0.replace(true) {
+            give_up(text!("a lock was taken twice\n"));
+        }
+    }
+
+    #[inline(never)]
+    fn unlock(&self) {
+        self.0.set(false);
+    }
+}
+
+/// Access to the value of a lock that is taken.
+pub struct Guard<'a, T>(&'a Single<T>);
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the flag is set while there is a guard, and so this is the only one.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and this is borrowed mutably.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        self.0.lock.unlock();
+    }
+}
 
 impl<T> Lock<T> for Single<T> {
     type Guard<'a>
-        = RefMut<'a, T>
+        = Guard<'a, T>
     where
         T: 'a;
 
     fn new(value: T) -> Self {
-        Self(RefCell::new(value))
+        Self {
+            lock: Flag(Cell::new(false)),
+            value: UnsafeCell::new(value),
+        }
     }
 
-    fn lock(&self) -> RefMut<'_, T> {
-        match self.0.try_borrow_mut() {
-            Ok(guard) => guard,
-            Err(_) => give_up("a lock was taken twice\n"),
-        }
+    fn lock(&self) -> Guard<'_, T> {
+        self.lock.lock();
+        Guard(self)
     }
 
     /// Nobody else could do anything meanwhile.
     #[inline(never)]
-    fn wait<'a>(&'a self, guard: RefMut<'a, T>, timeout_ms: u32) -> RefMut<'a, T> {
+    fn wait<'a>(&'a self, guard: Guard<'a, T>, timeout_ms: u32) -> Guard<'a, T> {
         NOW.0.set(NOW.0.get() + timeout_ms);
         guard
     }
@@ -54,7 +107,7 @@ impl ScriptSocket {
     fn client<T>(self, act: impl FnOnce(&mut client::Client) -> T) -> T {
         client::with(usize::from(self.0), |client| {
             if client.closed {
-                give_up("a closed socket was used\n");
+                give_up(text!("a closed socket was used\n"));
             }
             act(client)
         })
@@ -69,7 +122,7 @@ impl Socket for ScriptSocket {
     #[inline(never)]
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         if space.is_empty() {
-            give_up("nothing can be received into no space\n");
+            give_up(text!("nothing can be received into no space\n"));
         }
         let read = self.client(|client| client.read(space));
         black_box(read.ok_or(SocketError::WouldBlock))
@@ -145,6 +198,9 @@ impl ScriptPort {
     }
 
     fn wait_for(&self, tell: &mut dyn FnMut(Ready)) {
+        while let (true, Some(work)) = (INLINE, self.next_work()) {
+            tell(Ready::Work(work));
+        }
         if self.listening.get() && self.calling.get() != 0 && self.listener_watched.take() {
             tell(Ready::Listener);
         }
@@ -167,7 +223,11 @@ impl ScriptPort {
         if self.woken.take() {
             tell(Ready::Wake);
         }
-        if self.timer.get().is_some_and(|at| self.now().has_reached(at)) {
+        if self
+            .timer
+            .get()
+            .is_some_and(|at| self.now().has_reached(at))
+        {
             self.timer.set(None);
             tell(Ready::Timer(self.now()));
         }
@@ -175,6 +235,8 @@ impl ScriptPort {
 }
 
 impl Port for ScriptPort {
+    const INLINE: bool = INLINE;
+
     type Lock<T> = Single<T>;
     type Socket = ScriptSocket;
     type Storage = &'static mut [u8];
@@ -197,7 +259,7 @@ impl Port for ScriptPort {
                 Some(Work::Client(_)) => break,
             }
         }
-        give_up("a client's work was queued twice\n");
+        give_up(text!("a client's work was queued twice\n"));
     }
 
     #[inline(never)]
@@ -234,7 +296,7 @@ impl Port for ScriptPort {
     #[inline(never)]
     fn attach(&self, slot: usize, socket: &ScriptSocket) -> Result<(), SocketError> {
         if self.watched[slot].get().is_some() {
-            give_up("the slot has a socket already\n");
+            give_up(text!("the slot has a socket already\n"));
         }
         self.watched[slot].set(Some((*socket, Interest::empty())));
         black_box(Ok(()))

@@ -2,7 +2,7 @@
 //! be told.
 
 use crate::client::{self, Script};
-use crate::{Outcome, Test, check, script};
+use crate::{Outcome, check, script, tests};
 use core::hint::black_box;
 use wss::protocol::CloseCode;
 use wss::service::{ClientState, Config, Delivery};
@@ -12,14 +12,8 @@ use super::application::{Svc, Told};
 use super::bytes::{ACCEPTED, REQUEST, long_request, masked, pattern, plain};
 use super::with_service;
 
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => {
-        pub const TESTS: &[Test] = &[$(Test { name: stringify!($name), run: $name }),*];
-    };
-}
-
 tests![
-    messages_are_echoed,
+    TESTS = messages_are_echoed,
     the_largest_message_is_echoed,
     a_larger_one_is_streamed,
     violations_fail_the_connection,

@@ -2,6 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::IntoRawFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -436,6 +437,42 @@ fn a_server_goes_on_without_its_queue() {
     while (0..2).any(|slot| server.clients().client(slot).is_some()) {
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Does not return from a text before it is told to.
+struct Slow(AtomicBool);
+
+impl Handler for Slow {
+    fn on_event(&self, _: &Clients, _: Option<ClientId>, event: &Event<'_>) {
+        while matches!(event, Event::Text(_)) && !self.0.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn what_a_late_handler_keeps_until_after_the_end_is_not_lost() {
+    static SLOW: Slow = Slow(AtomicBool::new(false));
+    let _alone = alone();
+    let ends = EventMask::CLOSING | EventMask::CLOSED;
+    let options = options();
+    let (server, [queue]) = until_started(|| {
+        let builder = Server::builder(&options).handler(EventMask::TEXT, &SLOW);
+        builder.start([(ends, 4)])
+    });
+    let mut client = connect(&server);
+    client.send(Message::text("wait")).expect("sent");
+    while server.clients().stats().traffic.messages_received == 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(!server.stop(), "the handler still runs");
+    assert_eq!(next(&queue), None, "it has ended");
+    SLOW.0.store(true, Ordering::SeqCst);
+    while server.clients().client(0).is_some() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    expect(&queue, &["Closing", "Closed"]);
+    assert_eq!(next(&queue), None);
 }
 
 #[test]

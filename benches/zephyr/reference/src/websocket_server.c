@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An echo on Zephyr's HTTP server: the server upgrades a client, and a thread of the client's own
+ * WebSockets on Zephyr's HTTP server: the server upgrades a client, and a thread of the client's own
  * receives and sends its messages, as in Zephyr's own sample. One thread for all would need less
  * memory, but websocket_send_msg() waits, so that a client which reads nothing would stop the others.
  */
@@ -8,13 +8,15 @@
 #include <zephyr/net/http/server.h>
 #include <zephyr/net/http/service.h>
 #include <zephyr/net/socket.h>
-#include <zephyr/net/websocket.h>
 
 #include "tcp_echo.h"
+#include "websocket_server.h"
 
 /* 920 bytes were seen in use. */
-#define STACK_SIZE 1152
-#define PRIORITY   7
+#if !defined(CLIENT_STACK_SIZE)
+#define CLIENT_STACK_SIZE 1152
+#endif
+#define PRIORITY 7
 
 static struct client {
 	bool used;
@@ -28,7 +30,7 @@ static struct client {
 	struct k_thread thread;
 } clients[CLIENTS];
 
-static K_THREAD_STACK_ARRAY_DEFINE(stacks, CLIENTS, STACK_SIZE);
+static K_THREAD_STACK_ARRAY_DEFINE(stacks, CLIENTS, CLIENT_STACK_SIZE);
 static K_MUTEX_DEFINE(clients_lock);
 static int clients_used;
 
@@ -80,6 +82,42 @@ static bool next_message(struct client *client, size_t *len, uint32_t *type)
 	return true;
 }
 
+bool websocket_send(int fd, const uint8_t *message, size_t len, enum websocket_opcode opcode)
+{
+	return websocket_send_msg(fd, message, len, opcode, false, true, SYS_FOREVER_MS) >= 0;
+}
+
+bool websocket_broadcast(const uint8_t *message, size_t len, enum websocket_opcode opcode)
+{
+	bool sent = true;
+
+	k_mutex_lock(&clients_lock, K_FOREVER);
+	for (int i = 0; i < CLIENTS; i++) {
+		if (clients[i].used && !websocket_send(clients[i].fd, message, len, opcode)) {
+			sent = false;
+		}
+	}
+	k_mutex_unlock(&clients_lock);
+	return sent;
+}
+
+/* Answers a ping, and hands a message to the application. */
+static bool handle(struct client *client, size_t len, uint32_t type)
+{
+	if ((type & WEBSOCKET_FLAG_PING) != 0) {
+		return websocket_send(client->fd, client->message, len, WEBSOCKET_OPCODE_PONG);
+	}
+	if ((type & WEBSOCKET_FLAG_TEXT) != 0) {
+		return websocket_received(client->fd, client->message, len,
+					  WEBSOCKET_OPCODE_DATA_TEXT);
+	}
+	if ((type & WEBSOCKET_FLAG_BINARY) != 0) {
+		return websocket_received(client->fd, client->message, len,
+					  WEBSOCKET_OPCODE_DATA_BINARY);
+	}
+	return true;
+}
+
 static void serve(void *p1, void *p2, void *p3)
 {
 	struct client *client = p1;
@@ -88,22 +126,7 @@ static void serve(void *p1, void *p2, void *p3)
 
 	ARG_UNUSED(p2);
 	ARG_UNUSED(p3);
-	while (next_message(client, &len, &type)) {
-		enum websocket_opcode opcode;
-
-		if ((type & WEBSOCKET_FLAG_PING) != 0) {
-			opcode = WEBSOCKET_OPCODE_PONG;
-		} else if ((type & WEBSOCKET_FLAG_TEXT) != 0) {
-			opcode = WEBSOCKET_OPCODE_DATA_TEXT;
-		} else if ((type & WEBSOCKET_FLAG_BINARY) != 0) {
-			opcode = WEBSOCKET_OPCODE_DATA_BINARY;
-		} else {
-			continue;
-		}
-		if (websocket_send_msg(client->fd, client->message, len, opcode, false, true,
-				       SYS_FOREVER_MS) < 0) {
-			break;
-		}
+	while (next_message(client, &len, &type) && handle(client, len, type)) {
 	}
 
 	k_mutex_lock(&clients_lock, K_FOREVER);
@@ -157,7 +180,7 @@ static int on_upgrade(int fd, struct http_request_ctx *request, void *user_data)
 	}
 	client->started = true;
 	client->fd = fd;
-	k_thread_create(&client->thread, stacks[client - clients], STACK_SIZE, serve, client, NULL,
-			NULL, PRIORITY, 0, K_NO_WAIT);
+	k_thread_create(&client->thread, stacks[client - clients], CLIENT_STACK_SIZE, serve, client,
+			NULL, NULL, PRIORITY, 0, K_NO_WAIT);
 	return 0;
 }

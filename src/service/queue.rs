@@ -1,0 +1,341 @@
+//! Event queues: for threads of the application that take events, instead of a callback.
+//!
+//! A queue loses nothing. When it is full, the service keeps the event and, of that client, receives
+//! nothing more, until a reader makes room. An event with bytes *holds* its message: the bytes stay in
+//! the client's receive buffer, or count against it, until the reader releases them.
+//!
+//! [`Queue`] has the rules. Where the entries are is for a [`QueueStorage`] to say, and where the state and
+//! its lock are for the implementation of [`Queue`]: [`QueueSink`] is the one for servers in Rust.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::event::{ClientId, Event, EventMask, Message};
+use super::port::{Lock, Port};
+use super::time::Instant;
+use super::{Application, Delivery, Service};
+use crate::protocol::{CloseCode, Request};
+
+/// A reader without a timeout looks again after this long, in milliseconds: no timeout is too long for an
+/// operating system then.
+const LONG_MS: u32 = 3_600_000;
+
+/// Keeps the entries of a queue, in their order. Called with the queue's lock held.
+pub trait QueueStorage {
+    /// An event, in whatever form readers want it.
+    type Entry;
+
+    /// Puts what `make` returns behind the other entries, or returns false if there is no room. Nothing is
+    /// kept of an entry that was made in vain.
+    fn put(&mut self, make: impl Fn() -> Self::Entry) -> bool;
+
+    /// Takes the oldest entry.
+    fn take(&mut self) -> Option<Self::Entry>;
+}
+
+/// The state of a queue, behind its lock.
+pub struct QueueState<S> {
+    /// `None`: there is no queue, or its readers have abandoned it.
+    storage: Option<S>,
+    /// No events come any more: a reader that finds none does not wait.
+    ended: bool,
+    /// How many readers wait for an event.
+    waiting: u32,
+}
+
+impl<S> QueueState<S> {
+    /// No queue.
+    pub const EMPTY: Self = Self {
+        storage: None,
+        ended: false,
+        waiting: 0,
+    };
+
+    /// A queue with this storage.
+    pub const fn new(storage: S) -> Self {
+        Self {
+            storage: Some(storage),
+            ..Self::EMPTY
+        }
+    }
+
+    /// Where the entries are, if there is a queue.
+    pub const fn storage(&mut self) -> Option<&mut S> {
+        self.storage.as_mut()
+    }
+}
+
+/// A queue of events, between the service and threads that take them.
+///
+/// An implementation says where the state and its lock are, which may be that of several queues. No
+/// method holds the lock while it calls `release`, `room` or the service.
+pub trait Queue {
+    /// Where the entries are.
+    type Storage: QueueStorage;
+    /// What is behind the lock.
+    type Shared;
+    /// The lock.
+    type Lock: Lock<Self::Shared>;
+
+    /// The lock.
+    fn lock(&self) -> &Self::Lock;
+
+    /// The state. `None` if this queue is not there any more, but maybe another one.
+    fn state<'a>(&self, shared: &'a mut Self::Shared) -> Option<&'a mut QueueState<Self::Storage>>;
+
+    /// Set while the service is to be told of room: an event was turned away.
+    fn turned_away(&self) -> &AtomicBool;
+
+    /// The readers abandon the queue, and the service is to deliver nothing to it any more. Called with the
+    /// lock held.
+    fn unsubscribe(&self);
+
+    /// Puts an event on the queue. `make` makes the entry; `holds` says whether it holds a message.
+    fn deliver(&self, holds: bool, make: impl Fn() -> Entry<Self>) -> Delivery {
+        let mut shared = self.lock().lock();
+        let Some(state) = self.state(&mut shared) else {
+            return Delivery::Done;
+        };
+        let Some(storage) = &mut state.storage else {
+            return Delivery::Done;
+        };
+        let mut is_put = storage.put(&make);
+        if !is_put {
+            self.turned_away().store(true, Ordering::SeqCst);
+            // A reader that has taken an entry without the lock may not have seen that.
+            is_put = storage.put(&make);
+        }
+        let wakes = is_put && state.waiting > 0;
+        drop(shared);
+        if wakes {
+            self.lock().notify_all();
+        }
+        match (is_put, holds) {
+            (false, _) => Delivery::Full,
+            (true, true) => Delivery::Held,
+            (true, false) => Delivery::Done,
+        }
+    }
+
+    /// Takes the oldest event, or waits for one for up to `timeout_ms`; `None` is no timeout. Calls `room` if
+    /// the service has to know that there is some. Returns `None` when the time is over, the queue is
+    /// gone, or it has ended and is empty.
+    fn take(
+        &self,
+        timeout_ms: Option<u32>,
+        now: impl Fn() -> Instant,
+        room: impl FnOnce(),
+    ) -> Option<Entry<Self>> {
+        let mut shared = self.lock().lock();
+        let mut left = timeout_ms;
+        let mut since = None;
+        let entry = loop {
+            let state = self.state(&mut shared)?;
+            if let Some(entry) = state.storage.as_mut()?.take() {
+                break entry;
+            }
+            if let Some(left) = &mut left {
+                let now = now();
+                let since = since.replace(now).unwrap_or(now);
+                *left = left.saturating_sub(since.until(now));
+            }
+            if state.ended || left == Some(0) {
+                return None;
+            }
+            state.waiting = state.waiting.saturating_add(1);
+            let timeout = left.unwrap_or(LONG_MS).min(LONG_MS);
+            shared = self.lock().wait(shared, timeout);
+            if let Some(state) = self.state(&mut shared) {
+                state.waiting = state.waiting.saturating_sub(1);
+            }
+        };
+        drop(shared);
+        if self.has_made_room() {
+            room();
+        }
+        Some(entry)
+    }
+
+    /// Whether the service has to know that there is room, after an entry was taken.
+    fn has_made_room(&self) -> bool {
+        let turned_away = self.turned_away().load(Ordering::SeqCst);
+        if turned_away {
+            // Before the service tries again.
+            self.turned_away().store(false, Ordering::SeqCst);
+        }
+        turned_away
+    }
+
+    /// Ends the queue: readers take what there is, and do not wait for more. An event that is delivered late,
+    /// by a handler that did not return in time, is still put on it.
+    fn end(&self) {
+        if let Some(state) = self.state(&mut self.lock().lock()) {
+            state.ended = true;
+        }
+        self.lock().notify_all();
+    }
+
+    /// Abandons the queue, as its readers are gone: calls `release` with each entry that is left, and `room`,
+    /// since nothing is turned away any more. False if the queue was not there.
+    fn abandon(&self, release: impl FnMut(Entry<Self>), room: impl FnOnce()) -> bool {
+        let mut shared = self.lock().lock();
+        let state = self.state(&mut shared);
+        let Some(mut storage) = state.and_then(|state| state.storage.take()) else {
+            return false;
+        };
+        self.unsubscribe();
+        drop(shared);
+        self.lock().notify_all();
+        core::iter::from_fn(|| storage.take()).for_each(release);
+        room();
+        true
+    }
+}
+
+/// The entries of a queue.
+pub type Entry<Q> = <<Q as Queue>::Storage as QueueStorage>::Entry;
+
+/// An event that is kept, with its bytes as `B`.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptEvent<B> {
+    /// The client; `None` for events of the service as a whole.
+    pub client: Option<ClientId>,
+    /// What it brings.
+    pub bytes: B,
+    event: EventMask,
+    first: bool,
+    last: bool,
+}
+
+/// The events that hold a message.
+const HOLDING: EventMask = EventMask::TEXT
+    .union(EventMask::BINARY)
+    .union(EventMask::PING)
+    .union(EventMask::PONG)
+    .union(EventMask::CLOSE_FRAME);
+
+impl<B> KeptEvent<B> {
+    /// Keeps an event, with its bytes as the caller keeps them.
+    pub fn new(client: Option<ClientId>, event: &Event<'_>, bytes: B) -> Self {
+        let message = event.message();
+        Self {
+            client,
+            bytes,
+            event: event.mask(),
+            first: message.is_none_or(|message| message.first),
+            last: message.is_none_or(|message| message.last),
+        }
+    }
+
+    /// The client whose message this holds.
+    pub fn holds_for(&self) -> Option<ClientId> {
+        self.client.filter(|_| HOLDING.intersects(self.event))
+    }
+
+    /// Releases the message that this holds. To be called once.
+    pub fn release<P: Port, A: Application<P>>(&self, service: &Service<P, A>) {
+        if let Some(client) = self.holds_for() {
+            service.release(client);
+        }
+    }
+
+    /// The event, with its bytes; of `Connected` those of the request.
+    pub fn event<'a>(&self, bytes: &'a [u8]) -> Event<'a> {
+        let &Self { first, last, .. } = self;
+        let message = Message { bytes, first, last };
+        match self.event {
+            EventMask::TEXT => Event::Text(message),
+            EventMask::BINARY => Event::Binary(message),
+            EventMask::PING => Event::Ping(bytes),
+            EventMask::PONG => Event::Pong(bytes),
+            EventMask::CLOSE_FRAME => Event::CloseFrame {
+                code: bytes
+                    .first_chunk()
+                    .and_then(|code| CloseCode::new(u16::from_be_bytes(*code))),
+                body: bytes,
+            },
+            EventMask::CONNECTED => Event::Connected(Request::from_bytes(bytes)),
+            EventMask::CONNECTING => Event::Connecting,
+            EventMask::CLOSING => Event::Closing,
+            EventMask::CLOSED => Event::Closed,
+            EventMask::INVALID_FRAME => Event::InvalidFrame,
+            EventMask::TIMEOUT => Event::Timeout,
+            EventMask::TLS_FAILED => Event::TlsFailed,
+            EventMask::LISTEN_FAILED => Event::ListenFailed,
+            EventMask::LINK_DOWN => Event::LinkDown,
+            EventMask::LINK_UP => Event::LinkUp,
+            EventMask::WRITABLE => Event::Writable,
+            _ => Event::Error,
+        }
+    }
+}
+
+/// A queue that is a sink of a server in Rust.
+pub struct QueueSink<P: Port, S: QueueStorage> {
+    state: P::Lock<QueueState<S>>,
+    turned_away: AtomicBool,
+    /// The events that go to it.
+    mask: AtomicU32,
+}
+
+impl<P: Port, S: QueueStorage> Queue for QueueSink<P, S> {
+    type Storage = S;
+    type Shared = QueueState<S>;
+    type Lock = P::Lock<QueueState<S>>;
+
+    fn lock(&self) -> &Self::Lock {
+        &self.state
+    }
+
+    fn state<'a>(&self, shared: &'a mut QueueState<S>) -> Option<&'a mut QueueState<S>> {
+        Some(shared)
+    }
+
+    fn turned_away(&self) -> &AtomicBool {
+        &self.turned_away
+    }
+
+    fn unsubscribe(&self) {
+        self.mask.store(0, Ordering::Relaxed);
+    }
+}
+
+impl<P: Port, B, S: QueueStorage<Entry = KeptEvent<B>>> QueueSink<P, S> {
+    /// A queue for the events in `mask`.
+    pub fn new(mask: EventMask, storage: S) -> Self {
+        Self {
+            state: P::Lock::new(QueueState::new(storage)),
+            turned_away: AtomicBool::new(false),
+            mask: AtomicU32::new(mask.bits()),
+        }
+    }
+
+    /// The events that go to it; none once it is abandoned.
+    pub fn mask(&self) -> EventMask {
+        EventMask::from_bits_truncate(self.mask.load(Ordering::Relaxed))
+    }
+
+    /// Puts an event on the queue, with its bytes as `keep` returns them.
+    pub fn deliver_event(
+        &self,
+        client: Option<ClientId>,
+        event: &Event<'_>,
+        keep: impl Fn() -> B,
+    ) -> Delivery {
+        let holds = event.message().is_some();
+        self.deliver(holds, || KeptEvent::new(client, event, keep()))
+    }
+
+    /// Takes the next event, see [`take`](Queue::take).
+    pub fn take_event<A: Application<P>>(
+        &self,
+        service: &Service<P, A>,
+        timeout_ms: Option<u32>,
+    ) -> Option<KeptEvent<B>> {
+        self.take(timeout_ms, || service.port().now(), || service.room())
+    }
+
+    /// Abandons the queue, see [`abandon`](Queue::abandon).
+    pub fn abandon_events<A: Application<P>>(&self, service: &Service<P, A>) {
+        self.abandon(|event| event.release(service), || service.room());
+    }
+}

@@ -52,6 +52,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// See [`FrameError`]; nothing is changed.
+    #[inline]
     pub fn plan(
         &self,
         fin: bool,

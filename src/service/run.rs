@@ -77,6 +77,7 @@ enum Because {
 
 impl<P: Port> Run<'_, P> {
     /// The time. Read once between two events.
+    #[inline(never)] // It needs registers that its callers have a use for.
     pub fn now(&mut self, port: &P) -> Instant {
         *self.now.get_or_insert_with(|| port.now())
     }

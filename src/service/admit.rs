@@ -5,6 +5,7 @@ use super::config::Limits;
 use super::event::ClientId;
 use super::port::{Lock as _, Port, Socket, SocketError, Work};
 use super::slot::{Owner, Slot};
+use super::stats::Counter;
 use super::stop::Life;
 use super::{Application, Service};
 
@@ -190,13 +191,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             shared.lowest = index.saturating_add(1);
         }
         let clients = self.max_clients().saturating_sub(shared.free);
-        let stats = &mut shared.stats;
-        stats.accepted = stats.accepted.wrapping_add(1);
+        shared.counters.add(Counter::Accepted);
         if opening == Opening::Upgraded {
-            stats.connected = stats.connected.wrapping_add(1);
+            shared.counters.add(Counter::Connected);
         }
-        stats.most_clients = stats
-            .most_clients
-            .max(u32::try_from(clients).unwrap_or(u32::MAX));
+        let clients = u32::try_from(clients).unwrap_or(u32::MAX);
+        shared.most_clients = shared.most_clients.max(clients);
     }
 }

@@ -49,6 +49,7 @@ use crate::protocol::{Request, Status};
 use event::State;
 use pool::Pool;
 use slot::{Guard, Inner, Owner, Phase};
+use stats::{Counter, Counters};
 use stop::Life;
 
 /// How far a client's connection is (the C interface's `SYS_WSS_STATE`).
@@ -137,7 +138,8 @@ struct Shared {
     timer: Option<Instant>,
     /// Events of the service that each sink is still to be told.
     pending: [EventMask; MAX_SINKS],
-    stats: Stats,
+    counters: Counters,
+    most_clients: u32,
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
@@ -170,7 +172,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 lowest: 0,
                 timer: None,
                 pending: [EventMask::empty(); MAX_SINKS],
-                stats: Stats::default(),
+                counters: Counters::default(),
+                most_clients: 0,
             }),
         }
     }
@@ -228,7 +231,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// What the service has done so far.
     pub fn stats(&self) -> Stats {
-        let mut stats = self.shared.lock().stats;
+        let shared = self.shared.lock();
+        let mut stats = shared.counters.stats();
+        stats.most_clients = shared.most_clients;
+        drop(shared);
         for slot in self.slots.as_ref() {
             stats.traffic.add(&slot.lock().traffic);
         }
@@ -282,10 +288,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Adds one to a counter.
-    fn count(&self, counter: impl FnOnce(&mut Stats) -> &mut u32) {
-        let mut shared = self.shared.lock();
-        let counter = counter(&mut shared.stats);
-        *counter = counter.wrapping_add(1);
+    #[inline(never)] // for size
+    fn count(&self, counter: Counter) {
+        self.shared.lock().counters.add(counter);
     }
 
     /// Has the slot's work item run soon.

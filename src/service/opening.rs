@@ -5,6 +5,7 @@ use super::inbound::Inbound;
 use super::port::Port;
 use super::run::Run;
 use super::slot::{Asked, Guard, Inner, Phase};
+use super::stats::Counter;
 use super::{Application, Service, Verdict};
 use crate::protocol::{AcceptKey, Refusal, Request, Status};
 
@@ -142,7 +143,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return inner.advance(Phase::Dead, now, &masks);
         }
         inner.open(now, &masks);
-        self.count(|stats| &mut stats.connected);
+        self.count(Counter::Connected);
     }
 
     /// Refuses the opening request.
@@ -151,7 +152,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.emit_response(inner, &Refusal::new(status).parts());
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
-        self.count(|stats| stats.refused(status));
+        self.count(Counter::of_refusal(status));
         log::debug!("{}: request refused: {status}", inner.id(index));
     }
 }

@@ -7,6 +7,7 @@ use super::inbound::{Inbound, Wanting};
 use super::port::{Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
 use super::slot::{Delivering, Guard, Inner, Owner, Phase, Shut, Slot};
+use super::stats::Counter;
 use super::time::Instant;
 use super::{Application, Delivery, Life, Service};
 use crate::protocol::{CloseCode, FrameHeader, Opcode, Request, Step, Violation};
@@ -76,6 +77,7 @@ enum Because {
 
 impl<P: Port> Run<'_, P> {
     /// The time. Read once between two events.
+    #[inline(never)] // It needs registers that its callers have a use for.
     pub fn now(&mut self, port: &P) -> Instant {
         *self.now.get_or_insert_with(|| port.now())
     }
@@ -555,7 +557,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             if code != CloseCode::POLICY_VIOLATION {
                 inner.pending.add(State::InvalidFrame, &run.wanting.masks);
             }
-            self.count(|stats| stats.failed(code));
+            self.count(Counter::of_failure(code));
         }
         let now = run.now(&self.port);
         inner.close(Some(code), Phase::Lingering, now, &run.wanting.masks);
@@ -572,7 +574,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut shared = self.shared.lock();
         shared.free = shared.free.saturating_add(1);
         shared.lowest = shared.lowest.min(index);
-        shared.stats.closed = shared.stats.closed.wrapping_add(1);
+        shared.counters.add(Counter::Closed);
         let stopping = shared.life != Life::Serving;
         drop(shared);
         if stopping {

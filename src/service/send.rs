@@ -6,6 +6,7 @@ use super::event::ClientId;
 use super::output::total_len;
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
+use super::stats::Counter;
 use super::time::Instant;
 use super::{Application, Service, Slot};
 use crate::protocol::{
@@ -310,7 +311,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Ok(()) => inner.ping_sent(),
                 Err(SendError::WouldBlock) => {
                     inner.output.set_refused();
-                    self.count(|stats| &mut stats.would_block);
+                    self.count(Counter::WouldBlock);
                 }
                 _ => {}
             }
@@ -568,7 +569,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub(super) fn abort(&self, inner: &mut Inner<P>) {
         let masks = self.application.masks();
         inner.advance(Phase::Dead, self.port.now(), &masks);
-        self.count(|stats| &mut stats.aborted);
+        self.count(Counter::Aborted);
     }
 
     /// What a send leaves behind: somebody has to watch for room, or to see that the connection is

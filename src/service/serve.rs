@@ -7,6 +7,7 @@ use super::config::Limits;
 use super::event::EventMask;
 use super::port::{Interest, Lock as _, Port, Ready, Socket as _, SocketError, Work};
 use super::slot::{Due, Owner, Phase};
+use super::stats::Counter;
 use super::stop::{Life, Stopping};
 use super::time::Instant;
 use super::{Application, Service};
@@ -153,7 +154,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 }
                 // Connections are left where the operating system keeps them: that costs less than an
                 // answer, and none is lost.
-                self.count(|stats| &mut stats.accept_pauses);
+                self.count(Counter::AcceptPauses);
                 log::debug!("too many connections in a second: accepting pauses");
                 return self.accept_later(serving, until);
             }
@@ -174,7 +175,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// A connection could not be had, or not be watched. Said once, until one can be again.
     fn accept_failed(&self, serving: &mut Serving<P>) {
         if !core::mem::replace(&mut serving.accept_fails, true) {
-            self.count(|stats| &mut stats.accept_errors);
+            self.count(Counter::AcceptErrors);
             self.announce(EventMask::ERROR);
         }
     }
@@ -210,12 +211,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.take_handshake(serving);
             }
             Err(AdoptError::Full) => {
-                self.count(|stats| &mut stats.refused_full);
+                self.count(Counter::RefusedFull);
                 self.turn_away(serving, socket, Status::UNAVAILABLE);
             }
             Err(AdoptError::AddressFull) if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) => {
                 log::debug!("refused: {:?} has as many clients as it may", socket.peer());
-                self.count(|stats| &mut stats.refused_address);
+                self.count(Counter::RefusedAddress);
                 self.turn_away(serving, socket, Status::TOO_MANY_REQUESTS);
             }
             Err(error) => {
@@ -322,8 +323,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let masks = self.application.masks();
         let due = inner.expire(now, &self.config, &masks);
         match due {
-            Due::Silent => self.count(|stats| &mut stats.timeouts),
-            Due::Aborted => self.count(|stats| &mut stats.aborted),
+            Due::Silent => self.count(Counter::Timeouts),
+            Due::Aborted => self.count(Counter::Aborted),
             Due::NotYet | Due::Ping | Due::Over => {}
         }
         match due {

@@ -12,8 +12,6 @@ pub struct Stats {
     pub connected: u32,
     /// Connections that ended, of those that got a slot.
     pub closed: u32,
-    /// The most clients at one time.
-    pub most_clients: u32,
     /// Connections turned away because every slot was taken.
     pub refused_full: u32,
     /// Connections turned away because their address had as many clients as it may.
@@ -41,6 +39,8 @@ pub struct Stats {
     pub aborted: u32,
     /// Frames refused before their first byte because a client takes no output.
     pub would_block: u32,
+    /// The most clients at one time.
+    pub most_clients: u32,
     /// Blocks of unsent output in use now.
     pub blocks_used: u32,
     /// The most blocks of unsent output in use at one time.
@@ -87,20 +87,98 @@ impl Traffic {
     }
 }
 
-impl Stats {
-    pub(super) const fn refused(&mut self, status: Status) -> &mut u32 {
+/// A counter of the service as a whole: that of [`Stats`] with the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counter {
+    Accepted,
+    Connected,
+    Closed,
+    RefusedFull,
+    RefusedAddress,
+    AcceptPauses,
+    RefusedForbidden,
+    RefusedRequests,
+    AcceptErrors,
+    Timeouts,
+    ProtocolErrors,
+    InvalidPayloads,
+    MessagesTooBig,
+    PolicyViolations,
+    Aborted,
+    WouldBlock,
+}
+
+impl Counter {
+    /// Counts requests that are refused with this status.
+    pub const fn of_refusal(status: Status) -> Self {
         match status {
-            Status::FORBIDDEN => &mut self.refused_forbidden,
-            _ => &mut self.refused_requests,
+            Status::FORBIDDEN => Self::RefusedForbidden,
+            _ => Self::RefusedRequests,
         }
     }
 
-    pub(super) const fn failed(&mut self, code: CloseCode) -> &mut u32 {
+    /// Counts clients that are failed with this code.
+    pub const fn of_failure(code: CloseCode) -> Self {
         match code {
-            CloseCode::INVALID_PAYLOAD => &mut self.invalid_payloads,
-            CloseCode::MESSAGE_TOO_BIG => &mut self.messages_too_big,
-            CloseCode::POLICY_VIOLATION => &mut self.policy_violations,
-            _ => &mut self.protocol_errors,
+            CloseCode::INVALID_PAYLOAD => Self::InvalidPayloads,
+            CloseCode::MESSAGE_TOO_BIG => Self::MessagesTooBig,
+            CloseCode::POLICY_VIOLATION => Self::PolicyViolations,
+            _ => Self::ProtocolErrors,
+        }
+    }
+}
+
+/// The values of all counters.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counters([u32; 16]);
+
+impl Counters {
+    /// Adds one.
+    pub fn add(&mut self, counter: Counter) {
+        if let Some(value) = self.0.get_mut(counter as usize) {
+            *value = value.wrapping_add(1);
+        }
+    }
+
+    /// The statistics with these values, and without those that are no counters.
+    #[inline(never)] // for size
+    pub fn stats(&self) -> Stats {
+        let [
+            accepted,
+            connected,
+            closed,
+            refused_full,
+            refused_address,
+            accept_pauses,
+            refused_forbidden,
+            refused_requests,
+            accept_errors,
+            timeouts,
+            protocol_errors,
+            invalid_payloads,
+            messages_too_big,
+            policy_violations,
+            aborted,
+            would_block,
+        ] = self.0;
+        Stats {
+            accepted,
+            connected,
+            closed,
+            refused_full,
+            refused_address,
+            accept_pauses,
+            refused_forbidden,
+            refused_requests,
+            accept_errors,
+            timeouts,
+            protocol_errors,
+            invalid_payloads,
+            messages_too_big,
+            policy_violations,
+            aborted,
+            would_block,
+            ..Stats::default()
         }
     }
 }

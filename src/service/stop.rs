@@ -3,6 +3,7 @@
 use super::port::{Lock as _, Port};
 use super::serve::Serving;
 use super::slot::{Owner, Phase};
+use super::stats::Counter;
 use super::time::Instant;
 use super::{Application, Service};
 use crate::protocol::CloseCode;
@@ -117,7 +118,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             match inner.phase {
                 _ if force => {
                     if inner.is_aborted() {
-                        self.count(|stats| &mut stats.aborted);
+                        self.count(Counter::Aborted);
                     }
                     inner.advance(Phase::Dead, now, &masks);
                     inner.held = 0;

@@ -261,6 +261,7 @@ fn control<B: Storage>(
 }
 
 /// Gives the message so far, up to its last whole character, as a piece.
+#[inline(never)] // Rare, and large: most messages have a use for its registers.
 fn piece<B>(buffer: &mut ReceiveBuffer<B>, message: &mut Assembly) -> Step {
     let whole = buffer.end.saturating_sub(message.utf8.unfinished());
     let data = Data {

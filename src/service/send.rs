@@ -602,6 +602,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 }
 
 /// What is left of a frame after `sent` bytes.
+#[inline(never)] // for size
 fn unsent<'a>([header, payload]: &[&'a [u8]; 2], sent: usize) -> [&'a [u8]; 2] {
     let rest = header.get(sent..).unwrap_or_default();
     let payload_sent = sent.saturating_sub(header.len());

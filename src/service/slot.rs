@@ -344,6 +344,7 @@ impl<P: Port> Inner<P> {
 
     /// On to a later phase. Every connection passes out of `Handshake` or `Open` once, and CLOSING is
     /// emitted then.
+    #[inline(never)] // for size
     pub fn advance(&mut self, phase: Phase, now: Instant, masks: &Masks) {
         if phase <= self.phase {
             return;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::monitor::lock;
 use super::socket::HostSocket;
@@ -86,6 +86,12 @@ impl Poller {
         });
         let count = epoll::wait(&self.epoll, &mut events.0[..], timeout.as_ref())?;
         Ok((count, count < EVENTS))
+    }
+
+    /// Whether something is ready that the thread which waits has not come to yet.
+    pub fn has_ready(&self) -> bool {
+        let mut polled = [PollFd::new(&self.epoll, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())) != Ok(0)
     }
 
     /// The events of the last [`wait`](Self::wait), which found `count`.

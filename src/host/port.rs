@@ -286,7 +286,8 @@ impl Port for HostPort {
             0 => now,
             index => self.loops.get(index).map_or(now, |this| {
                 let polled = Instant(this.polled.load(Ordering::SeqCst));
-                if this.waits.load(Ordering::SeqCst) || polled.has_reached(now) {
+                let is_idle = this.waits.load(Ordering::SeqCst) && !this.poller.has_ready();
+                if is_idle || polled.has_reached(now) {
                     now
                 } else {
                     polled

@@ -315,11 +315,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.owner == Owner::Free {
             return None;
         }
-        let now = self.port.heard_until(index, now);
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             let rate = self.config.control_frames_per_second;
             inner.control_frames.refresh(rate, self.port.now());
         }
+        let deadline = inner.next_deadline(&self.config);
+        if deadline.is_none_or(|deadline| !now.has_reached(deadline)) {
+            inner.covered = deadline;
+            return deadline;
+        }
+        let now = self.port.heard_until(index, now);
         let masks = self.application.masks();
         let due = inner.expire(now, &self.config, &masks);
         match due {
@@ -330,7 +335,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         match due {
             Due::NotYet => {}
             Due::Ping => {
-                self.keep_alive(&mut inner, now);
+                self.keep_alive(&mut inner, self.port.now());
                 self.after_send(index, slot, &mut inner);
             }
             Due::Silent | Due::Aborted | Due::Over => {

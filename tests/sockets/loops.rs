@@ -130,21 +130,21 @@ fn a_loop_that_computes_times_out_no_client_that_answers() {
         let Some(id) = id else { return };
         match event {
             Event::Text(message) if message.text() == "compute" => {
-                thread::sleep(std::time::Duration::from_millis(1_500));
+                thread::sleep(std::time::Duration::from_millis(3_000));
             }
             event => echo(clients, id, event),
         }
     };
     let mut options = loops(2, 4);
-    options.limits.client_timeout_ms = 600;
-    options.limits.ping_interval_ms = 300;
+    options.limits.client_timeout_ms = 1_500;
+    options.limits.ping_interval_ms = 750;
     let server = Server::start(&options, handler).unwrap();
     let mut clients: Vec<_> = (0..4).map(|_| Client::open(server.local_addr())).collect();
     // It is of the same loop as the one that makes it compute.
     let mut patient = clients.remove(3);
     clients[1].send(TEXT, b"compute");
     let answering = thread::spawn(move || {
-        let until = std::time::Instant::now() + std::time::Duration::from_millis(2_500);
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(5_000);
         while std::time::Instant::now() < until {
             match patient.frame() {
                 frame if frame.opcode == PING => patient.send(PONG, &frame.payload),

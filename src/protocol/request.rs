@@ -370,6 +370,7 @@ impl RequestParser {
         }
     }
 
+    #[inline(never)] // for size
     fn keep(&mut self, storage: &mut impl Storage, byte: u8) {
         let at = self.kept();
         if let [place] = storage.bytes_mut(at..at.saturating_add(1)) {

@@ -45,7 +45,7 @@ pub use slot::Slot;
 pub use stats::{Stats, Traffic};
 pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 
-use crate::protocol::{Request, Status};
+use crate::protocol::{Request, Status, Storage};
 use event::State;
 use pool::Pool;
 use slot::{Guard, Inner, Owner, Phase};
@@ -151,10 +151,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         application: A,
         config: Config,
         slots: P::Slots,
-        blocks: P::Blocks,
+        mut blocks: P::Blocks,
     ) -> Self {
         let free = slots.as_ref().len();
-        let pool = Pool::new(blocks);
+        let sizes = blocks.as_mut().iter().flatten().map(Storage::capacity);
+        let block_size = sizes.min().unwrap_or(0);
         let first = application.first_generation();
         for slot in slots.as_ref() {
             slot.lock().generation = first;
@@ -164,8 +165,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             application,
             config,
             slots,
-            block_size: pool.block_size(),
-            pool: P::Lock::new(pool),
+            block_size,
+            pool: P::Lock::new(Pool::new(blocks)),
             shared: P::Lock::new(Shared {
                 life: Life::Serving,
                 free,

@@ -1,11 +1,9 @@
 //! The blocks in which unsent output is kept.
 
 use super::port::Port;
-use crate::protocol::Storage;
 
 pub(super) struct Pool<P: Port> {
     blocks: P::Blocks,
-    block_size: usize,
     used: u32,
     most_used: u32,
     /// Somebody asked in vain.
@@ -13,21 +11,13 @@ pub(super) struct Pool<P: Port> {
 }
 
 impl<P: Port> Pool<P> {
-    pub fn new(mut blocks: P::Blocks) -> Self {
-        let sizes = blocks.as_mut().iter().flatten().map(Storage::capacity);
-        let block_size = sizes.min().unwrap_or(0);
+    pub const fn new(blocks: P::Blocks) -> Self {
         Self {
             blocks,
-            block_size,
             used: 0,
             most_used: 0,
             starved: false,
         }
-    }
-
-    /// The size of each block, in bytes.
-    pub fn block_size(&self) -> usize {
-        self.block_size
     }
 
     /// How many blocks are in use now, and the most that were at one time.

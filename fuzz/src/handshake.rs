@@ -229,8 +229,7 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
         .filter(|name| !name.is_empty())
         .collect();
     let mut names = asked.subprotocols.iter().flat_map(|name| name.chars());
-    // A space inside a name is passed on: nobody chooses such a name.
-    if !names.all(|char| is_token(char) || matches!(char, ' ' | '\t')) {
+    if !names.all(is_token) {
         return None;
     }
     Some((asked, start + end + 4))

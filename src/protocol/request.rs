@@ -275,7 +275,7 @@ impl RequestParser {
         }
         let is_spaced = core::mem::take(&mut self.spaced);
         let is_valid = match self.field {
-            Field::Keep(Kept::Subprotocols) => is_token(byte),
+            Field::Keep(Kept::Subprotocols) => !is_spaced && is_token(byte),
             Field::Keep(Kept::Host) => !is_spaced && is_of_host(byte),
             Field::Keep(_) => !is_spaced && is_visible(byte),
             Field::ContentLength => !is_spaced && byte == b'0',
@@ -769,6 +769,7 @@ mod tests {
             format!("{get}Content-Length: 0 0\r\n"),
             format!("{get}Transfer-Encoding: chunked\r\n"),
             format!("{get}Sec-WebSocket-Protocol: a/b\r\n"),
+            format!("{get}Sec-WebSocket-Protocol: chat, a \t b\r\n"),
             format!("{get}Origin: a b\r\n"),
             format!("GET / HTTP/1.1\r\nHost: \r\n{KEY}\r\n"),
             "GET / HTTP/1.1\r\nHost: h/a".to_owned(),

@@ -143,41 +143,24 @@ impl Counters {
     /// The statistics with these values, and without those that are no counters.
     #[inline(never)] // for size
     pub fn stats(&self) -> Stats {
-        let [
-            accepted,
-            connected,
-            closed,
-            refused_full,
-            refused_address,
-            accept_pauses,
-            refused_forbidden,
-            refused_requests,
-            accept_errors,
-            timeouts,
-            protocol_errors,
-            invalid_payloads,
-            messages_too_big,
-            policy_violations,
-            aborted,
-            would_block,
-        ] = self.0;
+        let value = |counter: Counter| self.0.get(counter as usize).copied().unwrap_or_default();
         Stats {
-            accepted,
-            connected,
-            closed,
-            refused_full,
-            refused_address,
-            accept_pauses,
-            refused_forbidden,
-            refused_requests,
-            accept_errors,
-            timeouts,
-            protocol_errors,
-            invalid_payloads,
-            messages_too_big,
-            policy_violations,
-            aborted,
-            would_block,
+            accepted: value(Counter::Accepted),
+            connected: value(Counter::Connected),
+            closed: value(Counter::Closed),
+            refused_full: value(Counter::RefusedFull),
+            refused_address: value(Counter::RefusedAddress),
+            accept_pauses: value(Counter::AcceptPauses),
+            refused_forbidden: value(Counter::RefusedForbidden),
+            refused_requests: value(Counter::RefusedRequests),
+            accept_errors: value(Counter::AcceptErrors),
+            timeouts: value(Counter::Timeouts),
+            protocol_errors: value(Counter::ProtocolErrors),
+            invalid_payloads: value(Counter::InvalidPayloads),
+            messages_too_big: value(Counter::MessagesTooBig),
+            policy_violations: value(Counter::PolicyViolations),
+            aborted: value(Counter::Aborted),
+            would_block: value(Counter::WouldBlock),
             ..Stats::default()
         }
     }

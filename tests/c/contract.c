@@ -613,7 +613,7 @@ static void a_slot_is_used_again_only_after_closed_was_delivered(void)
 	close(fds[0]);
 	expect(EVENT(CLIENT_CLOSING), 0);
 	expect(EVENT(CLIENT_CLOSED), 0);
-	/* The callback is still in there: without a work queue nobody is accepted, with one there is no slot. */
+	/* The callback is still in there: without a work queue no client is accepted, with one there is no slot. */
 	fd = wire_connect(wss_port());
 	wire_say(fd, REQUEST);
 	sleep_ms(200);

@@ -8,7 +8,7 @@ use cortex_m_semihosting::syscall;
 use cortex_m_semihosting::{debug, hio};
 
 pub fn put(bytes: &[u8]) {
-    // Nobody is left to tell if the host does not take them.
+    // There is no way to report that the host does not take them.
     if let Ok(mut out) = hio::hstdout() {
         let _ = out.write_all(bytes);
     }

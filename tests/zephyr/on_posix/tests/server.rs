@@ -439,7 +439,7 @@ fn a_server_goes_on_without_its_queue() {
     }
 }
 
-/// Does not return from a text before it is told to.
+/// Does not return from a text before the test lets it.
 struct Slow(AtomicBool);
 
 impl Handler for Slow {

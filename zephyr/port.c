@@ -31,17 +31,29 @@ BUILD_ASSERT(CONFIG_WSS_CLIENT_TIMEOUT_MS == 0 || CONFIG_WSS_CLIENT_TIMEOUT_MS >
 	     "CONFIG_WSS_CLIENT_TIMEOUT_MS=" STRINGIFY(CONFIG_WSS_CLIENT_TIMEOUT_MS)
 	     ": use 100 to 65535, or 0 for no timeout");
 
-/* An item of the work queue for each client, the service, its end, and the link. */
+/* A work item for each client, the service, the link and, on a work queue, the end of all. */
+#define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 1)
+#define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 2)
 #define ITEMS     (CONFIG_WSS_MAX_CLIENTS + 3)
-#define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 1)
-#define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 2)
+/* A lock for each client, and those of the pool, of what all threads share, and of the poll table. */
+#define LOCKS     (CONFIG_WSS_MAX_CLIENTS + 3)
 
-/* What there is one of for each server. */
-static struct server {
+struct wss_lock {
+	struct k_mutex mutex;
+	struct k_condvar changed;
+};
+
+static struct wss_server {
+	/* What is bound to it; NULL: nothing yet. */
+	const void *object;
+	const struct wss_calls *calls;
+	struct wss_lock locks[LOCKS];
 	struct k_thread thread;
 	struct k_timer timer;
 #if defined(CONFIG_WSS_WORK_QUEUE)
 	struct k_work items[ITEMS];
+	/* Given by the last item. */
+	struct k_sem idle;
 #else
 	/* Items that the WSS thread is to do, a bit each. */
 	ATOMIC_DEFINE(items, ITEMS);
@@ -52,16 +64,9 @@ static struct server {
 	/* Where it listens, to listen there again. */
 	uint16_t port;
 	char address[IS_ENABLED(CONFIG_NET_IPV6) ? NET_IPV6_ADDR_LEN : NET_IPV4_ADDR_LEN];
+	/* There is a thread that was not joined. */
 	bool started;
 } servers[CONFIG_WSS_SERVERS];
-
-/* Of one server everything is known when this is compiled. */
-#define SERVER(number) (&servers[CONFIG_WSS_SERVERS > 1 ? (number) : 0])
-/* Which server a part of it belongs to. */
-#define NUMBER_OF(part)                                                                            \
-	(CONFIG_WSS_SERVERS > 1                                                                    \
-		 ? (uint32_t)(((uintptr_t)(part) - (uintptr_t)servers) / sizeof(servers[0]))       \
-		 : 0)
 
 /* The result of a call that went wrong. */
 static int32_t failed(void)
@@ -141,9 +146,8 @@ static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 	return fd;
 }
 
-int32_t wss_port_listen_again(uint32_t number, int32_t *fds)
+int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds)
 {
-	struct server *server = SERVER(number);
 	union address addr6 = {.v6.sin6_family = AF_INET6};
 	union address addr4 = {.v4.sin_family = AF_INET};
 	bool use6 = IS_ENABLED(CONFIG_NET_IPV6);
@@ -171,9 +175,9 @@ int32_t wss_port_listen_again(uint32_t number, int32_t *fds)
 	return count > 0 ? 0 : result;
 }
 
-int32_t wss_port_listen(uint32_t number, const char *address, uint16_t *port, int32_t *fds)
+int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
+			int32_t *fds)
 {
-	struct server *server = SERVER(number);
 	size_t len = address != NULL ? strlen(address) : 0;
 	int32_t result;
 
@@ -186,7 +190,7 @@ int32_t wss_port_listen(uint32_t number, const char *address, uint16_t *port, in
 	}
 	server->address[len] = '\0';
 	server->port = *port;
-	result = wss_port_listen_again(number, fds);
+	result = wss_port_listen_again(server, fds);
 	*port = server->port;
 	return result;
 }
@@ -336,7 +340,7 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 
 static int wake_ioctl(void *object, unsigned int request, va_list args)
 {
-	struct server *server = object;
+	struct wss_server *server = object;
 	struct zsock_pollfd *entry;
 	struct k_poll_event **event;
 
@@ -364,114 +368,91 @@ static int wake_ioctl(void *object, unsigned int request, va_list args)
 
 static const struct fd_op_vtable wake_calls = {.ioctl = wake_ioctl};
 
-static void timer_expired(struct k_timer *timer)
+int32_t wss_port_wake_open(struct wss_server *server)
 {
-	struct server *server = CONTAINER_OF(timer, struct server, timer);
-
-	(void)atomic_set(&server->timer_due, 1);
-	wss_port_wake(NUMBER_OF(server));
-}
-
-int32_t wss_port_wake_open(uint32_t number)
-{
-	struct server *server = SERVER(number);
 	int fd = zvfs_reserve_fd();
 
 	if (fd < 0) {
 		return WSS_ERRNO(errno);
 	}
-	k_poll_signal_init(&server->wake);
 	zvfs_finalize_fd(fd, server, &wake_calls);
-	/* That of the service before was stopped as it ended. */
-	k_timer_init(&server->timer, timer_expired, NULL);
 	return fd;
 }
 
-void wss_port_wake_close(uint32_t number, int32_t fd)
+void wss_port_wake(struct wss_server *server)
 {
-	struct server *server = SERVER(number);
-
-	k_timer_stop(&server->timer);
-	(void)atomic_clear(&server->timer_due);
-	zvfs_free_fd(fd);
+	(void)k_poll_signal_raise(&server->wake, 0);
 }
 
-void wss_port_wake(uint32_t server)
+void wss_port_wake_take(struct wss_server *server)
 {
-	(void)k_poll_signal_raise(&SERVER(server)->wake, 0);
-}
-
-void wss_port_wake_take(uint32_t server)
-{
-	k_poll_signal_reset(&SERVER(server)->wake);
+	k_poll_signal_reset(&server->wake);
 }
 
 /* The timers. */
 
-void wss_port_timer_start(uint32_t server, uint32_t ms)
+static void timer_expired(struct k_timer *timer)
 {
-	k_timer_start(&SERVER(server)->timer, K_MSEC(ms), K_NO_WAIT);
+	struct wss_server *server = CONTAINER_OF(timer, struct wss_server, timer);
+
+	(void)atomic_set(&server->timer_due, 1);
+	wss_port_wake(server);
 }
 
-bool wss_port_timer_take(uint32_t server)
+void wss_port_timer_start(struct wss_server *server, uint32_t ms)
 {
-	return atomic_clear(&SERVER(server)->timer_due) != 0;
+	k_timer_start(&server->timer, K_MSEC(ms), K_NO_WAIT);
 }
 
-/* Locks of each server: one a client, three of its service, and six of the interface in C. */
-
-#define LOCKS (CONFIG_WSS_SERVERS * (CONFIG_WSS_MAX_CLIENTS + 9))
-
-static struct lock {
-	struct k_mutex mutex;
-	struct k_condvar changed;
-} locks[LOCKS];
-static ATOMIC_DEFINE(used_locks, LOCKS);
-
-uint32_t wss_port_lock_new(uint32_t *number)
+static void stop_timer(struct wss_server *server)
 {
-	/* Two may be the first to use one. */
-	unsigned int key = irq_lock();
-
-	for (uint32_t i = 0; *number == 0; i++) {
-		if (i == LOCKS) {
-			/* There are as many as there can be users. */
-			k_panic();
-		}
-		if (!atomic_test_and_set_bit(used_locks, i)) {
-			(void)k_mutex_init(&locks[i].mutex);
-			(void)k_condvar_init(&locks[i].changed);
-			/* Others read it without this lock. */
-			__atomic_store_n(number, i + 1, __ATOMIC_RELEASE);
-		}
-	}
-	irq_unlock(key);
-	return *number;
+	k_timer_stop(&server->timer);
+	(void)atomic_clear(&server->timer_due);
 }
 
-void wss_port_lock_free(uint32_t lock)
+bool wss_port_timer_take(struct wss_server *server)
 {
-	atomic_clear_bit(used_locks, lock - 1);
+	return atomic_clear(&server->timer_due) != 0;
 }
 
-void wss_port_lock(uint32_t lock)
+/* Locks. */
+
+static K_MUTEX_DEFINE(shared_mutex);
+static K_CONDVAR_DEFINE(shared_changed);
+
+struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number)
 {
-	(void)k_mutex_lock(&locks[lock - 1].mutex, K_FOREVER);
+	return &server->locks[number];
 }
 
-void wss_port_unlock(uint32_t lock)
+static struct k_mutex *mutex_of(struct wss_lock *lock)
 {
-	(void)k_mutex_unlock(&locks[lock - 1].mutex);
+	return lock != NULL ? &lock->mutex : &shared_mutex;
 }
 
-void wss_port_wait(uint32_t lock, uint32_t ms)
+static struct k_condvar *changed_of(struct wss_lock *lock)
 {
-	(void)k_condvar_wait(&locks[lock - 1].changed, &locks[lock - 1].mutex, K_MSEC(ms));
+	return lock != NULL ? &lock->changed : &shared_changed;
 }
 
-void wss_port_notify(uint32_t lock)
+void wss_port_lock(struct wss_lock *lock)
 {
-	(void)k_condvar_broadcast(&locks[lock - 1].changed);
+	(void)k_mutex_lock(mutex_of(lock), K_FOREVER);
+}
+
+void wss_port_unlock(struct wss_lock *lock)
+{
+	(void)k_mutex_unlock(mutex_of(lock));
+}
+
+void wss_port_wait(struct wss_lock *lock, uint32_t ms)
+{
+	(void)k_condvar_wait(changed_of(lock), mutex_of(lock), K_MSEC(ms));
+}
+
+void wss_port_notify(struct wss_lock *lock)
+{
+	(void)k_condvar_broadcast(changed_of(lock));
 }
 
 /* Time. */
@@ -493,44 +474,73 @@ void wss_port_sleep_ms(uint32_t ms)
 
 /* The WSS threads and the work queue, which is one for all: a stack less for each server. */
 
-static K_THREAD_STACK_ARRAY_DEFINE(wss_stacks, CONFIG_WSS_SERVERS, CONFIG_WSS_THREAD_STACK_SIZE);
+static K_KERNEL_STACK_ARRAY_DEFINE(wss_stacks, CONFIG_WSS_SERVERS, CONFIG_WSS_THREAD_STACK_SIZE);
 
 #if defined(CONFIG_WSS_WORK_QUEUE)
-static K_THREAD_STACK_DEFINE(work_stack, CONFIG_WSS_WORKQ_STACK_SIZE);
+static K_KERNEL_STACK_DEFINE(work_stack, CONFIG_WSS_WORKQ_STACK_SIZE);
 static struct k_work_q work_queue;
+#endif
 
-static void work(struct k_work *item)
+/* Does an item of a server. */
+static void do_item(struct wss_server *server, uint32_t item)
 {
-	uint32_t number = NUMBER_OF(item);
+	if (item == LINK_ITEM) {
+		uint32_t events = (uint32_t)atomic_clear(&server->link_events);
 
-	wss_work(number, (uint32_t)(item - SERVER(number)->items));
+		if (events != 0) {
+			server->calls->link(server->object, events);
+		}
+	} else {
+		server->calls->work(server->object, item);
+	}
 }
 
-static void start_work(struct server *server)
+#if defined(CONFIG_WSS_WORK_QUEUE)
+static void work(struct k_work *item)
+{
+	size_t number = ((uintptr_t)item - (uintptr_t)servers) / sizeof(servers[0]);
+	struct wss_server *server = &servers[CONFIG_WSS_SERVERS > 1 ? number : 0];
+	uint32_t index = (uint32_t)(item - server->items);
+
+	if (index == END_ITEM) {
+		k_sem_give(&server->idle);
+	} else {
+		do_item(server, index);
+	}
+}
+
+static void init_work(struct wss_server *server)
+{
+	for (size_t i = 0; i < ITEMS; i++) {
+		k_work_init(&server->items[i], work);
+	}
+	(void)k_sem_init(&server->idle, 0, 1);
+}
+
+static void start_work_queue(void)
 {
 	const struct k_work_queue_config config = {.name = "wss_work"};
 
-	/* The first one to start is the first one that there is. */
-	if (!servers[0].started) {
-		k_work_queue_init(&work_queue);
-		k_work_queue_start(&work_queue, work_stack, K_THREAD_STACK_SIZEOF(work_stack),
-				   CONFIG_WSS_WORKQ_PRIORITY, &config);
-	}
-	if (!server->started) {
-		for (size_t i = 0; i < ITEMS; i++) {
-			k_work_init(&server->items[i], work);
-		}
-	}
+	k_work_queue_init(&work_queue);
+	k_work_queue_start(&work_queue, work_stack, K_KERNEL_STACK_SIZEOF(work_stack),
+			   CONFIG_WSS_WORKQ_PRIORITY, &config);
 }
 
-void wss_port_submit(uint32_t server, uint32_t item)
+void wss_port_submit(struct wss_server *server, uint32_t item)
 {
-	(void)k_work_submit_to_queue(&work_queue, &SERVER(server)->items[item]);
+	(void)k_work_submit_to_queue(&work_queue, &server->items[item]);
 }
 
-void wss_port_work(uint32_t server)
+void wss_port_work(struct wss_server *server)
 {
 	ARG_UNUSED(server);
+}
+
+/* Waits for the items that were submitted before. */
+static void finish_work(struct wss_server *server)
+{
+	wss_port_submit(server, END_ITEM);
+	(void)k_sem_take(&server->idle, K_FOREVER);
 }
 
 static bool is_work_queue(k_tid_t thread)
@@ -538,51 +548,54 @@ static bool is_work_queue(k_tid_t thread)
 	return thread == k_work_queue_thread_get(&work_queue);
 }
 #else
-static void start_work(struct server *server)
+static void init_work(struct wss_server *server)
 {
-	for (uint32_t item = 0; item < ITEMS; item++) {
-		/* Of the service before, and too late for it. */
-		atomic_clear_bit(server->items, item);
-	}
+	ARG_UNUSED(server);
 }
 
-void wss_port_submit(uint32_t number, uint32_t item)
+static void start_work_queue(void)
 {
-	struct server *server = SERVER(number);
+}
 
+void wss_port_submit(struct wss_server *server, uint32_t item)
+{
 	atomic_set_bit(server->items, item);
 	/* The thread itself looks before it waits. */
-	if (!wss_port_on_wss_thread(number)) {
-		wss_port_wake(number);
+	if (!wss_port_on_wss_thread(server)) {
+		wss_port_wake(server);
 	}
 }
 
 /* Does each item once that is there; true if there are more. */
-static bool do_work(uint32_t number)
+static bool do_work(struct wss_server *server)
 {
-	struct server *server = SERVER(number);
 	bool more = false;
 
 	if (ITEMS <= ATOMIC_BITS && atomic_get(server->items) == 0) {
 		return false;
 	}
-
 	for (uint32_t item = 0; item < ITEMS; item++) {
-		if (item != END_ITEM && atomic_test_and_clear_bit(server->items, item)) {
-			wss_work(number, item);
+		if (atomic_test_and_clear_bit(server->items, item)) {
+			do_item(server, item);
 		}
 	}
 	for (uint32_t item = 0; item < ITEMS; item++) {
-		more = more || (item != END_ITEM && atomic_test_bit(server->items, item));
+		more = more || atomic_test_bit(server->items, item);
 	}
 	return more;
 }
 
-void wss_port_work(uint32_t number)
+void wss_port_work(struct wss_server *server)
 {
-	if (do_work(number)) {
+	if (do_work(server)) {
 		/* Sockets have their turn before the rest, but nothing is waited for. */
-		wss_port_wake(number);
+		wss_port_wake(server);
+	}
+}
+
+static void finish_work(struct wss_server *server)
+{
+	while (do_work(server)) {
 	}
 }
 
@@ -593,41 +606,66 @@ static bool is_work_queue(k_tid_t thread)
 }
 #endif
 
-static void serve(void *server, void *b, void *c)
+struct wss_server *wss_port_bind(const void *object, const struct wss_calls *calls)
 {
-	uint32_t number = NUMBER_OF(server);
+	static K_MUTEX_DEFINE(binding);
+	struct wss_server *found = NULL;
 
-	ARG_UNUSED(b);
-	ARG_UNUSED(c);
-	wss_serve(number);
-#if !defined(CONFIG_WSS_WORK_QUEUE)
-	while (do_work(number)) {
+	(void)k_mutex_lock(&binding, K_FOREVER);
+	for (size_t i = 0; i < ARRAY_SIZE(servers) && found == NULL; i++) {
+		if (servers[i].object == object) {
+			/* It could not be started. */
+			found = &servers[i];
+		} else if (servers[i].object == NULL) {
+			found = &servers[i];
+			if (i == 0) {
+				start_work_queue();
+			}
+			for (size_t lock = 0; lock < LOCKS; lock++) {
+				(void)k_mutex_init(&found->locks[lock].mutex);
+				(void)k_condvar_init(&found->locks[lock].changed);
+			}
+			k_timer_init(&found->timer, timer_expired, NULL);
+			k_poll_signal_init(&found->wake);
+			init_work(found);
+			found->calls = calls;
+			found->object = object;
+		}
 	}
-	/* The last of all: what is submitted from now on is nobody's. */
-	wss_work(number, END_ITEM);
-#endif
+	(void)k_mutex_unlock(&binding);
+	return found;
 }
 
-/* Called by one thread at a time. */
-void wss_port_start(uint32_t number)
+static void serve(void *p1, void *p2, void *p3)
 {
-	struct server *server = SERVER(number);
-	k_thread_stack_t *stack = wss_stacks[CONFIG_WSS_SERVERS > 1 ? number : 0];
+	struct wss_server *server = p1;
 
-	if (server->started) {
-		/* That of the service before is about to end, if it has not. */
-		(void)k_thread_join(&server->thread, K_FOREVER);
-	}
-	start_work(server);
+	ARG_UNUSED(p2);
+	ARG_UNUSED(p3);
+	server->calls->serve(server->object);
+	stop_timer(server);
+	finish_work(server);
+}
+
+void wss_port_start(struct wss_server *server)
+{
+	size_t number = CONFIG_WSS_SERVERS > 1 ? (size_t)(server - servers) : 0;
+
 	server->started = true;
-	k_thread_create(&server->thread, stack, K_THREAD_STACK_SIZEOF(wss_stacks[0]), serve, server,
-			NULL, NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
+	k_thread_create(&server->thread, wss_stacks[number], K_KERNEL_STACK_SIZEOF(wss_stacks[0]),
+			serve, server, NULL, NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
 	(void)k_thread_name_set(&server->thread, "wss");
+	/* Of the network interface since it listens. */
+	wss_port_submit(server, LINK_ITEM);
 }
 
-void wss_port_join(uint32_t server)
+bool wss_port_join(struct wss_server *server, uint32_t ms)
 {
-	(void)k_thread_join(&SERVER(server)->thread, K_FOREVER);
+	if (server->started && !wss_port_on_wss_thread(server) &&
+	    k_thread_join(&server->thread, K_MSEC(ms)) == 0) {
+		server->started = false;
+	}
+	return !server->started;
 }
 
 uintptr_t wss_port_thread(void)
@@ -635,16 +673,16 @@ uintptr_t wss_port_thread(void)
 	return (uintptr_t)k_current_get();
 }
 
-bool wss_port_on_wss_thread(uint32_t server)
+bool wss_port_on_wss_thread(const struct wss_server *server)
 {
-	return k_current_get() == &SERVER(server)->thread;
+	return k_current_get() == &server->thread;
 }
 
 bool wss_port_on_service_thread(void)
 {
 	k_tid_t thread = k_current_get();
 
-	for (uint32_t i = 0; i < CONFIG_WSS_SERVERS; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
 		if (thread == &servers[i].thread) {
 			return true;
 		}
@@ -654,22 +692,23 @@ bool wss_port_on_service_thread(void)
 
 /* The network interface. */
 
-uint32_t wss_port_link_take(uint32_t server)
+void wss_port_link_forget(struct wss_server *server)
 {
-	return (uint32_t)atomic_clear(&SERVER(server)->link_events);
+	(void)atomic_clear(&server->link_events);
 }
 
 #if defined(CONFIG_NET_MGMT_EVENT)
-#include <zephyr/init.h>
 #include <zephyr/net/net_event.h>
 #include <zephyr/net/net_mgmt.h>
 
-static void link_changed(struct net_mgmt_event_callback *callback, uint64_t event,
-			 struct net_if *iface)
+static void link_changed(uint64_t event, struct net_if *iface, void *info, size_t length,
+			 void *user_data)
 {
-	ARG_UNUSED(callback);
 	ARG_UNUSED(iface);
-	for (uint32_t i = 0; i < CONFIG_WSS_SERVERS; i++) {
+	ARG_UNUSED(info);
+	ARG_UNUSED(length);
+	ARG_UNUSED(user_data);
+	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
 		if (event == NET_EVENT_IF_UP) {
 			(void)atomic_or(&servers[i].link_events, WSS_LINK_UP);
 		} else {
@@ -677,22 +716,12 @@ static void link_changed(struct net_mgmt_event_callback *callback, uint64_t even
 			(void)atomic_set(&servers[i].link_events, WSS_LINK_DOWN);
 		}
 		if (servers[i].started) {
-			wss_port_submit(i, LINK_ITEM);
+			wss_port_submit(&servers[i], LINK_ITEM);
 		}
 	}
 }
 
-static struct net_mgmt_event_callback link_callback;
-
-static int watch_link(void)
-{
-	net_mgmt_init_event_callback(&link_callback, link_changed,
-				     NET_EVENT_IF_UP | NET_EVENT_IF_DOWN);
-	net_mgmt_add_event_callback(&link_callback);
-	return 0;
-}
-
-SYS_INIT(watch_link, APPLICATION, CONFIG_WSS_INIT_PRIORITY);
+NET_MGMT_REGISTER_EVENT_HANDLER(wss_link, NET_EVENT_IF_UP | NET_EVENT_IF_DOWN, link_changed, NULL);
 #endif
 
 /* The log. The text is on a stack, and is copied. */

@@ -31,11 +31,29 @@ struct wss_part {
 	size_t len;
 };
 
-/* Servers are counted from 0. A number less than CONFIG_WSS_SERVERS is what `server` is below. */
+/*
+ * The kernel objects of a server: there are CONFIG_WSS_SERVERS of them. One is bound to a server in Rust at
+ * its first start, and stays so.
+ */
+struct wss_server;
+
+/* What runs a server in Rust. */
+struct wss_calls {
+	/* Serves until it has stopped, on the WSS thread. */
+	void (*serve)(const void *object);
+	/* A work item: that of a client, or of the service, which comes behind them. */
+	void (*work)(const void *object, uint32_t item);
+	/* The network interface went down or came up (WSS_LINK_DOWN, WSS_LINK_UP, in this order). */
+	void (*link)(const void *object, uint32_t events);
+};
+
+/* NULL if all are bound. */
+struct wss_server *wss_port_bind(const void *object, const struct wss_calls *calls);
 
 /* Sockets: a descriptor, a count, or an error. */
-int32_t wss_port_listen(uint32_t server, const char *address, uint16_t *port, int32_t *fds);
-int32_t wss_port_listen_again(uint32_t server, int32_t *fds);
+int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
+			int32_t *fds);
+int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds);
 /* The peer has CONFIG_WSS_PEER_SIZE bytes: its address, of IPv4 as one of IPv6 where there is both. */
 int32_t wss_port_accept(int32_t listener, uint8_t *peer);
 /* A connection that somebody else has accepted. */
@@ -46,23 +64,25 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
 int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms);
 void wss_port_close(int32_t fd);
 
-/* A descriptor that ends the poll of a server: readable from wake to wake_take. */
-int32_t wss_port_wake_open(uint32_t server);
-void wss_port_wake_close(uint32_t server, int32_t fd);
-void wss_port_wake(uint32_t server);
-void wss_port_wake_take(uint32_t server);
+/* A descriptor that ends the poll of a server: readable from wake to wake_take. Opened once. */
+int32_t wss_port_wake_open(struct wss_server *server);
+void wss_port_wake(struct wss_server *server);
+void wss_port_wake_take(struct wss_server *server);
 
 /* A timer of a server, that wakes it up. */
-void wss_port_timer_start(uint32_t server, uint32_t ms);
-bool wss_port_timer_take(uint32_t server);
+void wss_port_timer_start(struct wss_server *server, uint32_t ms);
+bool wss_port_timer_take(struct wss_server *server);
 
-/* A pool of k_mutex, each with a k_condvar, counted from 1. Where the number is still 0, one is taken. */
-uint32_t wss_port_lock_new(uint32_t *number);
-void wss_port_lock_free(uint32_t lock);
-void wss_port_lock(uint32_t lock);
-void wss_port_unlock(uint32_t lock);
-void wss_port_wait(uint32_t lock, uint32_t ms);
-void wss_port_notify(uint32_t lock);
+/*
+ * Locks: a k_mutex with a k_condvar. Those of a server are counted from 0: one for each client, then three.
+ * NULL is one that the others share, which there is from the beginning.
+ */
+struct wss_lock;
+struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number);
+void wss_port_lock(struct wss_lock *lock);
+void wss_port_unlock(struct wss_lock *lock);
+void wss_port_wait(struct wss_lock *lock, uint32_t ms);
+void wss_port_notify(struct wss_lock *lock);
 
 /* Time. */
 uint64_t wss_port_uptime_ms(void);
@@ -71,14 +91,15 @@ uint32_t wss_port_uptime_ms32(void);
 void wss_port_sleep_ms(uint32_t ms);
 
 /* The WSS thread of a server, and the work queue of all. */
-void wss_port_start(uint32_t server);
-void wss_port_join(uint32_t server);
-void wss_port_submit(uint32_t server, uint32_t item);
+void wss_port_start(struct wss_server *server);
+/* Waits until the thread has ended, and with it all work of the server; whether it has. */
+bool wss_port_join(struct wss_server *server, uint32_t ms);
+void wss_port_submit(struct wss_server *server, uint32_t item);
 /* Called by the WSS thread before it waits: without a work queue it does what was submitted. */
-void wss_port_work(uint32_t server);
+void wss_port_work(struct wss_server *server);
 uintptr_t wss_port_thread(void);
 /* That of the server. */
-bool wss_port_on_wss_thread(uint32_t server);
+bool wss_port_on_wss_thread(const struct wss_server *server);
 /* Any of these. */
 bool wss_port_on_service_thread(void);
 
@@ -91,16 +112,12 @@ void wss_port_queue_end(void *queue);
 bool wss_port_queue_put(void *queue, const void *entry);
 bool wss_port_queue_get(void *queue, void *entry);
 
-/* The network interface: what has happened since the last time that the server asked, in this order. */
+/* The network interface. What happened before is not told. */
 #define WSS_LINK_DOWN 1
 #define WSS_LINK_UP 2
-uint32_t wss_port_link_take(uint32_t server);
+void wss_port_link_forget(struct wss_server *server);
 
 /* The log, with Zephyr's levels. */
 void wss_port_log(uint32_t level, const char *text);
-
-/* What Rust has for C. */
-void wss_serve(uint32_t server);
-void wss_work(uint32_t server, uint32_t item);
 
 #endif /* WSS_ZEPHYR_PORT_H */

@@ -42,8 +42,6 @@ pub struct HostApplication {
     /// No more than there are sinks beside the handler's.
     pub(super) queues: Vec<Arc<Sink>>,
     pub(super) origins: Vec<String>,
-    /// The generation of each slot's first client.
-    pub(super) first_generation: u32,
 }
 
 impl HostApplication {
@@ -65,10 +63,6 @@ impl HostApplication {
 }
 
 impl Application<HostPort> for HostApplication {
-    fn first_generation(&self) -> u32 {
-        self.first_generation
-    }
-
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let mut masks = [EventMask::empty(); MAX_SINKS];
         let handler = self.handler.iter().map(|(mask, _)| *mask);

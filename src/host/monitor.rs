@@ -27,10 +27,6 @@ impl<T> Lock<T> for Monitor<T> {
     where
         T: 'a;
 
-    fn new(value: T) -> Self {
-        Self::new(value)
-    }
-
     fn lock(&self) -> MutexGuard<'_, T> {
         lock(&self.value)
     }

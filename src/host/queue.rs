@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::monitor::Monitor;
 use super::port::HostPort;
 use super::server::Clients;
-use crate::service::{ClientId, Event, KeptEvent, QueueSink, QueueStorage};
+use crate::service::{ClientId, Event, EventMask, KeptEvent, QueueSink, QueueState, QueueStorage};
 
 /// The entries of a queue on a heap, with room for a number of them.
 pub struct HeapQueue<E> {
@@ -47,6 +48,12 @@ type Kept = KeptEvent<Box<[u8]>>;
 
 /// The server's end of a queue.
 pub(super) type Sink = QueueSink<HostPort, HeapQueue<Kept>>;
+
+/// A queue for `depth` of the events in `mask`.
+pub(super) fn sink(mask: EventMask, depth: usize) -> Sink {
+    let state = QueueState::new(HeapQueue::new(depth));
+    Sink::new(mask, Monitor::new(state))
+}
 
 /// The bytes of an event, those of the request of `Connected` among them.
 pub(super) fn keep(event: &Event<'_>) -> Box<[u8]> {

@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use super::monitor::Monitor;
 use super::port::HostPort;
 use super::server::Options;
 use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use crate::service::{Application, Inbound, Port as _, Ready, Service, Slot};
+use crate::service::{
+    Application, Inbound, Pool, Port as _, Ready, Service, Shared, Slot, SlotState,
+};
 
 /// A service that runs, for an owner that minds its end: what [`Server`](super::Server) is made of,
 /// and other interfaces to the service.
@@ -25,19 +28,21 @@ pub struct Running<A: Application<HostPort>> {
 }
 
 impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
-    /// Opens the listener and starts the threads.
+    /// Opens the listener and starts the threads. The first clients have this generation: for an owner that
+    /// keeps ids longer than a service, [`Service::next_generation`] of the service before.
     ///
     /// # Errors
     /// The operating system's, if it cannot listen on the address; `InvalidInput` for options that
     /// cannot work.
-    pub fn start(options: &Options, application: A) -> io::Result<Self> {
-        Self::start_then(options, application, |_| {})
+    pub fn start(options: &Options, application: A, generation: u32) -> io::Result<Self> {
+        Self::start_then(options, application, generation, |_| {})
     }
 
     /// As [`start`](Self::start), with something to do after the last event.
     pub(super) fn start_then(
         options: &Options,
         application: A,
+        generation: u32,
         then: impl FnOnce(&A) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
@@ -73,11 +78,15 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         };
         let bytes = |len| vec![0; len].into_boxed_slice();
         let slots = (0..max_clients)
-            .map(|_| Slot::new(Box::new(Inbound::new(bytes(storage)))))
+            .map(|_| Slot::new(Monitor::new(SlotState::FREE)))
             .collect();
+        let pool = Monitor::new(Pool::new(Box::default()));
+        let shared = Monitor::new(Shared::NEW);
+        let service = Arc::new(Service::new(port, application, slots, pool, shared));
+        let inbound = || Box::new(Inbound::new(bytes(storage)));
         let blocks = (0..blocks).map(|_| Some(bytes(block))).collect();
-        let limits = options.limits;
-        let service = Arc::new(Service::new(port, application, limits, slots, blocks));
+        service.equip(inbound, blocks);
+        service.open(&options.limits, generation);
         let mut threads = Vec::with_capacity(loops);
         // Dropped with the last thread.
         let then = Arc::new(Then::new(Arc::clone(&service), then));

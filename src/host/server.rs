@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::application::{Handler, HostApplication};
 use super::port::{HostPort, on_service_thread};
-use super::queue::{EventQueue, HeapQueue, Sink};
+use super::queue::{EventQueue, sink};
 use super::running::Running;
 use crate::service::{Config, EventMask, MAX_SINKS, Service};
 
@@ -107,19 +107,19 @@ impl Builder<'_> {
         self,
         queues: [(EventMask, usize); N],
     ) -> io::Result<(Server, [EventQueue; N])> {
-        let queues = queues.map(|(mask, depth)| Arc::new(Sink::new(mask, HeapQueue::new(depth))));
+        let queues = queues.map(|(mask, depth)| Arc::new(sink(mask, depth)));
         let application = HostApplication {
             handler: self.handler,
             queues: queues.to_vec(),
             origins: self.options.origins.clone(),
-            first_generation: NEXT_GENERATION.load(Ordering::SeqCst),
         };
         if application.sinks() > MAX_SINKS {
             let what = format!("a server has events for no more than {MAX_SINKS}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let (working, ended) = sync_channel::<()>(0);
-        let running = Running::start_then(self.options, application, |application| {
+        let generation = NEXT_GENERATION.load(Ordering::SeqCst);
+        let running = Running::start_then(self.options, application, generation, |application| {
             application.end();
             drop(working);
         })?;

@@ -95,16 +95,11 @@ impl Sha1 {
 /// The Base64 of a SHA-1 (RFC 4648 section 4).
 pub(super) fn base64(digest: &[u8; 20]) -> [u8; 28] {
     let mut text = [b'='; 28];
-    for (bytes, digits) in digest.chunks(3).zip(text.chunks_mut(4)) {
-        let mut bits = 0u32;
-        for at in 0..3 {
-            bits = bits << 8 | u32::from(bytes.get(at).copied().unwrap_or_default());
-        }
-        // A last group of two bytes has three digits.
-        for place in digits.iter_mut().take(bytes.len().saturating_add(1)) {
-            *place = digit(bits >> 18 & 63);
-            bits <<= 6;
-        }
+    // Six bits each; the last one has only two of its own, and there are zeros behind them.
+    for (at, place) in (0..).step_by(6).zip(text.iter_mut().take(27)) {
+        let byte = |index| u32::from(digest.get(index).copied().unwrap_or_default());
+        let bits = byte(at / 8) << 8 | byte(at / 8 + 1);
+        *place = digit(bits >> (10 - at % 8) & 63);
     }
     text
 }

@@ -9,14 +9,17 @@ use super::utf8::{Utf8, from_utf8};
 /// stream by [`Outgoing::commit`] once it is certain to go out whole.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outgoing {
-    open: Option<Fragment>,
+    open: Fragmented,
 }
 
-/// A fragmented message that has been started and not yet finished.
-#[derive(Clone, Copy, Debug)]
-pub struct Fragment {
-    /// The check of the text so far; `None` for a binary message.
-    utf8: Option<Utf8>,
+/// The fragmented message that has been started and not yet finished.
+#[derive(Clone, Copy, Debug, Default)]
+enum Fragmented {
+    #[default]
+    None,
+    Binary,
+    /// With the check of the text so far.
+    Text(Utf8),
 }
 
 /// A data frame that may be sent next: how the message is that it belongs to, after it.
@@ -25,7 +28,7 @@ pub struct Fragment {
 /// are not to be committed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Planned {
-    open: Option<Fragment>,
+    open: Fragmented,
 }
 
 /// Why a data frame may not be sent (RFC 6455 section 5.4 and 5.6). Nothing was changed.
@@ -42,10 +45,15 @@ pub enum FrameError {
 }
 
 impl Outgoing {
+    /// Nothing was sent yet.
+    pub const NEW: Self = Self {
+        open: Fragmented::None,
+    };
+
     /// Whether a fragmented message has been started and not finished.
     #[must_use]
     pub const fn is_fragmented(&self) -> bool {
-        self.open.is_some()
+        !matches!(self.open, Fragmented::None)
     }
 
     /// Checks a data frame. A payload that is known to be UTF-8 is not checked for it.
@@ -60,11 +68,13 @@ impl Outgoing {
         payload: &[u8],
         is_utf8: bool,
     ) -> Result<Planned, FrameError> {
-        let is_whole = fin && self.open.is_none();
+        let is_whole = fin && !self.is_fragmented();
         let open = match opcode {
             // Most messages.
-            Opcode::Text if is_whole && (is_utf8 || from_utf8(payload).is_some()) => None,
-            Opcode::Binary if is_whole => None,
+            Opcode::Text if is_whole && (is_utf8 || from_utf8(payload).is_some()) => {
+                Fragmented::None
+            }
+            Opcode::Binary if is_whole => Fragmented::None,
             _ => self.plan_fragment(fin, opcode, payload, is_utf8)?,
         };
         Ok(Planned { open })
@@ -77,20 +87,18 @@ impl Outgoing {
         opcode: Opcode,
         payload: &[u8],
         is_utf8: bool,
-    ) -> Result<Option<Fragment>, FrameError> {
+    ) -> Result<Fragmented, FrameError> {
         let mut fragment = match (opcode, self.open) {
-            (Opcode::Text, None) => Fragment {
-                utf8: Some(Utf8::default()),
-            },
-            (Opcode::Binary, None) => Fragment { utf8: None },
-            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(FrameError::InsideFragmented),
-            (Opcode::Continuation, Some(fragment)) => fragment,
-            (Opcode::Continuation, None) => return Err(FrameError::NothingToContinue),
+            (Opcode::Text, Fragmented::None) => Fragmented::Text(Utf8::default()),
+            (Opcode::Binary, Fragmented::None) => Fragmented::Binary,
+            (Opcode::Text | Opcode::Binary, _) => return Err(FrameError::InsideFragmented),
+            (Opcode::Continuation, Fragmented::None) => return Err(FrameError::NothingToContinue),
+            (Opcode::Continuation, fragment) => fragment,
             (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {
                 return Err(FrameError::ControlOpcode);
             }
         };
-        if let Some(utf8) = &mut fragment.utf8 {
+        if let Fragmented::Text(utf8) = &mut fragment {
             if !is_utf8 || utf8.unfinished() > 0 {
                 utf8.push(payload).map_err(|_| FrameError::NotUtf8)?;
             }
@@ -98,7 +106,7 @@ impl Outgoing {
                 utf8.finish().map_err(|_| FrameError::NotUtf8)?;
             }
         }
-        Ok((!fin).then_some(fragment))
+        Ok(if fin { Fragmented::None } else { fragment })
     }
 
     /// The frame planned goes out.

@@ -413,12 +413,12 @@ impl<'a> Request<'a> {
         Self { kept: bytes }
     }
 
-    /// The path, percent-encoded as it came: `/chat`.
+    /// The path, percent-encoded as it came: `/chat`. Empty only if the request is not known.
     #[must_use]
     pub fn path(&self) -> &'a str {
         match split(self.target(), 0).0 {
             // `ws://host?query` leaves the path out (RFC 9112 section 3.2.1).
-            "" => "/",
+            "" if !self.kept.is_empty() => "/",
             path => path,
         }
     }

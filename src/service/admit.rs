@@ -79,7 +79,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     fn limits_addresses(&self) -> bool {
-        P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) && self.config.clients_per_address > 0
+        P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) && self.settings.clients_per_address() > 0
     }
 
     /// Whether as many slots are in use for this peer as may be, until everybody was told that its client
@@ -89,7 +89,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let inner = slot.lock();
             inner.owner != Owner::Free && inner.peer == Some(peer)
         };
-        let limit = usize::from(self.config.clients_per_address);
+        let limit = usize::from(self.settings.clients_per_address());
         let slots = self.slots.as_ref().iter();
         slots.filter(is_of_peer).take(limit).count() == limit
     }
@@ -101,14 +101,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             // Once it has ended, every slot stays free.
             return Err(AdoptError::Stopping);
         }
-        shared.free = shared.free.checked_sub(1).ok_or(AdoptError::Full)?;
+        if shared.used == self.max_clients() {
+            return Err(AdoptError::Full);
+        }
+        shared.used = shared.used.saturating_add(1);
         Ok(shared.lowest)
     }
 
     /// Gives back what was set aside.
     fn put_back(&self) {
         let mut shared = self.shared.lock();
-        shared.free = shared.free.saturating_add(1);
+        shared.used = shared.used.saturating_sub(1);
         if shared.life != Life::Serving {
             self.port.wake();
         }
@@ -165,7 +168,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if self.shared.lock().life != Life::Serving {
             return Err(AdoptError::Stopping);
         }
-        if !inner.prepare(&self.config, received, opening) {
+        if !inner.prepare(&self.settings, received, opening) {
             return Err(AdoptError::TooLong);
         }
         self.port
@@ -190,12 +193,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if shared.lowest == lowest {
             shared.lowest = index.saturating_add(1);
         }
-        let clients = self.max_clients().saturating_sub(shared.free);
         shared.counters.add(Counter::Accepted);
         if opening == Opening::Upgraded {
             shared.counters.add(Counter::Connected);
         }
-        let clients = u32::try_from(clients).unwrap_or(u32::MAX);
+        let clients = u32::try_from(shared.used).unwrap_or(u32::MAX);
         shared.most_clients = shared.most_clients.max(clients);
     }
 }

@@ -1,5 +1,7 @@
 //! The limits of a service.
 
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering::Relaxed};
+
 use super::time::{MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 use crate::protocol::HANDSHAKE_LIMIT;
 
@@ -110,7 +112,7 @@ impl Config {
     }
 
     /// The silence after which a client is pinged; 0: never.
-    pub(super) const fn ping_interval(&self) -> u32 {
+    const fn ping_interval(&self) -> u32 {
         let (interval, timeout) = (self.ping_interval_ms, self.client_timeout_ms);
         if interval < timeout || timeout == 0 {
             interval
@@ -121,7 +123,7 @@ impl Config {
 
     /// A timer that comes this late shows that the service was suspended, and could not hear clients.
     /// While a ping is unanswered, there is a timer as often.
-    pub(super) const fn suspension(&self) -> u32 {
+    const fn suspension(&self) -> u32 {
         let patience = match (self.ping_interval(), self.client_timeout_ms) {
             (0, 0) => self.send_timeout_ms,
             (0, timeout) => timeout,
@@ -152,4 +154,46 @@ impl Default for Config {
             fragments_per_message: 0,
         }
     }
+}
+
+macro_rules! settings {
+    ($($name:ident: $atomic:ident($type:ty) = $zero:literal from $value:expr,)*) => {
+        /// The [`Config`] of a service that is open. Each value is read and written by itself, so that a service
+        /// in static memory can be opened again.
+        pub(super) struct Settings {
+            $($name: $atomic,)*
+        }
+
+        impl Settings {
+            /// Those of a service that was never opened.
+            pub const fn new() -> Self {
+                Self { $($name: $atomic::new($zero),)* }
+            }
+
+            #[inline(never)] // for size
+            pub fn set(&self, config: &Config) {
+                $(self.$name.store($value(config), Relaxed);)*
+            }
+
+            $(pub fn $name(&self) -> $type {
+                self.$name.load(Relaxed)
+            })*
+        }
+    };
+}
+
+settings! {
+    handshake_limit: AtomicU16(u16) = 0 from |config: &Config| config.handshake_limit,
+    handshake_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.handshake_timeout_ms,
+    client_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.client_timeout_ms,
+    ping_interval: AtomicU32(u32) = 0 from Config::ping_interval,
+    suspension: AtomicU32(u32) = 0 from Config::suspension,
+    send_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.send_timeout_ms,
+    close_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.close_timeout_ms,
+    hold_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.hold_timeout_ms,
+    streaming: AtomicBool(bool) = false from |config: &Config| config.streaming,
+    clients_per_address: AtomicU16(u16) = 0 from |config: &Config| config.clients_per_address,
+    handshakes_per_second: AtomicU16(u16) = 0 from |config: &Config| config.handshakes_per_second,
+    control_frames_per_second: AtomicU16(u16) = 0 from |config: &Config| config.control_frames_per_second,
+    fragments_per_message: AtomicU16(u16) = 0 from |config: &Config| config.fragments_per_message,
 }

@@ -241,6 +241,9 @@ impl State {
 pub(super) struct Pending([u8; MAX_SINKS]);
 
 impl Pending {
+    /// Every sink has got everything.
+    pub const NONE: Self = Self([0; MAX_SINKS]);
+
     /// Whether every sink has got everything. One comparison of a word.
     pub fn is_empty(self) -> bool {
         u32::from_ne_bytes(self.0) == 0

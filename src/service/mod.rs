@@ -37,17 +37,20 @@ pub use config::{Config, Limits, TooLong};
 pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
 pub use inbound::Inbound;
 pub use opening::AnswerError;
+pub use pool::Pool;
 pub use port::{Interest, Lock, Port, Ready, Socket, SocketError, Work};
 pub use queue::{Entry, KeptEvent, Queue, QueueSink, QueueState, QueueStorage};
 pub use send::{SendError, Target};
 pub use serve::Serving;
-pub use slot::Slot;
+pub use slot::{Inner as SlotState, Slot};
 pub use stats::{Stats, Traffic};
 pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 
-use crate::protocol::{Request, Status, Storage};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+use crate::protocol::{Request, Status};
+use config::Settings;
 use event::State;
-use pool::Pool;
 use slot::{Guard, Inner, Owner, Phase};
 use stats::{Counter, Counters};
 use stop::Life;
@@ -96,12 +99,6 @@ pub trait Application<P: Port>: Sized {
     /// of the service held: it must not wait, nor call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
-    /// The generation of the service's first clients. For an application that keeps ids longer than a
-    /// service: [`Service::next_generation`] of the service before.
-    fn first_generation(&self) -> u32 {
-        0
-    }
-
     /// Decides on an opening request. Called on the work queue.
     fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a>;
 
@@ -120,19 +117,20 @@ pub trait Application<P: Port>: Sized {
 pub struct Service<P: Port, A: Application<P>> {
     port: P,
     application: A,
-    config: Config,
+    settings: Settings,
     slots: P::Slots,
     /// The size of each block of the pool, in bytes.
-    block_size: usize,
+    block_size: AtomicUsize,
+    first_generation: AtomicU32,
     pool: P::Lock<Pool<P>>,
     shared: P::Lock<Shared>,
 }
 
-/// What is shared by all threads, beside the slots.
-struct Shared {
+/// What all threads share beside the slots, behind its lock.
+pub struct Shared {
     life: Life,
-    /// Free slots, and the lowest slot that may be free.
-    free: usize,
+    /// Slots in use or set aside, and the lowest slot that may be free.
+    used: usize,
     lowest: usize,
     /// When the timer is set for.
     timer: Option<Instant>,
@@ -142,41 +140,84 @@ struct Shared {
     most_clients: u32,
 }
 
+impl Shared {
+    /// Of a service that was never opened. All zeros, so that a static one takes no flash.
+    pub const NEW: Self = Self {
+        life: Life::Stopped,
+        used: 0,
+        lowest: 0,
+        timer: None,
+        pending: [EventMask::empty(); MAX_SINKS],
+        counters: Counters::NONE,
+        most_clients: 0,
+    };
+}
+
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// A service for as many clients as there are slots, with `blocks` for output that clients do
-    /// not take at once. The blocks are of one size: the largest frame that can be sent without
-    /// waiting.
-    pub fn new(
+    /// A service for as many clients as there are slots. It needs memory, see [`equip`](Self::equip), and serves
+    /// from [`open`](Self::open) until [`stop`](Self::stop).
+    pub const fn new(
         port: P,
         application: A,
-        config: Config,
         slots: P::Slots,
-        mut blocks: P::Blocks,
+        pool: P::Lock<Pool<P>>,
+        shared: P::Lock<Shared>,
     ) -> Self {
-        let free = slots.as_ref().len();
-        let sizes = blocks.as_mut().iter().flatten().map(Storage::capacity);
-        let block_size = sizes.min().unwrap_or(0);
-        let first = application.first_generation();
-        for slot in slots.as_ref() {
-            slot.lock().generation = first;
-        }
         Self {
             port,
             application,
-            config,
+            settings: Settings::new(),
             slots,
-            block_size,
-            pool: P::Lock::new(Pool::new(blocks)),
-            shared: P::Lock::new(Shared {
-                life: Life::Serving,
-                free,
-                lowest: 0,
-                timer: None,
-                pending: [EventMask::empty(); MAX_SINKS],
-                counters: Counters::default(),
-                most_clients: 0,
-            }),
+            block_size: AtomicUsize::new(0),
+            first_generation: AtomicU32::new(0),
+            pool,
+            shared,
         }
+    }
+
+    /// Gives the service its memory: for each slot an incoming half, and blocks for output that clients do
+    /// not take at once. The blocks are of one size: the largest frame that can be sent without waiting. To be
+    /// called once.
+    #[inline(never)] // for size
+    pub fn equip(&self, mut inbound: impl FnMut() -> P::Inbound, blocks: P::Blocks) {
+        let slots = self.slots.as_ref();
+        for (index, slot) in slots.iter().enumerate() {
+            self.port.place_lock(slot.monitor(), index);
+            slot.lock().inbound = Some(inbound());
+        }
+        self.port.place_lock(&self.pool, slots.len());
+        self.port
+            .place_lock(&self.shared, slots.len().saturating_add(1));
+        let block_size = self.pool.lock().equip(blocks);
+        self.block_size.store(block_size, Relaxed);
+    }
+
+    /// Begins to serve, with these limits and new statistics. The first clients have this generation: an owner
+    /// that keeps ids for longer passes [`next_generation`](Self::next_generation). Returns false if the
+    /// service serves already, or if work for a client of the time before (a callback) was not finished when
+    /// it stopped, and still is not.
+    pub fn open(&self, config: &Config, generation: u32) -> bool {
+        let mut shared = self.shared.lock();
+        if shared.life != Life::Stopped || shared.used > 0 {
+            return false;
+        }
+        self.settings.set(config);
+        // Each by itself: as a whole they would lie in flash, all zeros.
+        shared.life = Life::Serving;
+        shared.lowest = 0;
+        shared.timer = None;
+        shared.pending = [EventMask::empty(); MAX_SINKS];
+        shared.counters = Counters::NONE;
+        shared.most_clients = 0;
+        drop(shared);
+        self.pool.lock().restart();
+        self.first_generation.store(generation, Relaxed);
+        for slot in self.slots.as_ref() {
+            let mut inner = slot.lock();
+            inner.generation = generation;
+            inner.traffic = Traffic::NONE;
+        }
+        true
     }
 
     /// The port.
@@ -187,11 +228,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// The application.
     pub const fn application(&self) -> &A {
         &self.application
-    }
-
-    /// The limits.
-    pub const fn config(&self) -> &Config {
-        &self.config
     }
 
     /// How many clients there may be.
@@ -221,10 +257,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         (inner.owner != Owner::Free).then(|| inner.id(slot))
     }
 
-    /// A generation that no client of this service has: ids of a service that begins with it differ from
-    /// all of this one. Call it after [`stop`](Self::stop), when no further client gets a slot.
+    /// A generation that no client has had since the service was opened: ids of those that come after it
+    /// differ. Call it after [`stop`](Self::stop), when no further client gets a slot.
     pub fn next_generation(&self) -> u32 {
-        let first = self.application.first_generation();
+        let first = self.first_generation.load(Relaxed);
         let slots = self.slots.as_ref().iter();
         let used = slots.map(|slot| slot.lock().generation.wrapping_sub(first));
         first.wrapping_add(used.max().unwrap_or(0)).wrapping_add(1)
@@ -232,8 +268,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// What the service has done so far.
     pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
         let shared = self.shared.lock();
-        let mut stats = shared.counters.stats();
+        shared.counters.write_to(&mut stats);
         stats.most_clients = shared.most_clients;
         drop(shared);
         for slot in self.slots.as_ref() {
@@ -312,7 +349,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 }
             }
         }
-        if let Some(deadline) = inner.next_deadline(&self.config) {
+        if let Some(deadline) = inner.next_deadline(&self.settings) {
             if inner
                 .covered
                 .is_none_or(|covered| !deadline.has_reached(covered))

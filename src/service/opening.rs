@@ -56,7 +56,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let index = client.slot();
         let slot = self.slot(index).ok_or(AnswerError::NotWaiting)?;
         let mut inner = slot.lock();
-        let until = inner.since + self.config.handshake_timeout_ms;
+        let until = inner.since + self.settings.handshake_timeout_ms();
         let inbound = loop {
             if inner.generation != client.generation() || inner.phase != Phase::Handshake {
                 return Err(AnswerError::NotWaiting);

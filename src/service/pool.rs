@@ -1,8 +1,10 @@
 //! The blocks in which unsent output is kept.
 
 use super::port::Port;
+use crate::protocol::Storage;
 
-pub(super) struct Pool<P: Port> {
+/// The blocks of a service, behind a lock.
+pub struct Pool<P: Port> {
     blocks: P::Blocks,
     used: u32,
     most_used: u32,
@@ -11,6 +13,7 @@ pub(super) struct Pool<P: Port> {
 }
 
 impl<P: Port> Pool<P> {
+    /// A pool of these blocks, which are there or come with [`Service::equip`](super::Service::equip).
     pub const fn new(blocks: P::Blocks) -> Self {
         Self {
             blocks,
@@ -20,19 +23,32 @@ impl<P: Port> Pool<P> {
         }
     }
 
+    /// Takes the blocks of a service instead of those that were there; the size of each.
+    pub(super) fn equip(&mut self, mut blocks: P::Blocks) -> usize {
+        let sizes = blocks.as_mut().iter().flatten().map(Storage::capacity);
+        let size = sizes.min().unwrap_or(0);
+        self.blocks = blocks;
+        size
+    }
+
+    /// Counts the most blocks that were in use anew.
+    pub(super) fn restart(&mut self) {
+        self.most_used = self.used;
+    }
+
     /// How many blocks are in use now, and the most that were at one time.
-    pub fn used(&self) -> (u32, u32) {
+    pub(super) fn used(&self) -> (u32, u32) {
         (self.used, self.most_used)
     }
 
     /// Whether a block is free. If not, somebody has asked in vain.
-    pub fn has_block(&mut self) -> bool {
+    pub(super) fn has_block(&mut self) -> bool {
         let is_free = self.blocks.as_mut().iter().any(Option::is_some);
         self.starved |= !is_free;
         is_free
     }
 
-    pub fn take(&mut self) -> Option<P::Storage> {
+    pub(super) fn take(&mut self) -> Option<P::Storage> {
         let block = self.blocks.as_mut().iter_mut().find_map(Option::take);
         match block {
             Some(_) => {
@@ -45,7 +61,7 @@ impl<P: Port> Pool<P> {
     }
 
     /// Takes a block back: true if somebody had asked in vain since the last time.
-    pub fn give(&mut self, block: P::Storage) -> bool {
+    pub(super) fn give(&mut self, block: P::Storage) -> bool {
         if let Some(place) = self
             .blocks
             .as_mut()

@@ -99,8 +99,6 @@ pub trait Lock<T> {
         Self: 'a,
         T: 'a;
 
-    /// Puts a lock around `value`.
-    fn new(value: T) -> Self;
     /// Waits for the lock.
     fn lock(&self) -> Self::Guard<'_>;
     /// Gives up the lock until [`notify_all`](Self::notify_all), or for `timeout_ms` milliseconds, or
@@ -142,6 +140,12 @@ pub trait Port: Sized {
     /// The limits against abuse that there is code for; all others stay off whatever the
     /// [`Config`](super::Config) says, and cost nothing.
     const LIMITS: Limits = Limits::all();
+
+    /// Makes one of the service's locks usable, which has a number of its own: below twice the number of
+    /// slots. Called once, before it is used; for ports whose kernel objects are apart from the values.
+    fn place_lock<T>(&self, lock: &Self::Lock<T>, number: usize) {
+        let _ = (lock, number);
+    }
 
     /// The time.
     fn now(&self) -> Instant;

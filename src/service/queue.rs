@@ -300,13 +300,26 @@ impl<P: Port, S: QueueStorage> Queue for QueueSink<P, S> {
 }
 
 impl<P: Port, B, S: QueueStorage<Entry = KeptEvent<B>>> QueueSink<P, S> {
-    /// A queue for the events in `mask`.
-    pub fn new(mask: EventMask, storage: S) -> Self {
+    /// A queue for the events in `mask`, with its state behind a lock.
+    pub const fn new(mask: EventMask, state: P::Lock<QueueState<S>>) -> Self {
         Self {
-            state: P::Lock::new(QueueState::new(storage)),
+            state,
             turned_away: AtomicBool::new(false),
             mask: AtomicU32::new(mask.bits()),
         }
+    }
+
+    /// Begins anew, with an empty queue for the events in `mask`. To be called while the service delivers none.
+    pub fn begin(&self, mask: EventMask, storage: S) {
+        *self.state.lock() = QueueState::new(storage);
+        self.turned_away.store(false, Ordering::SeqCst);
+        self.mask.store(mask.bits(), Ordering::Relaxed);
+    }
+
+    /// No queue any more. To be called while the service delivers none, and holds no messages.
+    pub fn clear(&self) {
+        self.mask.store(0, Ordering::Relaxed);
+        *self.state.lock() = QueueState::EMPTY;
     }
 
     /// The events that go to it; none once it is abandoned.

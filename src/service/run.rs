@@ -1,12 +1,13 @@
 //! The work item of a client: receive, parse, deliver, answer.
 
+use core::num::NonZeroUsize;
 use core::ops::Range;
 
 use super::event::{Event, State};
 use super::inbound::{Inbound, Wanting};
 use super::port::{Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
-use super::slot::{Delivering, Guard, Inner, Owner, Phase, Shut, Slot};
+use super::slot::{Delivering, Guard, Inner, Marks, Owner, Phase, Shut, Slot};
 use super::stats::Counter;
 use super::time::Instant;
 use super::{Application, Delivery, Life, Service};
@@ -315,12 +316,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         // Released on another thread, perhaps, before this returns.
         inner.held = inner.held.saturating_add(1);
-        inner.delivering = Some(Delivering {
-            address: payload.as_ptr() as usize,
+        let mut marks = Marks::empty();
+        marks.set(Marks::TEXT, matches!(event, Event::Text(_)));
+        marks.set(Marks::LAST, !inbound.incoming.has_unparsed());
+        inner.delivering = NonZeroUsize::new(payload.as_ptr() as usize).map(|address| Delivering {
+            address,
             len: payload.len(),
             start: range.start,
-            is_text: matches!(event, Event::Text(_)),
-            is_last: !inbound.incoming.has_unparsed(),
+            marks,
         });
         let id = inner.id(run.index);
         drop(inner);
@@ -350,6 +353,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Delivers a state event to `sink`.
+    #[inline(never)] // for size
     fn deliver_state<'a>(
         &self,
         run: &mut Run<'a, P>,
@@ -410,7 +414,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.held == 0 {
             inbound.incoming.release();
         }
-        if inner.phase > Phase::Handshake {
+        if inner.phase < Phase::Handshake {
             inbound.incoming.upgrade();
         }
         let step = inbound.incoming.step();
@@ -448,7 +452,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let now = run.now(&self.port);
         if open
             && matches!(step, Step::Ping(_) | Step::Pong(_))
-            && !inner.allows_control(&step, &self.config, now)
+            && !inner.allows_control(&step, &self.settings, now)
         {
             step = Step::Fail(Violation::TooManyControlFrames);
         }
@@ -572,7 +576,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.vacate(inbound);
         drop(inner);
         let mut shared = self.shared.lock();
-        shared.free = shared.free.saturating_add(1);
+        shared.used = shared.used.saturating_sub(1);
         shared.lowest = shared.lowest.min(index);
         shared.counters.add(Counter::Closed);
         let stopping = shared.life != Life::Serving;

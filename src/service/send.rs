@@ -1,6 +1,7 @@
 //! What the application asks for, from any thread.
 
 use core::ops::Range;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::event::ClientId;
 use super::output::total_len;
@@ -383,7 +384,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let parts = [header.as_bytes(), payload];
         let total = total_len(&parts);
-        let fits = total <= self.block_size;
+        let fits = total <= self.block_size.load(Relaxed);
         // A long message that is sent back is not copied, unless more frames are likely to follow it.
         let batch = batch && !(own.is_some() && total > COPIED && inner.delivers_last());
         if batch && fits && self.reserve(inner) && inner.output.append(&parts, total) {
@@ -425,7 +426,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return true;
             }
         }
-        total <= self.block_size && self.reserve(inner) && inner.output.append(rest, total)
+        total <= self.block_size.load(Relaxed)
+            && self.reserve(inner)
+            && inner.output.append(rest, total)
     }
 
     /// Writes what is in the block and `parts`; how much of them went.
@@ -469,7 +472,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         frame: Frame<'_>,
     ) -> (Guard<'a, P>, Result<(), SendError>) {
         let generation = inner.generation;
-        let mut until = self.port.now() + self.config.send_timeout_ms;
+        let mut until = self.port.now() + self.settings.send_timeout_ms();
         let planned = loop {
             match self.check(&inner, &frame) {
                 Ok(()) => match frame.plan(&inner) {
@@ -559,8 +562,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let left = until.from(began);
         let inner = slot.wait(inner, left);
         let now = self.port.now();
-        if began.until(now) > left.saturating_add(self.config.suspension()) {
-            *until = now + self.config.send_timeout_ms;
+        if began.until(now) > left.saturating_add(self.settings.suspension()) {
+            *until = now + self.settings.send_timeout_ms();
         }
         inner
     }

@@ -191,14 +191,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if !P::LIMITS.contains(Limits::HANDSHAKES) {
             return None;
         }
-        let rate = self.config.handshakes_per_second;
+        let rate = self.settings.handshakes_per_second();
         serving.handshakes.empty_until(rate, self.port.now())
     }
 
     /// A connection was given a slot.
     fn take_handshake(&self, serving: &mut Serving<P>) {
         if P::LIMITS.contains(Limits::HANDSHAKES) {
-            let rate = self.config.handshakes_per_second;
+            let rate = self.settings.handshakes_per_second();
             serving.handshakes.take(rate, self.port.now());
         }
     }
@@ -271,7 +271,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// the sockets: what clients have sent until then is known.
     fn on_timer(&self, serving: &mut Serving<P>, now: Instant) {
         let due = self.shared.lock().timer.take();
-        if due.is_some_and(|at| at.until(now) > self.config.suspension() && now.has_reached(at)) {
+        if due.is_some_and(|at| at.until(now) > self.settings.suspension() && now.has_reached(at)) {
             self.forgive(now);
         }
         let mut next = None;
@@ -293,7 +293,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             next = Instant::earlier(next, self.expire(index, now));
         }
         if P::LIMITS.contains(Limits::HANDSHAKES) {
-            let rate = self.config.handshakes_per_second;
+            let rate = self.settings.handshakes_per_second();
             serving.handshakes.refresh(rate, self.port.now());
         }
         self.set_timer(next);
@@ -316,17 +316,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return None;
         }
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
-            let rate = self.config.control_frames_per_second;
+            let rate = self.settings.control_frames_per_second();
             inner.control_frames.refresh(rate, self.port.now());
         }
-        let deadline = inner.next_deadline(&self.config);
+        let deadline = inner.next_deadline(&self.settings);
         if deadline.is_none_or(|deadline| !now.has_reached(deadline)) {
             inner.covered = deadline;
             return deadline;
         }
         let now = self.port.heard_until(index, now);
         let masks = self.application.masks();
-        let due = inner.expire(now, &self.config, &masks);
+        let due = inner.expire(now, &self.settings, &masks);
         match due {
             Due::Silent => self.count(Counter::Timeouts),
             Due::Aborted => self.count(Counter::Aborted),
@@ -348,7 +348,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.kick(index, &mut inner);
             }
         }
-        inner.covered = inner.next_deadline(&self.config);
+        inner.covered = inner.next_deadline(&self.settings);
         inner.covered
     }
 }

@@ -3,11 +3,12 @@
 //! Every transition is a method of [`Inner`], called with the slot's lock held. ARCHITECTURE.md has
 //! a table of them.
 
+use core::num::NonZeroUsize;
 use core::ops::Range;
 
 use super::admit::Opening;
 use super::bucket::Bucket;
-use super::config::{Config, Limits};
+use super::config::{Limits, Settings};
 use super::event::{ClientId, Masks, Pending, State};
 use super::inbound::Inbound;
 use super::output::Output;
@@ -24,11 +25,14 @@ pub struct Slot<P: Port> {
 pub(super) type Guard<'a, P> = <<P as Port>::Lock<Inner<P>> as Lock<Inner<P>>>::Guard<'a>;
 
 impl<P: Port> Slot<P> {
-    /// Creates a free slot.
-    pub fn new(inbound: P::Inbound) -> Self {
-        Self {
-            inner: P::Lock::new(Inner::new(inbound)),
-        }
+    /// Puts the lock of a free slot, [`Inner::FREE`], in its place.
+    pub const fn new(inner: P::Lock<Inner<P>>) -> Self {
+        Self { inner }
+    }
+
+    /// The lock.
+    pub(super) const fn monitor(&self) -> &P::Lock<Inner<P>> {
+        &self.inner
     }
 
     pub(super) fn lock(&self) -> Guard<'_, P> {
@@ -61,20 +65,20 @@ pub(super) enum Owner {
     RunningAgain,
 }
 
-/// How far the connection is.
+/// How far the connection is. Each is less than the one before it: it only becomes less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// Reading the opening request.
-    Handshake,
-    /// Frames go both ways.
-    Open,
-    /// Our close frame is sent or queued; the client's is awaited.
-    CloseSent,
+    /// The connection is gone; what remains is to tell.
+    Dead,
     /// Everything is said: once our output has gone our side is shut, and what still comes is
     /// dropped until the client closes, so that it gets to see what we sent last.
     Lingering,
-    /// The connection is gone; what remains is to tell.
-    Dead,
+    /// Our close frame is sent or queued; the client's is awaited.
+    CloseSent,
+    /// Frames go both ways.
+    Open,
+    /// Reading the opening request.
+    Handshake,
 }
 
 /// Whether the application was asked about the opening request.
@@ -102,63 +106,72 @@ pub(super) enum Shut {
 /// The message that the callback is being given, so that it is recognised when it is sent back.
 #[derive(Clone, Copy)]
 pub(super) struct Delivering {
-    pub address: usize,
+    pub address: NonZeroUsize,
     pub len: usize,
     /// Where it begins in the receive buffer.
     pub start: usize,
-    /// It was checked to be UTF-8.
-    pub is_text: bool,
-    /// Nothing was received behind it.
-    pub is_last: bool,
+    pub marks: Marks,
 }
 
-pub(super) struct Inner<P: Port> {
-    pub owner: Owner,
-    pub phase: Phase,
-    pub asked: Asked,
-    pub shut: Shut,
-    pub watched: Interest,
+bitflags::bitflags! {
+    /// What is known of a message that is delivered.
+    #[derive(Clone, Copy)]
+    pub(super) struct Marks: u8 {
+        /// It was checked to be UTF-8.
+        const TEXT = 1;
+        /// Nothing was received behind it.
+        const LAST = 2;
+    }
+}
+
+/// The state of a client, behind its lock.
+pub struct Inner<P: Port> {
+    pub(super) owner: Owner,
+    pub(super) phase: Phase,
+    pub(super) asked: Asked,
+    pub(super) shut: Shut,
+    pub(super) watched: Interest,
     /// How often it ran in a row, each time with more to receive.
-    pub runs: u8,
+    pub(super) runs: u8,
     /// The sinks (a bit each) that had no room when they were last given an event.
-    pub stalled: u8,
+    pub(super) stalled: u8,
     /// The last keep-alive ping that was sent, and the last one that was answered, by their numbers.
-    pub keep_alive: (u8, u8),
+    pub(super) keep_alive: (u8, u8),
     /// State events that each sink has still to get.
-    pub pending: Pending,
-    pub generation: u32,
+    pub(super) pending: Pending,
+    pub(super) generation: u32,
     /// The incoming half, unless a work item or the application's answer has it.
-    pub inbound: Option<P::Inbound>,
-    pub socket: Option<P::Socket>,
-    pub outgoing: Outgoing,
+    pub(super) inbound: Option<P::Inbound>,
+    pub(super) socket: Option<P::Socket>,
+    pub(super) outgoing: Outgoing,
     /// The thread whose fragmented message is being sent.
-    pub fragment_thread: usize,
-    pub output: Output<P>,
-    pub delivering: Option<Delivering>,
+    pub(super) fragment_thread: usize,
+    pub(super) output: Output<P>,
+    pub(super) delivering: Option<Delivering>,
     /// Messages that the application has not released.
-    pub held: u32,
+    pub(super) held: u32,
     /// When the phase began.
-    pub since: Instant,
+    pub(super) since: Instant,
     /// When the client was last heard, or last had no chance to be.
-    pub heard: Instant,
+    pub(super) heard: Instant,
     /// When the first ping was sent that the client has not been heard since.
-    pub pinged: Option<Instant>,
+    pub(super) pinged: Option<Instant>,
     /// When the last ping was due, or the client was heard.
-    pub ping_due: Instant,
+    pub(super) ping_due: Instant,
     /// With an unanswered ping: when a timer last came in time, so that the service was not suspended.
-    pub checked: Instant,
+    pub(super) checked: Instant,
     /// Since when the application keeps the client waiting.
-    pub held_since: Instant,
+    pub(super) held_since: Instant,
     /// The timer is set no later than this on behalf of this slot.
-    pub covered: Option<Instant>,
+    pub(super) covered: Option<Instant>,
     /// The peer, where clients are counted by their address.
-    pub peer: Option<<P::Socket as Socket>::Peer>,
+    pub(super) peer: Option<<P::Socket as Socket>::Peer>,
     /// A token is a control frame.
-    pub control_frames: Bucket,
+    pub(super) control_frames: Bucket,
     /// Pings sent that may still be answered.
-    pub pings: u16,
+    pub(super) pings: u16,
     /// Of all clients that were here.
-    pub traffic: Traffic,
+    pub(super) traffic: Traffic,
 }
 
 /// What a deadline that came due asks for.
@@ -177,40 +190,39 @@ pub(super) enum Due {
 }
 
 impl<P: Port> Inner<P> {
-    fn new(inbound: P::Inbound) -> Self {
-        Self {
-            owner: Owner::Free,
-            phase: Phase::Dead,
-            asked: Asked::No,
-            shut: Shut::No,
-            watched: Interest::empty(),
-            runs: 0,
-            stalled: 0,
-            keep_alive: (0, 0),
-            pending: Pending::default(),
-            generation: 0,
-            inbound: Some(inbound),
-            socket: None,
-            outgoing: Outgoing::default(),
-            fragment_thread: 0,
-            output: Output::new(),
-            delivering: None,
-            held: 0,
-            since: Instant(0),
-            heard: Instant(0),
-            pinged: None,
-            ping_due: Instant(0),
-            checked: Instant(0),
-            held_since: Instant(0),
-            covered: None,
-            peer: None,
-            control_frames: Bucket::full(),
-            pings: 0,
-            traffic: Traffic::default(),
-        }
-    }
+    /// A free slot without an incoming half. All zeros, so that a static one takes no flash.
+    pub const FREE: Self = Self {
+        owner: Owner::Free,
+        phase: Phase::Dead,
+        asked: Asked::No,
+        shut: Shut::No,
+        watched: Interest::empty(),
+        runs: 0,
+        stalled: 0,
+        keep_alive: (0, 0),
+        pending: Pending::NONE,
+        generation: 0,
+        inbound: None,
+        socket: None,
+        outgoing: Outgoing::NEW,
+        fragment_thread: 0,
+        output: Output::new(),
+        delivering: None,
+        held: 0,
+        since: Instant(0),
+        heard: Instant(0),
+        pinged: None,
+        ping_due: Instant(0),
+        checked: Instant(0),
+        held_since: Instant(0),
+        covered: None,
+        peer: None,
+        control_frames: Bucket::full(),
+        pings: 0,
+        traffic: Traffic::NONE,
+    };
 
-    pub fn id(&self, slot: usize) -> ClientId {
+    pub(super) fn id(&self, slot: usize) -> ClientId {
         ClientId::new(slot, self.generation)
     }
 
@@ -218,13 +230,18 @@ impl<P: Port> Inner<P> {
 
     /// Free: makes the incoming half ready for a connection of which this was received already. False
     /// if that is too long.
-    pub fn prepare(&mut self, config: &Config, received: &[u8], opening: Opening) -> bool {
+    pub(super) fn prepare(
+        &mut self,
+        settings: &Settings,
+        received: &[u8],
+        opening: Opening,
+    ) -> bool {
         self.inbound.as_mut().is_some_and(|inbound| {
             inbound.forget();
             let incoming = &mut inbound.incoming;
-            incoming.restart(config.handshake_limit, config.streaming);
+            incoming.restart(settings.handshake_limit(), settings.streaming());
             if P::LIMITS.contains(Limits::FRAGMENTS) {
-                incoming.limit_fragments(config.fragments_per_message);
+                incoming.limit_fragments(settings.fragments_per_message());
             }
             if opening == Opening::Upgraded {
                 incoming.skip_request();
@@ -234,7 +251,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Free → Queued: a connection was accepted, for which the slot is prepared.
-    pub fn occupy(&mut self, socket: P::Socket, now: Instant, masks: &Masks) {
+    pub(super) fn occupy(&mut self, socket: P::Socket, now: Instant, masks: &Masks) {
         debug_assert!(self.owner == Owner::Free && self.pending.is_empty() && self.held == 0);
         self.owner = Owner::Queued;
         self.phase = Phase::Handshake;
@@ -257,7 +274,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Asks for the work item to run: true if it has to be put on the work queue for that.
-    pub fn kick(&mut self) -> bool {
+    pub(super) fn kick(&mut self) -> bool {
         match self.owner {
             Owner::Idle => {
                 self.owner = Owner::Queued;
@@ -272,7 +289,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Queued → Running: takes the incoming half.
-    pub fn start(&mut self) -> Option<P::Inbound> {
+    pub(super) fn start(&mut self) -> Option<P::Inbound> {
         if self.owner != Owner::Queued {
             return None;
         }
@@ -282,7 +299,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Running, with more to receive: whether it may run again before the others were polled for.
-    pub fn may_run_again(&mut self) -> bool {
+    pub(super) fn may_run_again(&mut self) -> bool {
         self.runs = self.runs.saturating_add(1);
         let may = P::RUNS_IN_A_ROW.is_none_or(|most| self.runs < most);
         if !may {
@@ -293,7 +310,7 @@ impl<P: Port> Inner<P> {
 
     /// Running: gives up what of the receive buffer is not read any more, the opening request or what
     /// follows the last frame.
-    pub fn finish_reading(&self, inbound: &mut Inbound<P::Storage>) {
+    pub(super) fn finish_reading(&self, inbound: &mut Inbound<P::Storage>) {
         match self.phase {
             Phase::Handshake => {}
             _ if !self.pending.is_empty() && self.pending.has(State::Connected) => {}
@@ -304,7 +321,7 @@ impl<P: Port> Inner<P> {
 
     /// Running → Idle, or Queued if something happened meanwhile: true if the work item has to be
     /// put on the work queue again.
-    pub fn park(&mut self, inbound: P::Inbound) -> bool {
+    pub(super) fn park(&mut self, inbound: P::Inbound) -> bool {
         debug_assert!(self.inbound.is_none() && self.owner >= Owner::Running);
         self.inbound = Some(inbound);
         let again = self.owner == Owner::RunningAgain;
@@ -313,7 +330,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Running → Free: the connection is gone, and every sink has got its end.
-    pub fn vacate(&mut self, inbound: P::Inbound) {
+    pub(super) fn vacate(&mut self, inbound: P::Inbound) {
         debug_assert!(self.socket.is_none() && self.pending.is_empty() && self.held == 0);
         self.inbound = Some(inbound);
         self.owner = Owner::Free;
@@ -324,17 +341,17 @@ impl<P: Port> Inner<P> {
 
     /// Whether the slot does nothing but receive, deliver and send: the connection is open, no state
     /// event is pending, and nothing is in the way of output.
-    pub fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         self.phase == Phase::Open && self.pending.is_empty() && self.output.is_plain()
     }
 
     /// Whether the application may answer the opening request now.
-    pub fn awaits_answer(&self) -> bool {
+    pub(super) fn awaits_answer(&self) -> bool {
         self.phase == Phase::Handshake && self.asked == Asked::Waiting
     }
 
     /// Handshake → Open: the 101 response is on its way.
-    pub fn open(&mut self, now: Instant, masks: &Masks) {
+    pub(super) fn open(&mut self, now: Instant, masks: &Masks) {
         debug_assert_eq!(self.phase, Phase::Handshake);
         self.phase = Phase::Open;
         self.since = now;
@@ -345,11 +362,11 @@ impl<P: Port> Inner<P> {
     /// On to a later phase. Every connection passes out of `Handshake` or `Open` once, and CLOSING is
     /// emitted then.
     #[inline(never)] // for size
-    pub fn advance(&mut self, phase: Phase, now: Instant, masks: &Masks) {
-        if phase <= self.phase {
+    pub(super) fn advance(&mut self, phase: Phase, now: Instant, masks: &Masks) {
+        if phase >= self.phase {
             return;
         }
-        if self.phase <= Phase::Open {
+        if self.phase >= Phase::Open {
             self.pending.add(State::Closing, masks);
         }
         self.phase = phase;
@@ -360,7 +377,13 @@ impl<P: Port> Inner<P> {
     }
 
     /// Starts the closing handshake, or answers it, with a close frame behind all other output.
-    pub fn close(&mut self, code: Option<CloseCode>, phase: Phase, now: Instant, masks: &Masks) {
+    pub(super) fn close(
+        &mut self,
+        code: Option<CloseCode>,
+        phase: Phase,
+        now: Instant,
+        masks: &Masks,
+    ) {
         if self.phase == Phase::Open {
             self.output.close(code);
         }
@@ -370,7 +393,7 @@ impl<P: Port> Inner<P> {
     // What the client may do.
 
     /// A ping was sent, and may be answered.
-    pub fn ping_sent(&mut self) {
+    pub(super) fn ping_sent(&mut self) {
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             self.pings = self.pings.saturating_add(1);
         }
@@ -378,7 +401,7 @@ impl<P: Port> Inner<P> {
 
     /// Whether this keep-alive ping was sent and not answered yet. It is then, and so are those before
     /// it, which a client need not answer (RFC 6455 section 5.5.3).
-    pub fn keep_alive_answered(&mut self, count: u8) -> bool {
+    pub(super) fn keep_alive_answered(&mut self, count: u8) -> bool {
         let (last, answered) = self.keep_alive;
         let is_open = last.wrapping_sub(count) < last.wrapping_sub(answered);
         if is_open {
@@ -389,7 +412,12 @@ impl<P: Port> Inner<P> {
 
     /// Whether the client may send this control frame: one that was asked for, or no more in a second
     /// than the limit.
-    pub fn allows_control(&mut self, step: &Step, config: &Config, now: Instant) -> bool {
+    pub(super) fn allows_control(
+        &mut self,
+        step: &Step,
+        settings: &Settings,
+        now: Instant,
+    ) -> bool {
         if !P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             return true;
         }
@@ -397,21 +425,21 @@ impl<P: Port> Inner<P> {
             self.pings = self.pings.saturating_sub(1);
             return true;
         }
-        let rate = config.control_frames_per_second;
+        let rate = settings.control_frames_per_second();
         self.control_frames.take(rate, now)
     }
 
     // What the slot waits for.
 
     /// The client was heard, or had no chance to be until now.
-    pub fn hear(&mut self, now: Instant) {
+    pub(super) fn hear(&mut self, now: Instant) {
         self.heard = now;
         self.ping_due = now;
         self.pinged = None;
     }
 
     /// The service was suspended: every deadline of the client, and of the application, starts again.
-    pub fn forgive(&mut self, now: Instant) {
+    pub(super) fn forgive(&mut self, now: Instant) {
         self.since = now;
         self.heard = now;
         self.ping_due = now;
@@ -423,7 +451,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// The application keeps the client waiting: it holds messages or takes no events.
-    pub fn is_held_up(&self) -> bool {
+    pub(super) fn is_held_up(&self) -> bool {
         self.held > 0 || self.stalled != 0
     }
 
@@ -435,7 +463,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// What the socket has to be watched for while the slot is idle.
-    pub fn interest(&self) -> Interest {
+    pub(super) fn interest(&self) -> Interest {
         if self.is_plain() && !self.is_held_up() {
             return Interest::READ;
         }
@@ -458,20 +486,23 @@ impl<P: Port> Inner<P> {
     }
 
     /// When something has to be done although nothing happens.
-    pub fn next_deadline(&self, config: &Config) -> Option<Instant> {
+    pub(super) fn next_deadline(&self, settings: &Settings) -> Option<Instant> {
         match self.phase {
             _ if self.owner == Owner::Free => None,
-            Phase::Open => {
-                Instant::earlier(self.sending_deadline(config), self.waiting_deadline(config))
-            }
+            Phase::Open => Instant::earlier(
+                self.sending_deadline(settings),
+                self.waiting_deadline(settings),
+            ),
             // The rest of its request may wait to be received.
             Phase::Handshake if self.owner != Owner::Idle => None,
             // It is not read while the application takes no events.
-            Phase::Handshake if self.is_held_up() => Some(self.held_since + config.hold_timeout_ms),
-            Phase::Handshake => Some(self.since + config.handshake_timeout_ms),
-            Phase::CloseSent | Phase::Lingering => Some(self.since + config.close_timeout_ms),
+            Phase::Handshake if self.is_held_up() => {
+                Some(self.held_since + settings.hold_timeout_ms())
+            }
+            Phase::Handshake => Some(self.since + settings.handshake_timeout_ms()),
+            Phase::CloseSent | Phase::Lingering => Some(self.since + settings.close_timeout_ms()),
             Phase::Dead if self.owner == Owner::Idle && self.holds_data() => {
-                Some(self.held_since + config.hold_timeout_ms)
+                Some(self.held_since + settings.hold_timeout_ms())
             }
             Phase::Dead => None,
         }
@@ -479,43 +510,43 @@ impl<P: Port> Inner<P> {
 
     /// In phase `Open`: when the client has to have taken output. A sender in the middle of its frame
     /// minds its own deadline.
-    fn sending_deadline(&self, config: &Config) -> Option<Instant> {
+    fn sending_deadline(&self, settings: &Settings) -> Option<Instant> {
         let waits = self.output.is_blocked() && !self.output.has_caller();
-        waits.then(|| self.output.since + config.send_timeout_ms)
+        waits.then(|| self.output.since + settings.send_timeout_ms())
     }
 
     /// In phase `Open`: when the application has to have released something, or else the client is
     /// pinged or timed out.
-    fn waiting_deadline(&self, config: &Config) -> Option<Instant> {
+    fn waiting_deadline(&self, settings: &Settings) -> Option<Instant> {
         if self.owner != Owner::Idle {
             // It may have said something, or the application is being given something.
             None
         } else if self.is_held_up() {
-            Some(self.held_since + config.hold_timeout_ms)
+            Some(self.held_since + settings.hold_timeout_ms())
         } else if self.output.is_blocked() {
             // It is not received from, so its silence says nothing.
             None
         } else {
-            let check = self.pinged.map(|_| self.checked + config.suspension());
-            let silence = Instant::earlier(self.silence_deadline(config), check);
-            Instant::earlier(self.ping_deadline(config), silence)
+            let check = self.pinged.map(|_| self.checked + settings.suspension());
+            let silence = Instant::earlier(self.silence_deadline(settings), check);
+            Instant::earlier(self.ping_deadline(settings), silence)
         }
     }
 
     /// When a client that was not heard is pinged, or pinged again.
-    fn ping_deadline(&self, config: &Config) -> Option<Instant> {
-        let interval = config.ping_interval();
+    fn ping_deadline(&self, settings: &Settings) -> Option<Instant> {
+        let interval = settings.ping_interval();
         (interval > 0).then(|| self.ping_due + interval)
     }
 
     /// When a client that was not heard is timed out: only if it was pinged, and had a ping interval to
     /// answer. Where there are no pings silence is enough.
-    fn silence_deadline(&self, config: &Config) -> Option<Instant> {
-        if config.client_timeout_ms == 0 {
+    fn silence_deadline(&self, settings: &Settings) -> Option<Instant> {
+        if settings.client_timeout_ms() == 0 {
             return None;
         }
-        let silent = self.heard + config.client_timeout_ms;
-        match config.ping_interval() {
+        let silent = self.heard + settings.client_timeout_ms();
+        match settings.ping_interval() {
             0 => Some(silent),
             interval => Some((self.pinged? + interval).later(silent)),
         }
@@ -523,7 +554,7 @@ impl<P: Port> Inner<P> {
 
     /// Whether the client is aborted if its connection ends now: it has not finished the closing
     /// handshake, or not taken what was sent. One that the application holds up had no chance to.
-    pub fn is_aborted(&self) -> bool {
+    pub(super) fn is_aborted(&self) -> bool {
         match self.phase {
             Phase::CloseSent => !self.is_held_up(),
             Phase::Lingering => self.output.is_blocked() && !self.is_held_up(),
@@ -532,9 +563,9 @@ impl<P: Port> Inner<P> {
     }
 
     /// Does what is due at `now`.
-    pub fn expire(&mut self, now: Instant, config: &Config, masks: &Masks) -> Due {
+    pub(super) fn expire(&mut self, now: Instant, settings: &Settings, masks: &Masks) -> Due {
         let reached = |deadline: Option<Instant>| deadline.is_some_and(|at| now.has_reached(at));
-        if !reached(self.next_deadline(config)) {
+        if !reached(self.next_deadline(settings)) {
             return Due::NotYet;
         }
         match self.phase {
@@ -547,7 +578,7 @@ impl<P: Port> Inner<P> {
                 self.advance(Phase::Dead, now, masks);
                 Due::Silent
             }
-            Phase::Open if reached(self.sending_deadline(config)) => {
+            Phase::Open if reached(self.sending_deadline(settings)) => {
                 self.advance(Phase::Dead, now, masks);
                 Due::Aborted
             }
@@ -556,7 +587,7 @@ impl<P: Port> Inner<P> {
                 self.close(code, Phase::Lingering, now, masks);
                 Due::Aborted
             }
-            Phase::Open if reached(self.silence_deadline(config)) => {
+            Phase::Open if reached(self.silence_deadline(settings)) => {
                 self.pending.add(State::Timeout, masks);
                 // Sent if it fits. A client that answers nothing is owed no closing handshake.
                 self.close(Some(CloseCode::NORMAL), Phase::CloseSent, now, masks);
@@ -564,7 +595,7 @@ impl<P: Port> Inner<P> {
             }
             Phase::Open => {
                 self.checked = now;
-                if reached(self.ping_deadline(config)) {
+                if reached(self.ping_deadline(settings)) {
                     self.ping_due = now;
                     Due::Ping
                 } else {
@@ -588,29 +619,29 @@ impl<P: Port> Inner<P> {
     }
 
     /// Whether a frame was refused, and one from `thread` would not be again, a free block assumed.
-    pub fn can_send_again(&self, thread: impl FnOnce() -> usize) -> bool {
+    pub(super) fn can_send_again(&self, thread: impl FnOnce() -> usize) -> bool {
         self.output.was_refused()
             && self.output.is_clear()
             && (!self.outgoing.is_fragmented() || self.fragment_thread == thread())
     }
 
     /// Whether `payload` is the whole of the text being delivered, which was checked to be UTF-8.
-    pub fn is_own_text(&self, payload: &[u8]) -> bool {
+    pub(super) fn is_own_text(&self, payload: &[u8]) -> bool {
         self.delivering.is_some_and(|delivering| {
-            let same =
-                (delivering.address, delivering.len) == (payload.as_ptr() as usize, payload.len());
-            delivering.is_text && same
+            let same = (delivering.address.get(), delivering.len)
+                == (payload.as_ptr() as usize, payload.len());
+            delivering.marks.contains(Marks::TEXT) && same
         })
     }
 
     /// Where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
-    pub fn own_range(&self, payload: &[u8]) -> Option<Range<usize>> {
+    pub(super) fn own_range(&self, payload: &[u8]) -> Option<Range<usize>> {
         let delivering = self.delivering.as_ref()?;
         if payload.is_empty() {
             // No bytes, which are anywhere.
             return Some(delivering.start..delivering.start);
         }
-        let offset = (payload.as_ptr() as usize).checked_sub(delivering.address)?;
+        let offset = (payload.as_ptr() as usize).checked_sub(delivering.address.get())?;
         let end = offset.checked_add(payload.len())?;
         if end > delivering.len {
             return None;
@@ -620,7 +651,8 @@ impl<P: Port> Inner<P> {
     }
 
     /// Whether nothing was received behind the message being delivered.
-    pub fn delivers_last(&self) -> bool {
-        self.delivering.is_some_and(|delivering| delivering.is_last)
+    pub(super) fn delivers_last(&self) -> bool {
+        self.delivering
+            .is_some_and(|delivering| delivering.marks.contains(Marks::LAST))
     }
 }

@@ -63,6 +63,14 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    pub(super) const NONE: Self = Self {
+        messages_received: 0,
+        messages_sent: 0,
+        bytes_received: 0,
+        bytes_sent: 0,
+    };
+
+    #[inline(never)] // for size
     pub(super) fn add(&mut self, other: &Self) {
         let Self {
             messages_received,
@@ -133,6 +141,8 @@ impl Counter {
 pub(super) struct Counters([u32; 16]);
 
 impl Counters {
+    pub const NONE: Self = Self([0; 16]);
+
     /// Adds one.
     pub fn add(&mut self, counter: Counter) {
         if let Some(value) = self.0.get_mut(counter as usize) {
@@ -140,28 +150,25 @@ impl Counters {
         }
     }
 
-    /// The statistics with these values, and without those that are no counters.
+    /// Writes the values to the statistics.
     #[inline(never)] // for size
-    pub fn stats(&self) -> Stats {
+    pub fn write_to(&self, stats: &mut Stats) {
         let value = |counter: Counter| self.0.get(counter as usize).copied().unwrap_or_default();
-        Stats {
-            accepted: value(Counter::Accepted),
-            connected: value(Counter::Connected),
-            closed: value(Counter::Closed),
-            refused_full: value(Counter::RefusedFull),
-            refused_address: value(Counter::RefusedAddress),
-            accept_pauses: value(Counter::AcceptPauses),
-            refused_forbidden: value(Counter::RefusedForbidden),
-            refused_requests: value(Counter::RefusedRequests),
-            accept_errors: value(Counter::AcceptErrors),
-            timeouts: value(Counter::Timeouts),
-            protocol_errors: value(Counter::ProtocolErrors),
-            invalid_payloads: value(Counter::InvalidPayloads),
-            messages_too_big: value(Counter::MessagesTooBig),
-            policy_violations: value(Counter::PolicyViolations),
-            aborted: value(Counter::Aborted),
-            would_block: value(Counter::WouldBlock),
-            ..Stats::default()
-        }
+        stats.accepted = value(Counter::Accepted);
+        stats.connected = value(Counter::Connected);
+        stats.closed = value(Counter::Closed);
+        stats.refused_full = value(Counter::RefusedFull);
+        stats.refused_address = value(Counter::RefusedAddress);
+        stats.accept_pauses = value(Counter::AcceptPauses);
+        stats.refused_forbidden = value(Counter::RefusedForbidden);
+        stats.refused_requests = value(Counter::RefusedRequests);
+        stats.accept_errors = value(Counter::AcceptErrors);
+        stats.timeouts = value(Counter::Timeouts);
+        stats.protocol_errors = value(Counter::ProtocolErrors);
+        stats.invalid_payloads = value(Counter::InvalidPayloads);
+        stats.messages_too_big = value(Counter::MessagesTooBig);
+        stats.policy_violations = value(Counter::PolicyViolations);
+        stats.aborted = value(Counter::Aborted);
+        stats.would_block = value(Counter::WouldBlock);
     }
 }

@@ -14,10 +14,11 @@ const FORCED_MS: u32 = 400;
 /// How far the service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
+    /// Not serving: not yet, or not any more.
+    Stopped,
     Serving,
     /// Until when clients have to be gone.
     Stopping(Instant),
-    Stopped,
 }
 
 /// How far the serving thread is with shutting down.
@@ -41,19 +42,20 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Ends the service: stops listening, closes every client with 1001 and, at the close timeout,
     /// aborts those that are left. Returns at once; [`wait_stopped`](Self::wait_stopped) waits.
     pub fn stop(&self) {
-        let mut shared = self.shared.lock();
-        if shared.life == Life::Serving {
-            shared.life = Life::Stopping(self.port.now() + self.config.close_timeout_ms);
-            self.port.wake();
-        }
+        self.stop_within(self.settings.close_timeout_ms());
     }
 
     /// Ends the service as [`stop`](Self::stop) does, but aborts the clients that are left without
     /// waiting for their answers.
     pub fn stop_now(&self) {
+        self.stop_within(0);
+    }
+
+    fn stop_within(&self, ms: u32) {
         let mut shared = self.shared.lock();
-        if shared.life != Life::Stopped {
-            shared.life = Life::Stopping(self.port.now());
+        // What stops already has its deadline, unless nothing is waited for any more.
+        if shared.life == Life::Serving || ms == 0 && shared.life != Life::Stopped {
+            shared.life = Life::Stopping(self.port.now() + ms);
             self.port.wake();
         }
     }
@@ -62,11 +64,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// work for a client (a callback) was still not finished then. On the service's own threads (in a
     /// callback), which it would wait for, it does not wait.
     pub fn wait_stopped(&self) -> bool {
-        if self.port.on_service_thread() {
-            return self.shared.lock().life == Life::Stopped;
-        }
-        let grace = self.config.close_timeout_ms.saturating_add(500);
-        let until = self.port.now() + grace;
+        let own_thread = self.port.on_service_thread();
+        let grace = self.settings.close_timeout_ms().saturating_add(500);
+        let until = self.port.now() + if own_thread { 0 } else { grace };
         let mut shared = self.shared.lock();
         while shared.life != Life::Stopped {
             let left = until.from(self.port.now());
@@ -75,7 +75,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             shared = self.shared.wait(shared, left);
         }
-        shared.life == Life::Stopped && shared.free == self.max_clients()
+        shared.life == Life::Stopped && (own_thread || shared.used == 0)
     }
 
     /// Shuts down, on the serving thread: clients are closed, and at the end aborted.
@@ -88,7 +88,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let now = self.port.now();
         let stopping = &mut serving.stopping;
-        let is_free = self.shared.lock().free == self.max_clients();
+        let is_free = self.shared.lock().used == 0;
         let gives_up = || stopping.force_after >= FORCED_MS && now.has_reached(until + FORCED_MS);
         if is_free || gives_up() {
             self.port.stopped();

@@ -11,7 +11,7 @@ use crate::abi::{self, AcceptHook, Callback, Cookie, RxData, RxDataInFull};
 use crate::c_text::c_text;
 use crate::convert::{Client, client_or_none};
 use crate::instance::PerServer;
-use crate::platform::{Monitor, SERVERS};
+use crate::platform::{Monitor, SERVERS, monitor};
 
 /// A hook is shown no more subprotocols than these.
 const MAX_SUBPROTOCOLS: usize = 16;
@@ -26,10 +26,8 @@ pub struct Registered<F> {
 /// A place for one.
 pub type Registration<F> = Monitor<Option<Registered<F>>>;
 
-static CALLBACKS: PerServer<Registration<Callback>> =
-    PerServer([const { Monitor::new(None) }; SERVERS]);
-static ACCEPT_HOOKS: PerServer<Registration<Hook>> =
-    PerServer([const { Monitor::new(None) }; SERVERS]);
+static CALLBACKS: PerServer<Registration<Callback>> = PerServer([const { monitor(None) }; SERVERS]);
+static ACCEPT_HOOKS: PerServer<Registration<Hook>> = PerServer([const { monitor(None) }; SERVERS]);
 
 /// The hook, and what calls it. Nobody else refers to that, so that a program that registers no hook is
 /// linked without it.

@@ -1,17 +1,17 @@
 //! The application of the service: its events go to the callback and to the queues.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use wss::protocol::origin_allowed;
-use wss::service::{Application, Delivery, EventMask, MAX_SINKS, Port, Service};
+use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
 use wss::{ClientId, Event, Request, Status, Verdict};
 
-use crate::abi::MAX_QUEUES;
+use crate::abi::{MAX_QUEUES, NO_SERVER};
 use crate::callbacks::{self, Answer};
 use crate::convert::Client;
 use crate::handshake::requests;
-use crate::instance::{self, DEFAULT, DEFAULT_PLACE, place};
-use crate::platform::{Origins, SERVERS};
+use crate::instance::{DEFAULT, DEFAULT_PLACE, place};
+use crate::platform::{Monitor, Origins, SERVERS, monitor};
 use crate::queues::{self, Number, Of, QUEUES};
 
 /// The sink that is the callback; the others are queues.
@@ -87,14 +87,30 @@ fn mask(place: usize, sink: usize) -> EventMask {
     EventMask::from_bits_truncate(bits)
 }
 
-/// The application of one service, from its start until the last of it is freed.
+/// The application of a service.
 pub struct Events {
-    server: u32,
-    first_generation: u32,
-    origins: Origins,
+    place: AtomicUsize,
+    number: AtomicU32,
+    origins: Monitor<Origins>,
 }
 
 impl Events {
+    /// That of a service that was not started yet.
+    pub const fn new() -> Self {
+        Self {
+            place: AtomicUsize::new(0),
+            number: AtomicU32::new(NO_SERVER),
+            origins: monitor(Origins::new()),
+        }
+    }
+
+    /// From now on it is that of this server, to which these origins may connect.
+    pub fn begin(&self, number: u32, origins: Origins) {
+        self.place.store(place(number), Ordering::Relaxed);
+        self.number.store(number, Ordering::Relaxed);
+        *self.origins.lock() = origins;
+    }
+
     /// Keeps a request unless it is refused.
     pub fn keep(&self, client: ClientId, request: &Request<'_>, verdict: Verdict<'_>) {
         let subprotocol = match verdict {
@@ -105,21 +121,12 @@ impl Events {
         requests(self.place()).keep(client, request, subprotocol);
     }
 
-    /// The application of a server, to which these origins may connect.
-    pub const fn new(server: u32, first_generation: u32, origins: Origins) -> Self {
-        Self {
-            server,
-            first_generation,
-            origins,
-        }
-    }
-
-    const fn place(&self) -> usize {
-        place(self.server)
+    fn place(&self) -> usize {
+        self.place.load(Ordering::Relaxed)
     }
 
     /// A client of this server.
-    pub const fn client(&self, id: ClientId) -> Client {
+    pub fn client(&self, id: ClientId) -> Client {
         let place = self.place();
         Client { place, id }
     }
@@ -141,25 +148,13 @@ impl Events {
     }
 }
 
-/// The last of the service is freed.
-impl Drop for Events {
-    fn drop(&mut self) {
-        requests(self.place()).forget();
-        instance::ended(self.server);
-    }
-}
-
 impl<P: Port> Application<P> for Events {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         core::array::from_fn(|sink| mask(self.place(), sink))
     }
 
-    fn first_generation(&self) -> u32 {
-        self.first_generation
-    }
-
     fn accept<'a>(&'a self, id: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        if !origin_allowed(request.origin(), self.origins.iter()) {
+        if !origin_allowed(request.origin(), self.origins.lock().iter()) {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
         let verdict = Self::ask(self.client(id), request);
@@ -179,7 +174,8 @@ impl<P: Port> Application<P> for Events {
             // The sink has changed since the event was noted for it.
             return Delivery::Done;
         }
-        deliver(self.server, sink, client, event)
+        let number = self.number.load(Ordering::Relaxed);
+        deliver(number, sink, client, event)
     }
 }
 

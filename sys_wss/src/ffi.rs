@@ -25,7 +25,7 @@ use crate::options::Options;
 use crate::platform::queue::{Storage, storage};
 #[cfg(feature = "host")]
 use crate::platform::set_log_handler;
-use crate::platform::{self, DEFAULT_PORT, Origins, Service, Shared, default_options, guard};
+use crate::platform::{self, DEFAULT_PORT, Handle, Origins, default_options, guard};
 use crate::queues::{self, OF_DEFAULT, OF_SERVERS};
 
 /// Runs a function of the original interface.
@@ -89,7 +89,7 @@ fn index_target(index: i32) -> Target {
 }
 
 /// Whom a client of the extension means, and of which service.
-fn client_target(number: u64) -> Result<(Shared<Service>, Target), Error> {
+fn client_target(number: u64) -> Result<(Handle, Target), Error> {
     if let Some(client) = Client::from_c(number) {
         return Ok((instance::service_of(client)?, Target::Client(client.id)));
     }

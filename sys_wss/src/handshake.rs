@@ -8,7 +8,9 @@ use wss::service::Lock as _;
 
 use crate::convert::Error;
 use crate::instance::PerServer;
-use crate::platform::{KEEPS_REQUESTS, Monitor, PerClient, RequestBytes, SERVERS, keep_request};
+use crate::platform::{
+    KEEPS_REQUESTS, Monitor, PerClient, RequestBytes, SERVERS, keep_request, monitor,
+};
 
 /// Those of each service. They are never anywhere else: Kconfig may make them larger than any stack.
 static REQUESTS: PerServer<Requests> = PerServer([const { Requests::new() }; SERVERS]);
@@ -72,7 +74,7 @@ impl Field {
 impl Requests {
     /// For a service without clients.
     const fn new() -> Self {
-        Self(Monitor::new(PerClient::new()))
+        Self(monitor(PerClient::new()))
     }
 
     /// Keeps none any more.

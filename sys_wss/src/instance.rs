@@ -14,14 +14,14 @@ use wss::service::{Lock, Target};
 use crate::abi::{MODULE_OBJ_INVALID, NO_SERVER};
 use crate::convert::{Client, Error};
 use crate::events::{self, Events};
+use crate::handshake::requests;
 use crate::options::Options;
 use crate::platform::{
-    self, Monitor, Running, SERVERS, Service, Shared, Threads, WeakShared, check_sizes,
-    default_options,
+    self, Handle, Instance, Monitor, SERVERS, check_sizes, default_options, monitor,
 };
 
 /// How much longer than its own deadline a service that ends is waited for: for a callback that takes
-/// its time, and calls of other threads.
+/// its time.
 const END_GRACE_MS: u32 = 1000;
 
 /// Stands for the default service, whichever number it has.
@@ -46,8 +46,10 @@ pub const fn place(server: u32) -> usize {
     (server % SERVERS as u32) as usize
 }
 
-static STATES: PerServer<Monitor<State>> =
-    PerServer([const { Monitor::new(State::new()) }; SERVERS]);
+/// The services.
+static INSTANCES: PerServer<Instance> = PerServer([const { Instance::new() }; SERVERS]);
+
+static STATES: PerServer<Monitor<State>> = PerServer([const { monitor(State::new()) }; SERVERS]);
 
 struct State {
     life: Life,
@@ -55,35 +57,21 @@ struct State {
     number: u32,
     /// The generation of its first clients.
     first_generation: u32,
-    /// A generation above those of all clients here, once it has stopped.
-    next_generation: u32,
     /// The limits that were set.
     options: Option<Options>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
     Idle,
     Running {
-        running: Running,
+        /// Where it listens.
+        port: u16,
         /// It started by itself, and no `SYS_WSS_Initialize` has taken it over.
         unclaimed: bool,
     },
-    /// It ends. The threads, and calls that are under way, keep it until then.
-    Ending {
-        service: WeakShared<Service>,
-        threads: Threads,
-    },
-}
-
-/// The last service at each place of which nothing is left. Locks of their own, since a service may be
-/// freed anywhere.
-static ENDED: PerServer<Monitor<u32>> = PerServer([const { Monitor::new(0) }; SERVERS]);
-
-/// Nothing is left of a service. Called as it is dropped, on whichever thread.
-pub fn ended(server: u32) {
-    let ended = ENDED.at(place(server));
-    *ended.lock() = server;
-    ended.notify_all();
+    /// It ends.
+    Ending,
 }
 
 impl State {
@@ -92,7 +80,6 @@ impl State {
             life: Life::Idle,
             number: NO_SERVER,
             first_generation: 0,
-            next_generation: 0,
             options: None,
         }
     }
@@ -108,43 +95,19 @@ impl State {
         };
         self.number
     }
-
-    /// Ending becomes idle once nothing is left; the threads that ended, to be waited for before there
-    /// are others.
-    fn settle(&mut self) -> Option<Threads> {
-        let Life::Ending { threads, .. } = &mut self.life else {
-            return None;
-        };
-        if *ENDED.at(place(self.number)).lock() != self.number {
-            return None;
-        }
-        let threads = core::mem::take(threads);
-        self.life = Life::Idle;
-        Some(threads)
-    }
-
-    fn service(&self) -> Option<Shared<Service>> {
-        match &self.life {
-            Life::Idle => None,
-            Life::Running { running, .. } => Some(Shared::clone(running.service())),
-            Life::Ending { service, .. } => service.upgrade(),
-        }
-    }
 }
 
-/// The state, which is idle if nothing is left of the service before.
-fn settled(state: &Monitor<State>) -> <Monitor<State> as Lock<State>>::Guard<'_> {
-    loop {
-        let mut settled = state.lock();
-        match settled.settle() {
-            None => return settled,
-            Some(threads) => {
-                drop(settled);
-                threads.join();
-            }
-        }
+/// The state of a place. Ending becomes idle once all callbacks have returned.
+fn settled(place: usize) -> Guard {
+    let mut state = STATES.at(place).lock();
+    if state.life == Life::Ending && INSTANCES.at(place).join(0) {
+        state.life = Life::Idle;
+        requests(place).forget();
     }
+    state
 }
+
+type Guard = <Monitor<State> as Lock<State>>::Guard<'static>;
 
 fn check(options: &Options) -> Result<(), Error> {
     options.check()?;
@@ -154,8 +117,8 @@ fn check(options: &Options) -> Result<(), Error> {
 /// Sets the limits for the default services to come.
 pub fn set_options(options: Options) -> Result<(), Error> {
     check(&options)?;
-    let mut state = settled(STATES.at(DEFAULT_PLACE));
-    let idle = matches!(state.life, Life::Idle);
+    let mut state = settled(DEFAULT_PLACE);
+    let idle = state.life == Life::Idle;
     if idle {
         state.options = Some(options);
     }
@@ -166,13 +129,14 @@ pub fn set_options(options: Options) -> Result<(), Error> {
 /// `None` for a port that is none: it cannot be opened either. `register` sets the callback, and is
 /// called only if the service may start.
 pub fn initialize(port: Option<u16>, register: impl FnOnce()) -> usize {
-    let mut state = settled(STATES.at(DEFAULT_PLACE));
+    let mut state = settled(DEFAULT_PLACE);
     let number = usize::try_from(state.number).unwrap_or(MODULE_OBJ_INVALID);
     let outcome = match &mut state.life {
         // Without a listener the port is of no meaning.
-        Life::Running { running, unclaimed }
-            if *unclaimed && port.is_some_and(|port| [port, 0].contains(&running.port())) =>
-        {
+        Life::Running {
+            port: listening,
+            unclaimed,
+        } if *unclaimed && port.is_some_and(|port| [port, 0].contains(listening)) => {
             *unclaimed = false;
             register();
             Ok(number)
@@ -223,15 +187,15 @@ fn start(
 ) -> Result<(), NotStarted> {
     // Nothing waits in there, so that the lock can be kept: whoever is told of the first client finds
     // the service.
-    let started = platform::start(port, options, || {
+    let begin = |events: &Events, generation| {
         let number = state.next_number(place);
-        state.first_generation = state.next_generation;
+        state.first_generation = generation;
         tell(number);
-        Events::new(number, state.first_generation, options.origins.clone())
-    });
-    match started {
-        Ok(running) => {
-            state.life = Life::Running { running, unclaimed };
+        events.begin(number, options.origins.clone());
+    };
+    match INSTANCES.at(place).start(port, options, begin) {
+        Ok(port) => {
+            state.life = Life::Running { port, unclaimed };
             Ok(())
         }
         Err(error) => {
@@ -247,10 +211,10 @@ pub fn start_itself() {
     if !platform::STARTS_ITSELF {
         return;
     }
-    let mut state = settled(STATES.at(DEFAULT_PLACE));
+    let mut state = settled(DEFAULT_PLACE);
     let mut outcome = Ok(0);
     // Not again: who ended it does not want it.
-    if matches!(state.life, Life::Idle) && state.number == NO_SERVER {
+    if state.life == Life::Idle && state.number == NO_SERVER {
         outcome = start_default(&mut state, Some(platform::DEFAULT_PORT), true);
     }
     drop(state);
@@ -266,13 +230,15 @@ pub fn close_unasked() {
         return;
     }
     let state = STATES.at(DEFAULT_PLACE).lock();
-    if let Life::Running {
-        running,
-        unclaimed: true,
-    } = &state.life
-    {
-        let service = Shared::clone(running.service());
-        drop(state);
+    let is_unasked = matches!(
+        state.life,
+        Life::Running {
+            unclaimed: true,
+            ..
+        }
+    );
+    drop(state);
+    if let (true, Some(service)) = (is_unasked, INSTANCES.at(DEFAULT_PLACE).service()) {
         let _ = service.close(Target::All, CloseCode::POLICY_VIOLATION, "");
     }
 }
@@ -280,9 +246,9 @@ pub fn close_unasked() {
 /// Starts a further server. `tell` gets its number before any event is delivered, and sets its callback.
 pub fn start_server(port: u16, options: &Options, tell: impl FnMut(u32)) -> Result<(), Error> {
     check(options)?;
-    for (place, state) in STATES.0.iter().enumerate().skip(1) {
-        let mut state = settled(state);
-        if matches!(state.life, Life::Idle) {
+    for place in 1..SERVERS {
+        let mut state = settled(place);
+        if state.life == Life::Idle {
             let started = start(&mut state, place, port, options, false, tell);
             return started.map_err(|NotStarted| Error::Failed);
         }
@@ -292,64 +258,44 @@ pub fn start_server(port: u16, options: &Options, tell: impl FnMut(u32)) -> Resu
 
 /// Ends a server, if it is one that runs, or waits for its end that is under way.
 pub fn end(server: u32) -> Result<(), Error> {
-    let mut state = STATES.at(place(server)).lock();
-    if state.number != server || matches!(state.life, Life::Idle) {
+    let place = place(server);
+    let instance = INSTANCES.at(place);
+    let mut state = STATES.at(place).lock();
+    let service = instance.service().ok_or(Error::NotRunning)?;
+    if state.number != server || state.life == Life::Idle {
         return Err(Error::NotRunning);
     }
-    state.life = match core::mem::replace(&mut state.life, Life::Idle) {
-        Life::Running { running, .. } => {
-            running.service().stop();
-            state.next_generation = running.service().next_generation();
-            Life::Ending {
-                service: Shared::downgrade(running.service()),
-                threads: running.into_threads(),
-            }
-        }
-        life => life,
-    };
-    let service = state.service();
+    if state.life != Life::Ending {
+        service.stop();
+        state.life = Life::Ending;
+    }
     drop(state);
     if platform::on_service_thread() {
         return Ok(());
     }
-    if let Some(service) = service {
-        // Whether or not all went well: what is left is waited for below.
-        service.wait_stopped();
-    }
-    let has_ended = await_end(server);
-    drop(settled(STATES.at(place(server))));
-    has_ended.then_some(()).ok_or(Error::Busy)
-}
-
-/// Waits until nothing is left of a service, which has stopped; whether that is so.
-fn await_end(server: u32) -> bool {
-    let until = platform::now_ms().saturating_add(END_GRACE_MS.into());
-    let monitor = ENDED.at(place(server));
-    let mut ended = monitor.lock();
-    // A later one may have ended meanwhile.
-    while ended.wrapping_sub(server) > u32::MAX / 2 {
-        let left = until.saturating_sub(platform::now_ms());
-        if left == 0 {
-            return false;
-        }
-        ended = monitor.wait(ended, u32::try_from(left).unwrap_or(END_GRACE_MS));
-    }
-    true
+    // Whether or not all went well: what is left is waited for below.
+    service.wait_stopped();
+    let has_ended = instance.join(END_GRACE_MS);
+    let state = settled(place);
+    // Another thread may have seen it end, and even started the next one.
+    let is_over = has_ended || state.number != server || state.life == Life::Idle;
+    is_over.then_some(()).ok_or(Error::Busy)
 }
 
 /// The service of a server, or the default one, while it runs or ends.
-pub fn service(server: u32) -> Result<Shared<Service>, Error> {
-    let state = STATES.at(place(server)).lock();
-    if server != DEFAULT && server != state.number {
+pub fn service(server: u32) -> Result<Handle, Error> {
+    let place = place(server);
+    let state = settled(place);
+    if server != DEFAULT && server != state.number || state.life == Life::Idle {
         return Err(Error::NotRunning);
     }
-    state.service().ok_or(Error::NotRunning)
+    INSTANCES.at(place).service().ok_or(Error::NotRunning)
 }
 
-/// The service that a client is of, if it still lives. Of a client of a server before, it has not the id.
-pub fn service_of(client: Client) -> Result<Shared<Service>, Error> {
-    let state = STATES.at(client.place).lock();
-    state.service().ok_or(Error::NotRunning)
+/// The service that a client is of, or was: then it has no client with this id.
+pub fn service_of(client: Client) -> Result<Handle, Error> {
+    let service = INSTANCES.at(client.place).service();
+    service.ok_or(Error::NotRunning)
 }
 
 /// The server that a client is or was of: the last one at its place, or [`NO_SERVER`] for those before.
@@ -366,10 +312,8 @@ pub fn server_of(client: Client) -> u32 {
 /// The port at which a server listens, or the default service.
 pub fn port(server: u32) -> Option<u16> {
     let state = STATES.at(place(server)).lock();
-    match &state.life {
-        Life::Running { running, .. } if server == DEFAULT || server == state.number => {
-            Some(running.port())
-        }
+    match state.life {
+        Life::Running { port, .. } if server == DEFAULT || server == state.number => Some(port),
         _ => None,
     }
 }
@@ -383,10 +327,7 @@ pub fn release(client: Client) {
 
 /// A queue has room again.
 pub fn room() {
-    for state in &STATES.0 {
-        let service = state.lock().service();
-        if let Some(service) = service {
-            service.room();
-        }
+    for service in INSTANCES.0.iter().filter_map(Instance::service) {
+        service.room();
     }
 }

@@ -13,7 +13,7 @@ use crate::convert::{Client, Error, all_clients, client_or_none};
 use crate::events::{self, set_queue_mask};
 use crate::instance::{self, DEFAULT_PLACE, PerServer, place};
 use crate::platform::queue::{self, Storage};
-use crate::platform::{self, Monitor, SERVERS};
+use crate::platform::{self, Monitor, SERVERS, monitor};
 
 /// How many queues there can be: those of the default service, then those of the further servers.
 pub const QUEUES: usize = MAX_QUEUES * SERVERS;
@@ -24,7 +24,7 @@ pub const OF_SERVERS: Range<usize> = MAX_QUEUES..QUEUES;
 
 /// The queues, each lock with as many of them as a service has.
 static PLACES: PerServer<Monitor<[Place; MAX_QUEUES]>> =
-    PerServer([const { Monitor::new([const { Place::EMPTY }; MAX_QUEUES]) }; SERVERS]);
+    PerServer([const { monitor([const { Place::EMPTY }; MAX_QUEUES]) }; SERVERS]);
 
 static TURNED_AWAY: [AtomicBool; QUEUES] = [const { AtomicBool::new(false) }; QUEUES];
 

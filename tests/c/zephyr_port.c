@@ -36,10 +36,18 @@
 
 /* Sockets. */
 
-/* What there is one of for each server. */
-static struct server {
+struct wss_lock {
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+};
+
+static struct wss_server {
+	const void *object;
+	const struct wss_calls *calls;
+	struct wss_lock locks[MAX_CLIENTS + 3];
 	pthread_t thread;
 	bool joinable;
+	atomic_bool ended;
 	atomic_bool polling;
 	struct sockaddr_in listening;
 	int wake_fd;
@@ -49,12 +57,12 @@ static struct server {
 
 /* Which thread this is, and of which server. */
 static _Thread_local enum { OTHER, WORK, WSS } role;
-static _Thread_local struct server *own;
+static _Thread_local struct wss_server *own;
 
 /* Whose descriptors are. */
-static _Atomic(struct server *) owners[1024];
+static _Atomic(struct wss_server *) owners[1024];
 
-static int owned(int fd, struct server *server)
+static int owned(int fd, struct wss_server *server)
 {
 	CHECK(fd < 1024);
 	if (fd >= 0) {
@@ -63,20 +71,14 @@ static int owned(int fd, struct server *server)
 	return fd;
 }
 
-static struct server *server_of(uint32_t number)
-{
-	CHECK(number < SERVERS);
-	return &servers[number];
-}
-
 static int32_t failed(void)
 {
 	return errno == EAGAIN || errno == EINTR ? WSS_AGAIN : WSS_ERRNO(errno);
 }
 
-int32_t wss_port_listen_again(uint32_t number, int32_t *fds)
+int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds)
 {
-	struct sockaddr_in *listening = &server_of(number)->listening;
+	struct sockaddr_in *listening = &server->listening;
 	socklen_t len = sizeof(*listening);
 	const int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -90,13 +92,14 @@ int32_t wss_port_listen_again(uint32_t number, int32_t *fds)
 		return error;
 	}
 	CHECK(getsockname(fd, (struct sockaddr *)listening, &len) == 0);
-	fds[0] = owned(fd, server_of(number));
+	fds[0] = owned(fd, server);
 	return 0;
 }
 
-int32_t wss_port_listen(uint32_t number, const char *address, uint16_t *port, int32_t *fds)
+int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
+			int32_t *fds)
 {
-	struct sockaddr_in *listening = &server_of(number)->listening;
+	struct sockaddr_in *listening = &server->listening;
 	int32_t result;
 
 	memset(listening, 0, sizeof(*listening));
@@ -105,7 +108,7 @@ int32_t wss_port_listen(uint32_t number, const char *address, uint16_t *port, in
 	if (address != NULL && inet_pton(AF_INET, address, &listening->sin_addr) != 1) {
 		return WSS_ERRNO(EINVAL);
 	}
-	result = wss_port_listen_again(number, fds);
+	result = wss_port_listen_again(server, fds);
 	*port = ntohs(listening->sin_port);
 	return result;
 }
@@ -171,7 +174,7 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 
 void wss_port_close(int32_t fd)
 {
-	struct server *server = owners[fd];
+	struct wss_server *server = owners[fd];
 
 	/* On Zephyr, closing what another thread polls ends badly. */
 	CHECK(server == NULL || !server->polling || own == server);
@@ -210,22 +213,23 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 
 /* Waking up. */
 
-static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
-
-void wss_port_wake(uint32_t server)
+int32_t wss_port_wake_open(struct wss_server *server)
 {
-	pthread_mutex_lock(&wake_lock);
-	if (server_of(server)->wake_fd >= 0) {
-		CHECK(eventfd_write(server_of(server)->wake_fd, 1) == 0);
-	}
-	pthread_mutex_unlock(&wake_lock);
+	server->wake_fd = owned(eventfd(0, EFD_NONBLOCK), server);
+	CHECK(server->wake_fd >= 0);
+	return server->wake_fd;
 }
 
-void wss_port_wake_take(uint32_t server)
+void wss_port_wake(struct wss_server *server)
+{
+	CHECK(eventfd_write(server->wake_fd, 1) == 0);
+}
+
+void wss_port_wake_take(struct wss_server *server)
 {
 	eventfd_t count;
 
-	(void)eventfd_read(server_of(server)->wake_fd, &count);
+	(void)eventfd_read(server->wake_fd, &count);
 }
 
 /* Time, and timers. */
@@ -276,13 +280,12 @@ static void *run_timer(void *unused)
 		uint64_t next = UINT64_MAX;
 
 		for (int i = 0; i < SERVERS; i++) {
-			struct server *server = &servers[i];
+			struct wss_server *server = &servers[i];
 
 			if (server->timer_at != 0 && server->timer_at <= now) {
 				server->timer_at = 0;
 				server->timer_due = true;
-				/* It is not closed before the timer is stopped. */
-				wss_port_wake((uint32_t)i);
+				wss_port_wake(server);
 			}
 			if (server->timer_at != 0 && server->timer_at < next) {
 				next = server->timer_at;
@@ -310,119 +313,94 @@ static void start_timer(void)
 }
 
 /* 0: not. */
-static void set_timer(uint32_t server, uint64_t at)
+static void set_timer(struct wss_server *server, uint64_t at)
 {
 	pthread_once(&timer_once, start_timer);
 	pthread_mutex_lock(&timer_lock);
-	server_of(server)->timer_at = at;
+	server->timer_at = at;
 	pthread_cond_signal(&timer_set);
 	pthread_mutex_unlock(&timer_lock);
 }
 
-int32_t wss_port_wake_open(uint32_t server)
-{
-	int fd = owned(eventfd(0, EFD_NONBLOCK), server_of(server));
-
-	CHECK(fd >= 0);
-	pthread_mutex_lock(&wake_lock);
-	server_of(server)->wake_fd = fd;
-	pthread_mutex_unlock(&wake_lock);
-	return fd;
-}
-
-void wss_port_timer_start(uint32_t server, uint32_t ms)
+void wss_port_timer_start(struct wss_server *server, uint32_t ms)
 {
 	set_timer(server, wss_port_uptime_ms() + ms);
 }
 
-void wss_port_wake_close(uint32_t server, int32_t fd)
+bool wss_port_timer_take(struct wss_server *server)
 {
-	set_timer(server, 0);
-	server_of(server)->timer_due = false;
-	pthread_mutex_lock(&wake_lock);
-	CHECK(fd == server_of(server)->wake_fd);
-	server_of(server)->wake_fd = -1;
-	pthread_mutex_unlock(&wake_lock);
-	wss_port_close(fd);
+	return atomic_exchange(&server->timer_due, false);
 }
 
-bool wss_port_timer_take(uint32_t server)
+/*
+ * Locks. Those of a server are not recursive, so that one taken twice is noticed. The one that the others share
+ * may be taken for one of them inside another one, but not be waited with then.
+ */
+
+static struct wss_lock shared;
+static _Thread_local int shared_depth;
+static pthread_once_t shared_once = PTHREAD_ONCE_INIT;
+
+static void make_lock(struct wss_lock *lock, int type)
 {
-	return atomic_exchange(&server_of(server)->timer_due, false);
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, type);
+	CHECK(pthread_mutex_init(&lock->mutex, &attributes) == 0);
+	pthread_mutexattr_destroy(&attributes);
+	monotonic(&lock->changed);
 }
 
-/* Locks: not recursive, so that one taken twice is noticed. */
-
-static struct {
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	bool used;
-	bool made;
-} locks[SERVERS * (MAX_CLIENTS + 9)];
-static pthread_mutex_t locks_lock = PTHREAD_MUTEX_INITIALIZER;
-
-uint32_t wss_port_lock_new(uint32_t *number)
+static void make_shared(void)
 {
-	pthread_mutex_lock(&locks_lock);
-	if (*number == 0) {
-		uint32_t lock = 0;
-
-		while (locks[lock].used) {
-			lock++;
-			CHECK(lock < sizeof(locks) / sizeof(locks[0]));
-		}
-		locks[lock].used = true;
-		if (!locks[lock].made) {
-			pthread_mutexattr_t attributes;
-
-			pthread_mutexattr_init(&attributes);
-			pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
-			CHECK(pthread_mutex_init(&locks[lock].mutex, &attributes) == 0);
-			pthread_mutexattr_destroy(&attributes);
-			monotonic(&locks[lock].changed);
-			locks[lock].made = true;
-		}
-		__atomic_store_n(number, lock + 1, __ATOMIC_RELEASE);
-	}
-	pthread_mutex_unlock(&locks_lock);
-	return *number;
+	make_lock(&shared, PTHREAD_MUTEX_RECURSIVE);
 }
 
-void wss_port_lock_free(uint32_t lock)
+struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number)
 {
-	pthread_mutex_lock(&locks_lock);
-	locks[lock - 1].used = false;
-	pthread_mutex_unlock(&locks_lock);
+	CHECK(number < sizeof(server->locks) / sizeof(server->locks[0]));
+	return &server->locks[number];
 }
 
-void wss_port_lock(uint32_t lock)
+static struct wss_lock *lock_of(struct wss_lock *lock)
 {
-	CHECK(pthread_mutex_lock(&locks[lock - 1].mutex) == 0);
+	pthread_once(&shared_once, make_shared);
+	return lock != NULL ? lock : &shared;
 }
 
-void wss_port_unlock(uint32_t lock)
+void wss_port_lock(struct wss_lock *lock)
 {
-	CHECK(pthread_mutex_unlock(&locks[lock - 1].mutex) == 0);
+	CHECK(pthread_mutex_lock(&lock_of(lock)->mutex) == 0);
+	shared_depth += lock == NULL;
 }
 
-void wss_port_wait(uint32_t lock, uint32_t ms)
+void wss_port_unlock(struct wss_lock *lock)
+{
+	shared_depth -= lock == NULL;
+	CHECK(pthread_mutex_unlock(&lock_of(lock)->mutex) == 0);
+}
+
+void wss_port_wait(struct wss_lock *lock, uint32_t ms)
 {
 	struct timespec at;
 
+	CHECK(lock != NULL || shared_depth == 1);
 	until(&at, wss_port_uptime_ms() + ms);
-	pthread_cond_timedwait(&locks[lock - 1].changed, &locks[lock - 1].mutex, &at);
+	pthread_cond_timedwait(&lock_of(lock)->changed, &lock_of(lock)->mutex, &at);
 }
 
-void wss_port_notify(uint32_t lock)
+void wss_port_notify(struct wss_lock *lock)
 {
-	pthread_cond_broadcast(&locks[lock - 1].changed);
+	pthread_cond_broadcast(&lock_of(lock)->changed);
 }
 
 /* The work queue and the WSS threads. */
 
 #define ITEMS_OF_ONE (MAX_CLIENTS + 3)
 #define ITEMS        (SERVERS * ITEMS_OF_ONE)
-#define END_ITEM     (MAX_CLIENTS + 1)
+#define LINK_ITEM    (MAX_CLIENTS + 1)
+#define END_ITEM     (MAX_CLIENTS + 2)
 
 static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_there = PTHREAD_COND_INITIALIZER;
@@ -436,21 +414,30 @@ static bool without_work_queue(void)
 	return getenv("WSS_WITHOUT_WORK_QUEUE") != NULL;
 }
 
-/* Does the first item, or the first one of a server, which comes to its end by itself; false if there is none. */
-static bool do_first(const struct server *of)
+static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
+
+/* Does the first item, or the first one of a server; false if there is none. */
+static bool do_first(const struct wss_server *of)
 {
 	pthread_mutex_lock(&work_lock);
 	for (size_t i = 0; i < queued; i++) {
-		uint32_t item = order[i];
-		uint32_t number = item / ITEMS_OF_ONE;
+		uint32_t place = order[i];
+		uint32_t item = place % ITEMS_OF_ONE;
+		struct wss_server *server = &servers[place / ITEMS_OF_ONE];
 
-		if (of != NULL && (of != &servers[number] || item % ITEMS_OF_ONE == END_ITEM)) {
+		if (of != NULL && of != server) {
 			continue;
 		}
 		memmove(&order[i], &order[i + 1], (--queued - i) * sizeof(order[0]));
-		is_queued[item] = false;
+		is_queued[place] = false;
+		if (item == END_ITEM) {
+			server->ended = true;
+			pthread_cond_broadcast(&ended);
+		}
 		pthread_mutex_unlock(&work_lock);
-		wss_work(number, item % ITEMS_OF_ONE);
+		if (item < LINK_ITEM) {
+			server->calls->work(server->object, item);
+		}
 		return true;
 	}
 	pthread_mutex_unlock(&work_lock);
@@ -473,43 +460,46 @@ static void *run_work(void *unused)
 
 static void *run_serve(void *server)
 {
-	uint32_t number;
-
 	role = WSS;
 	own = server;
-	number = (uint32_t)(own - servers);
-	wss_serve(number);
-	if (without_work_queue()) {
-		while (do_first(own)) {
+	own->calls->serve(own->object);
+	set_timer(own, 0);
+	own->timer_due = false;
+	own->ended = false;
+	wss_port_submit(own, END_ITEM);
+	pthread_mutex_lock(&work_lock);
+	while (!own->ended) {
+		if (without_work_queue()) {
+			pthread_mutex_unlock(&work_lock);
+			CHECK(do_first(own));
+			pthread_mutex_lock(&work_lock);
+		} else {
+			pthread_cond_wait(&ended, &work_lock);
 		}
-		wss_work(number, END_ITEM);
 	}
+	pthread_mutex_unlock(&work_lock);
 	return NULL;
 }
 
-void wss_port_work(uint32_t number)
+void wss_port_work(struct wss_server *server)
 {
 	/* Not for ever: sockets have their turn in between. */
 	for (size_t i = 0; without_work_queue(); i++) {
 		if (i == ITEMS_OF_ONE) {
-			wss_port_wake(number);
+			wss_port_wake(server);
 			return;
 		}
-		if (!do_first(server_of(number))) {
+		if (!do_first(server)) {
 			return;
 		}
 	}
 }
 
-void wss_port_submit(uint32_t server, uint32_t item)
+void wss_port_submit(struct wss_server *server, uint32_t item)
 {
-	uint32_t place = server * ITEMS_OF_ONE + item;
+	uint32_t place = (uint32_t)(server - servers) * ITEMS_OF_ONE + item;
 
-	CHECK(server < SERVERS && item < ITEMS_OF_ONE);
-	if (without_work_queue() && item == END_ITEM) {
-		/* It is what the WSS thread does last. */
-		return;
-	}
+	CHECK(place < ITEMS && item < ITEMS_OF_ONE);
 	pthread_mutex_lock(&work_lock);
 	if (!is_queued[place]) {
 		is_queued[place] = true;
@@ -525,25 +515,53 @@ void wss_port_submit(uint32_t server, uint32_t item)
 /* The threads' ids are read by themselves at once. */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 
-void wss_port_join(uint32_t number)
+struct wss_server *wss_port_bind(const void *object, const struct wss_calls *calls)
 {
-	struct server *server = server_of(number);
+	struct wss_server *found = NULL;
 
 	pthread_mutex_lock(&start_lock);
-	if (server->joinable) {
-		server->joinable = false;
-		pthread_join(server->thread, NULL);
+	for (size_t i = 0; i < SERVERS && found == NULL; i++) {
+		if (servers[i].object == NULL) {
+			found = &servers[i];
+			for (size_t lock = 0; lock < MAX_CLIENTS + 3; lock++) {
+				make_lock(&found->locks[lock], PTHREAD_MUTEX_ERRORCHECK);
+			}
+			found->calls = calls;
+			found->object = object;
+		}
 	}
 	pthread_mutex_unlock(&start_lock);
+	return found;
 }
 
-void wss_port_start(uint32_t number)
+bool wss_port_join(struct wss_server *server, uint32_t ms)
 {
-	struct server *server = server_of(number);
+	struct timespec at;
+	bool joined;
+
+	clock_gettime(CLOCK_REALTIME, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&start_lock);
+	if (server->joinable && own != server &&
+	    pthread_timedjoin_np(server->thread, NULL, &at) == 0) {
+		server->joinable = false;
+	}
+	joined = !server->joinable;
+	pthread_mutex_unlock(&start_lock);
+	return joined;
+}
+
+void wss_port_start(struct wss_server *server)
+{
 	static bool working;
 
-	wss_port_join(number);
 	pthread_mutex_lock(&start_lock);
+	CHECK(!server->joinable);
 	if (!working && !without_work_queue()) {
 		pthread_t thread;
 
@@ -563,9 +581,9 @@ uintptr_t wss_port_thread(void)
 	return (uintptr_t)&here;
 }
 
-bool wss_port_on_wss_thread(uint32_t server)
+bool wss_port_on_wss_thread(const struct wss_server *server)
 {
-	return own == server_of(server);
+	return own == server;
 }
 
 bool wss_port_on_service_thread(void)
@@ -575,10 +593,9 @@ bool wss_port_on_service_thread(void)
 
 /* The rest. */
 
-uint32_t wss_port_link_take(uint32_t server)
+void wss_port_link_forget(struct wss_server *server)
 {
 	(void)server;
-	return 0;
 }
 
 void wss_port_log(uint32_t level, const char *text)

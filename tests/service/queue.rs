@@ -14,7 +14,7 @@ use wss::service::{
 use wss::{ClientId, Event, EventMask, Request};
 
 use crate::harness::{Alone, Harness, Single, Svc, frame};
-use crate::port::ScriptPort;
+use crate::port::{NewLock, ScriptPort};
 use crate::threads::{ShuttleLock, check};
 
 /// As many entries as there is room for.
@@ -63,7 +63,7 @@ struct OwnLock<L> {
 impl<L> OwnLock<L> {
     fn new<S: QueueStorage>(storage: S) -> Self
     where
-        L: Lock<QueueState<S>>,
+        L: NewLock<QueueState<S>>,
     {
         Self {
             lock: L::new(QueueState::new(storage)),
@@ -379,7 +379,10 @@ fn next(h: &mut Harness, queue: &Sink) -> Option<(usize, EventMask)> {
 
 #[test]
 fn a_queue_with_room_for_one_event_gets_every_event_of_every_client() {
-    let queue = Rc::new(Sink::new(EventMask::all(), Bounded::new(1)));
+    let queue = Rc::new(Sink::new(
+        EventMask::all(),
+        Alone::new(QueueState::new(Bounded::new(1))),
+    ));
     let mut h = with_queue(&queue);
     let clients = [h.connect(), h.connect()];
     for client in &clients {
@@ -412,7 +415,10 @@ fn a_queue_with_room_for_one_event_gets_every_event_of_every_client() {
 
 #[test]
 fn a_service_goes_on_without_a_queue_that_is_abandoned() {
-    let queue = Rc::new(Sink::new(EventMask::all(), Bounded::new(3)));
+    let queue = Rc::new(Sink::new(
+        EventMask::all(),
+        Alone::new(QueueState::new(Bounded::new(3))),
+    ));
     let mut h = with_queue(&queue);
     let client = h.connected();
     client.send(&frame(0x81, b"held"));

@@ -1,9 +1,12 @@
 //! Ending the service.
 
-use wss::service::{Config, Delivery, Lock as _, MAX_SINKS, Target};
-use wss::{Event, EventMask};
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 
-use crate::harness::{Harness, echo, frame, ignore, server_frame};
+use wss::service::{Config, Delivery, Lock as _, MAX_SINKS, Target};
+use wss::{Event, EventMask, SendError};
+
+use crate::harness::{Harness, REQUEST, echo, frame, ignore, server_frame};
 
 #[test]
 fn stopping_closes_every_client_with_1001() {
@@ -168,4 +171,69 @@ fn clients_that_are_cut_off_at_the_end_are_counted() {
     h.pass(5_400);
     h.assert_all_closed();
     assert_eq!(h.service.stats().aborted, 1);
+}
+
+#[test]
+fn a_service_that_has_stopped_is_opened_again() {
+    let mut h = Harness::new(2, Config::default(), ignore);
+    let first = h.connected();
+    let id = h.service.client(0).unwrap();
+    first.send(&frame(0x81, b"hello"));
+    h.settle();
+    assert!(!h.service.open(&Config::default(), 0), "it serves");
+    h.service.stop();
+    h.settle();
+    assert!(!h.service.open(&Config::default(), 0), "it has a client");
+    h.pass(6_000);
+    h.assert_all_closed();
+    assert!(h.service.wait_stopped());
+    assert_eq!(h.service.client(0), None);
+
+    // With other limits, and new statistics.
+    let config = Config {
+        close_timeout_ms: 700,
+        ..Config::default()
+    };
+    h.reopen(&config);
+    assert_eq!(h.service.stats(), wss::service::Stats::default());
+    let second = h.connected();
+    assert_ne!(h.service.client(0), Some(id));
+    assert_eq!(h.service.send_text(id, "old"), Err(SendError::NotConnected));
+    assert_eq!(h.service.stats().accepted, 1);
+    h.service.stop();
+    h.pass(600);
+    assert!(!h.service.wait_stopped() && !second.is_closed());
+    h.pass(400);
+    assert!(h.service.wait_stopped() && second.is_closed());
+}
+
+#[test]
+fn a_service_is_not_opened_again_while_a_callback_of_before_runs() {
+    let harness: Rc<OnceCell<Rc<Harness>>> = Rc::default();
+    let opened = Rc::new(Cell::new(None));
+    let h = Rc::new(Harness::new(1, Config::default(), {
+        let (harness, opened) = (Rc::clone(&harness), Rc::clone(&opened));
+        move |service, _, _, event| {
+            if let (Event::Text(_), Some(h)) = (event, harness.get()) {
+                // The serving thread goes on while this callback does not return.
+                service.stop_now();
+                for _ in 0..10 {
+                    Harness::set_now(Harness::now() + 100);
+                    h.rest();
+                }
+                assert!(h.has_stopped());
+                opened.set(Some(service.open(&Config::default(), 0)));
+            }
+            Delivery::Done
+        }
+    }));
+    assert!(harness.set(Rc::clone(&h)).is_ok());
+    let client = h.connect();
+    client.send(REQUEST.as_bytes());
+    h.rest();
+    client.send(&frame(0x81, b"stop"));
+    h.rest();
+    assert_eq!(opened.get(), Some(false));
+    h.assert_all_closed();
+    assert!(h.service.open(&Config::default(), 0));
 }

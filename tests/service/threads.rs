@@ -15,7 +15,7 @@ use wss::service::{
 use wss::{ClientId, Event, EventMask, Request, SendError, Verdict};
 
 use crate::harness::{REQUEST, frame};
-use crate::port::{Kind, ScriptPort, ScriptSocket, Wire, slot};
+use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, service as service_of};
 use crate::received::received;
 
 const RX: usize = 64;
@@ -54,18 +54,20 @@ impl Kind for Shuttle {
 /// A wait here never times out, so that every wake-up that is needed has to come.
 pub struct ShuttleLock<T>(shuttle::sync::Mutex<T>, shuttle::sync::Condvar);
 
-impl<T> Lock<T> for ShuttleLock<T> {
-    type Guard<'a>
-        = shuttle::sync::MutexGuard<'a, T>
-    where
-        T: 'a;
-
+impl<T> NewLock<T> for ShuttleLock<T> {
     fn new(value: T) -> Self {
         Self(
             shuttle::sync::Mutex::new(value),
             shuttle::sync::Condvar::new(),
         )
     }
+}
+
+impl<T> Lock<T> for ShuttleLock<T> {
+    type Guard<'a>
+        = shuttle::sync::MutexGuard<'a, T>
+    where
+        T: 'a;
 
     fn lock(&self) -> Self::Guard<'_> {
         self.0.lock().unwrap()
@@ -167,9 +169,6 @@ impl App {
 }
 
 fn service(slots: usize, blocks: usize) -> Arc<Svc> {
-    let bytes = |len| vec![0; len].into_boxed_slice();
-    let storage = (0..slots).map(|_| slot(RX + OVERHEAD)).collect();
-    let blocks = (0..blocks).map(|_| Some(bytes(RX + 10))).collect();
     let app = App {
         events: ShuttleLock::new(Vec::new()),
         held: ShuttleLock::new(Vec::new()),
@@ -179,13 +178,8 @@ fn service(slots: usize, blocks: usize) -> Arc<Svc> {
         asked: ShuttleLock::new(Vec::new()),
         done: AtomicBool::new(false),
     };
-    Arc::new(Service::new(
-        ScriptPort::new(slots),
-        app,
-        Config::default(),
-        storage,
-        blocks,
-    ))
+    let (slots, blocks) = ((slots, RX + OVERHEAD), (blocks, RX + 10));
+    Arc::new(service_of(app, &Config::default(), slots, blocks, 0))
 }
 
 /// The threads that run a service, and one that releases what is held.

@@ -8,7 +8,7 @@ use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
 use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Work};
 use wss::{ClientId, Event, EventMask, Request, Verdict};
 
-use crate::port::{Kind, ScriptPort, ScriptSocket, Wire, instant, slot};
+use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, instant, service};
 
 /// The receive size of the clients under test.
 pub const RX: usize = 300;
@@ -54,15 +54,17 @@ impl Kind for Single {
 /// A lock that panics where a real one would deadlock: taken twice by one thread.
 pub struct Alone<T>(RefCell<T>);
 
+impl<T> NewLock<T> for Alone<T> {
+    fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+}
+
 impl<T> Lock<T> for Alone<T> {
     type Guard<'a>
         = RefMut<'a, T>
     where
         T: 'a;
-
-    fn new(value: T) -> Self {
-        Self(RefCell::new(value))
-    }
 
     fn lock(&self) -> RefMut<'_, T> {
         self.0.borrow_mut()
@@ -98,17 +100,12 @@ pub struct App {
     pub masks: Cell<[EventMask; MAX_SINKS]>,
     pub events: RefCell<Vec<String>>,
     pub verdict: Cell<Verdict<'static>>,
-    first_generation: u32,
     react: Box<React>,
 }
 
 impl Application<ScriptPort<Single>> for App {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         self.masks.get()
-    }
-
-    fn first_generation(&self) -> u32 {
-        self.first_generation
     }
 
     fn accept<'a>(&'a self, _client: ClientId, _request: &Request<'a>) -> Verdict<'a> {
@@ -231,15 +228,12 @@ impl Harness {
             masks: Cell::new(masks),
             events: RefCell::default(),
             verdict: Cell::new(Verdict::Accept),
-            first_generation: FIRST_GENERATION.get(),
             react: Box::new(react),
         };
-        let bytes = |len| vec![0xEE; len].into_boxed_slice();
-        let storage = (0..slots).map(|_| slot(rx + OVERHEAD)).collect();
-        let blocks = (0..blocks).map(|_| Some(bytes(block_size))).collect();
-        let port = ScriptPort::new(slots);
+        let slots = (slots, rx + OVERHEAD);
+        let generation = FIRST_GENERATION.get();
         Self {
-            service: Service::new(port, app, config, storage, blocks),
+            service: service(app, &config, slots, (blocks, block_size), generation),
             serving: RefCell::default(),
             working: Cell::new(false),
             stopped: Cell::new(false),
@@ -343,6 +337,17 @@ impl Harness {
 
     pub fn has_stopped(&self) -> bool {
         self.stopped.get()
+    }
+
+    /// Opens the service again, which has stopped.
+    pub fn reopen(&mut self, config: &Config) {
+        let generation = self.service.next_generation();
+        assert!(self.service.open(config, generation));
+        self.serving = RefCell::default();
+        self.stopped.set(false);
+        let mut port = self.service.port().state.lock();
+        port.listening = true;
+        port.listener_watched = true;
     }
 
     /// Sets the generation of the first clients of services made from now on.

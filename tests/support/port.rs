@@ -4,14 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wss::service::{
-    Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work,
+    Application, Config, Inbound, Instant, Interest, Lock, Pool, Port, Ready, Service, Shared,
+    Slot, SlotState, Socket, SocketError, Work,
 };
+
+/// A lock that can be made when it is needed.
+pub trait NewLock<T>: Lock<T> {
+    fn new(value: T) -> Self;
+}
 
 /// The kind of locks and threads that a scripted port works with.
 pub trait Kind: Sized + Send + Sync + 'static {
     /// Whether waiting for readiness waits, for there are other threads.
     const WAITS: bool;
-    type Lock<T>: Lock<T>;
+    type Lock<T>: NewLock<T>;
     fn on_service_thread() -> bool;
     fn thread() -> usize;
     fn now() -> u64;
@@ -22,10 +28,28 @@ pub fn instant(ms: u64) -> Instant {
     Instant(ms as u32)
 }
 
-/// A free slot over a receive buffer of `len` bytes.
-pub fn slot<K: Kind>(len: usize) -> Slot<ScriptPort<K>> {
-    let storage = vec![0xEE; len].into_boxed_slice();
-    Slot::new(Box::new(Inbound::new(storage)))
+/// A service with `slots` slots, each with a receive buffer of `len` bytes, and `blocks` blocks, each of
+/// `block_size` bytes, that is open. Its first clients have this generation.
+pub fn service<K: Kind, A: Application<ScriptPort<K>>>(
+    application: A,
+    config: &Config,
+    (slots, len): (usize, usize),
+    (blocks, block_size): (usize, usize),
+    generation: u32,
+) -> Service<ScriptPort<K>, A> {
+    let bytes = |len| vec![0xEE; len].into_boxed_slice();
+    let free = (0..slots).map(|_| Slot::new(K::Lock::new(SlotState::FREE)));
+    let service = Service::new(
+        ScriptPort::new(slots),
+        application,
+        free.collect(),
+        K::Lock::new(Pool::new(Vec::new())),
+        K::Lock::new(Shared::NEW),
+    );
+    let blocks = (0..blocks).map(|_| Some(bytes(block_size))).collect();
+    service.equip(|| Box::new(Inbound::new(bytes(len))), blocks);
+    assert!(service.open(config, generation));
+    service
 }
 
 /// The two directions of a connection, as the server's operating system has them.

@@ -5,6 +5,7 @@
 
 mod client;
 mod guard;
+mod libc;
 mod semihost;
 #[cfg(feature = "service")]
 mod service;

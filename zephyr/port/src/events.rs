@@ -5,11 +5,11 @@ use core::ptr;
 use wss::service::{KeptEvent, QueueSink};
 use wss::{ClientId, Event};
 
+use crate::clients::{Clients, ServerService};
 use crate::kconfig;
-use crate::place::Shared;
 use crate::port::ZephyrPort;
 use crate::queue::MessageQueue;
-use crate::server::Clients;
+use crate::server::Server;
 
 /// Room for the largest message.
 pub type MessageBuffer = [u8; kconfig::RX_BUFFER_SIZE as usize];
@@ -40,30 +40,34 @@ type Kept = KeptEvent<Received>;
 /// The server's end of a queue.
 pub type Sink = QueueSink<ZephyrPort, MessageQueue<Kept>>;
 
-/// A queue of events. Taking them on several threads is fine.
+/// A queue of events of a server. Taking them on several threads is fine.
 ///
 /// When it is full nothing is lost: the server stops reading from clients until there is room. Dropping it
-/// ends that, and discards its events.
+/// ends that, and discards its events. When the server is started again, it is at its end.
 pub struct EventQueue {
-    clients: Shared<Clients>,
+    server: &'static Server,
+    /// Which run of the server it is of.
+    run: u32,
     /// Which of its queues.
     index: usize,
 }
 
 impl EventQueue {
-    pub(crate) const fn new(clients: Shared<Clients>, index: usize) -> Self {
-        Self { clients, index }
+    pub(crate) const fn new(server: &'static Server, run: u32, index: usize) -> Self {
+        Self { server, run, index }
     }
 
-    /// The server's end.
-    fn sink(&self) -> Option<&Sink> {
-        self.clients.application().queues().nth(self.index)
+    /// The server's end, and the service.
+    fn ends(&self) -> Option<(&'static Sink, &'static ServerService)> {
+        let sink = self.server.application().queue(self.index)?;
+        let service = self.clients().0?;
+        (self.server.run() == self.run).then_some((sink, service))
     }
 
     /// Takes the next event, waiting for it; `None` once the server has ended and all is taken.
     ///
     /// Copies a message to `buffer`, so that the server reads from its client again. The request of
-    /// [`Event::Connected`] is empty.
+    /// [`Event::Connected`] is empty: its path is "".
     pub fn recv<'a>(&self, buffer: &'a mut MessageBuffer) -> Option<(Option<ClientId>, Event<'a>)> {
         self.take(buffer, None)
     }
@@ -80,8 +84,8 @@ impl EventQueue {
 
     /// What to send with, and to ask about clients.
     #[must_use]
-    pub fn clients(&self) -> &Clients {
-        &self.clients
+    pub fn clients(&self) -> Clients<'static> {
+        self.server.clients()
     }
 
     fn take<'a>(
@@ -89,45 +93,45 @@ impl EventQueue {
         buffer: &'a mut MessageBuffer,
         until: Option<u64>,
     ) -> Option<(Option<ClientId>, Event<'a>)> {
-        let sink = self.sink()?;
+        let (sink, service) = self.ends()?;
         loop {
             let left = until.map(|until| {
                 let left = until.saturating_sub(crate::uptime_ms());
                 u32::try_from(left).unwrap_or(u32::MAX)
             });
-            let kept = sink.take_event(&self.clients, left)?;
+            let kept = sink.take_event(service, left)?;
             // Without its bytes it is of a client that was cut off.
-            if let Some(len) = self.copy(&kept, buffer) {
+            if let Some(len) = copy(service, &kept, buffer) {
                 let bytes: &'a [u8] = buffer;
                 let event = kept.event(bytes.get(..len).unwrap_or_default());
                 return Some((kept.client, event));
             }
         }
     }
+}
 
-    /// Copies the message that the event holds, and releases it; how many bytes. `None` if the client has
-    /// gone, and its bytes with it.
-    fn copy(&self, kept: &Kept, buffer: &mut MessageBuffer) -> Option<usize> {
-        let Some(client) = kept.holds_for() else {
-            return Some(0);
-        };
-        let len = kept.bytes.len.min(buffer.len());
-        let copied = self.clients.while_held(client, || {
-            // SAFETY: `data` points to `len` bytes of the receive buffer, which stay for as long as this
-            // client holds them: it does for this event until `release`, or is gone, and no other client
-            // has its id. The buffer is the caller's own.
-            unsafe { ptr::copy_nonoverlapping(kept.bytes.data, buffer.as_mut_ptr(), len) };
-            len
-        });
-        kept.release(&self.clients);
-        copied
-    }
+/// Copies the message that the event holds, and releases it; how many bytes. `None` if the client has
+/// gone, and its bytes with it.
+fn copy(service: &ServerService, kept: &Kept, buffer: &mut MessageBuffer) -> Option<usize> {
+    let Some(client) = kept.holds_for() else {
+        return Some(0);
+    };
+    let len = kept.bytes.len.min(buffer.len());
+    let copied = service.while_held(client, || {
+        // SAFETY: `data` points to `len` bytes of the receive buffer, which stay for as long as this
+        // client holds them: it does for this event until `release`, or is gone, and no other client
+        // has its id. The buffer is the caller's own.
+        unsafe { ptr::copy_nonoverlapping(kept.bytes.data, buffer.as_mut_ptr(), len) };
+        len
+    });
+    kept.release(service);
+    copied
 }
 
 impl Drop for EventQueue {
     fn drop(&mut self) {
-        if let Some(sink) = self.sink() {
-            sink.abandon_events(&self.clients);
+        if let Some((sink, service)) = self.ends() {
+            sink.abandon_events(service);
         }
     }
 }

@@ -8,15 +8,16 @@
 //! | file | job |
 //! |---|---|
 //! | `server` | starting and ending a server in a Rust application |
+//! | `clients` | what an application may ask of it |
 //! | `application` | where its events go: a handler, and queues |
 //! | `events` | what is kept of an event on a queue, and taking it |
+//! | `options` | how a server is started |
+//! | `instance` | a service in static memory, and its threads |
 //! | `kconfig` | what Kconfig says, as constants |
-//! | `sys` | what `port.c` has |
-//! | `monitor` | a lock with a place to wait: `k_mutex` and `k_condvar` |
-//! | `place` | a value that is shared by counting, in static memory |
+//! | `lock` | `k_mutex` and `k_condvar` |
 //! | `port` | sockets, polling, the timer, the work queue |
 //! | `queue` | where a queue's entries are: `k_msgq` |
-//! | `running` | the threads beneath a service |
+//! | `sys` | what `port.c` has |
 //! | `logger` | the lines of `log` go to Zephyr's log |
 #![no_std]
 
@@ -26,25 +27,32 @@ pub mod kconfig {
     include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
 }
 mod application;
+mod clients;
 mod events;
+mod instance;
+mod lock;
 mod logger;
-mod monitor;
-mod place;
+mod options;
 mod port;
 mod queue;
-mod running;
 mod server;
-pub mod sys;
+mod sys;
 
-pub use application::{Handler, ZephyrApplication};
+pub use application::Handler;
+pub use clients::Clients;
 pub use events::{EventQueue, MessageBuffer};
 pub use logger::set_logger;
-pub use monitor::{Monitor, MonitorGuard};
-pub use place::{Place, Shared, WeakShared};
-pub use port::{Descriptor, ZephyrPort};
-pub use queue::MessageQueue;
-pub use running::{ListenError, Options, Places, Running, Threads};
-pub use server::{Builder, Clients, Server, StartError};
+pub use options::{ListenError, Options};
+pub use server::{Builder, Server, StartError};
+
+/// What another interface to the service is made of: that in C. Not for applications.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::instance::Instance;
+    pub use crate::lock::KernelLock;
+    pub use crate::port::{Descriptor, ZephyrPort};
+    pub use crate::queue::MessageQueue;
+}
 
 /// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
 #[must_use]

@@ -3,6 +3,7 @@
 //! What binds it (see ARCHITECTURE.md): only the WSS thread polls and closes, a descriptor is in one
 //! poll at a time, all sockets are non-blocking, and a connection can only be ended by closing it.
 
+use core::ffi::c_void;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,12 +14,10 @@ use wss::service::{
 };
 
 use crate::kconfig;
-use crate::monitor::Monitor;
-use crate::running::Options;
-use crate::sys;
+use crate::lock::KernelLock;
+use crate::options::{ListenError, Options};
+use crate::sys::{self, Once};
 
-/// How many servers there can be at one time.
-pub(crate) const SERVERS: usize = kconfig::SERVERS as usize;
 /// How many clients each may have.
 pub(crate) const CLIENTS: usize = kconfig::MAX_CLIENTS as usize;
 /// How many blocks of unsent output there are.
@@ -96,12 +95,14 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// Makes the descriptor of a connection, which somebody else has accepted, ready for
-    /// [`Service::adopt`](wss::service::Service::adopt). Nobody may poll it any more, and once it is
-    /// adopted, it is the service that closes it.
+    /// [`Service::adopt`](wss::service::Service::adopt).
     ///
     /// # Errors
     /// [`AdoptError::Failed`] if it is no socket.
-    pub fn adopt(fd: i32) -> Result<Self, AdoptError> {
+    ///
+    /// # Safety
+    /// The descriptor is the caller's, and nobody polls it any more. Once it is adopted, it is the service's.
+    pub unsafe fn adopt(fd: i32) -> Result<Self, AdoptError> {
         let mut peer: Peer = Default::default();
         // SAFETY: there is that much room.
         let error = unsafe { sys::wss_port_adopt(fd, peer.as_mut_ptr()) };
@@ -156,6 +157,8 @@ impl Socket for Descriptor {
 }
 
 struct Table {
+    /// The descriptor to wake up by.
+    wake: i32,
     /// By slot: the descriptor; below 0: none.
     descriptors: [i32; LOBBY + 1],
     /// By slot: a descriptor that only the WSS thread may close.
@@ -177,6 +180,25 @@ struct Table {
 }
 
 impl Table {
+    /// Before [`ZephyrPort::begin`].
+    const NONE: Self = Self {
+        wake: 0,
+        descriptors: [0; LOBBY + 1],
+        closing: [0; LOBBY + 1],
+        closes: false,
+        polls: [sys::Poll {
+            fd: 0,
+            events: 0,
+            revents: 0,
+        }; POLLS],
+        listeners: [0; LISTENERS],
+        listens: false,
+        listen_at: 0,
+        listener_watched: false,
+        polling: false,
+        ended: false,
+    };
+
     /// Closes what was left to the WSS thread.
     fn reap(&mut self, slot: usize) {
         if let Some(closing) = self.closing.get_mut(slot) {
@@ -217,49 +239,81 @@ impl Table {
 
 /// Zephyr beneath a service.
 pub struct ZephyrPort {
-    table: Monitor<Table>,
-    wake: i32,
-    /// Which of the servers it is.
-    server: u8,
+    server: Once,
+    table: KernelLock<Table>,
     woken: AtomicBool,
 }
 
 impl ZephyrPort {
-    /// The port of a server, with these listeners and the descriptor to wake up by.
-    #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
-    pub(crate) fn new(server: u32, listeners: [i32; LISTENERS], wake: i32) -> Self {
-        let mut polls = [sys::Poll {
-            fd: -1,
-            events: sys::IN,
-            revents: 0,
-        }; POLLS];
-        if let Some(poll) = polls.last_mut() {
-            poll.fd = wake;
-        }
-        let mut table = Table {
-            descriptors: [-1; LOBBY + 1],
-            closing: [-1; LOBBY + 1],
-            closes: false,
-            polls,
-            listeners,
-            listens: listeners[0] >= 0,
-            listen_at: u64::MAX,
-            listener_watched: true,
-            polling: false,
-            ended: false,
-        };
-        table.poll_listeners();
+    /// The port of a server that is not bound yet. All zeros, so that a static one takes no flash.
+    pub(crate) const fn new() -> Self {
         Self {
-            table: Monitor::new(table),
-            wake,
-            server: server as u8,
+            server: Once::new(),
+            // SAFETY: no method here calls another one that locks it, while it is locked.
+            table: unsafe { KernelLock::new(Table::NONE) },
             woken: AtomicBool::new(false),
         }
     }
 
-    fn server(&self) -> u32 {
-        // Known where there is one.
-        if SERVERS == 1 { 0 } else { self.server.into() }
+    /// Binds a server. To be called once, before anything else.
+    ///
+    /// # Safety
+    /// `object` lasts, and is what `calls` are for. Nobody uses the port yet.
+    pub(crate) unsafe fn bind(
+        &self,
+        object: *const c_void,
+        calls: &'static sys::Calls,
+    ) -> Result<(), ListenError> {
+        // SAFETY: the caller knows it.
+        if !unsafe { self.server.bind(object, calls) } {
+            return Err(ListenError::Servers);
+        }
+        // SAFETY: the caller knows it.
+        unsafe { self.place(&self.table, CLIENTS + 2) };
+        let wake = sys::wss_port_wake_open(self.server());
+        if wake < 0 {
+            return Err(ListenError::Failed(sys::errno(wake)));
+        }
+        self.table.lock().wake = wake;
+        Ok(())
+    }
+
+    /// Gives a lock the mutex of the server with this number.
+    ///
+    /// # Safety
+    /// Nobody uses it yet.
+    unsafe fn place<T>(&self, lock: &KernelLock<T>, number: usize) {
+        let own = sys::wss_port_lock_of(self.server(), number);
+        // SAFETY: the caller knows it.
+        unsafe { lock.place(own) };
+    }
+
+    /// The server that is bound.
+    pub(crate) fn server(&self) -> sys::Server {
+        self.server.server()
+    }
+
+    /// Begins with these listeners, and nothing else.
+    pub(crate) fn begin(&self, listeners: [i32; LISTENERS]) {
+        let mut table = self.table.lock();
+        table.descriptors = [-1; LOBBY + 1];
+        table.closing = [-1; LOBBY + 1];
+        table.closes = false;
+        table.polls.iter_mut().for_each(|poll| {
+            poll.fd = -1;
+            poll.events = sys::IN;
+        });
+        let wake = table.wake;
+        if let Some(poll) = table.polls.last_mut() {
+            poll.fd = wake;
+        }
+        table.listeners = listeners;
+        table.listens = listeners[0] >= 0;
+        table.listen_at = u64::MAX;
+        table.listener_watched = true;
+        table.polling = false;
+        table.ended = false;
+        table.poll_listeners();
     }
 
     /// The network interface came up. As it went down, Zephyr's TCP made listeners deaf.
@@ -301,25 +355,24 @@ impl ZephyrPort {
     }
 }
 
-impl Drop for ZephyrPort {
-    fn drop(&mut self) {
-        sys::wss_port_wake_close(self.server(), self.wake);
-    }
-}
-
 impl Port for ZephyrPort {
     // The work queue's thread comes before the one that polls.
     const RUNS_IN_A_ROW: Option<u8> = Some(8);
     const INLINE: bool = !kconfig::WORK_QUEUE;
 
-    type Lock<T> = Monitor<T>;
+    type Lock<T> = KernelLock<T>;
     type Socket = Descriptor;
     type Storage = Buffer;
     type Inbound = &'static mut Inbound<Buffer>;
-    type Slots = &'static [Slot<Self>];
+    type Slots = [Slot<Self>; CLIENTS];
     type Blocks = [Option<Buffer>; BLOCKS];
 
     const LIMITS: Limits = Options::new().limits.limits();
+
+    fn place_lock<T>(&self, lock: &KernelLock<T>, number: usize) {
+        // SAFETY: the service is not used yet, when it is given its locks.
+        unsafe { self.place(lock, number) };
+    }
 
     fn now(&self) -> Instant {
         Instant(sys::wss_port_uptime_ms32())

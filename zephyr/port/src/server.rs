@@ -1,33 +1,27 @@
 //! Starting and ending a server in a Rust application.
 
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+
 use wss::EventMask;
-use wss::service::{MAX_SINKS, Queue, Service};
 
 use crate::application::{Handler, ZephyrApplication};
-use crate::events::{EventQueue, Sink};
+use crate::clients::Clients;
+use crate::events::EventQueue;
+use crate::instance::Instance;
 use crate::on_service_thread;
-use crate::place::{Place, Shared};
-use crate::port::{SERVERS, ZephyrPort};
-use crate::queue::MessageQueue;
-use crate::running::{ListenError, Options, Places, Running, Threads};
+use crate::options::{ListenError, Options};
 
-/// The service of a server in Rust: what a handler, and the owner of the server, call `send`, `ping`,
-/// `close`, … on. Running it is the server's business.
-pub type Clients = Service<ZephyrPort, ZephyrApplication>;
-
-/// How long `stop` waits for the work queue to be done with a server that has stopped, in milliseconds:
-/// only handlers of other servers may be in front.
-const LET_GO_MS: u32 = 500;
-
-static PLACES: Places<ZephyrApplication> = [const { Place::new() }; SERVERS];
+/// How long `stop` waits for the WSS thread to end when all clients are closed, in milliseconds: only
+/// handlers of other servers may be in front.
+const END_MS: u32 = 500;
 
 /// Why a server could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
-    /// The listening socket, or too many servers.
+    /// The server runs, or the listening socket failed.
     Listen(ListenError),
     /// There are no more than `CONFIG_WSS_QUEUES` queues, for `CONFIG_WSS_QUEUE_DEPTH` events each, nor
-    /// more than [`MAX_SINKS`] for one server, its handler counted.
+    /// more than three for one server.
     NoQueue,
 }
 
@@ -44,6 +38,7 @@ impl core::error::Error for StartError {}
 
 /// A server with events for several, as [`Server::builder`] begins it.
 pub struct Builder<'a> {
+    server: &'static Server,
     options: &'a Options<'a>,
     handler: Option<(EventMask, &'static dyn Handler)>,
 }
@@ -66,97 +61,124 @@ impl Builder<'_> {
     pub fn start<const N: usize>(
         self,
         queues: [(EventMask, usize); N],
-    ) -> Result<(Server, [EventQueue; N]), StartError> {
-        let mut application = ZephyrApplication {
-            handler: self.handler,
-            queues: [const { None }; MAX_SINKS],
-        };
-        if queues.len() > MAX_SINKS {
-            return Err(StartError::NoQueue);
-        }
-        for (place, (mask, depth)) in application.queues.iter_mut().zip(queues) {
-            let queue = MessageQueue::new(depth).ok_or(StartError::NoQueue)?;
-            *place = Some(Sink::new(mask, queue));
-        }
-        if application.sinks() > MAX_SINKS {
-            return Err(StartError::NoQueue);
-        }
-        let server = Server::launch(self.options, application)?;
-        let queue = |index| EventQueue::new(server.clients.clone(), index);
-        let queues = core::array::from_fn(queue);
-        Ok((server, queues))
+    ) -> Result<[EventQueue; N], StartError> {
+        self.server.launch(self.options, self.handler, &queues)?;
+        let run = self.server.run();
+        Ok(core::array::from_fn(|index| {
+            EventQueue::new(self.server, run, index)
+        }))
     }
 }
 
-/// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
+/// A server, with all of its memory:
 ///
-/// There are up to `CONFIG_WSS_SERVERS` at a time. The next can be started once one of them, its
-/// [`EventQueue`] and every [`share`](Self::share) of it are dropped. The work queue is that of all, so
-/// that their handlers are called one after the other.
+/// ```ignore
+/// static SERVER: Server = Server::new();
+///
+/// SERVER.start(&Options::new(), &Echo)?;
+/// ```
+///
+/// It can be started again once it has ended. There may be as many as `CONFIG_WSS_SERVERS`. The work queue
+/// is that of all, so that their handlers are called one after the other.
 pub struct Server {
-    clients: Shared<Clients>,
-    port: u16,
-    threads: Threads,
+    instance: Instance<ZephyrApplication>,
+    /// Where it listens.
+    port: AtomicU16,
+    /// How often it was started.
+    runs: AtomicU32,
 }
 
 impl Server {
-    /// Starts a server that gives its events to `handler`.
-    ///
-    /// # Errors
-    /// See [`StartError`].
-    pub fn start(options: &Options<'_>, handler: &'static dyn Handler) -> Result<Self, StartError> {
-        let builder = Self::builder(options).handler(EventMask::all(), handler);
-        builder.start([]).map(|(server, [])| server)
+    /// A server that does not run. All zeros, so that it takes no flash.
+    #[must_use]
+    #[allow(clippy::new_without_default)] // it is for statics
+    pub const fn new() -> Self {
+        Self {
+            instance: Instance::new(ZephyrApplication::new()),
+            port: AtomicU16::new(0),
+            runs: AtomicU32::new(0),
+        }
     }
 
-    /// Starts a server that puts the events in `mask` on a queue for `depth` of them.
+    /// Starts the server, with its events for `handler`.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn with_queue(
+    pub fn start(
+        &'static self,
+        options: &Options<'_>,
+        handler: &'static dyn Handler,
+    ) -> Result<(), StartError> {
+        let builder = self.builder(options).handler(EventMask::all(), handler);
+        builder.start([]).map(|[]| ())
+    }
+
+    /// Starts the server, with the events in `mask` for a queue with room for `depth` of them.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_with_queue(
+        &'static self,
         options: &Options<'_>,
         mask: EventMask,
         depth: usize,
-    ) -> Result<(Self, EventQueue), StartError> {
-        let started = Self::builder(options).start([(mask, depth)]);
-        started.map(|(server, [queue])| (server, queue))
+    ) -> Result<EventQueue, StartError> {
+        let started = self.builder(options).start([(mask, depth)]);
+        started.map(|[queue]| queue)
     }
 
     /// For a server with a handler and queues, or several queues.
     #[must_use]
-    pub const fn builder<'a>(options: &'a Options<'a>) -> Builder<'a> {
+    pub const fn builder<'a>(&'static self, options: &'a Options<'a>) -> Builder<'a> {
         Builder {
+            server: self,
             options,
             handler: None,
         }
     }
 
-    fn launch(options: &Options<'_>, application: ZephyrApplication) -> Result<Self, StartError> {
-        let running = Running::start(&PLACES, options, || application);
-        let running = running.map_err(StartError::Listen)?;
-        Ok(Self {
-            clients: running.service,
-            port: running.port,
-            threads: running.threads,
-        })
+    fn launch(
+        &'static self,
+        options: &Options<'_>,
+        handler: Option<(EventMask, &'static dyn Handler)>,
+        queues: &[(EventMask, usize)],
+    ) -> Result<(), StartError> {
+        let application = self.application();
+        let mut enough = true;
+        let started = self.instance.start(options, |_| {
+            // SAFETY: it is about to start, so that it does not run.
+            unsafe { application.set_handler(handler) };
+            enough = application.set_queues(queues);
+            self.runs.fetch_add(1, Ordering::SeqCst);
+            enough
+        });
+        match started {
+            Ok(port) => self.port.store(port, Ordering::Relaxed),
+            Err(_) if !enough => return Err(StartError::NoQueue),
+            Err(error) => return Err(StartError::Listen(error)),
+        }
+        Ok(())
     }
 
-    /// What to send with, and to ask about clients.
-    #[must_use]
-    pub fn clients(&self) -> &Clients {
-        &self.clients
+    pub(crate) const fn application(&self) -> &ZephyrApplication {
+        self.instance.application()
     }
 
-    /// The same for another thread, to keep.
+    /// Which run of it this is.
+    pub(crate) fn run(&self) -> u32 {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    /// What to send with, and to ask about clients, from any thread.
     #[must_use]
-    pub fn share(&self) -> Shared<Clients> {
-        self.clients.clone()
+    pub fn clients(&self) -> Clients<'_> {
+        Clients(self.instance.service())
     }
 
     /// The port at which the server listens.
     #[must_use]
-    pub const fn local_port(&self) -> u16 {
-        self.port
+    pub fn local_port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
     }
 
     /// Ends the server: closes every client with 1001, waits for them for at most the close time-out,
@@ -164,19 +186,12 @@ impl Server {
     ///
     /// In a handler it only starts that, and is false.
     pub fn stop(&self) -> bool {
-        self.clients.stop();
-        let ended = self.clients.wait_stopped();
-        self.clients.application().queues().for_each(Queue::end);
-        if ended && !on_service_thread() {
-            // Else there would be no place for the next one yet.
-            self.threads.let_go(LET_GO_MS);
-        }
+        let Some(service) = self.instance.service() else {
+            return true;
+        };
+        service.stop();
+        let ended = service.wait_stopped() && (on_service_thread() || self.instance.join(END_MS));
+        self.application().end();
         ended
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
     }
 }

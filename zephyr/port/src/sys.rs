@@ -1,13 +1,13 @@
 //! What `zephyr/port.c` has: the kernel and the sockets, with `errno` and Zephyr's structures kept on
-//! the side of C. See there for what each does.
-#![allow(missing_docs)]
+//! the side of C. See `zephyr/port.h` for what each does.
 
 use core::ffi::{c_char, c_void};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// `WSS_AGAIN`: not now.
 pub const AGAIN: i32 = -1000;
 /// The `errno` in a result below 0 that is not [`AGAIN`] (`WSS_ERRNO`).
-#[must_use]
 pub const fn errno(result: i32) -> u32 {
     result.unsigned_abs()
 }
@@ -43,46 +43,106 @@ pub struct Part {
     pub len: usize,
 }
 
+/// `struct wss_server *`, of one that is bound.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Server(*mut c_void);
+
+/// `struct wss_lock *`: NULL or that of a server.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Lock(*mut c_void);
+
+/// A pointer that is set once, to something that lasts.
+pub struct Once(AtomicPtr<c_void>);
+
+impl Once {
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// What is seen of it was set before.
+    #[inline]
+    fn get(&self) -> *mut c_void {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The lock that this was set to, or the one that is NULL.
+    #[inline]
+    pub fn lock(&self) -> Lock {
+        Lock(self.get())
+    }
+
+    /// The server that this was set to. Not to be used before it was.
+    #[inline]
+    pub fn server(&self) -> Server {
+        debug_assert!(!self.get().is_null());
+        Server(self.get())
+    }
+
+    pub fn set_lock(&self, lock: Lock) {
+        self.0.store(lock.0, Ordering::Relaxed);
+    }
+
+    /// Binds a server; false if there is none left.
+    ///
+    /// # Safety
+    /// `object` lasts, and is what `calls` are for.
+    pub unsafe fn bind(&self, object: *const c_void, calls: &'static Calls) -> bool {
+        // SAFETY: the caller knows it.
+        let server = unsafe { wss_port_bind(object, calls) };
+        self.0.store(server, Ordering::Relaxed);
+        !server.is_null()
+    }
+}
+
+/// `struct wss_calls`.
+#[repr(C)]
+pub struct Calls {
+    pub serve: unsafe extern "C" fn(*const c_void),
+    pub work: unsafe extern "C" fn(*const c_void, u32),
+    pub link: unsafe extern "C" fn(*const c_void, u32),
+}
+
 unsafe extern "C" {
+    fn wss_port_bind(object: *const c_void, calls: *const Calls) -> *mut c_void;
     pub fn wss_port_listen(
-        server: u32,
+        server: Server,
         address: *const c_char,
         port: *mut u16,
         fds: *mut i32,
     ) -> i32;
-    pub fn wss_port_listen_again(server: u32, fds: *mut i32) -> i32;
+    pub fn wss_port_listen_again(server: Server, fds: *mut i32) -> i32;
     pub fn wss_port_adopt(fd: i32, peer: *mut u8) -> i32;
     pub fn wss_port_accept(listener: i32, peer: *mut u8) -> i32;
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
     pub fn wss_port_poll(polls: *mut Poll, count: usize, ms: i32) -> i32;
-    pub fn wss_port_lock_new(number: *mut u32) -> u32;
+    pub safe fn wss_port_wake_open(server: Server) -> i32;
+    pub safe fn wss_port_wake(server: Server);
+    pub safe fn wss_port_wake_take(server: Server);
+    pub safe fn wss_port_timer_start(server: Server, ms: u32);
+    pub safe fn wss_port_timer_take(server: Server) -> bool;
+    pub safe fn wss_port_link_forget(server: Server);
+    pub safe fn wss_port_lock_of(server: Server, number: usize) -> Lock;
+    pub safe fn wss_port_lock(lock: Lock);
+    pub safe fn wss_port_unlock(lock: Lock);
+    pub safe fn wss_port_wait(lock: Lock, ms: u32);
+    pub safe fn wss_port_notify(lock: Lock);
+    pub safe fn wss_port_start(server: Server);
+    pub safe fn wss_port_join(server: Server, ms: u32) -> bool;
+    pub safe fn wss_port_submit(server: Server, item: u32);
+    pub safe fn wss_port_work(server: Server);
+    pub safe fn wss_port_on_wss_thread(server: Server) -> bool;
     pub fn wss_port_log(level: u32, text: *const c_char);
     pub fn wss_port_queue_end(queue: *mut c_void);
     pub fn wss_port_queue_put(queue: *mut c_void, entry: *const c_void) -> bool;
     pub fn wss_port_queue_get(queue: *mut c_void, entry: *mut c_void) -> bool;
     pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
     pub safe fn wss_port_close(fd: i32);
-    pub safe fn wss_port_wake_open(server: u32) -> i32;
-    pub safe fn wss_port_wake(server: u32);
-    pub safe fn wss_port_wake_take(server: u32);
-    pub safe fn wss_port_timer_start(server: u32, ms: u32);
-    pub safe fn wss_port_wake_close(server: u32, fd: i32);
-    pub safe fn wss_port_timer_take(server: u32) -> bool;
-    pub safe fn wss_port_lock_free(lock: u32);
-    pub safe fn wss_port_lock(lock: u32);
-    pub safe fn wss_port_unlock(lock: u32);
-    pub safe fn wss_port_wait(lock: u32, ms: u32);
-    pub safe fn wss_port_notify(lock: u32);
     pub safe fn wss_port_uptime_ms() -> u64;
     pub safe fn wss_port_uptime_ms32() -> u32;
     pub safe fn wss_port_sleep_ms(ms: u32);
-    pub safe fn wss_port_submit(server: u32, item: u32);
-    pub safe fn wss_port_work(server: u32);
-    pub safe fn wss_port_start(server: u32);
-    pub safe fn wss_port_join(server: u32);
     pub safe fn wss_port_thread() -> usize;
-    pub safe fn wss_port_on_wss_thread(server: u32) -> bool;
     pub safe fn wss_port_on_service_thread() -> bool;
-    pub safe fn wss_port_link_take(server: u32) -> u32;
 }

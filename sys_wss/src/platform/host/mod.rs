@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use wss::host::{self, HostPort};
-use wss::service::Config;
+use wss::host::{self, HostPort, Running};
+use wss::service::{Config, Lock as _};
 
 use crate::convert::Error;
 use crate::events::Events;
@@ -16,7 +18,6 @@ use crate::options::Options;
 
 pub use adopt::adopt;
 pub use logger::set_log_handler;
-pub use std::sync::{Arc as Shared, Weak as WeakShared};
 pub use wss::host::{Monitor, on_service_thread};
 
 mod adopt;
@@ -25,6 +26,8 @@ pub mod queue;
 
 /// The service.
 pub type Service = wss::service::Service<HostPort, Events>;
+/// A service that is called, and kept while it is.
+pub type Handle = Arc<Service>;
 /// An address to listen at.
 pub type Address = IpAddr;
 /// The bytes of a request.
@@ -88,6 +91,11 @@ pub fn check_sizes(options: &Options) -> Result<(), Error> {
         .ok_or(Error::BadArgument)
 }
 
+/// Puts a lock around `value`.
+pub const fn monitor<T>(value: T) -> Monitor<T> {
+    Monitor::new(value)
+}
+
 /// Keeps the bytes.
 pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) {
     *kept = bytes.into();
@@ -124,73 +132,95 @@ impl PerClient {
     }
 }
 
-/// The service, while it runs.
-pub struct Running(host::Running<Events>);
-
-impl Running {
-    pub const fn service(&self) -> &Shared<Service> {
-        &self.0.service
-    }
-
-    /// The port at which it listens.
-    pub const fn port(&self) -> u16 {
-        self.0.addr.port()
-    }
-
-    pub fn into_threads(self) -> Threads {
-        Threads(self.0.threads)
-    }
+/// A service, which has memory while it runs, or is called.
+pub struct Instance {
+    running: Monitor<Option<Running<Events>>>,
+    /// A generation that no client has had.
+    generation: AtomicU32,
 }
 
-/// The threads of a service.
-#[derive(Default)]
-pub struct Threads(Vec<JoinHandle<()>>);
-
-impl Threads {
-    /// Waits for threads of a service of which nothing is left: they are about to end, and none of
-    /// them can be the one that calls this.
-    pub fn join(self) {
-        for thread in self.0 {
-            let _ = thread.join();
+impl Instance {
+    /// One that does not run.
+    pub const fn new() -> Self {
+        Self {
+            running: monitor(None),
+            generation: AtomicU32::new(0),
         }
     }
-}
 
-/// Opens the listener and starts the threads. `application` makes the service's application.
-pub fn start(
-    port: u16,
-    options: &Options,
-    mut application: impl FnMut() -> Events,
-) -> io::Result<Running> {
-    // Of IPv6 and IPv4 where there are both.
-    let every = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let mut at = |addr| {
-        let options = host::Options {
-            addr,
-            port,
-            listen: options.listens,
-            loops: 1,
-            max_clients: options.max_clients,
-            rx_buffer: options.rx_buffer,
-            tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),
-            // The application minds them.
-            origins: Vec::new(),
-            limits: options.limits,
+    /// Opens the listener and starts the threads; the port at which it listens. `begin` is called before
+    /// there are any events, with the generation of the first clients.
+    pub fn start(
+        &self,
+        port: u16,
+        options: &Options,
+        mut begin: impl FnMut(&Events, u32),
+    ) -> io::Result<u16> {
+        let generation = self.generation.load(Ordering::SeqCst);
+        let mut application = || {
+            let events = Events::new();
+            begin(&events, generation);
+            events
         };
-        host::Running::start(&options, application()).map(Running)
-    };
-    let started = at(options.address.unwrap_or(every));
-    match &started {
-        // No IPv6 here.
-        Err(error)
-            if options.address.is_none()
-                && (error.kind() == io::ErrorKind::AddrNotAvailable
-                    || error.kind() == io::ErrorKind::Unsupported
-                    || error.raw_os_error() == Some(EAFNOSUPPORT)) =>
-        {
-            at(Ipv4Addr::UNSPECIFIED.into())
+        // Of IPv6 and IPv4 where there are both.
+        let every = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let mut at = |addr| {
+            let options = host::Options {
+                addr,
+                port,
+                listen: options.listens,
+                loops: 1,
+                max_clients: options.max_clients,
+                rx_buffer: options.rx_buffer,
+                tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),
+                // The application minds them.
+                origins: Vec::new(),
+                limits: options.limits,
+            };
+            Running::start(&options, application(), generation)
+        };
+        let started = match at(options.address.unwrap_or(every)) {
+            // No IPv6 here.
+            Err(error)
+                if options.address.is_none()
+                    && (error.kind() == io::ErrorKind::AddrNotAvailable
+                        || error.kind() == io::ErrorKind::Unsupported
+                        || error.raw_os_error() == Some(EAFNOSUPPORT)) =>
+            {
+                at(Ipv4Addr::UNSPECIFIED.into())
+            }
+            started => started,
+        }?;
+        let port = started.addr.port();
+        *self.running.lock() = Some(started);
+        Ok(port)
+    }
+
+    /// The service, while it runs or ends.
+    pub fn service(&self) -> Option<Handle> {
+        let running = self.running.lock();
+        running.as_ref().map(|running| Arc::clone(&running.service))
+    }
+
+    /// Waits until a service that has stopped has ended, and all callbacks have returned; whether they have.
+    pub fn join(&self, timeout_ms: u32) -> bool {
+        let until = Instant::now() + Duration::from_millis(timeout_ms.into());
+        loop {
+            let mut running = self.running.lock();
+            let threads = running.iter().flat_map(|running| &running.threads);
+            if { threads }.all(JoinHandle::is_finished) {
+                if let Some(running) = running.take() {
+                    let next = running.service.next_generation();
+                    self.generation.store(next, Ordering::SeqCst);
+                }
+                return true;
+            }
+            drop(running);
+            if on_service_thread() || Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        _ => started,
     }
 }
 

@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 
 use wss::{ClientId, Opening};
-use wss_zephyr::Descriptor;
+use wss_zephyr::internal::Descriptor;
 
 use super::Service;
 use crate::convert::Error;
@@ -19,6 +19,7 @@ pub unsafe fn adopt(
     received: &[u8],
     opening: Opening,
 ) -> Result<ClientId, Error> {
-    let socket = Descriptor::adopt(fd)?;
+    // SAFETY: the caller knows it.
+    let socket = unsafe { Descriptor::adopt(fd) }?;
     Ok(service.adopt(&socket, received, opening)?)
 }

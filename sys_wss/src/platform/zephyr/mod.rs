@@ -3,7 +3,8 @@
 use core::ffi::CStr;
 
 use wss::service::Port as _;
-use wss_zephyr::{ListenError, Place, Places, ZephyrPort, kconfig};
+use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
+use wss_zephyr::{ListenError, kconfig};
 
 use crate::convert::Error;
 use crate::events::Events;
@@ -11,13 +12,19 @@ use crate::handshake::Accepted;
 use crate::options::Options;
 
 pub use adopt::adopt;
-pub use wss_zephyr::{Monitor, Shared, Threads, WeakShared, on_service_thread};
+pub use monitor::monitor;
+pub use wss_zephyr::on_service_thread;
 
 mod adopt;
+mod monitor;
 pub mod queue;
 
 /// The service.
 pub type Service = wss::service::Service<ZephyrPort, Events>;
+/// A service that is called.
+pub type Handle = &'static Service;
+/// A value behind a lock.
+pub type Monitor<T> = KernelLock<T>;
 /// An address to listen at, as text.
 pub type Address = heapless::CString<46>;
 /// The bytes of a request.
@@ -139,49 +146,54 @@ impl PerClient {
     }
 }
 
-static PLACES: Places<Events> = [const { Place::new() }; SERVERS];
+/// A service, which is always in the same static memory.
+pub struct Instance(internal::Instance<Events>);
 
-/// The service, while it runs.
-pub struct Running(wss_zephyr::Running<Events>);
-
-impl Running {
-    pub const fn service(&self) -> &Shared<Service> {
-        &self.0.service
+impl Instance {
+    /// One that does not run.
+    pub const fn new() -> Self {
+        Self(internal::Instance::new(Events::new()))
     }
 
-    /// The port at which it listens.
-    pub const fn port(&self) -> u16 {
-        self.0.port
+    /// Opens the listener and starts the thread; the port at which it listens. `begin` is called before
+    /// there are any events, with the generation of the first clients.
+    pub fn start(
+        &'static self,
+        port: u16,
+        options: &Options,
+        begin: impl FnOnce(&Events, u32),
+    ) -> Result<u16, ListenError> {
+        wss_zephyr::set_logger();
+        let addr = options.address.as_ref().map(|address| {
+            let address: &CStr = address;
+            address
+        });
+        let options = wss_zephyr::Options {
+            addr,
+            port,
+            listen: options.listens,
+            limits: options.limits,
+        };
+        self.0.start(&options, |generation| {
+            begin(self.0.application(), generation);
+            true
+        })
     }
 
-    pub fn into_threads(self) -> Threads {
-        self.0.threads
+    /// The service, if it was ever started.
+    pub fn service(&'static self) -> Option<Handle> {
+        self.0.service()
     }
-}
 
-/// Opens the listener and starts the threads. `application` makes the service's application.
-pub fn start(
-    port: u16,
-    options: &Options,
-    application: impl FnMut() -> Events,
-) -> Result<Running, ListenError> {
-    wss_zephyr::set_logger();
-    let addr = options.address.as_ref().map(|address| {
-        let address: &CStr = address;
-        address
-    });
-    let options = wss_zephyr::Options {
-        addr,
-        port,
-        listen: options.listens,
-        limits: options.limits,
-    };
-    wss_zephyr::Running::start(&PLACES, &options, application).map(Running)
+    /// Waits until a service that has stopped has ended, and all callbacks have returned; whether they have.
+    pub fn join(&self, timeout_ms: u32) -> bool {
+        self.0.join(timeout_ms)
+    }
 }
 
 /// Milliseconds of a clock that never goes back.
 pub fn now_ms() -> u64 {
-    wss_zephyr::sys::wss_port_uptime_ms()
+    wss_zephyr::uptime_ms()
 }
 
 /// Runs what C called. A panic ends in Zephyr's `k_panic` here.

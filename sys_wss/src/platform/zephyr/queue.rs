@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use crate::abi::Message;
 
 /// Where the entries of a queue are: a `k_msgq` of the library or of the application.
-pub type Storage = wss_zephyr::MessageQueue<Message>;
+pub type Storage = wss_zephyr::internal::MessageQueue<Message>;
 
 /// Whether entries may be taken without `wss_queue_get`: with `k_msgq_get`.
 pub const IS_READ_DIRECTLY: bool = true;

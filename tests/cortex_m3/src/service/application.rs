@@ -31,6 +31,12 @@ impl Echo {
         }
     }
 
+    /// Knows nothing of the test before.
+    pub fn restart(&self) {
+        self.forget();
+        self.delivery.set(Delivery::Done);
+    }
+
     /// Whether these were all events of the client in `slot` since `forget`.
     pub fn told(&self, slot: usize, expected: &[Told]) -> bool {
         let noted = self.noted.iter().take(self.len.get()).map(Cell::get);

@@ -11,17 +11,17 @@ mod count;
 mod port;
 mod tests;
 
-use crate::{Alone, Outcome, check, client, stack, text};
+use crate::{Alone, Outcome, check, client, give_up, stack, text};
 use core::cell::{Cell, UnsafeCell};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
-use wss::service::{Config, Inbound, Port, Serving, Slot, Work};
+use wss::service::{Config, Inbound, Pool, Serving, Shared, Slot, SlotState, Work};
 
 use application::{Echo, Svc};
 pub use count::count;
-use port::{INLINE, NOW, ScriptPort};
+use port::{INLINE, NOW, ScriptPort, Single};
 pub use tests::TESTS;
 
 /// As many as the service is measured with.
@@ -29,23 +29,29 @@ pub const CLIENTS: usize = 2;
 /// Their receive size.
 pub const RX: usize = 1400;
 
-/// All memory of the service; zeroes, so that it takes no flash.
+/// The service. All zeros, as in an application, so that it takes no flash.
+static SERVICE: Alone<Svc> = Alone(Svc::new(
+    ScriptPort::new(),
+    Echo::new(),
+    [const { Slot::new(Single::new(SlotState::FREE)) }; CLIENTS],
+    Single::new(Pool::new([None])),
+    Single::new(Shared::NEW),
+));
+
+/// Its memory.
 struct Memory {
     storage: [[u8; RX + OVERHEAD]; CLIENTS],
     block: [u8; RX + MAX_SERVER_HEADER],
     inbound: MaybeUninit<[Inbound<&'static mut [u8]>; CLIENTS]>,
-    slots: MaybeUninit<[Slot<ScriptPort>; CLIENTS]>,
-    service: MaybeUninit<Svc>,
 }
 
 static MEMORY: Alone<UnsafeCell<Memory>> = Alone(UnsafeCell::new(Memory {
     storage: [[0; RX + OVERHEAD]; CLIENTS],
     block: [0; RX + MAX_SERVER_HEADER],
     inbound: MaybeUninit::uninit(),
-    slots: MaybeUninit::uninit(),
-    service: MaybeUninit::uninit(),
 }));
-static MEMORY_IN_USE: Alone<Cell<bool>> = Alone(Cell::new(false));
+static IN_USE: Alone<Cell<bool>> = Alone(Cell::new(false));
+static EQUIPPED: Alone<Cell<bool>> = Alone(Cell::new(false));
 
 /// The most stack that was seen.
 static RUN_STACK: AtomicUsize = AtomicUsize::new(0);
@@ -57,30 +63,44 @@ struct Bench<'a> {
     serving: Serving<ScriptPort>,
 }
 
-/// Lends a new service, without clients, to a test.
-fn with_service(config: Config, test: impl FnOnce(&mut Bench<'_>) -> Outcome) -> Outcome {
-    check!(!MEMORY_IN_USE.0.replace(true));
-    // SAFETY: whoever has set `MEMORY_IN_USE` is alone with the memory; nothing
-    // of the service before this one is used any more.
+/// Gives the service its memory.
+fn equip() {
+    // SAFETY: this is called once.
     let memory: &'static mut Memory = unsafe { &mut *MEMORY.0.get() };
-    let new_inbound: fn(&'static mut [u8]) -> Inbound<&'static mut [u8]> = black_box(Inbound::new);
-    let new_slot: fn(<ScriptPort as Port>::Inbound) -> Slot<ScriptPort> = black_box(Slot::new);
-    let new = black_box(Svc::new);
-    let inbound = memory.storage.each_mut().map(|bytes| new_inbound(bytes));
-    let slots = memory.inbound.write(inbound).each_mut().map(new_slot);
+    let inbound = memory
+        .storage
+        .each_mut()
+        .map(|bytes| Inbound::new(&mut bytes[..]));
+    let mut inbound = memory.inbound.write(inbound).iter_mut();
     let blocks = [Some(memory.block.as_mut_slice())];
-    let service = new(
-        ScriptPort::new(),
-        Echo::new(),
-        config,
-        memory.slots.write(slots),
-        blocks,
-    );
-    let outcome = test(&mut Bench {
-        service: memory.service.write(service),
+    let next = || match inbound.next() {
+        Some(inbound) => inbound,
+        None => give_up(text!("there are more slots than memory\n")),
+    };
+    SERVICE.0.equip(next, blocks);
+}
+
+/// Lends the service, opened and without clients, to a test.
+fn with_service(config: Config, test: impl FnOnce(&mut Bench<'_>) -> Outcome) -> Outcome {
+    let open: fn(&Svc, &Config, u32) -> bool = black_box(Svc::open);
+    check!(!IN_USE.0.replace(true));
+    let service = &SERVICE.0;
+    if !EQUIPPED.0.replace(true) {
+        equip();
+    }
+    service.port().restart();
+    service.application().restart();
+    check!(open(service, &config, 0));
+    let mut bench = Bench {
+        service,
         serving: Serving::new(),
-    });
-    MEMORY_IN_USE.0.set(false);
+    };
+    let outcome = test(&mut bench);
+    service.stop_now();
+    // A client may be held up by the test.
+    bench.pass(1_000)?;
+    check!(service.wait_stopped());
+    IN_USE.0.set(false);
     outcome
 }
 

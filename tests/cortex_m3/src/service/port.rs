@@ -7,6 +7,7 @@
 use crate::{Alone, client, give_up, text};
 use core::cell::{Cell, UnsafeCell};
 use core::hint::black_box;
+use core::num::NonZeroUsize;
 use core::ops::{Deref, DerefMut};
 use wss::service::{
     Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work,
@@ -24,6 +25,15 @@ pub const INLINE: bool = cfg!(feature = "inline");
 pub struct Single<T> {
     lock: Flag,
     value: UnsafeCell<T>,
+}
+
+impl<T> Single<T> {
+    pub const fn new(value: T) -> Self {
+        Self {
+            lock: Flag(Cell::new(false)),
+            value: UnsafeCell::new(value),
+        }
+    }
 }
 
 /// Whether a lock is taken. Apart from the value, so that there is one piece of
@@ -74,13 +84,6 @@ impl<T> Lock<T> for Single<T> {
         = Guard<'a, T>
     where
         T: 'a;
-
-    fn new(value: T) -> Self {
-        Self {
-            lock: Flag(Cell::new(false)),
-            value: UnsafeCell::new(value),
-        }
-    }
 
     fn lock(&self) -> Guard<'_, T> {
         self.lock.lock();
@@ -157,8 +160,8 @@ pub struct ScriptPort {
     calling: Cell<u8>,
     listening: Cell<bool>,
     listener_watched: Cell<bool>,
-    /// Every client's and the service's, once each.
-    work: [Cell<Option<Work>>; CLIENTS + 1],
+    /// Every client's and the service's, once each, by its [`number`].
+    work: [Cell<Option<NonZeroUsize>>; CLIENTS + 1],
     /// One more than there are slots, for the lobby.
     watched: [Cell<Option<(ScriptSocket, Interest)>>; CLIENTS + 1],
     timer: Cell<Option<Instant>>,
@@ -172,8 +175,8 @@ impl ScriptPort {
     pub const fn new() -> Self {
         Self {
             calling: Cell::new(0),
-            listening: Cell::new(true),
-            listener_watched: Cell::new(true),
+            listening: Cell::new(false),
+            listener_watched: Cell::new(false),
             work: [const { Cell::new(None) }; CLIENTS + 1],
             watched: [const { Cell::new(None) }; CLIENTS + 1],
             timer: Cell::new(None),
@@ -183,6 +186,19 @@ impl ScriptPort {
         }
     }
 
+    /// Listens, and knows nothing of the test before.
+    pub fn restart(&self) {
+        self.calling.set(0);
+        self.listening.set(true);
+        self.listener_watched.set(true);
+        self.work.iter().for_each(|place| place.set(None));
+        self.watched.iter().for_each(|place| place.set(None));
+        self.timer.set(None);
+        self.woken.set(false);
+        self.told.set(false);
+        self.on_service_thread.set(false);
+    }
+
     /// A client connects.
     pub fn call(&self, client: usize) {
         self.calling.set(self.calling.get() | 1 << client);
@@ -190,11 +206,14 @@ impl ScriptPort {
 
     /// What is first on the work queue.
     pub fn next_work(&self) -> Option<Work> {
-        let first = self.work[0].take();
+        let first = self.work[0].take()?.get() - 1;
         for pair in self.work.windows(2) {
             pair[0].swap(&pair[1]);
         }
-        first
+        Some(match first {
+            CLIENTS => Work::Service,
+            slot => Work::Client(slot),
+        })
     }
 
     fn wait_for(&self, tell: &mut dyn FnMut(Ready)) {
@@ -234,6 +253,14 @@ impl ScriptPort {
     }
 }
 
+/// A number that is not 0, so that no work is all zeros.
+const fn number(work: Work) -> Option<NonZeroUsize> {
+    NonZeroUsize::new(match work {
+        Work::Client(slot) => slot + 1,
+        Work::Service => CLIENTS + 1,
+    })
+}
+
 impl Port for ScriptPort {
     const INLINE: bool = INLINE;
 
@@ -241,7 +268,7 @@ impl Port for ScriptPort {
     type Socket = ScriptSocket;
     type Storage = &'static mut [u8];
     type Inbound = &'static mut Inbound<&'static mut [u8]>;
-    type Slots = &'static [Slot<Self>];
+    type Slots = [Slot<Self>; CLIENTS];
     type Blocks = [Option<&'static mut [u8]>; 1];
 
     #[inline(never)]
@@ -253,10 +280,10 @@ impl Port for ScriptPort {
     fn submit(&self, work: Work) {
         for place in &self.work {
             match place.get() {
-                None => return place.set(Some(work)),
-                Some(queued) if queued != work => {}
-                Some(Work::Service) => return,
-                Some(Work::Client(_)) => break,
+                None => return place.set(number(work)),
+                queued if queued != number(work) => {}
+                _ if work == Work::Service => return,
+                _ => break,
             }
         }
         give_up(text!("a client's work was queued twice\n"));

@@ -1,6 +1,7 @@
 //! Servers in Rust as on Zephyr, on a host.
 
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::os::fd::IntoRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,7 @@ use wss::service::{AdoptError, ClientState, Opening, Target};
 use wss::{ClientId, CloseCode, Event, EventMask, MessageKind, Request, Status, Verdict};
 use wss_on_posix as _;
 use wss_zephyr::{
-    Clients, Descriptor, EventQueue, Handler, ListenError, MessageBuffer, Options, Server,
-    StartError, kconfig,
+    Clients, EventQueue, Handler, ListenError, MessageBuffer, Options, Server, StartError, kconfig,
 };
 
 /// How long anything may take.
@@ -33,24 +33,47 @@ fn options() -> Options<'static> {
     options
 }
 
-/// What is left of the server before may take a moment to go.
-fn until_started<T>(mut start: impl FnMut() -> Result<T, StartError>) -> T {
-    let since = Instant::now();
-    loop {
-        match start() {
-            Ok(started) => return started,
-            Err(StartError::Listen(ListenError::Running) | StartError::NoQueue)
-                if since.elapsed() < Duration::from_secs(20) =>
-            {
-                thread::sleep(Duration::from_millis(1));
-            }
-            Err(error) => panic!("{error}"),
-        }
+static SERVERS: [Server; kconfig::SERVERS as usize] = [const { Server::new() }; 3];
+
+/// A server that runs, until this is dropped.
+struct Running(&'static Server);
+
+impl Deref for Running {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        self.0
     }
 }
 
-fn with_queue(mask: EventMask, depth: usize) -> (Server, EventQueue) {
-    until_started(|| Server::with_queue(&options(), mask, depth))
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Starts a server that does not run. What is left of the time before may take a moment to go.
+fn until_started<T>(start: impl Fn(&'static Server) -> Result<T, StartError>) -> (Running, T) {
+    let since = Instant::now();
+    loop {
+        for server in &SERVERS {
+            match start(server) {
+                Ok(started) => return (Running(server), started),
+                Err(StartError::Listen(ListenError::Running) | StartError::NoQueue)
+                    if since.elapsed() < Duration::from_secs(20) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn with_handler(options: &Options<'_>, handler: &'static dyn Handler) -> Running {
+    until_started(|server| server.start(options, handler)).0
+}
+
+fn with_queue(mask: EventMask, depth: usize) -> (Running, EventQueue) {
+    until_started(|server| server.start_with_queue(&options(), mask, depth))
 }
 
 type Client = WebSocket<TcpStream>;
@@ -82,7 +105,7 @@ fn next(queue: &EventQueue) -> Option<(Option<ClientId>, String)> {
         Event::Pong(bytes) => format!("Pong {}", bytes.len()),
         Event::CloseFrame { code, .. } => format!("CloseFrame {:?}", code.map(CloseCode::get)),
         Event::Connected(request) => {
-            assert_eq!(request.host(), "");
+            assert_eq!((request.path(), request.host()), ("", ""));
             "Connected".into()
         }
         event => format!("{event:?}"),
@@ -120,7 +143,7 @@ impl Handler for Echo {
 #[test]
 fn a_handler_gets_the_events_and_decides_on_requests() {
     let _alone = alone();
-    let server = until_started(|| Server::start(&options(), &Echo));
+    let server = with_handler(&options(), &Echo);
     let mut client = connect(&server);
     for message in [Message::text("héllo"), Message::binary(vec![7; 1400])] {
         client.send(message.clone()).expect("sent");
@@ -142,7 +165,7 @@ fn limits_against_abuse_are_those_of_the_options() {
     let mut options = options();
     options.limits.clients_per_address = 1;
     options.limits.control_frames_per_second = 2;
-    let server = until_started(|| Server::start(&options, &Echo));
+    let server = with_handler(&options, &Echo);
     let mut client = connect(&server);
     match try_connect(server.local_port(), "/").map_err(|error| *error) {
         Err(Error::Http(response)) => assert_eq!(response.status(), 429),
@@ -226,7 +249,8 @@ fn a_client_that_is_cut_off_takes_its_messages_with_it() {
     let _alone = alone();
     let mut options = options();
     options.limits.hold_timeout_ms = 100;
-    let (server, queue) = until_started(|| Server::with_queue(&options, EventMask::all(), 8));
+    let (server, queue) =
+        until_started(|server| server.start_with_queue(&options, EventMask::all(), 8));
     let mut first = connect(&server);
     first.send(Message::text("first")).expect("sent");
     while first.read().is_ok() {}
@@ -277,33 +301,60 @@ fn the_end_is_told_to_all_who_wait() {
 }
 
 #[test]
-fn the_next_server_starts_once_all_of_the_one_before_is_dropped() {
+fn a_server_starts_again_once_it_has_ended() {
     let _alone = alone();
-    // There is room for one.
-    let start = || until_started(|| Server::start(&options(), &Echo));
-    let _others: Vec<_> = (1..kconfig::SERVERS).map(|_| start()).collect();
     let (server, queue) = with_queue(EventMask::all(), 8);
-    let share = server.share();
-    let again = || {
-        Server::start(&options(), &Echo)
-            .map(|_| ())
-            .expect_err("there are as many as there can be")
-    };
+    let this = server.0;
+    let clients = this.clients();
+    let again = || this.start(&options(), &Echo).expect_err("it runs");
     assert_eq!(again(), StartError::Listen(ListenError::Running));
+    let mut client = connect(&server);
+    expect(&queue, &["Connecting", "Connected"]);
+    let id = clients.client(0).expect("a client");
     drop(server);
-    assert_eq!(again(), StartError::Listen(ListenError::Running));
+    assert!(matches!(client.read(), Ok(Message::Close(_))));
+    let gone = Err(wss::SendError::NotConnected);
+    assert_eq!(clients.send_text(id, "x"), gone);
+    for _ in 0..20 {
+        // The queue of before is at its end, although nobody has taken all of it, and dropping it is nothing
+        // to the next one.
+        let next_queue = this.start_with_queue(&options(), EventMask::all(), 8);
+        let next_queue = next_queue.expect("it starts");
+        assert_eq!(next(&queue), None);
+        let _client = connect(this);
+        expect(&next_queue, &["Connecting", "Connected"]);
+        assert_eq!(clients.send_text(id, "x"), gone);
+        assert_eq!(clients.stats().accepted, 1);
+        assert!(this.stop());
+    }
     drop(queue);
-    assert_eq!(again(), StartError::Listen(ListenError::Running));
+    drop(with_queue(EventMask::all(), 8));
+}
+
+#[test]
+fn there_are_no_more_servers_than_kconfig_says() {
+    static ONE_MORE: Server = Server::new();
+    let _alone = alone();
+    // Each has its own once it was started.
+    let all: Vec<_> = SERVERS
+        .iter()
+        .map(|_| with_handler(&options(), &Echo))
+        .collect();
+    drop(all);
+    let error = ONE_MORE
+        .start(&options(), &Echo)
+        .expect_err("there are three");
+    assert_eq!(error, StartError::Listen(ListenError::Servers));
+    let clients = ONE_MORE.clients();
     assert_eq!(
-        share.send_text(Target::Slot(0), "x"),
+        clients.send_text(Target::All, "x"),
         Err(wss::SendError::NotConnected)
     );
-    drop(share);
-    for _ in 0..20 {
-        let (server, queue) = with_queue(EventMask::all(), 8);
-        let _client = connect(&server);
-        expect(&queue, &["Connecting", "Connected"]);
-    }
+    assert_eq!(
+        (clients.state(0), clients.client(0)),
+        (ClientState::Closed, None)
+    );
+    assert!(ONE_MORE.stop());
 }
 
 #[test]
@@ -313,8 +364,9 @@ fn servers_have_clients_queues_and_limits_of_their_own() {
     let mut strict = options();
     strict.limits.client_timeout_ms = 200;
     strict.limits.ping_interval_ms = 0;
-    let (two, second) = until_started(|| Server::with_queue(&strict, EventMask::all(), 8));
-    let three = until_started(|| Server::start(&options(), &Echo));
+    let (two, second) =
+        until_started(|server| server.start_with_queue(&strict, EventMask::all(), 8));
+    let three = with_handler(&options(), &Echo);
     let mut alice = connect(&one);
     let mut bob = connect(&two);
     let mut carol = connect(&three);
@@ -348,7 +400,7 @@ fn servers_have_clients_queues_and_limits_of_their_own() {
 #[test]
 fn a_server_restarts_while_another_is_busy() {
     let _alone = alone();
-    let busy = until_started(|| Server::start(&options(), &Echo));
+    let busy = with_handler(&options(), &Echo);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut client = connect(&busy);
@@ -367,7 +419,7 @@ fn a_server_restarts_while_another_is_busy() {
 }
 
 /// Sends what it is told to the clients of another server, and ends it.
-struct Relay(Mutex<Option<Server>>);
+struct Relay(Mutex<Option<Running>>);
 
 impl Handler for Relay {
     fn on_event(&self, _: &Clients, _: Option<ClientId>, event: &Event<'_>) {
@@ -388,9 +440,9 @@ impl Handler for Relay {
 fn a_handler_calls_another_server_and_ends_it() {
     static RELAY: Relay = Relay(Mutex::new(None));
     let _alone = alone();
-    let other = until_started(|| Server::start(&options(), &Echo));
+    let other = with_handler(&options(), &Echo);
     let mut listener = connect(&other);
-    let server = until_started(|| Server::start(&options(), &RELAY));
+    let server = with_handler(&options(), &RELAY);
     let mut client = connect(&server);
     *RELAY.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
     for number in 0..100 {
@@ -411,7 +463,8 @@ fn a_handler_calls_another_server_and_ends_it() {
 #[test]
 fn queues_are_as_many_and_as_deep_as_kconfig_says() {
     let _alone = alone();
-    let deeper = Server::with_queue(&options(), EventMask::all(), 9).map(|_| ());
+    let deeper = SERVERS[0].start_with_queue(&options(), EventMask::all(), 9);
+    let deeper = deeper.map(|_| ());
     assert_eq!(deeper, Err(StartError::NoQueue));
     drop(with_queue(EventMask::all(), 8));
 }
@@ -456,8 +509,8 @@ fn what_a_late_handler_keeps_until_after_the_end_is_not_lost() {
     let _alone = alone();
     let ends = EventMask::CLOSING | EventMask::CLOSED;
     let options = options();
-    let (server, [queue]) = until_started(|| {
-        let builder = Server::builder(&options).handler(EventMask::TEXT, &SLOW);
+    let (server, [queue]) = until_started(|server| {
+        let builder = server.builder(&options).handler(EventMask::TEXT, &SLOW);
         builder.start([(ends, 4)])
     });
     let mut client = connect(&server);
@@ -481,7 +534,7 @@ fn a_share_sends_on_another_thread() {
     let (server, queue) = with_queue(EventMask::all(), 8);
     let mut client = connect(&server);
     expect(&queue, &["Connecting", "Connected"]);
-    let share = server.share();
+    let share = server.0.clients();
     let sender = thread::spawn(move || {
         for number in 0..1000 {
             share
@@ -505,8 +558,9 @@ fn expect_nothing(queue: &EventQueue) {
 #[test]
 fn a_handler_and_queues_get_the_events_of_their_masks() {
     let _alone = alone();
-    let start = || {
-        Server::builder(&options())
+    let start = |server: &'static Server| {
+        server
+            .builder(&options())
             .handler(EventMask::TEXT, &Echo)
             .start([
                 (EventMask::CONNECTED | EventMask::CLOSED, 4),
@@ -546,7 +600,8 @@ fn a_handler_and_queues_get_the_events_of_their_masks() {
 fn a_client_goes_on_when_the_last_has_taken_its_message() {
     let _alone = alone();
     let text = (EventMask::TEXT, 4);
-    let (server, [one, other]) = until_started(|| Server::builder(&options()).start([text, text]));
+    let (server, [one, other]) =
+        until_started(|server| server.builder(&options()).start([text, text]));
     let mut client = connect(&server);
     client.send(Message::text("first")).expect("sent");
     expect(&one, &["Text first"]);
@@ -561,16 +616,17 @@ fn there_are_as_many_sinks_as_the_service_has() {
     let _alone = alone();
     let queue = (EventMask::TEXT, 1);
     // Kconfig has three queues here, and the service has four sinks.
-    drop(until_started(|| {
-        Server::builder(&options())
+    drop(until_started(|server| {
+        server
+            .builder(&options())
             .handler(EventMask::all(), &Echo)
             .start([queue; 3])
     }));
-    let too_many = Server::builder(&options()).start([queue; 4]).map(|_| ());
+    let too_many = SERVERS[0].builder(&options()).start([queue; 4]).map(|_| ());
     assert_eq!(too_many, Err(StartError::NoQueue));
     // What was taken for it was given back.
-    drop(until_started(|| {
-        Server::builder(&options()).start([queue; 3])
+    drop(until_started(|server| {
+        server.builder(&options()).start([queue; 3])
     }));
 }
 
@@ -609,7 +665,7 @@ impl Handler for Later {
 fn requests_are_answered_later_on_another_thread() {
     static LATER: Later = Later(Mutex::new(Vec::new()));
     let _alone = alone();
-    let server = until_started(|| Server::start(&options(), &LATER));
+    let server = with_handler(&options(), &LATER);
     let asked = || loop {
         if let Some(client) = LATER.0.lock().expect("no panic").pop() {
             return client;
@@ -646,7 +702,7 @@ fn connections_of_the_application_are_adopted() {
     let _alone = alone();
     let mut options = options();
     options.listen = false;
-    let server = until_started(|| Server::start(&options, &Echo));
+    let server = with_handler(&options, &Echo);
     assert_eq!(server.local_port(), 0);
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a listener");
     let port = listener.local_addr().expect("an address").port();
@@ -654,9 +710,10 @@ fn connections_of_the_application_are_adopted() {
     for round in 0..200 {
         let connecting = thread::spawn(move || try_connect(port, "/"));
         let (stream, _) = listener.accept().expect("a connection");
-        let socket = Descriptor::adopt(stream.into_raw_fd()).expect("a socket");
+        let fd = stream.into_raw_fd();
         let id = loop {
-            let adopted = server.clients().adopt(&socket, b"", Opening::Request);
+            // SAFETY: the descriptor is the test's, until it is adopted.
+            let adopted = unsafe { server.clients().adopt(fd, b"", Opening::Request) };
             match adopted {
                 // The WSS thread has not closed the one before yet.
                 Err(AdoptError::Full) => thread::sleep(Duration::from_millis(1)),
@@ -671,6 +728,8 @@ fn connections_of_the_application_are_adopted() {
             Message::text(round.to_string())
         );
     }
-    assert!(Descriptor::adopt(-1).is_err());
+    // SAFETY: it is none.
+    let none = unsafe { server.clients().adopt(-1, b"", Opening::Request) };
+    assert_eq!(none, Err(AdoptError::Failed));
     assert!(server.stop());
 }

@@ -1,0 +1,79 @@
+//! How a service is started, and why it could not be.
+
+use core::ffi::CStr;
+
+use wss::service::Config;
+
+use crate::kconfig;
+
+/// How a service is started.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// The address to listen at; `None`: all.
+    pub addr: Option<&'a CStr>,
+    /// The port to listen at; 0: any free one.
+    pub port: u16,
+    /// Whether to listen at all. If not, clients are adopted: see [`Service::adopt`].
+    pub listen: bool,
+    /// Time-outs and further limits. One against abuse (see [`Config::limits`]) that Kconfig has at 0
+    /// has to be 0 here, too.
+    pub limits: Config,
+}
+
+impl Options<'_> {
+    /// What Kconfig says.
+    #[must_use]
+    pub const fn new() -> Self {
+        #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
+        Self {
+            addr: None,
+            port: kconfig::PORT as u16,
+            listen: true,
+            limits: Config {
+                handshake_limit: kconfig::HANDSHAKE_SIZE as u16,
+                handshake_timeout_ms: kconfig::HANDSHAKE_TIMEOUT_MS,
+                client_timeout_ms: kconfig::CLIENT_TIMEOUT_MS,
+                ping_interval_ms: kconfig::PING_INTERVAL_MS,
+                send_timeout_ms: kconfig::SEND_TIMEOUT_MS,
+                close_timeout_ms: kconfig::CLOSE_TIMEOUT_MS,
+                hold_timeout_ms: kconfig::HOLD_TIMEOUT_MS,
+                streaming: kconfig::STREAMING,
+                clients_per_address: kconfig::CLIENTS_PER_ADDRESS as u16,
+                handshakes_per_second: kconfig::HANDSHAKES_PER_SECOND as u16,
+                control_frames_per_second: kconfig::CONTROL_FRAMES_PER_SECOND as u16,
+                fragments_per_message: kconfig::FRAGMENTS_PER_MESSAGE as u16,
+            },
+        }
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a service could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenError {
+    /// It runs already, or its end is under way.
+    Running,
+    /// There are more servers than `CONFIG_WSS_SERVERS`.
+    Servers,
+    /// A limit against abuse that Kconfig has at 0, so that there is no code for it.
+    NoLimit,
+    /// The address cannot be listened at: it is none, it is in use, or there are no sockets left. The
+    /// number is Zephyr's `errno`.
+    Failed(u32),
+}
+
+impl core::fmt::Display for ListenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Running => f.write_str("the server runs already"),
+            Self::Servers => f.write_str("more servers than CONFIG_WSS_SERVERS"),
+            Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
+            Self::Failed(errno) => write!(f, "errno {errno}"),
+        }
+    }
+}

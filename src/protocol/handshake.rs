@@ -157,14 +157,14 @@ impl AcceptKey {
     }
 }
 
-#[cfg(feature = "compact")]
+#[cfg(any(feature = "compact", not(feature = "packages")))]
 fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
     use super::compact::{base64, sha1};
 
     base64(&sha1(parts))
 }
 
-#[cfg(not(feature = "compact"))]
+#[cfg(all(feature = "packages", not(feature = "compact")))]
 fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;

@@ -11,7 +11,7 @@
 
 mod buffer;
 mod close;
-#[cfg(any(feature = "compact", test))]
+#[cfg(any(feature = "compact", not(feature = "packages"), test))]
 mod compact;
 mod frame;
 mod frames;

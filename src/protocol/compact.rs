@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SHA-1 and Base64 for the one response that needs them, in a tenth of the flash of the packages `sha1`
 //! and `base64`, which are optimized for speed. The feature `packages` selects those instead.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The server's answer to an opening handshake (RFC 6455 section 4.2.2).
 
 /// Appended to the client's key before hashing (RFC 6455 section 1.3).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! RFC 6455 as a pure state machine: bytes in, bytes and events out.
 //!
 //! A connection is two halves. [`Incoming`] owns the receive buffer: the opening handshake and the

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks what Zephyr will read, without Zephyr: Kconfig, its defaults, and YAML.
 
     python3 -m venv target/venv && target/venv/bin/pip install -r tests/zephyr/requirements.txt

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A page and its WebSocket at one port. A small HTTP server reads every request, answers those for the
 //! page itself, and has the service adopt the connections that ask for an upgrade.
 //!

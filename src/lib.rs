@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A strict, small WebSocket server (RFC 6455).
 //!
 //! The crate is three layers, each knowing only the ones above it in this list:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The default server: an echo server on the host.
 
 use std::error::Error;

@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the SYS_WSS interface, in Rust, for an application in C. rust_cargo_application() of the module
-# lang-rust serves applications in Rust only, but it knows which target Rust has for the board.
+# lang-rust serves applications in Rust only, but that module knows which target Rust has for the board.
 
 if(NOT COMMAND _rust_map_target)
-  message(FATAL_ERROR "WSS needs Zephyr's module for Rust: \
-west config manifest.project-filter -- +zephyr-lang-rust && west update")
+  message(FATAL_ERROR "The module at ${ZEPHYR_LANG_RUST_MODULE_DIR} has no _rust_map_target(): WSS does not know it")
 endif()
 _rust_map_target()
 
 set(library_dir ${CMAKE_CURRENT_LIST_DIR}/library)
-set(target_dir ${CMAKE_CURRENT_BINARY_DIR}/rust)
+set(target_dir ${WSS_BINARY_DIR}/rust)
 set(library ${target_dir}/${RUST_TARGET}/release/libwss_library.a)
-# Levels of the log that are not built in.
 set(features "")
+# Leaves out log levels that are off.
 if(NOT CONFIG_LOG OR CONFIG_WSS_LOG_LEVEL EQUAL 0)
-  set(features --features log_off)
+  list(APPEND features --features log_off)
 elseif(CONFIG_WSS_LOG_LEVEL EQUAL 1)
-  set(features --features log_err)
+  list(APPEND features --features log_err)
 elseif(CONFIG_WSS_LOG_LEVEL EQUAL 2)
-  set(features --features log_wrn)
+  list(APPEND features --features log_wrn)
 elseif(CONFIG_WSS_LOG_LEVEL EQUAL 3)
-  set(features --features log_inf)
+  list(APPEND features --features log_inf)
+endif()
+
+# SHA-1 and Base64 from Rust packages, instead of the small functions.
+if(NOT CONFIG_WSS_COMPACT)
+  list(APPEND features --features packages)
 endif()
 
 # Rust is optimized for what C is.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Decoding: masked client frames to messages, unmasked and, if text, checked to be UTF-8.
 //!
 //! All candidates read the same frames from the same endless [`Stream`] in memory. It fills the buffer

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Echo over TCP on the loopback interface: whole messages in a second, there and back.
 //!
 //! All servers run in this process beside the generator of [`load`], which is the same for all. They

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Encoding: messages to server frames.
 //!
 //! Each candidate lays out frames in a buffer of its own, from payloads that exist already. No peer

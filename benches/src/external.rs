@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Echo servers in processes of their own, side by side, under the load of [`load`].
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Frames made by hand, so that no candidate makes what all are given.
 
 /// What messages consist of.

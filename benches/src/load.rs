@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A generator of load for an echo server: clients that keep a number of messages on their way.
 //!
 //! Clients are blocking sockets, and their frames are made beforehand. A thread serves its clients

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Timing: candidates by turns, medians, and how far the turns are apart.
 
 use std::iter::zip;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Streams in memory: frames without end to decode, and buffers for what is encoded.
 
 use std::hint::black_box;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of their stacks the threads of an application take, in QEMU.
 
 Stacks are filled with 0xAA at the start (CONFIG_INIT_STACKS). After a load of everything that a client

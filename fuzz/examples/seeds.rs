@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Writes the inputs that fuzzing began with to where `fuzz/run` keeps what it finds: what the scripts
 //! of bytes in the tests send. They are part of the corpus since; this is for a new one.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The frames of an upgraded connection, on the protocol alone.
 //!
 //! An input is: a byte of options, a size, a seed of four bytes, and the client's bytes after its

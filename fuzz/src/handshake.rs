@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The opening request, on the protocol alone.
 //!
 //! An input is: a size, a limit, a seed of four bytes, and the client's bytes. They are replayed as

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the fuzz targets do with an input, and what they hold against it. See `README.md`.
 
 #![allow(

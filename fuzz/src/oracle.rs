@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An independent, naive reading of RFC 6455: everything that a client sent, in one growing buffer.
 
 /// What a client said.

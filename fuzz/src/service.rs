@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A whole service: several clients, threads of the application, a callback and queues, a clock.
 //!
 //! An input is a [`Plan`]. One real thread plays all the others: where a thread of the application

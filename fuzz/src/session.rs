@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One client of a whole service: its bytes in any pieces, and a window of any size, are the same
 //! events and the same output.
 //!

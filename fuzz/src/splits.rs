@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where a stream of bytes is cut: by chance, but the same for the same seed.
 
 /// A small generator (xorshift): no fuzzer has to get at its numbers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Taking over connections that another server has accepted.
 
 use std::net::TcpStream;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where a host server's events go.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service on a host: std sockets and threads.
 //!
 //! [`Server::start`] gives every event to a handler, on the server's loop;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A mutex with its condition variable.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Waiting for sockets: epoll, level-triggered.
 //!
 //! A socket stays registered for what it was last watched for, so that watching it again, as after each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The [`Port`] to std: loops that poll and work, each on a thread of its own.
 
 use std::cell::Cell;

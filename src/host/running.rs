@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The threads beneath a service on the host, whatever its application.
 
 use std::io;

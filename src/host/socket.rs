@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! TCP sockets of std.
 
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};

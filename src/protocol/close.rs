@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Close codes (RFC 6455 section 7.4) and the body of a close frame (section 5.5.1).
 
 use super::frame::MAX_CONTROL_PAYLOAD;

@@ -1,5 +1,6 @@
-//! SHA-1 and Base64 for the one answer that needs them, in a tenth of the flash: what the feature
-//! `compact` takes instead of the packages `sha1` and `base64`, which are made to be fast.
+// SPDX-License-Identifier: Apache-2.0
+//! SHA-1 and Base64 for the one response that needs them, in a tenth of the flash of the packages `sha1`
+//! and `base64`, which are optimized for speed. The feature `packages` selects those instead.
 
 /// The SHA-1 of `parts`, one after the other (RFC 3174): less than 512 MB.
 pub(super) fn sha1(parts: &[&[u8]]) -> [u8; 20] {

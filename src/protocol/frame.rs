@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Frame headers (RFC 6455 section 5.2).
 
 use super::violation::Violation;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Frames as they arrive (RFC 6455 section 5): messages are put together, unmasked and checked in place
 //! in the receive buffer.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The server's answer to an opening handshake (RFC 6455 section 4.2.2).
 
 /// Appended to the client's key before hashing (RFC 6455 section 1.3).
@@ -157,14 +158,14 @@ impl AcceptKey {
     }
 }
 
-#[cfg(feature = "compact")]
+#[cfg(any(feature = "compact", not(feature = "packages")))]
 fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
     use super::compact::{base64, sha1};
 
     base64(&sha1(parts))
 }
 
-#[cfg(not(feature = "compact"))]
+#[cfg(all(feature = "packages", not(feature = "compact")))]
 fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;

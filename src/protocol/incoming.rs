@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The incoming half of a connection: the opening request and the client's frames, in place in the
 //! receive buffer.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Masking of payloads (RFC 6455 section 5.3).
 
 #[cfg(feature = "simd")]

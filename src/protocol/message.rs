@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a message consists of.
 
 use super::frame::Opcode;

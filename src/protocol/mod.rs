@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! RFC 6455 as a pure state machine: bytes in, bytes and events out.
 //!
 //! A connection is two halves. [`Incoming`] owns the receive buffer: the opening handshake and the
@@ -11,7 +12,7 @@
 
 mod buffer;
 mod close;
-#[cfg(any(feature = "compact", test))]
+#[cfg(any(feature = "compact", not(feature = "packages"), test))]
 mod compact;
 mod frame;
 mod frames;

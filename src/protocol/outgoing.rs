@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The outgoing half of a connection: which frames may be sent, and their headers.
 
 use super::frame::Opcode;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The client's opening handshake (RFC 6455 section 4.2.1), parsed as it arrives.
 
 use super::handshake::{Status, is_client_key};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the bytes received come to.
 
 use core::ops::Range;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The bytes that a connection works in, given by its owner.
 
 use core::ops::Range;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! UTF-8 checked as it arrives (RFC 6455 section 8.1).
 
 /// Returns the text that `bytes` are, if they are UTF-8.

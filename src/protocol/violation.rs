@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a client can break the protocol.
 
 use super::close::CloseCode;

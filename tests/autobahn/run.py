@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Run the Autobahn test cases against a WebSocket server and compare the outcome.
 
     python3 -m venv target/autobahn/venv

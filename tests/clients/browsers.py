@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Browsers as clients: each gets a page from here, plays the scenarios in it, and sends back what it saw."""
 
 import json

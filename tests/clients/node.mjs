@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Node's `ws` as a client: scenarios as JSON on standard input, what it saw on standard output.
 
 import { text } from "node:stream/consumers";

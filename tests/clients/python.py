@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Python's `websockets` as a client: scenarios as JSON on standard input, what it saw on standard output."""
 
 import json

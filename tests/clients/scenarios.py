@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every client does, and what it has to see: one table for all of them.
 
 A client opens a connection to a server and takes steps one after the other. It tells what it saw: how the

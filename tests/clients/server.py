@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server as a process: the default one, or another program that says where it listens."""
 
 import os

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A client that has the WebSocket API: a browser's page, or Node's `ws`. See scenarios.py.
 
 const PATIENCE_MS = 30_000;

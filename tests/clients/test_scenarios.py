@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real clients against the default server: each plays every scenario of the one table.
 
     tests/run clients, which installs the clients, or, with them installed,

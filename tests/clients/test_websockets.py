@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The default server, used as anybody would: from Python's `websockets`.
 
     pip install -r tests/clients/requirements.txt

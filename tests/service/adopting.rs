@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connections that somebody else has accepted.
 
 use wss::Verdict;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The clock: 32 bits that wrap, and a service that stood still.
 
 use wss::service::{Config, Delivery, MAX_LIMIT_MS, SendError};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Queues: holding messages, releasing them, and having no room.
 
 use std::cell::Cell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every connection passes through the same states, whatever happens to it.
 
 use std::cell::Cell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Limits against abuse, on the test's clock.
 
 use wss::service::{AdoptError, ClientState, Config, Delivery, Lock, Opening};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service on a scripted port: sockets, clock and work queue are the test's.
 
 #![allow(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Opening requests that the application answers later.
 
 use wss::protocol::Status;

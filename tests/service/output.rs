@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is sent, and what becomes of it when a client takes it slowly.
 
 use std::rc::Rc;

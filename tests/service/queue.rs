@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Event queues: the rules on a scripted storage, then their threads in every order that shuttle finds.
 
 use std::cell::{Cell, RefCell};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Any sequence of what peers, applications and clocks can do keeps the promises.
 
 use proptest::prelude::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Ending the service.
 
 use std::cell::{Cell, OnceCell};

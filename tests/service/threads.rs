@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service's threads and the application's, in every order that shuttle finds.
 //!
 //! Real locks would show a race once in a million runs; here the schedule is the test's, and a

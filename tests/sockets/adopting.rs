@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connections that another server has accepted, and the example that serves a page at the same port.
 
 use std::io::ErrorKind;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Queues: what the application holds is not read from, and nothing is lost.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The opening requests of browsers, byte by byte as these sent them, and what they do with their frames.
 //!
 //! `tests/clients` has browsers themselves, of today. Chromium's and Firefox's requests were captured as they played

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A raw client: bytes on a socket, with frames made and read by hand.
 
 use std::io::{ErrorKind, Read as _, Write as _};

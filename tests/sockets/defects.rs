@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Defects of other servers, each a test that is named after the defect that it guards against.
 //!
 //! Where a defect was reported, or can be read, is in the table of docs/reliability.md, which the last

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The events of a connection: their exact order, however it ends.
 
 use std::time::{Duration, Instant};

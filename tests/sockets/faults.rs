@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Peers that misbehave, and what everybody else notices of it: nothing.
 
 use std::io::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The opening handshake (RFC 6455 section 4), over a socket.
 
 use std::sync::atomic::{AtomicBool, Ordering};

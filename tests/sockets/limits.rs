@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Limits against abuse, with other addresses of the loopback network as other peers.
 
 use std::io::Write as _;

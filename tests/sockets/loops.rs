@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One server whose clients are shared by several loops.
 
 use std::collections::HashSet;

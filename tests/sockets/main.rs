@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The host server over real sockets: what a client on the wire, and an application, get to see.
 //!
 //! Every module is a subject, every test is named after the rule that it proves.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Several sinks of events, each with its mask.
 
 use std::sync::{Arc, Mutex};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sending, pinging and closing from any thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Servers to test, a log of what their handlers were told, and waiting for what has to happen.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Several servers in one process.
 
 use std::sync::{Arc, OnceLock};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Ending a server, and starting the next one.
 
 use std::io::ErrorKind;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The echo server under test: one of this process, or the one at `WSS_ADDR`, for instance `samples/echo_c` on
 //! a host or on Zephyr; then with `--test-threads=1`, since its clients may be few.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A service on a scripted port, driven a step at a time on one thread, with a clock of its own.
 
 use std::cell::{Cell, RefCell, RefMut};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A port whose sockets, clock and work queue are scripts, over any kind of lock.
 
 use std::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a client received, judged as strictly as RFC 6455 lets a client, independently of the server's code.
 
 /// What a server sent.

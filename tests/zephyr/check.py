@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks what Zephyr will read, without Zephyr: Kconfig, its defaults, and YAML.
 
     python3 -m venv target/venv && target/venv/bin/pip install -r tests/zephyr/requirements.txt
@@ -23,34 +24,21 @@ from pykwalify.errors import SchemaError
 ROOT = Path(__file__).resolve().parents[2]
 
 # What the module's Kconfig refers to in Zephyr's, as far as it matters here.
-AROUND = """
-mainmenu "check"
-config RUST_SUPPORTED
-	def_bool y
-config RUST
-	bool "RUST"
-config NET_TCP
-	def_bool y
-config NET_SOCKETS
-	def_bool y
-config NET_IPV4
-	def_bool y
-config NET_IPV6
-	bool "NET_IPV6"
-config SHELL
-	bool "SHELL"
-config ZVFS_POLL_MAX
-	int "ZVFS_POLL_MAX"
-config ZVFS_OPEN_MAX
-	int "ZVFS_OPEN_MAX"
-config NET_MAX_CONTEXTS
-	int "NET_MAX_CONTEXTS"
-config NET_MAX_CONN
-	int "NET_MAX_CONN"
-config NET_TCP_TIME_WAIT_DELAY
-	int "NET_TCP_TIME_WAIT_DELAY"
-rsource "Kconfig"
-"""
+SWITCHES = ("RUST", "NETWORKING", "NET_TCP", "NET_SOCKETS", "NET_IPV4", "NET_IPV6", "SHELL", "SIZE_OPTIMIZATIONS")
+NUMBERS = (
+    "ZVFS_POLL_MAX", "ZVFS_OPEN_MAX", "NET_MAX_CONTEXTS", "NET_MAX_CONN", "NET_TCP_TIME_WAIT_DELAY",
+    "NET_TCP_PKT_ALLOC_TIMEOUT", "NET_TCP_MAX_SEND_WINDOW_SIZE", "NET_TCP_MAX_RECV_WINDOW_SIZE",
+    "NET_BUF_TX_COUNT", "NET_BUF_RX_COUNT", "NET_PKT_TX_COUNT", "NET_PKT_RX_COUNT",
+    "NET_PKT_BUF_TX_DATA_POOL_SIZE", "NET_PKT_BUF_RX_DATA_POOL_SIZE",
+)
+AROUND = "".join([
+    'mainmenu "check"\n',
+    *(f'config {name}\n\tbool "{name}"\n' for name in SWITCHES),
+    *(f'config {name}\n\tint "{name}"\n' for name in NUMBERS),
+    'source "wss/Kconfig"\n',
+])
+# Of Zephyr's network buffers.
+BUFFER_SIZE = 128
 TEMPLATE = """
 config $(module)_LOG_LEVEL
 	int "log level"
@@ -80,7 +68,6 @@ mapping:
     mapping:
       cmake: {required: true, type: str}
       kconfig: {required: true, type: str}
-      depends: {type: seq, sequence: [{type: str}]}
   samples: {type: seq, sequence: [{type: str}]}
   tests: {type: seq, sequence: [{type: str}]}
 """
@@ -116,23 +103,29 @@ mapping:
 def kconfig(switched_on):
     """The module's Kconfig, with these options on."""
     with tempfile.TemporaryDirectory() as directory:
-        top = ROOT / ".check-Kconfig"
-        template = Path(directory) / "subsys/logging/Kconfig.template.log_config"
-        template.parent.mkdir(parents=True)
-        template.write_text(TEMPLATE)
+        files = {
+            "Kconfig": AROUND,
+            # Only Zephyr's own kconfiglib knows `configdefault`. To add the default to an option that is
+            # defined before means the same here.
+            "wss/Kconfig": re.sub(r"^configdefault ", "config ", (ROOT / "zephyr/Kconfig").read_text(), flags=re.M),
+            "subsys/logging/Kconfig.template.log_config": TEMPLATE,
+        }
+        for name, text in files.items():
+            file = Path(directory) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
         os.environ["srctree"] = directory
-        try:
-            top.write_text(AROUND)
-            made = kconfiglib.Kconfig(str(top), warn_to_stderr=False)
-        finally:
-            top.unlink(missing_ok=True)
+        made = kconfiglib.Kconfig("Kconfig", warn_to_stderr=False)
     for name in switched_on:
         made.syms[name].set_value("y")
     return made
 
 
 def check_kconfig():
-    made = kconfig(["WSS", "SHELL", "WSS_SHELL"])
+    made = kconfig(["WSS", "SHELL", "WSS_SHELL", "NET_IPV4"])
+    for name in ("NETWORKING", "NET_TCP", "NET_SOCKETS"):
+        if made.syms[name].str_value != "y":
+            yield f"Kconfig: WSS does not imply {name}"
     yield from (f"Kconfig: {warning}" for warning in made.warnings)
     for name, (default, low, high) in CONTRACT.items():
         symbol = made.syms.get(name)
@@ -147,10 +140,12 @@ def check_kconfig():
                 if want is not None and want != have:
                     yield f"Kconfig: {name} is in {got}, and not in {[low, high]}"
     for name, symbol in made.syms.items():
-        if name.startswith("WSS") and symbol.nodes and symbol.nodes[0].prompt:
-            if name not in CONTRACT and not name.startswith("WSS_LOG") and symbol.nodes[0].help is None:
-                if name not in NEEDS_NO_HELP:
-                    yield f"Kconfig: {name} has no help"
+        if not name.startswith("WSS") or name.startswith("WSS_LOG") or not symbol.nodes:
+            continue
+        if symbol.nodes[0].help is None:
+            yield f"Kconfig: {name} has no help"
+        if symbol.type == kconfiglib.INT and symbol.nodes[0].prompt and not symbol.ranges:
+            yield f"Kconfig: {name} has no range"
     # What the Rust side believes without Zephyr.
     build = (ROOT / "zephyr/port/build.rs").read_text()
     for name, value in re.findall(r'\("(WSS_\w+)", ([\d_]+|true|false)\)', build):
@@ -170,6 +165,7 @@ def check_kconfig():
         if not 0 < 2 * interval <= timeout:
             yield f"Kconfig: WSS_PING_INTERVAL_MS is {interval} with a time-out of {timeout}, and not half of it"
     # Enough of everything, for every number of servers and of clients, with IPv4 and IPv6.
+    made.syms["NET_IPV6"].set_value("y")
     for servers, clients in itertools.product(range(1, 5), range(1, 65)):
         made.syms["WSS_SERVERS"].set_value(str(servers))
         made.syms["WSS_MAX_CLIENTS"].set_value(str(clients))
@@ -180,6 +176,12 @@ def check_kconfig():
             "NET_MAX_CONTEXTS": servers * (polls + clients - 1),
             "ZVFS_OPEN_MAX": max(servers * (polls + 1), int(made.syms["NET_MAX_CONTEXTS"].str_value) + servers),
         }
+        # A window of buffers for each client, and two frames; the pools grow up to 16 clients.
+        window = -(-int(made.syms["NET_TCP_MAX_SEND_WINDOW_SIZE"].str_value) // BUFFER_SIZE)
+        for way in ("TX", "RX"):
+            needed[f"NET_BUF_{way}_COUNT"] = min(servers * clients, 16) * window + 24
+            needed[f"NET_PKT_BUF_{way}_DATA_POOL_SIZE"] = needed[f"NET_BUF_{way}_COUNT"] * BUFFER_SIZE
+            needed[f"NET_PKT_{way}_COUNT"] = min(servers * clients, 16) * 2 + 10
         for name, least in needed.items():
             if int(made.syms[name].str_value) < least:
                 yield f"Kconfig: {name} is {made.syms[name].str_value} for {servers} servers with {clients} clients " \
@@ -187,15 +189,8 @@ def check_kconfig():
     yield from check_references(made)
 
 
-# Their prompt says it all.
-NEEDS_NO_HELP = {
-    "WSS_HANDSHAKE_TIMEOUT_MS", "WSS_SEND_TIMEOUT_MS", "WSS_CLOSE_TIMEOUT_MS", "WSS_HOLD_TIMEOUT_MS",
-    "WSS_INIT_PRIORITY", "WSS_BACKLOG", "WSS_QUEUE_DEPTH",
-}
-
-
 def check_references(made):
-    """Every option of ours that some file names is there."""
+    """Every option of the module that a file names exists."""
     files = [*ROOT.glob("zephyr/*.[ch]"), *ROOT.glob("zephyr/*.cmake"), ROOT / "zephyr/CMakeLists.txt"]
     for folder in ("samples", "tests/zephyr", "boards", "benches/zephyr"):
         for ending in ("c", "conf", "yaml", "cmake"):
@@ -233,6 +228,13 @@ def check_boards():
     for file, boards in lists.items():
         for name in settings ^ {board.replace("/", "_") for board in boards}:
             yield f"{file}: {name} is not in both this and boards/"
+    # Every sample has the settings of the root, so that it can be copied by itself.
+    ours = {path.name: path.read_bytes() for path in (ROOT / "boards").iterdir()}
+    for sample in sorted(path.parent for path in ROOT.glob("samples/*/sample.yaml")):
+        copies = {path.name: path.read_bytes() for path in (sample / "boards").iterdir()}
+        for name in sorted(ours.keys() | copies.keys()):
+            if ours.get(name) != copies.get(name):
+                yield f"{sample.relative_to(ROOT)}/boards/{name} differs from boards/{name}"
 
 
 def main():

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Passes TCP connections on to QEMU's forwarded port, no faster than a slow network would.
 
     tests/zephyr/relay.py PORT TARGET-PORT

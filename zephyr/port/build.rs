@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Makes constants of the Kconfig options. Zephyr's build names the file that has them; without one,
 //! as when the crate is only checked, they have the values that Kconfig gives by default.
 #![allow(missing_docs, clippy::expect_used, clippy::panic)]

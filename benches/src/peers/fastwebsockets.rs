@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `fastwebsockets`: its [`FragmentCollector`] on tokio.
 //!
 //! Its decoder is not public apart from it, and its buffer starts with 8 KiB and grows with the messages.

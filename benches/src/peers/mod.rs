@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How each candidate is used: one file each, for this project and its peers.
 //!
 //! Each is used in the fastest way that its documented interface has: its codec without a stream, where

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `sockudo-ws`: its [`Protocol`] over a [`BytesMut`], without its asynchronous stream.
 
 use std::hint::black_box;

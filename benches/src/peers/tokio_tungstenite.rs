@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `tokio-tungstenite`: its [`WebSocketStream`](tokio_tungstenite::WebSocketStream) on tokio.
 //!
 //! Its codec is tungstenite's.

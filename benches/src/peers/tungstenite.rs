@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `tungstenite`: its blocking [`WebSocket`], with a thread for each client.
 //!
 //! Its codec is not public apart from it. It checks text with `core`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! This project: [`Incoming`] and [`Outgoing`] as the service uses them, and its host server.
 
 use std::hint::black_box;

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # Included before find_package(Zephyr): the common configuration, and what depends on the number of
 # clients, which Kconfig cannot calculate.
 #

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The application of the service under test: what it does from its threads, and with its events.
 
 use wss::protocol::{CloseCode, Opcode};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What has to be so in the end.
 
 use wss::service::{ClientState, Lock as _, MAX_SINKS};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What an input of the service's target says.
 
 use arbitrary::Arbitrary;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A device that sends readings of a sensor to every client, and takes commands.
 //!
 //! One thread does both: it takes events from a message queue, and between them, when it is time,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where readings come from.
 
 use serde::Serialize;

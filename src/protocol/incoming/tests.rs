@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Scripts of bytes, replayed whole, split in two at every byte, and a byte at a time.
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Unmasking with the widest vectors of the processor, which are known only at run time.
 
 use core::iter::zip;

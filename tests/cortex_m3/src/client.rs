@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Scripted clients: what each sends comes from flash, and what it is sent is
 //! compared with flash, byte by byte.
 

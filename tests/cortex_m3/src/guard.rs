@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Makes wild accesses fault.
 //!
 //! On its own, QEMU's board lets an access to nothing pass, as a read of zero;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Runs its tests on a bare Cortex-M3 and says how much stack they needed.
 
 #![no_std]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Output and exit through the debugger (here QEMU).
 //!
 //! No `core::fmt` here: it would be in the baseline image too, and so hide

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How deep the stack grew: everything below the stack pointer is painted
 //! first, and what lost its paint afterwards has been in use.
 

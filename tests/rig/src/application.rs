@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Applications that misbehave, with a server in this process, and clients that behave.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The fault rig: peers and applications that misbehave, over real sockets.
 //!
 //! ```text

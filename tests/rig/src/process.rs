@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A process, by what Linux tells of its memory, its descriptors and its time.
 
 use std::thread;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A session of a client that uses every kind of frame, and what an echo server answers.
 
 use crate::client::{BINARY, CLOSE, CONTINUATION, PING, PONG, REQUEST, TEXT, close_body, frame};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is attacked, and what has to be true of it after each attack.
 
 use std::net::SocketAddr;

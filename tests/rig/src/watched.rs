@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A server in this process: what its handler is told, its counters, and the memory.
 
 use std::sync::{Arc, Mutex};

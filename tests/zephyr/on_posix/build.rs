@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Compiles `zephyr/port.h` of POSIX, that the tests in C have.
 
 fn main() {

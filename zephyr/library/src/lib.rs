@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The `SYS_WSS` interface as a static library for applications in C on Zephyr.
 //!
 //! An application in Rust takes the crates `wss_zephyr` and `wss` instead: there is one Rust library in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A server that does what its clients tell it, by text messages:
 //!
 //! - `ping X`: pings the client with the payload X, and sends `pong X` when the client has answered;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `tungstenite` as a client of the tests: takes the scenarios as JSON on standard input, and prints what
 //! it saw of each. See `tests/clients/scenarios.py`.
 

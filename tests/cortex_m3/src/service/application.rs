@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The application: notes every event and echoes every message.
 
 use core::cell::Cell;

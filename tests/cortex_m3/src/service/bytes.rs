@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The bytes of the scripts, put together by the compiler.
 
 /// A request that is accepted.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What `run` counts the instructions of: echoed messages, between two marks.
 
 use crate::{Outcome, check, client, script};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service on the Cortex-M3: its memory, and what drives it.
 //!
 //! The port's and the application's functions are not inlined, and the

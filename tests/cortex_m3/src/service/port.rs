@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The port: sockets are scripted clients, the clock and the work queue are
 //! the tests' to drive.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What clients send, what they have to be sent, and the events that have to
 //! be told.
 

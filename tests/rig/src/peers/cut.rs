@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A session that ends at each of its bytes.
 
 use std::io::{Read as _, Write as _};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Attacks from outside: they need nothing but the address of an echo server.
 
 mod cut;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Peers that say nothing: not yet, or never again.
 
 use std::io::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A thousand clients that send, beside others that do not.
 
 use std::path::Path;

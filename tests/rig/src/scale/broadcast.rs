@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Broadcasts to many clients, some of which do not read.
 
 use std::path::Path;

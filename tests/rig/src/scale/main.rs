@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Many clients: what an idle one costs, what the others notice of it, broadcasts, and a soak.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The default server as another process.
 
 use std::io::{BufRead as _, BufReader};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Clients that come, say something, and go, for a long time.
 
 use std::path::Path;

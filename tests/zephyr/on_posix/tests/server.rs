@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Servers in Rust as on Zephyr, on a host.
 
 use std::net::{TcpListener, TcpStream};

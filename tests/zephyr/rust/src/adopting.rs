@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connections that the application has accepted.
 
 use wss::{AdoptError, ClientId, Event, Opening};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A client of the server, in the same image: that of `tests/zephyr/client`, in C. What goes wrong, or
 //! does not come in time, fails the case, and says which step of it that was.
 

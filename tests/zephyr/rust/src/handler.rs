@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Servers with a handler.
 
 use wss::service::Lock as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The interface of `wss_zephyr` on Zephyr, over Zephyr's own TCP: server and clients are in one image.
 //! `main.c` has a case of ztest for each function here that C can call.
 //!

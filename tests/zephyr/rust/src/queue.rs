@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Servers with queues.
 
 use wss::{ClientId, CloseCode, Event, EventMask};

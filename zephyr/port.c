@@ -16,21 +16,6 @@ LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 /* Clients, one that is turned away, listeners, and the wake-up. Each server polls its own. */
 #define POLLS (CONFIG_WSS_MAX_CLIENTS + 1 + CONFIG_WSS_LISTENERS + 1)
 
-BUILD_ASSERT(CONFIG_ZVFS_POLL_MAX >= POLLS,
-	     "CONFIG_ZVFS_POLL_MAX has to be at least CONFIG_WSS_MAX_CLIENTS + 3, and 4 with IPv4 and IPv6");
-BUILD_ASSERT(CONFIG_ZVFS_OPEN_MAX >= CONFIG_WSS_SERVERS * (POLLS + 1),
-	     "CONFIG_ZVFS_OPEN_MAX has to be at least CONFIG_WSS_MAX_CLIENTS + 4, and 5 with IPv4 and "
-	     "IPv6, for each of CONFIG_WSS_SERVERS");
-#if defined(CONFIG_NET_TCP) && !defined(CONFIG_NET_SOCKETS_OFFLOAD)
-BUILD_ASSERT(CONFIG_NET_MAX_CONTEXTS >= CONFIG_WSS_SERVERS * (POLLS - 1),
-	     "CONFIG_NET_MAX_CONTEXTS has to be at least CONFIG_WSS_MAX_CLIENTS + 2, and 3 with IPv4 and "
-	     "IPv6, for each of CONFIG_WSS_SERVERS");
-#endif
-
-BUILD_ASSERT(CONFIG_WSS_CLIENT_TIMEOUT_MS == 0 || CONFIG_WSS_CLIENT_TIMEOUT_MS >= 100,
-	     "CONFIG_WSS_CLIENT_TIMEOUT_MS=" STRINGIFY(CONFIG_WSS_CLIENT_TIMEOUT_MS)
-	     ": use 100 to 65535, or 0 for no timeout");
-
 /* A work item for each client, the service, the link and, on a work queue, the end of all. */
 #define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 1)
 #define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 2)

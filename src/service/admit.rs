@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Giving connections their slots: those that the listener accepts, and those that somebody else has
 //! accepted.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Events that concern the service as a whole.
 
 use super::event::{EventMask, MAX_SINKS};

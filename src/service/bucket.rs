@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A token bucket: a number of tokens each second, and no more than those of one second at once.
 
 use super::time::Instant;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Events, and the clients that they are about.
 
 use core::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The incoming half of a client, which is lent to the work item that runs.
 
 use core::ops::Range;

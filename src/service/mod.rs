@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service: client slots, events, keep-alive, back-pressure and limits, over a [`Port`].
 //!
 //! Three kinds of threads meet here, and the port runs the first two:

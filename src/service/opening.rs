@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The answer to an opening request, which the application gives when it is asked or later.
 
 use super::event::ClientId;

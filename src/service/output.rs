@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A client's output: what has been accepted for sending and has not gone out yet.
 //!
 //! At most one of the senders writes at a time, and what is unsent goes out in this order: the block

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The blocks in which unsent output is kept.
 
 use super::port::Port;

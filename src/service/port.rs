@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the service needs of an operating system.
 
 use core::fmt::Debug;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Event queues: for threads of the application that take events, instead of a callback.
 //!
 //! A queue loses nothing. When it is full, the service keeps the event and, of that client, receives

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The work item of a client: receive, parse, deliver, answer.
 
 use core::num::NonZeroUsize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the application asks for, from any thread.
 
 use core::ops::Range;

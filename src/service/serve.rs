@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The serving thread: it waits for sockets and deadlines, accepts connections, and hands clients to
 //! the work queue.
 

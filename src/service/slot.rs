@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A client slot: who works on it, how far its connection is, and when that has to change.
 //!
 //! Every transition is a method of [`Inner`], called with the slot's lock held. ARCHITECTURE.md has

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a service has done so far.
 
 use crate::protocol::{CloseCode, Status};

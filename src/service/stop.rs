@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Shutting down: every client is closed with 1001, and aborted at the close timeout.
 
 use super::port::{Lock as _, Port};

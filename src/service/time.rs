@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Points in time: 32-bit milliseconds that wrap.
 
 use core::ops::Add;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Types and values of the header. `tests/agreement.rs` compares them with it.
 #![allow(unsafe_code)]
 

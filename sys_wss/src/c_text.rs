@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The texts of a request as C has them.
 
 use core::ffi::CStr;

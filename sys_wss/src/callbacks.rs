@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Functions that C registered, and calling them.
 #![allow(unsafe_code)]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Numbers from C become values of the service, and failures become result codes.
 
 use wss::protocol::Opcode;

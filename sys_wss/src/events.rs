@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The application of the service: its events go to the callback and to the queues.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};

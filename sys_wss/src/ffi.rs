@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The functions of the header, in its order. What C hands over is checked here, and nothing panics
 //! or unwinds out of here; what the functions do is said in the header.
 #![allow(unsafe_code)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What clients asked for in their opening requests, kept for as long as they have their slots.
 
 use wss::protocol::AcceptKey;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The services: starting them, ending them, finding them.
 //!
 //! Each has a place, and a number that later servers there do not have: the place is the number modulo

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The `SYS_WSS` interface in C, over the service.
 //!
 //! `include/wss/sys_wss.h` is the interface and its documentation. On a host this crate is a static and

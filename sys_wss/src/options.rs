@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How the service is to be started.
 
 use wss::service::Config;

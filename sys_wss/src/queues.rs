@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Event queues. They outlive the services.
 #![allow(unsafe_code)]
 

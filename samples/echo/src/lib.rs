@@ -36,15 +36,14 @@ fn echo(clients: &Clients, id: ClientId, kind: MessageKind, message: &Message<'_
     }
 }
 
+static SERVER: Server = Server::new();
+
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
-    match Server::start(&Options::new(), &Echo) {
-        Ok(server) => {
-            log::info!("listening at port {}", server.local_port());
-            // Dropping it would end it; its threads need nothing of this one.
-            core::mem::forget(server);
-        }
+    match SERVER.start(&Options::new(), &Echo) {
+        // Its threads need nothing of this one.
+        Ok(()) => log::info!("listening at port {}", SERVER.local_port()),
         Err(error) => log::error!("cannot start: {error}"),
     }
 }

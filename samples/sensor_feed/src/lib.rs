@@ -115,7 +115,7 @@ fn command(message: Message<'_>) -> Result<Command, &'static str> {
 }
 
 /// Sends a value as JSON to every client that takes it.
-fn send_to_all(clients: &Clients, value: &impl Serialize) {
+fn send_to_all(clients: Clients<'_>, value: &impl Serialize) {
     let mut line = [0; LINE];
     let Ok(len) = serde_json_core::to_slice(value, &mut line) else {
         log::error!("a line is longer than {LINE} bytes");
@@ -127,16 +127,18 @@ fn send_to_all(clients: &Clients, value: &impl Serialize) {
     }
 }
 
+static SERVER: Server = Server::new();
+
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
     let wanted = EventMask::all().difference(EventMask::PING | EventMask::PONG);
-    let started = Server::with_queue(&Options::new(), wanted, kconfig::QUEUE_DEPTH as usize);
-    let (server, queue) = match started {
-        Ok(started) => started,
+    let depth = kconfig::QUEUE_DEPTH as usize;
+    let queue = match SERVER.start_with_queue(&Options::new(), wanted, depth) {
+        Ok(queue) => queue,
         Err(error) => return log::error!("cannot start: {error}"),
     };
-    log::info!("listening at port {}", server.local_port());
+    log::info!("listening at port {}", SERVER.local_port());
     let mut feed = Feed {
         queue,
         settings: Settings {

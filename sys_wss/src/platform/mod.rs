@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a host and Zephyr have, each in its own way. Both have the same names here.
 
 #[cfg(feature = "host")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `memmove` as the C library of a device has it, instead of Rust's, which is for speed and takes 700 bytes:
 //! Zephyr's builds link that of picolibc, see `zephyr/library.cmake`. The compiler calls it by these names.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where the events of a server in a Rust application go.
 
 use core::cell::UnsafeCell;

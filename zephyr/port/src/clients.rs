@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What an application may ask of a server, from any thread.
 
 use wss::protocol::{CloseCode, MessageKind, Opcode};

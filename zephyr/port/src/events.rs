@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Events on a queue, for an application that takes them on its own threads.
 
 use core::ptr;

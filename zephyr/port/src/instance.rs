@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A service in static memory, and the threads beneath it.
 
 use core::array;

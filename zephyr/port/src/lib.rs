@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The WebSocket server on Zephyr.
 //!
 //! The service of the crate `wss` over Zephyr's sockets and kernel: a thread that polls the sockets and a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Locks: a `k_mutex` with a `k_condvar`.
 
 use core::cell::UnsafeCell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The lines of `log` go to Zephyr's log.
 
 use core::fmt::Write as _;

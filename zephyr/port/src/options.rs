@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a service is started, and why it could not be.
 
 use core::ffi::CStr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sockets, polling, the timer and the work queue.
 //!
 //! What binds it (see ARCHITECTURE.md): only the WSS thread polls and closes, a descriptor is in one

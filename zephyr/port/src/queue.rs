@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Message queues of the kernel.
 
 use core::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Starting and ending a server in a Rust application.
 
 use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
@@ -179,6 +180,13 @@ impl Server {
     #[must_use]
     pub fn local_port(&self) -> u16 {
         self.port.load(Ordering::Relaxed)
+    }
+
+    /// Begins to end the server, as [`stop`](Self::stop) does, and returns at once.
+    pub fn begin_stop(&self) {
+        if let Some(service) = self.instance.service() {
+            service.stop();
+        }
     }
 
     /// Ends the server: closes every client with 1001, waits for them for at most the close time-out,

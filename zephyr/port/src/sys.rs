@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What `zephyr/port.c` has: the kernel and the sockets, with `errno` and Zephyr's structures kept on
 //! the side of C. See `zephyr/port.h` for what each does.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Log lines go to a function that C registered.
 #![allow(unsafe_code)]
 

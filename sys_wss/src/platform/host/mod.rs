@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A host: std.
 
 use std::io;

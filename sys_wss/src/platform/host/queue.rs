@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What event queues of a host keep, on the heap.
 #![allow(unsafe_code)]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Taking over a connection that C has accepted.
 #![allow(unsafe_code)]
 

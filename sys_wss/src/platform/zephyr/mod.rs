@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Zephyr: static memory, sized by Kconfig.
 
 use core::ffi::CStr;
+use core::ops::Deref;
 
 use wss::service::Port as _;
 use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
@@ -26,7 +28,17 @@ pub type Handle = &'static Service;
 /// A value behind a lock.
 pub type Monitor<T> = KernelLock<T>;
 /// An address to listen at, as text.
-pub type Address = heapless::CString<46>;
+#[derive(Clone)]
+pub struct Address(heapless::Vec<u8, 46>);
+
+impl Deref for Address {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        CStr::from_bytes_with_nul(&self.0).unwrap_or_default()
+    }
+}
+
 /// The bytes of a request.
 pub type RequestBytes = heapless::Vec<u8, REQUEST_SIZE>;
 
@@ -86,10 +98,9 @@ impl Origins {
 
 /// The address that a text names. Whether it is one is found out by listening there.
 pub fn address(text: &str) -> Result<Address, Error> {
-    let mut address = Address::new();
-    let told = address.extend_from_bytes(text.as_bytes());
-    told.map_err(|_| Error::BadArgument)?;
-    Ok(address)
+    let mut bytes = heapless::Vec::new();
+    let fits = bytes.extend_from_slice(text.as_bytes()).is_ok() && bytes.push(0).is_ok();
+    fits.then_some(Address(bytes)).ok_or(Error::BadArgument)
 }
 
 /// What Kconfig says.
@@ -164,10 +175,7 @@ impl Instance {
         begin: impl FnOnce(&Events, u32),
     ) -> Result<u16, ListenError> {
         wss_zephyr::set_logger();
-        let addr = options.address.as_ref().map(|address| {
-            let address: &CStr = address;
-            address
-        });
+        let addr = options.address.as_deref();
         let options = wss_zephyr::Options {
             addr,
             port,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Locks of the interface in C.
 #![allow(unsafe_code)]
 

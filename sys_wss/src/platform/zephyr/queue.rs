@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What event queues of Zephyr keep: nothing, since an event with data points into the receive buffer of its
 //! client, which is not received into until the release.
 #![allow(unsafe_code)]

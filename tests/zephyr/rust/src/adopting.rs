@@ -2,10 +2,10 @@
 //! Connections that the application has accepted.
 
 use wss::{AdoptError, ClientId, Event, Opening};
-use wss_zephyr::{Clients, Descriptor, Handler, Options, Server, kconfig};
+use wss_zephyr::{Clients, Handler, Options, Server, kconfig};
 
 use crate::client::{Client, TEXT};
-use crate::{connected, wait_until};
+use crate::{Running, connected, started, wait_until};
 
 // In main.c.
 unsafe extern "C" {
@@ -33,12 +33,14 @@ impl Handler for Adopter {
 }
 
 /// A server that does not listen.
-fn start() -> Server {
+fn start() -> Running {
     let options = Options {
         listen: false,
         ..Options::new()
     };
-    Server::start(&options, &Adopter).expect("the server starts")
+    let start = started(|server| server.start(&options, &Adopter));
+    let (server, ()) = start.expect("the server starts");
+    server
 }
 
 /// A listener of the application.
@@ -71,8 +73,8 @@ fn adopt(
     received: &[u8],
     opening: Opening,
 ) -> Result<ClientId, AdoptError> {
-    let descriptor = Descriptor::adopt(fd).expect("it is a socket");
-    server.clients().adopt(&descriptor, received, opening)
+    // SAFETY: the descriptor is the test's, until it is adopted.
+    unsafe { server.clients().adopt(fd, received, opening) }
 }
 
 #[unsafe(no_mangle)]
@@ -95,7 +97,7 @@ extern "C" fn an_upgraded_connection_is_adopted_with_the_frame_it_has_received()
     let adopted = adopt(&server, fd, b"\x81\x85\0\0\0\0he", Opening::Upgraded);
     client.says(c"llo");
     // The request is not known.
-    client.gets(TEXT, b"/");
+    client.gets(TEXT, b"");
     client.gets(TEXT, b"hello");
     assert_eq!(adopted, Ok(connected(server.clients(), 0)));
     client.closes();
@@ -104,7 +106,8 @@ extern "C" fn an_upgraded_connection_is_adopted_with_the_frame_it_has_received()
 #[unsafe(no_mangle)]
 extern "C" fn a_connection_that_is_not_adopted_stays_the_applications() {
     let (server, listener) = (start(), Listener::new());
-    assert!(matches!(Descriptor::adopt(-1), Err(AdoptError::Failed)));
+    let none = adopt(&server, -1, b"", Opening::Request);
+    assert_eq!(none, Err(AdoptError::Failed));
 
     let (client, fd) = listener.accept();
     let much = [0; kconfig::RX_BUFFER_SIZE as usize + 256];
@@ -114,7 +117,7 @@ extern "C" fn a_connection_that_is_not_adopted_stays_the_applications() {
     let others = [(); kconfig::MAX_CLIENTS as usize].map(|()| {
         let (other, fd) = listener.accept();
         assert!(adopt(&server, fd, b"", Opening::Upgraded).is_ok());
-        other.gets(TEXT, b"/");
+        other.gets(TEXT, b"");
         other
     });
     assert_eq!(
@@ -129,9 +132,9 @@ extern "C" fn a_connection_that_is_not_adopted_stays_the_applications() {
     wait_until("there is a place", || {
         adopt(&server, fd, b"", Opening::Upgraded).is_ok()
     });
-    client.gets(TEXT, b"/");
+    client.gets(TEXT, b"");
 
-    server.share().stop();
+    server.begin_stop();
     client.closed_with(b"\x03\xe9");
     assert!(server.stop());
     let (client, fd) = listener.accept();

@@ -5,12 +5,11 @@ use wss::service::Lock as _;
 use wss::{
     ClientId, CloseCode, Event, EventMask, MessageKind, Opcode, Request, Status, Target, Verdict,
 };
-use wss_zephyr::{
-    Clients, Handler, Monitor, Options, Server, kconfig, on_service_thread, uptime_ms,
-};
+use wss_zephyr::internal::KernelLock;
+use wss_zephyr::{Clients, Handler, Options, kconfig, on_service_thread, uptime_ms};
 
 use crate::client::{BINARY, CONTINUATION, Client, PING, PONG, TEXT};
-use crate::{PATIENCE_MS, connected, pause, wait_until};
+use crate::{PATIENCE_MS, Running, connected, pause, started, wait_until};
 
 /// What the handler was asked and told.
 #[derive(Debug)]
@@ -23,7 +22,8 @@ struct Seen {
     code: Option<CloseCode>,
 }
 
-static SEEN: Monitor<Seen> = Monitor::new(Seen::NOTHING);
+// SAFETY: nothing here locks it twice.
+static SEEN: KernelLock<Seen> = unsafe { KernelLock::new(Seen::NOTHING) };
 
 impl Seen {
     const NOTHING: Self = Self {
@@ -109,9 +109,11 @@ impl Handler for Judge {
 }
 
 #[track_caller]
-fn start() -> Server {
+fn start() -> Running {
     *SEEN.lock() = Seen::NOTHING;
-    Server::start(&Options::new(), &Judge).expect("the server starts")
+    let start = started(|server| server.start(&Options::new(), &Judge));
+    let (server, ()) = start.expect("the server starts");
+    server
 }
 
 #[unsafe(no_mangle)]

@@ -11,9 +11,11 @@ mod handler;
 mod queue;
 mod starting;
 
+use core::ops::Deref;
+
 use wss::ClientId;
 use wss::service::ClientState;
-use wss_zephyr::{Clients, Options, uptime_ms};
+use wss_zephyr::{Clients, ListenError, Options, Server, StartError, kconfig, uptime_ms};
 // It has the panic handler.
 use zephyr as _;
 
@@ -32,12 +34,51 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 
 /// Lets the other threads go on.
 fn pause(ms: u32) {
-    wss_zephyr::sys::wss_port_sleep_ms(ms);
+    wss_port_sleep_ms(ms);
+}
+
+// In the port.
+unsafe extern "C" {
+    safe fn wss_port_sleep_ms(ms: u32);
+}
+
+static SERVERS: [Server; kconfig::SERVERS as usize] =
+    [const { Server::new() }; kconfig::SERVERS as usize];
+
+/// A server that runs, until this is dropped.
+struct Running(&'static Server);
+
+impl Deref for Running {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Starts the first server that does not run.
+fn started<T>(
+    start: impl Fn(&'static Server) -> Result<T, StartError>,
+) -> Result<(Running, T), StartError> {
+    let mut outcome = Err(StartError::Listen(ListenError::Running));
+    for server in &SERVERS {
+        outcome = start(server).map(|started| (Running(server), started));
+        if !matches!(outcome, Err(StartError::Listen(ListenError::Running))) {
+            break;
+        }
+    }
+    outcome
 }
 
 /// The client that has this slot, once it is connected.
 #[track_caller]
-fn connected(clients: &Clients, slot: usize) -> ClientId {
+fn connected(clients: Clients<'_>, slot: usize) -> ClientId {
     let is_connected = || clients.state(slot) == ClientState::Connected;
     wait_until("the client is connected", is_connected);
     clients.client(slot).expect("there is a client")

@@ -2,12 +2,10 @@
 //! Servers with queues.
 
 use wss::{ClientId, CloseCode, Event, EventMask};
-use wss_zephyr::{
-    Clients, EventQueue, MessageBuffer, Options, Server, StartError, kconfig, uptime_ms,
-};
+use wss_zephyr::{Clients, EventQueue, MessageBuffer, Options, StartError, kconfig, uptime_ms};
 
 use crate::client::{BINARY, CLOSE, Client, PING, PONG, TEXT};
-use crate::{PATIENCE_MS, connected, pause, wait_until};
+use crate::{PATIENCE_MS, Running, connected, pause, started, wait_until};
 
 const BUFFER: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
 
@@ -53,10 +51,15 @@ fn expect_end(queue: &EventQueue) {
     assert!(queue.recv(&mut { BUFFER }).is_none());
 }
 
+#[track_caller]
+fn with_queue(mask: EventMask, depth: usize) -> (Running, EventQueue) {
+    let options = Options::new();
+    started(|server| server.start_with_queue(&options, mask, depth)).expect("it starts")
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn a_queue_has_the_events() {
-    let (server, queue) =
-        Server::with_queue(&Options::new(), EventMask::all(), 8).expect("it starts");
+    let (server, queue) = with_queue(EventMask::all(), 8);
     let mut buffer = BUFFER;
     assert!(queue.recv_timeout(&mut buffer, 20).is_none());
 
@@ -110,27 +113,25 @@ extern "C" fn a_queue_has_the_events() {
 }
 
 /// How many messages the server has received.
-fn received(clients: &Clients) -> u32 {
+fn received(clients: Clients<'_>) -> u32 {
     clients.stats().traffic.messages_received
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn a_message_on_a_queue_is_held() {
-    let (server, queue) =
-        Server::with_queue(&Options::new(), EventMask::TEXT, 8).expect("it starts");
+    let (server, queue) = with_queue(EventMask::TEXT, 8);
     let clients = server.clients();
     let client = Client::connect(c"/");
     let other = Client::connect(c"/");
-    let (id, other_id) = (connected(clients, 0), connected(clients, 1));
+    connected(clients, 0);
+    connected(clients, 1);
 
     client.sends(TEXT, b"one");
     wait_until("it is received", || received(clients) == 1);
-    assert_eq!(clients.while_held(id, || "held"), Some("held"));
     // While it is held this client is not received from, but another one is.
     client.sends(TEXT, b"two");
     pause(50);
     assert_eq!(received(clients), 1);
-    assert_eq!(clients.while_held(other_id, || "held"), None);
     other.sends(TEXT, b"other");
     wait_until("that of the other is received", || received(clients) == 2);
     pause(50);
@@ -140,7 +141,6 @@ extern "C" fn a_message_on_a_queue_is_held() {
     wait_until("the next is received", || received(clients) == 3);
     expect_text(&queue, "other");
     expect_text(&queue, "two");
-    assert_eq!(clients.while_held(id, || "held"), None);
     client.closes();
     other.closes();
     assert!(server.stop());
@@ -150,8 +150,7 @@ extern "C" fn a_message_on_a_queue_is_held() {
 
 #[unsafe(no_mangle)]
 extern "C" fn a_full_queue_loses_nothing() {
-    let (server, queue) =
-        Server::with_queue(&Options::new(), EventMask::TEXT, 1).expect("it starts");
+    let (server, queue) = with_queue(EventMask::TEXT, 1);
     let all = [Client::connect(c"/"), Client::connect(c"/")];
     let texts = ["one", "two", "three"];
     for text in texts {
@@ -198,13 +197,16 @@ extern "C" fn a_handler_and_a_queue_share_the_events() {
         let id = client.expect("it is of a client");
         assert_eq!(clients.send_text(id, message.text()), Ok(()));
     };
-    let options = Options::new();
-    let builder = Server::builder(&options).handler(EventMask::TEXT, echo);
     let wanted = [
         (EventMask::TEXT | EventMask::BINARY, 8),
         (EventMask::CLOSED, 8),
     ];
-    let (server, [messages, ends]) = builder.start(wanted).expect("it starts");
+    let options = Options::new();
+    let (server, [messages, ends]) = started(|server| {
+        let builder = server.builder(&options).handler(EventMask::TEXT, echo);
+        builder.start(wanted)
+    })
+    .expect("it starts");
 
     let client = Client::connect(c"/");
     client.sends(TEXT, b"both");
@@ -227,16 +229,15 @@ extern "C" fn there_are_as_many_queues_as_kconfig_says() {
     let wanted = (EventMask::CONNECTING | EventMask::CONNECTED, DEPTH);
     let options = Options::new();
 
-    let started = Server::with_queue(&options, EventMask::all(), DEPTH + 1);
-    assert_eq!(started.err(), Some(StartError::NoQueue));
-    let started = Server::builder(&options).start([wanted; QUEUES + 1]);
-    assert_eq!(started.err(), Some(StartError::NoQueue));
+    let start = started(|server| server.start_with_queue(&options, EventMask::all(), DEPTH + 1));
+    assert_eq!(start.err(), Some(StartError::NoQueue));
+    let start = started(|server| server.builder(&options).start([wanted; QUEUES + 1]));
+    assert_eq!(start.err(), Some(StartError::NoQueue));
     // Those that it had got meanwhile are free again.
-    let (server, queues) = Server::builder(&options)
-        .start([wanted; QUEUES])
-        .expect("it starts");
-    let started = Server::with_queue(&crate::at_port(0), EventMask::all(), 1);
-    assert_eq!(started.err(), Some(StartError::NoQueue));
+    let start = started(|server| server.builder(&options).start([wanted; QUEUES]));
+    let (server, queues) = start.expect("it starts");
+    let start = started(|server| server.start_with_queue(&crate::at_port(0), EventMask::all(), 1));
+    assert_eq!(start.err(), Some(StartError::NoQueue));
 
     let client = Client::connect(c"/");
     for queue in &queues {

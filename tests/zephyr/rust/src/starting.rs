@@ -6,7 +6,7 @@ use wss::{ClientId, Event};
 use wss_zephyr::{Clients, Handler, ListenError, Options, Server, StartError, kconfig};
 
 use crate::client::{Client, TEXT};
-use crate::{at_port, connected, wait_until};
+use crate::{Running, at_port, connected, started, wait_until};
 
 // In main.c.
 unsafe extern "C" {
@@ -27,17 +27,23 @@ impl Handler for Echo {
 const PORT: u16 = kconfig::PORT as u16;
 
 #[track_caller]
-fn start(port: u16) -> Server {
-    Server::start(&at_port(port), &Echo).expect("the server starts")
+fn start(port: u16) -> Running {
+    start_with(&at_port(port))
+}
+
+#[track_caller]
+fn start_with(options: &Options<'_>) -> Running {
+    let (server, ()) = started(|server| server.start(options, &Echo)).expect("the server starts");
+    server
 }
 
 /// Why a server does not start.
 #[track_caller]
 fn refused(options: &Options<'_>) -> ListenError {
-    match Server::start(options, &Echo) {
+    match started(|server| server.start(options, &Echo)) {
         Err(StartError::Listen(error)) => error,
         Err(error) => panic!("{error}"),
-        Ok(server) => panic!("it listens at port {}", server.local_port()),
+        Ok((server, ())) => panic!("it listens at port {}", server.local_port()),
     }
 }
 
@@ -66,23 +72,20 @@ extern "C" fn a_stopped_server_closes_with_1001() {
     let server = start(PORT);
     let client = Client::connect(c"/");
     let id = connected(server.clients(), 0);
-    let share = server.share();
-    share.stop();
+    let clients = server.0.clients();
+    server.begin_stop();
     client.closed_with(b"\x03\xe9");
     assert!(server.stop());
     drop(server);
-    // What is left of it answers.
-    assert_eq!(share.state(0), ClientState::Closed);
-    assert!(share.send_text(id, "too late").is_err());
-    let stats = share.stats();
+    assert_eq!(clients.state(0), ClientState::Closed);
+    assert!(clients.send_text(id, "too late").is_err());
+    let stats = clients.stats();
     assert_eq!((stats.connected, stats.closed, stats.aborted), (1, 1, 0));
-    drop(share);
 
     // One that does not answer is cut off.
     let mut options = Options::new();
     options.limits.close_timeout_ms = 200;
-    let server = Server::start(&options, &Echo).expect("the server starts");
-    assert_eq!(server.clients().config().close_timeout_ms, 200);
+    let server = start_with(&options);
     let client = Client::connect(c"/");
     connected(server.clients(), 0);
     assert!(server.stop());
@@ -105,12 +108,10 @@ extern "C" fn there_are_as_many_servers_as_kconfig_says() {
         assert_eq!(server.clients().stats().connected, 1);
     }
     assert_eq!(refused(&Options::new()), ListenError::Running);
-
-    // What is left of one takes its place.
-    let share = servers[0].as_ref().map(Server::share);
+    static ONE_MORE: Server = Server::new();
+    let one_more = ONE_MORE.start(&Options::new(), &Echo);
+    assert_eq!(one_more, Err(StartError::Listen(ListenError::Servers)));
     servers[0] = None;
-    assert_eq!(refused(&Options::new()), ListenError::Running);
-    drop(share);
     servers[0] = Some(start(PORT));
     works(PORT);
     works(PORT + 2);
@@ -141,7 +142,7 @@ extern "C" fn a_port_in_use_is_told() {
             ..Options::new()
         },
     );
-    let second = Server::start(&options, &Echo).expect("the server starts");
+    let second = start_with(&options);
     assert_eq!((first.local_port(), second.local_port()), (PORT, 0));
 }
 

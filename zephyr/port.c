@@ -13,9 +13,6 @@
 
 LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 
-/* Clients, one that is turned away, listeners, and the wake-up. Each server polls its own. */
-#define POLLS (CONFIG_WSS_MAX_CLIENTS + 1 + CONFIG_WSS_LISTENERS + 1)
-
 /* A work item for each client, the service, the link and, on a work queue, the end of all. */
 #define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 1)
 #define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 2)

@@ -45,9 +45,16 @@ bool atomic_test_bit(const atomic_t *target, int bit);
 bool atomic_test_and_clear_bit(atomic_t *target, int bit);
 bool atomic_test_and_set_bit(atomic_t *target, int bit);
 
+struct k_sem {
+	int unused;
+};
+int k_sem_init(struct k_sem *sem, unsigned int initial_count, unsigned int limit);
+int k_sem_take(struct k_sem *sem, k_timeout_t timeout);
+void k_sem_give(struct k_sem *sem);
 struct k_mutex {
 	int unused;
 };
+#define K_MUTEX_DEFINE(name) struct k_mutex name
 int k_mutex_init(struct k_mutex *mutex);
 int k_mutex_lock(struct k_mutex *mutex, k_timeout_t timeout);
 int k_mutex_unlock(struct k_mutex *mutex);
@@ -68,6 +75,7 @@ struct k_condvar {
 	int unused;
 };
 int k_condvar_init(struct k_condvar *condvar);
+#define K_CONDVAR_DEFINE(name) struct k_condvar name
 int k_condvar_wait(struct k_condvar *condvar, struct k_mutex *mutex, k_timeout_t timeout);
 int k_condvar_broadcast(struct k_condvar *condvar);
 
@@ -96,9 +104,9 @@ typedef struct k_thread *k_tid_t;
 typedef struct {
 	char data;
 } k_thread_stack_t;
-#define K_THREAD_STACK_DEFINE(name, size) k_thread_stack_t name[size]
-#define K_THREAD_STACK_ARRAY_DEFINE(name, count, size) k_thread_stack_t name[count][size]
-#define K_THREAD_STACK_SIZEOF(name) sizeof(name)
+#define K_KERNEL_STACK_DEFINE(name, size) k_thread_stack_t name[size]
+#define K_KERNEL_STACK_ARRAY_DEFINE(name, count, size) k_thread_stack_t name[count][size]
+#define K_KERNEL_STACK_SIZEOF(name) sizeof(name)
 k_tid_t k_thread_create(struct k_thread *thread, k_thread_stack_t *stack, size_t size,
 			void (*entry)(void *a, void *b, void *c), void *a, void *b, void *c,
 			int priority, uint32_t options, k_timeout_t delay);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 struct net_if;
-struct net_mgmt_event_callback {
-	int unused;
+struct net_mgmt_event_static_handler {
+	uint64_t event_mask;
+	void (*handler)(uint64_t event, struct net_if *iface, void *info, size_t info_length,
+			void *user_data);
+	void *user_data;
 };
-void net_mgmt_init_event_callback(struct net_mgmt_event_callback *callback,
-				  void (*handler)(struct net_mgmt_event_callback *callback,
-						  uint64_t event, struct net_if *iface),
-				  uint64_t mask);
-void net_mgmt_add_event_callback(struct net_mgmt_event_callback *callback);
+#define NET_MGMT_REGISTER_EVENT_HANDLER(name, mask, func, data)                                    \
+	const struct net_mgmt_event_static_handler name = {mask, func, data}

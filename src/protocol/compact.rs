@@ -99,8 +99,8 @@ pub(super) fn base64(digest: &[u8; 20]) -> [u8; 28] {
     // Six bits each; the last one has only two of its own, and there are zeros behind them.
     for (at, place) in (0..).step_by(6).zip(text.iter_mut().take(27)) {
         let byte = |index| u32::from(digest.get(index).copied().unwrap_or_default());
-        let bits = byte(at / 8) << 8 | byte(at / 8 + 1);
-        *place = digit(bits >> (10 - at % 8) & 63);
+        let bits = byte(at / 8) << 8 | byte((at / 8).saturating_add(1));
+        *place = digit(bits >> 10_usize.saturating_sub(at % 8) & 63);
     }
     text
 }

@@ -2,10 +2,15 @@
 #
 # cmake -DAR=ar -DFROM=library -DTO=library -P without_builtins.cmake
 #
-# Copies a static library of Rust's, leaving out compiler_builtins, if it is newer than the copy.
+# Copies a static library of Rust's, leaving out compiler_builtins, unless it was copied before. Times do
+# not tell: Cargo takes an older library out of its cache when options are set back.
 
-if(NOT ${FROM} IS_NEWER_THAN ${TO})
-  return()
+file(SHA256 ${FROM} hash)
+if(EXISTS ${TO} AND EXISTS ${TO}.sha256)
+  file(READ ${TO}.sha256 copied)
+  if(copied STREQUAL hash)
+    return()
+  endif()
 endif()
 # The copy appears when it is complete.
 set(copy ${TO}.new)
@@ -15,4 +20,7 @@ string(REGEX MATCHALL "compiler_builtins-[^\n]+" builtins "${members}")
 if(builtins)
   execute_process(COMMAND ${AR} d ${copy} ${builtins} COMMAND_ERROR_IS_FATAL ANY)
 endif()
+# Linked again, although the library may be older than the program.
+file(TOUCH ${copy})
 file(RENAME ${copy} ${TO})
+file(WRITE ${TO}.sha256 ${hash})

@@ -3,7 +3,6 @@
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use wss::protocol::origin_allowed;
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
 use wss::{ClientId, Event, Request, Status, Verdict};
 
@@ -155,7 +154,7 @@ impl<P: Port> Application<P> for Events {
     }
 
     fn accept<'a>(&'a self, id: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        if !origin_allowed(request.origin(), self.origins.lock().iter()) {
+        if !self.origins.lock().allow(request.origin()) {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
         let verdict = Self::ask(self.client(id), request);
@@ -189,9 +188,9 @@ fn deliver(server: u32, sink: usize, client: Option<ClientId>, event: &Event<'_>
         callbacks::call_callback(place, number, client, message);
         return Delivery::Done;
     }
-    match queue(place, sink) {
-        Some(queue) => queues::deliver(queue, number, Of { server, client }, message),
-        None => Delivery::Done,
+    match (queue(place, sink), queues::delivery()) {
+        (Some(queue), Some(deliver)) => deliver(queue, number, Of { server, client }, message),
+        _ => Delivery::Done,
     }
 }
 

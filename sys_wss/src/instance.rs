@@ -58,8 +58,14 @@ struct State {
     number: u32,
     /// The generation of its first clients.
     first_generation: u32,
-    /// The limits that were set.
-    options: Option<Options>,
+    options: Kept,
+}
+
+/// The limits that were set. All zeros if none were, so that a static one takes no flash.
+#[repr(C)]
+enum Kept {
+    None,
+    Some(Options),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +87,7 @@ impl State {
             life: Life::Idle,
             number: NO_SERVER,
             first_generation: 0,
-            options: None,
+            options: Kept::None,
         }
     }
 
@@ -121,7 +127,7 @@ pub fn set_options(options: Options) -> Result<(), Error> {
     let mut state = settled(DEFAULT_PLACE);
     let idle = state.life == Life::Idle;
     if idle {
-        state.options = Some(options);
+        state.options = Kept::Some(options);
     }
     idle.then_some(()).ok_or(Error::Busy)
 }
@@ -168,7 +174,10 @@ fn start_default(
     port: Option<u16>,
     unclaimed: bool,
 ) -> Result<usize, NotStarted> {
-    let options = state.options.clone().unwrap_or_else(default_options);
+    let options = match &state.options {
+        Kept::None => default_options(),
+        Kept::Some(options) => options.clone(),
+    };
     let Some(port) = port else {
         log::error!("there is no such port");
         return Err(NotStarted);

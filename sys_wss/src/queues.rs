@@ -29,6 +29,17 @@ static PLACES: PerServer<Monitor<[Place; MAX_QUEUES]>> =
 
 static TURNED_AWAY: [AtomicBool; QUEUES] = [const { AtomicBool::new(false) }; QUEUES];
 
+/// Delivers to queues, once there was one: nobody else refers to that, so that a program without queues
+/// is linked without it.
+static DELIVERY: Monitor<Option<Deliver>> = monitor(None);
+
+type Deliver = fn(Number, u32, Of, Option<Message<'_>>) -> Delivery;
+
+/// What delivers an event to a queue, if there ever was one.
+pub fn delivery() -> Option<Deliver> {
+    *DELIVERY.lock()
+}
+
 pub struct Place {
     queue: QueueState<Storage>,
     /// Counts the queues that were here, for their numbers.
@@ -102,6 +113,7 @@ pub fn create(
     mask: EventMask,
     storage: impl FnOnce() -> Option<Storage>,
 ) -> Result<u32, Error> {
+    *DELIVERY.lock() = Some(deliver);
     for place in places {
         let number = Number::at(place);
         let mut shared = number.lock().lock();
@@ -150,7 +162,7 @@ fn room() {
 }
 
 /// Puts an event, as C numbers it, on a queue. `message` is what it brings.
-pub fn deliver(to: Number, event: u32, of: Of, message: Option<Message<'_>>) -> Delivery {
+fn deliver(to: Number, event: u32, of: Of, message: Option<Message<'_>>) -> Delivery {
     let (client, client_index) = of.to_c();
     to.deliver(message.is_some(), || {
         // Without data `hold` only says that the event was not released yet.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use wss::host::{self, HostPort, Running};
+use wss::protocol::origin_allowed;
 use wss::service::{Config, Lock as _};
 
 use crate::convert::Error;
@@ -56,8 +57,9 @@ impl Origins {
         Ok(())
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
-        self.0.iter().map(String::as_str)
+    /// Whether a request with this origin may connect.
+    pub fn allow(&self, origin: Option<&str>) -> bool {
+        origin_allowed(origin, self.0.iter().map(String::as_str))
     }
 }
 

@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 use core::ops::Deref;
 
+use wss::protocol::origin_allowed;
 use wss::service::Port as _;
 use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
 use wss_zephyr::{ListenError, kconfig};
@@ -86,13 +87,17 @@ impl Origins {
         Ok(())
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+    /// Whether a request with this origin may connect. Where there cannot be any, there is no code for them.
+    pub fn allow(&self, origin: Option<&str>) -> bool {
+        if ORIGINS_SIZE == 0 && kconfig::ORIGINS.is_empty() {
+            return true;
+        }
         let origins = if self.0.is_empty() {
             kconfig::ORIGINS
         } else {
             self.0.as_str()
         };
-        origins.split_ascii_whitespace()
+        origin_allowed(origin, origins.split_ascii_whitespace())
     }
 }
 

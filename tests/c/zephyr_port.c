@@ -536,24 +536,23 @@ struct wss_server *wss_port_bind(const void *object, const struct wss_calls *cal
 
 bool wss_port_join(struct wss_server *server, uint32_t ms)
 {
-	struct timespec at;
+	uint64_t until = wss_port_uptime_ms() + ms;
 	bool joined;
 
-	clock_gettime(CLOCK_REALTIME, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
+	/* Not waited for with the lock held: others only look. */
+	for (;;) {
+		pthread_mutex_lock(&start_lock);
+		if (server->joinable && own != server &&
+		    pthread_tryjoin_np(server->thread, NULL) == 0) {
+			server->joinable = false;
+		}
+		joined = !server->joinable;
+		pthread_mutex_unlock(&start_lock);
+		if (joined || wss_port_uptime_ms() >= until) {
+			return joined;
+		}
+		wss_port_sleep_ms(1);
 	}
-	pthread_mutex_lock(&start_lock);
-	if (server->joinable && own != server &&
-	    pthread_timedjoin_np(server->thread, NULL, &at) == 0) {
-		server->joinable = false;
-	}
-	joined = !server->joinable;
-	pthread_mutex_unlock(&start_lock);
-	return joined;
 }
 
 void wss_port_start(struct wss_server *server)

@@ -176,7 +176,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             .attach(index, socket)
             .map_err(|error| match error {
                 SocketError::WouldBlock => AdoptError::Full,
-                SocketError::Failed => AdoptError::Failed,
+                SocketError::NoBuffers | SocketError::Failed => AdoptError::Failed,
             })?;
         let masks = self.application.masks();
         let now = self.port.now();

@@ -56,6 +56,9 @@ use slot::{Guard, Inner, Owner, Phase};
 use stats::{Counter, Counters};
 use stop::Life;
 
+/// How long all output is paused when the network has no buffers, in milliseconds.
+const PAUSE_MS: u32 = TIMER_GRANULARITY_MS;
+
 /// How far a client's connection is (the C interface's `SYS_WSS_STATE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientState {
@@ -125,6 +128,9 @@ pub struct Service<P: Port, A: Application<P>> {
     first_generation: AtomicU32,
     pool: P::Lock<Pool<P>>,
     shared: P::Lock<Shared>,
+    /// Until when all output is paused, because the network has no buffers; 0: it is not. Read with a
+    /// slot's lock held.
+    paused_until: AtomicU32,
 }
 
 /// What all threads share beside the slots, behind its lock.
@@ -173,6 +179,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             first_generation: AtomicU32::new(0),
             pool,
             shared,
+            paused_until: AtomicU32::new(0),
         }
     }
 
@@ -212,6 +219,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         shared.most_clients = 0;
         drop(shared);
         self.pool.lock().restart();
+        self.paused_until.store(0, Relaxed);
         self.first_generation.store(generation, Relaxed);
         for slot in self.slots.as_ref() {
             let mut inner = slot.lock();
@@ -389,6 +397,47 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         true
     }
 
+    /// Whether all output is paused.
+    fn is_paused(&self) -> bool {
+        self.paused_until.load(Relaxed) != 0
+    }
+
+    /// Pauses all output after the network had no buffers for this client's: there is one pool for all.
+    #[cold]
+    fn pause_if_starved(&self, inner: &Inner<P>) {
+        if inner.output.is_starved() && !self.is_paused() {
+            // Any time but 0.
+            let until = Instant((self.port.now() + PAUSE_MS).0 | 1);
+            self.paused_until.store(until.0, Relaxed);
+            self.set_timer(Some(until));
+        }
+    }
+
+    /// Ends the pause of all output, if it is time: what is unsent is tried again, and who was refused is
+    /// told. The first that finds no buffers begins the next pause. Returns when it ends otherwise.
+    fn resume(&self, now: Instant) -> Option<Instant> {
+        let until = Instant(self.paused_until.load(Relaxed));
+        if until.0 == 0 || !now.has_reached(until) {
+            return (until.0 != 0).then_some(until);
+        }
+        // Before the slots are looked at: what is put off from now on is of the next pause.
+        self.paused_until.store(0, Relaxed);
+        let count = self.max_clients();
+        // Each client is the first in its turn.
+        let first = (now.0 / PAUSE_MS) as usize % count.max(1);
+        for index in (first..count).chain(0..first) {
+            let Some(slot) = self.slot(index) else {
+                continue;
+            };
+            let mut inner = slot.lock();
+            if inner.output.end_starvation() {
+                slot.notify_all();
+                self.kick(index, &mut inner);
+            }
+        }
+        None
+    }
+
     /// Gives the output's block back unless something unsent is in it.
     fn give_back(&self, inner: &mut Inner<P>) {
         if let Some(block) = inner.output.take_empty_block() {
@@ -419,7 +468,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) {
         let inner: &mut Inner<P> = inner;
         let was_blocked = inner.output.is_blocked();
-        if let Some(socket) = &inner.socket {
+        if self.is_paused() {
+            if inner.output.pending() {
+                inner.output.starve(&self.port);
+            }
+        } else if let Some(socket) = &inner.socket {
             let parked = inner.inbound.as_deref();
             let incoming = incoming.or(parked).map(|inbound| &inbound.incoming);
             inner.output.flush(socket, incoming, &self.port);
@@ -429,6 +482,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner.hear(self.port.now());
         }
         if inner.output.pending() || inner.output.has_caller() {
+            self.pause_if_starved(inner);
             return;
         }
         self.give_back(inner);

@@ -33,6 +33,9 @@ bitflags::bitflags! {
         const OWN = 32;
         /// A close frame is unsent.
         const CLOSE = 64;
+        /// The network had no buffers: what is unsent is tried again when the pause of all output ends.
+        /// Without `BLOCKED`, that is only the block, and frames may still be put there.
+        const STARVED = 128;
     }
 }
 
@@ -151,6 +154,38 @@ impl<P: Port> Output<P> {
         self.flags.contains(Flags::BLOCKED)
     }
 
+    /// Whether what is unsent waits for buffers of the network.
+    pub const fn is_starved(&self) -> bool {
+        self.flags.contains(Flags::STARVED)
+    }
+
+    /// The network has no buffers for what is unsent, or had none for another client.
+    #[cold]
+    pub fn starve(&mut self, port: &P) {
+        if !self.is_blocked() {
+            self.since = port.now();
+            let elsewhere = self.flags.intersects(Flags::OWN.union(Flags::CLOSE));
+            self.flags
+                .set(Flags::BLOCKED, elsewhere && !self.has_caller());
+        }
+        self.flags.insert(Flags::STARVED);
+    }
+
+    /// There may be buffers again: whether that matters to this client, and to the threads that send to it.
+    pub fn end_starvation(&mut self) -> bool {
+        let matters = Flags::STARVED.union(Flags::REFUSED);
+        let waited = self.flags.intersects(matters) || self.waiters > 0;
+        self.flags.remove(Flags::STARVED);
+        waited
+    }
+
+    /// Nothing more comes from the client: what is unsent is all that is waited for.
+    pub fn wait_for_room(&mut self, port: &P) {
+        if self.is_starved() {
+            self.block(port);
+        }
+    }
+
     /// Whether the connection takes nothing any more.
     pub const fn is_broken(&self) -> bool {
         self.flags.contains(Flags::BROKEN)
@@ -223,6 +258,7 @@ impl<P: Port> Output<P> {
     pub fn break_off(&mut self) {
         self.flags
             .remove(Flags::OWN.union(Flags::CLOSE).union(Flags::BLOCKED));
+        self.flags.remove(Flags::STARVED);
         self.flags.insert(Flags::BROKEN);
         if let Some(block) = &mut self.block {
             block.head = block.tail;
@@ -271,6 +307,10 @@ impl<P: Port> Output<P> {
             payload: start.min(payload.end)..payload.end,
         };
         self.flags.insert(Flags::OWN);
+        if self.is_starved() {
+            // Nothing can be put behind it.
+            self.flags.insert(Flags::BLOCKED);
+        }
     }
 
     /// Keeps bytes that lie in the receive buffer.
@@ -282,7 +322,10 @@ impl<P: Port> Output<P> {
     /// block is empty then.
     pub fn spill(&mut self, inbound: &mut Inbound<P::Storage>) {
         let len = self.block_len();
-        if len == 0 || self.has_caller() || self.holds_own() || inbound.spare() < len {
+        if len == 0 || self.has_caller() || self.holds_own() || self.is_starved() {
+            return;
+        }
+        if inbound.spare() < len {
             return;
         }
         let Some(block) = &mut self.block else {
@@ -392,6 +435,12 @@ impl<P: Port> Output<P> {
         let mut count = match sent {
             Ok(count) => count,
             Err(SocketError::WouldBlock) => 0,
+            Err(SocketError::NoBuffers) => {
+                // It is not the client that has it wait.
+                self.unblock();
+                self.starve(port);
+                return 0;
+            }
             Err(SocketError::Failed) => {
                 self.break_off();
                 return 0;

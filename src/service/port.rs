@@ -59,6 +59,9 @@ bitflags::bitflags! {
 pub enum SocketError {
     /// Not now; nothing was done.
     WouldBlock,
+    /// Not now: the network has no buffers, and nothing says when it has some. The service pauses all
+    /// output for a while. Only for [`Socket::send`]; nothing was done.
+    NoBuffers,
     /// Never again: the connection is gone. For [`Port::accept`]: no connection could be had, for
     /// want of memory or descriptors.
     Failed,

@@ -254,7 +254,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Lets the application know that a send can be tried again after one was refused.
     fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
-        if !inner.can_send_again(|| self.port.thread()) {
+        if !inner.can_send_again(|| self.port.thread()) || self.is_paused() {
             return;
         }
         // A callback that gets this sends in this run, in which the receive buffer cannot be lent.
@@ -282,6 +282,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return None;
         }
         if inner.output.pending() || inner.output.has_caller() {
+            inner.output.wait_for_room(&self.port);
             return Some(Task::Park(Because::Waiting));
         }
         if inner.shut == Shut::No {
@@ -536,6 +537,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 if !inner.output.pending() && !inner.output.has_caller() {
                     let now = run.now(&self.port);
                     inner.advance(Phase::Dead, now, &run.wanting.masks);
+                } else {
+                    inner.output.wait_for_room(&self.port);
                 }
             }
             Ok(count) => {
@@ -546,7 +549,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     run.received = Received::Full;
                 }
             }
-            Err(SocketError::WouldBlock) => {}
+            Err(SocketError::WouldBlock | SocketError::NoBuffers) => {}
             Err(SocketError::Failed) => {
                 let now = run.now(&self.port);
                 inner.advance(Phase::Dead, now, &run.wanting.masks);
@@ -601,6 +604,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Sends a keep-alive ping, unless the client takes no output.
     pub(super) fn keep_alive(&self, inner: &mut Inner<P>, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
         let (last, answered) = inner.keep_alive;
         let count = last.wrapping_add(1);
         let [a, b, c] = KEEP_ALIVE;

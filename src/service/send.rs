@@ -387,7 +387,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let total = total_len(&parts);
         let fits = total <= self.block_size.load(Relaxed);
         // A long message that is sent back is not copied, unless more frames are likely to follow it.
-        let batch = batch && !(own.is_some() && total > COPIED && inner.delivers_last());
+        let alone = own.is_some() && total > COPIED && inner.delivers_last();
+        let batch = batch && (!alone || self.is_paused());
         if batch && fits && self.reserve(inner) && inner.output.append(&parts, total) {
             return Ok(());
         }
@@ -404,6 +405,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let sent = self.write(inner, &parts)?;
         if sent == total {
             return Ok(());
+        }
+        if own.is_none() && inner.output.is_starved() {
+            // Nothing of it has gone. Kept, it would have the client wait to be received from.
+            return Err(SendError::WouldBlock);
         }
         match own {
             Some(range) => inner.output.keep_own(*header, range, sent),
@@ -435,9 +440,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Writes what is in the block and `parts`; how much of them went.
     fn write(&self, inner: &mut Inner<P>, parts: &[&[u8]]) -> Result<usize, SendError> {
         let socket = inner.socket.as_ref().ok_or(SendError::NotConnected)?;
+        if self.is_paused() {
+            inner.output.starve(&self.port);
+            return Ok(0);
+        }
         let sent = inner.output.write(socket, parts, &self.port);
-        if inner.output.is_broken() {
-            return Err(SendError::NotConnected);
+        if sent == 0 {
+            if inner.output.is_broken() {
+                return Err(SendError::NotConnected);
+            }
+            self.pause_if_starved(inner);
         }
         Ok(sent)
     }
@@ -474,10 +486,25 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) -> (Guard<'a, P>, Result<(), SendError>) {
         let generation = inner.generation;
         let mut until = self.port.now() + self.settings.send_timeout_ms();
-        let planned = loop {
+        let header = frame.header();
+        let parts = [header.as_bytes(), frame.payload];
+        let total = total_len(&parts);
+        let (planned, mut sent) = loop {
             match self.check(&inner, &frame) {
                 Ok(()) => match frame.plan(&inner) {
-                    Ok(planned) if inner.output.is_clear() => break planned,
+                    Ok(planned) if inner.output.is_clear() => {
+                        if frame.more
+                            && self.reserve(&mut inner)
+                            && inner.output.append(&parts, total)
+                        {
+                            break (planned, total);
+                        }
+                        match self.write(&mut inner, &parts) {
+                            Ok(0) if inner.output.is_starved() => {}
+                            Ok(sent) => break (planned, sent),
+                            Err(error) => return (inner, Err(error)),
+                        }
+                    }
                     Ok(_) => {}
                     Err(error) => return (inner, Err(SendError::Frame(error))),
                 },
@@ -493,17 +520,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return (inner, Err(SendError::NotConnected));
             }
             inner.output.waiters = inner.output.waiters.saturating_sub(1);
-        };
-        let header = frame.header();
-        let parts = [header.as_bytes(), frame.payload];
-        let total = total_len(&parts);
-        if frame.more && self.reserve(&mut inner) && inner.output.append(&parts, total) {
-            self.commit(slot, &mut inner, &frame, &planned);
-            return (inner, Ok(()));
-        }
-        let mut sent = match self.write(&mut inner, &parts) {
-            Ok(sent) => sent,
-            Err(error) => return (inner, Err(error)),
         };
         let kept = sent == total || self.keep_rest(&mut inner, &unsent(&parts, sent));
         if !kept {

@@ -162,7 +162,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             match self.port.accept() {
                 Ok(socket) => self.welcome(serving, socket),
                 Err(SocketError::WouldBlock) => break,
-                Err(SocketError::Failed) => {
+                Err(SocketError::NoBuffers | SocketError::Failed) => {
                     self.accept_failed(serving);
                     // It would fail again at once.
                     let again = self.port.now() + ACCEPT_AGAIN_MS;
@@ -255,7 +255,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         match lobby.socket.receive(&mut dropped) {
             Ok(0) | Err(SocketError::Failed) => return self.clear_lobby(serving),
             Ok(_) => lobby.answer(),
-            Err(SocketError::WouldBlock) => {}
+            Err(SocketError::WouldBlock | SocketError::NoBuffers) => {}
         }
         self.port
             .watch(self.max_clients(), &lobby.socket, Interest::READ);
@@ -293,6 +293,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         for index in 0..self.max_clients() {
             next = Instant::earlier(next, self.expire(index, now));
         }
+        next = Instant::earlier(next, self.resume(now));
         if P::LIMITS.contains(Limits::HANDSHAKES) {
             let rate = self.settings.handshakes_per_second();
             serving.handshakes.refresh(rate, self.port.now());

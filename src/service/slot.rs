@@ -482,7 +482,8 @@ impl<P: Port> Inner<P> {
             && !unsent
             && (!self.awaits_answer() || has_room());
         interest.set(Interest::READ, reads);
-        interest.set(Interest::WRITE, blocked);
+        // That the socket can be written to does not mean that the network has buffers.
+        interest.set(Interest::WRITE, blocked && !self.output.is_starved());
         interest
     }
 
@@ -513,6 +514,7 @@ impl<P: Port> Inner<P> {
     /// minds its own deadline.
     fn sending_deadline(&self, settings: &Settings) -> Option<Instant> {
         let waits = self.output.is_blocked() && !self.output.has_caller();
+        let waits = waits && !self.output.is_starved();
         waits.then(|| self.output.since + settings.send_timeout_ms())
     }
 

@@ -13,6 +13,7 @@
 )]
 
 mod adopting;
+mod buffers;
 mod clock;
 mod deadlines;
 mod delivery;

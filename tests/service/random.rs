@@ -23,6 +23,8 @@ enum Act {
     Broadcast(usize),
     Ping(usize),
     Close(usize),
+    /// The network has buffers from now on, or none.
+    Buffers(bool),
     /// Requests are answered later from now on, or at once.
     PutOff(bool),
     Answer(usize, bool),
@@ -52,6 +54,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => who.clone().prop_map(Act::Ping),
         1 => who.clone().prop_map(Act::Close),
         1 => any::<bool>().prop_map(Act::PutOff),
+        2 => any::<bool>().prop_map(Act::Buffers),
         2 => (who, any::<bool>()).prop_map(|(who, accept)| Act::Answer(who, accept)),
         1 => (0..=REQUEST.len()).prop_map(Act::Adopt),
     ]
@@ -79,6 +82,7 @@ proptest! {
         };
         // Echoed pieces would come between the fragments of what the test sends itself.
         let react = if streaming { ignore } else { echo };
+        Harness::set_buffers(true);
         let mut h = Harness::with_blocks(3, blocks, config, react);
         let mut clients: Vec<Client> = Vec::new();
         for act in acts {
@@ -108,6 +112,7 @@ proptest! {
                 Act::Close(who) => {
                     let _ = h.service.close(Target::Slot(who), CloseCode::NORMAL, "enough");
                 }
+                Act::Buffers(there) => Harness::set_buffers(there),
                 Act::PutOff(later) => {
                     let verdict = if later { Verdict::Later } else { Verdict::Accept };
                     h.service.application().verdict.set(verdict);
@@ -133,6 +138,7 @@ proptest! {
             }
             h.settle();
         }
+        Harness::set_buffers(true);
         // Silence ends them all: whatever state they were left in.
         h.pass(60_000);
         h.assert_all_closed();

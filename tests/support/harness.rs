@@ -26,6 +26,7 @@ thread_local! {
     static ON_SERVICE_THREAD: Cell<bool> = const { Cell::new(false) };
     static THREAD: Cell<usize> = const { Cell::new(0) };
     static FIRST_GENERATION: Cell<u32> = const { Cell::new(0) };
+    static HAS_BUFFERS: Cell<bool> = const { Cell::new(true) };
     static WAIT: RefCell<Option<Rc<Wait>>> = const { RefCell::new(None) };
 }
 
@@ -49,6 +50,10 @@ impl Kind for Single {
 
     fn now() -> u64 {
         NOW.get()
+    }
+
+    fn has_buffers() -> bool {
+        HAS_BUFFERS.get()
     }
 }
 
@@ -360,6 +365,11 @@ impl Harness {
         NOW.set(ms);
     }
 
+    /// Sets whether the network has buffers.
+    pub fn set_buffers(has_buffers: bool) {
+        HAS_BUFFERS.set(has_buffers);
+    }
+
     /// What is on the work queue.
     pub fn queued(&self) -> Vec<Work> {
         self.service
@@ -421,6 +431,11 @@ impl Client {
 
     pub fn writes(&self) -> usize {
         std::mem::take(&mut self.0.lock().writes)
+    }
+
+    /// How often the server tried to send something.
+    pub fn sends(&self) -> usize {
+        std::mem::take(&mut self.0.lock().sends)
     }
 
     pub fn set_window(&self, bytes: usize) {

@@ -22,6 +22,10 @@ pub trait Kind: Sized + Send + Sync + 'static {
     fn on_service_thread() -> bool;
     fn thread() -> usize;
     fn now() -> u64;
+    /// Whether the network has buffers.
+    fn has_buffers() -> bool {
+        true
+    }
 }
 
 /// The test's clock does not wrap; the service's does.
@@ -76,6 +80,8 @@ pub struct Wire {
     pub nth: usize,
     /// How many times the server wrote something.
     pub writes: usize,
+    /// How many times the server tried to.
+    pub sends: usize,
     /// The server cannot shut its side.
     pub no_shutdown: bool,
     /// The server has shut its side.
@@ -135,8 +141,12 @@ impl<K: Kind> Socket for ScriptSocket<K> {
         }
         let bytes = parts.concat();
         let count = bytes.len().min(wire.window);
+        wire.sends += 1;
         if count == 0 && !bytes.is_empty() {
             return Err(SocketError::WouldBlock);
+        }
+        if !K::has_buffers() {
+            return Err(SocketError::NoBuffers);
         }
         wire.window -= count;
         wire.writes += 1;

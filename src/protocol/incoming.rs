@@ -204,10 +204,12 @@ impl<B: Storage> Incoming<B> {
         self.buffer.floor = 0;
     }
 
-    /// How much can be lent. It is nothing in the opening handshake.
+    /// How much can be lent. It is nothing while an opening request is read.
     pub fn spare(&mut self) -> usize {
         match self.phase {
-            Phase::Handshake(_) | Phase::Upgrading(_) => return 0,
+            Phase::Handshake(_) => return 0,
+            // In front of it is the request, which somebody may still read.
+            Phase::Upgrading(_) => {}
             Phase::Frames(_) => self.buffer.compact(),
             // Nothing of it is wanted any more, but for what is held.
             Phase::Refused(_) | Phase::Ended => self.buffer.len = self.buffer.floor,
@@ -218,7 +220,12 @@ impl<B: Storage> Incoming<B> {
     /// Lends what is [`spare`](Self::spare) for `parts`, which are copied there, until something is
     /// received or parsed. Parts without room are left out.
     pub fn lend(&mut self, parts: &[&[u8]]) -> Range<usize> {
-        self.buffer.put_behind(parts)
+        self.lend_behind(self.buffer.len, parts)
+    }
+
+    /// As [`lend`](Self::lend), behind what was lent up to `at`.
+    pub fn lend_behind(&mut self, at: usize, parts: &[&[u8]]) -> Range<usize> {
+        self.buffer.put_at(at, parts)
     }
 
     fn next_of_request(&mut self) -> Result<Step, Step> {

@@ -137,7 +137,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Task::Parse => {
                     if self.parse(&mut run, &mut inner, &mut inbound) {
                         drop(inner);
-                        inner = self.ask(&mut run, &inbound);
+                        inner = self.ask(&mut run, &mut inbound);
                     }
                 }
                 Task::Data(sink) => {
@@ -475,7 +475,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 inner.close(*code, Phase::Lingering, now, &run.wanting.masks);
             }
             Step::Fail(violation) => return self.fail(run, inner, *violation),
-            Step::Refuse(status) => return self.refuse(inner, run.index, *status),
+            Step::Refuse(status) => return self.refuse(inner, run.index, inbound, *status),
             _ => return,
         }
         inbound.deliver(step, &mut run.wanting);

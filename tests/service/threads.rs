@@ -33,6 +33,7 @@ shuttle::thread_local! {
 thread_local! {
     /// One real thread runs all of a test's.
     static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static HAS_BUFFERS: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
 }
 
 impl Kind for Shuttle {
@@ -49,6 +50,10 @@ impl Kind for Shuttle {
 
     fn now() -> u64 {
         NOW.get()
+    }
+
+    fn has_buffers() -> bool {
+        HAS_BUFFERS.get()
     }
 }
 
@@ -361,6 +366,37 @@ fn two_senders_share_a_client_that_reads_slowly() {
         );
         let pongs: Vec<_> = frames.iter().filter(|(first, _)| *first == 0x8A).collect();
         assert_eq!(pongs, [&(0x8A, b"1".to_vec()), &(0x8A, b"2".to_vec())]);
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn the_network_has_no_buffers_while_others_send() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::connect(&running.0, 129 + 60).upgraded();
+        HAS_BUFFERS.set(false);
+        let first = sender(&running.0, "the first sender's message");
+        let long = "x".repeat(RX * 2).leak();
+        let second = sender(&running.0, long);
+        peer.send(&[frame(0x89, b"1"), frame(0x81, b"echo")].concat());
+        thread::yield_now();
+        HAS_BUFFERS.set(true);
+        peer.act(|wire| wire.window = usize::MAX / 2);
+        // The last pause may begin late.
+        for _ in 0..30 {
+            NOW.set(NOW.get() + 200);
+            peer.act(|_| {});
+            thread::yield_now();
+        }
+        for thread in [first, second] {
+            // Some may have been given up at the send time-out.
+            thread.join().unwrap();
+        }
+        peer.act(|wire| wire.eof = true);
+        running.0.application().wait_for(EventMask::CLOSED, 1);
+        let frames = received(&peer.0.lock().from_server).frames;
+        assert!(frames.iter().any(|(_, payload)| payload == b"echo"));
         running.finish(&[peer]);
     });
 }

@@ -2,14 +2,13 @@
 #include "port.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include <zephyr/kernel.h>
 #include <zephyr/logging/log.h>
-#include <zephyr/net/net_ip.h>
 #include <zephyr/net/socket.h>
-#include <zephyr/posix/fcntl.h>
 #include <zephyr/sys/fdtable.h>
+
+#include "network.h"
 
 LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 
@@ -19,6 +18,9 @@ LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 #define ITEMS     (CONFIG_WSS_MAX_CLIENTS + 3)
 /* A lock for each client, and those of the pool, of what all threads share, and of the poll table. */
 #define LOCKS     (CONFIG_WSS_MAX_CLIENTS + 3)
+
+/* A frame is sent in no more parts: PARTS in zephyr/port/src/port.rs. */
+#define MAX_PARTS 8
 
 struct wss_lock {
 	struct k_mutex mutex;
@@ -40,12 +42,9 @@ static struct wss_server {
 	/* Items that the WSS thread is to do, a bit each. */
 	ATOMIC_DEFINE(items, ITEMS);
 #endif
-	atomic_t link_events;
 	atomic_t timer_due;
 	struct k_poll_signal wake;
-	/* Where it listens, to listen there again. */
-	uint16_t port;
-	char address[IS_ENABLED(CONFIG_NET_IPV6) ? NET_IPV6_ADDR_LEN : NET_IPV4_ADDR_LEN];
+	struct wss_network network;
 	/* There is a thread that was not joined. */
 	bool started;
 } servers[CONFIG_WSS_SERVERS];
@@ -57,10 +56,11 @@ static int32_t failed(void)
 	case EAGAIN:
 	case EINTR:
 	case EINPROGRESS:
-	/* No buffer now. The service tries again when the socket, or its timer, says so. */
+		return WSS_AGAIN;
+	/* Nothing says when there are some: the socket itself may have room. */
 	case ENOBUFS:
 	case ENOMEM:
-		return WSS_AGAIN;
+		return WSS_NO_BUFFERS;
 	default:
 		return WSS_ERRNO(errno);
 	}
@@ -68,197 +68,25 @@ static int32_t failed(void)
 
 /* Sockets. */
 
-static int set_nonblocking(int fd)
+int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
+			int32_t *fds)
 {
-	/* Nothing but this: offloaded sockets refuse the flags that they report themselves. */
-	return zsock_fcntl(fd, ZVFS_F_SETFL, ZVFS_O_NONBLOCK);
-}
-
-/* As large as the largest of them, whichever it is of. */
-union address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static int32_t listen_at(const union address *addr, socklen_t len)
-{
-	const int on = 1;
-	int32_t error;
-	int fd = zsock_socket(addr->any.sa_family, SOCK_STREAM, IPPROTO_TCP);
-
-	if (fd < 0) {
-		return WSS_ERRNO(errno);
-	}
-	/* Both may be unknown to the stack, which then needs neither. */
-	(void)zsock_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (addr->any.sa_family == AF_INET6) {
-		(void)zsock_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	}
-	if (zsock_bind(fd, &addr->any, len) == 0 && zsock_listen(fd, CONFIG_WSS_BACKLOG) == 0 &&
-	    set_nonblocking(fd) == 0) {
-		return fd;
-	}
-	error = WSS_ERRNO(errno);
-	LOG_WRN("cannot listen with IPv%d: errno %d", addr->any.sa_family == AF_INET6 ? 6 : 4,
-		errno);
-	(void)zsock_close(fd);
-	return error;
-}
-
-/* Listens at the address and the port in `addr`; which port it is then. */
-static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
-{
-	int32_t fd;
-
-	/* It is at the same place in both kinds. */
-	addr->v4.sin_port = htons(*port);
-	fd = listen_at(addr, len);
-	if (fd >= 0 && *port == 0) {
-		/* Offloaded sockets may not know: then nobody could be told where to connect to. */
-		if (zsock_getsockname(fd, &addr->any, &len) != 0) {
-			int32_t error = WSS_ERRNO(errno);
-
-			LOG_WRN("the port is not known: errno %d", errno);
-			(void)zsock_close(fd);
-			return error;
-		}
-		*port = ntohs(addr->v4.sin_port);
-	}
-	return fd;
+	return wss_network_listen(&server->network, address, port, fds);
 }
 
 int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds)
 {
-	union address addr6 = {.v6.sin6_family = AF_INET6};
-	union address addr4 = {.v4.sin_family = AF_INET};
-	bool use6 = IS_ENABLED(CONFIG_NET_IPV6);
-	bool use4 = IS_ENABLED(CONFIG_NET_IPV4);
-	int32_t result = WSS_ERRNO(EINVAL);
-	int count = 0;
-
-	if (server->address[0] != '\0') {
-		use6 = use6 && zsock_inet_pton(AF_INET6, server->address, &addr6.v6.sin6_addr) == 1;
-		use4 = use4 && zsock_inet_pton(AF_INET, server->address, &addr4.v4.sin_addr) == 1;
-	}
-	if (use6) {
-		result = listen_one(&addr6, sizeof(addr6.v6), &server->port);
-		if (result >= 0) {
-			fds[count++] = result;
-		}
-	}
-	/* With both, one of the two may not work, such as IPv6 on a host without. */
-	if (use4) {
-		result = listen_one(&addr4, sizeof(addr4.v4), &server->port);
-		if (result >= 0) {
-			fds[count++] = result;
-		}
-	}
-	return count > 0 ? 0 : result;
+	return wss_network_listen_again(&server->network, fds);
 }
 
-int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
-			int32_t *fds)
+int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *peer)
 {
-	size_t len = address != NULL ? strlen(address) : 0;
-	int32_t result;
-
-	/* Nothing is no address, and not all of them. */
-	if ((address != NULL && len == 0) || len >= sizeof(server->address)) {
-		return WSS_ERRNO(EINVAL);
-	}
-	if (len > 0) {
-		memcpy(server->address, address, len);
-	}
-	server->address[len] = '\0';
-	server->port = *port;
-	result = wss_port_listen_again(server, fds);
-	*port = server->port;
-	return result;
-}
-
-#if CONFIG_WSS_PEER_SIZE > 0
-static void peer_of(const union address *addr, uint8_t *peer)
-{
-	memset(peer, 0, CONFIG_WSS_PEER_SIZE);
-	switch (addr->any.sa_family) {
-	case AF_INET:
-		if (CONFIG_WSS_PEER_SIZE > sizeof(addr->v4.sin_addr)) {
-			/* RFC 4291 section 2.5.5.2. */
-			memset(&peer[10], 0xff, 2);
-		}
-		memcpy(&peer[CONFIG_WSS_PEER_SIZE - sizeof(addr->v4.sin_addr)], &addr->v4.sin_addr,
-		       sizeof(addr->v4.sin_addr));
-		break;
-#if CONFIG_WSS_PEER_SIZE >= 16
-	case AF_INET6:
-		memcpy(peer, &addr->v6.sin6_addr, sizeof(addr->v6.sin6_addr));
-		break;
-#endif
-	default:
-		break;
-	}
-}
-#endif
-
-/* Makes a connection one of the service's. */
-static int32_t prepare(int fd)
-{
-	const int on = 1;
-
-	if (set_nonblocking(fd) != 0) {
-		return WSS_ERRNO(errno);
-	}
-	(void)zsock_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
+	return wss_network_accept(&server->network, listener, peer);
 }
 
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer)
 {
-#if CONFIG_WSS_PEER_SIZE > 0
-	union address addr = {.any.sa_family = AF_UNSPEC};
-	socklen_t len = sizeof(addr);
-
-	if (zsock_getpeername(fd, &addr.any, &len) != 0) {
-		return WSS_ERRNO(errno);
-	}
-	peer_of(&addr, peer);
-#else
-	ARG_UNUSED(peer);
-#endif
-	return prepare(fd);
-}
-
-int32_t wss_port_accept(int32_t listener, uint8_t *peer)
-{
-	for (;;) {
-#if CONFIG_WSS_PEER_SIZE > 0
-		union address addr = {.any.sa_family = AF_UNSPEC};
-		socklen_t len = sizeof(addr);
-		int fd = zsock_accept(listener, &addr.any, &len);
-#else
-		int fd = zsock_accept(listener, NULL, NULL);
-#endif
-
-		if (fd >= 0) {
-#if CONFIG_WSS_PEER_SIZE > 0
-			peer_of(&addr, peer);
-#else
-			ARG_UNUSED(peer);
-#endif
-			/* Accepted sockets do not inherit it. */
-			int32_t result = prepare(fd);
-
-			if (result < 0) {
-				(void)zsock_close(fd);
-			}
-			return result;
-		}
-		/* This one has gone before it was accepted: the next. */
-		if (errno != ECONNABORTED) {
-			return errno == EAGAIN || errno == EINTR ? WSS_AGAIN : WSS_ERRNO(errno);
-		}
-	}
+	return wss_network_adopt(fd, peer);
 }
 
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
@@ -282,13 +110,40 @@ static __noinline ssize_t send_parts(int fd, const struct wss_part *parts, size_
 	return zsock_sendmsg(fd, &message, ZSOCK_MSG_DONTWAIT);
 }
 
+/* Sends what there are buffers for. Rare, and apart for the room that it takes. */
+static __noinline ssize_t send_some(int fd, const struct wss_part *parts, size_t count, size_t room)
+{
+	struct wss_part some[MAX_PARTS];
+	size_t i;
+
+	for (i = 0; i < count && i < ARRAY_SIZE(some) && room > 0; i++) {
+		some[i] = parts[i];
+		some[i].len = MIN(some[i].len, room);
+		room -= some[i].len;
+	}
+	return send_parts(fd, some, i);
+}
+
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 {
+	int32_t room = wss_network_room(fd);
+	size_t total = 0;
 	ssize_t sent = 0;
 
-	if (count == 1) {
+	for (size_t i = 0; i < count; i++) {
+		total += parts[i].len;
+	}
+	if (total == 0) {
+		return 0;
+	}
+	if (room <= 0) {
+		return room == 0 ? WSS_NO_BUFFERS : WSS_AGAIN;
+	}
+	if (total > (size_t)room) {
+		sent = send_some(fd, parts, count, (size_t)room);
+	} else if (count == 1) {
 		sent = zsock_send(fd, parts[0].data, parts[0].len, ZSOCK_MSG_DONTWAIT);
-	} else if (count > 1) {
+	} else {
 		sent = send_parts(fd, parts, count);
 	}
 	return sent < 0 ? failed() : (int32_t)sent;
@@ -467,7 +322,7 @@ static struct k_work_q work_queue;
 static void do_item(struct wss_server *server, uint32_t item)
 {
 	if (item == LINK_ITEM) {
-		uint32_t events = (uint32_t)atomic_clear(&server->link_events);
+		uint32_t events = wss_network_take(&server->network);
 
 		if (events != 0) {
 			server->calls->link(server->object, events);
@@ -672,39 +527,21 @@ bool wss_port_on_service_thread(void)
 	return is_work_queue(thread);
 }
 
-/* The network interface. */
+/* The network interfaces. */
 
-void wss_port_link_forget(struct wss_server *server)
+void wss_port_network_forget(struct wss_server *server)
 {
-	(void)atomic_clear(&server->link_events);
+	wss_network_forget(&server->network);
 }
 
-#if defined(CONFIG_NET_MGMT_EVENT)
-#include <zephyr/net/net_event.h>
-#include <zephyr/net/net_mgmt.h>
-
-static void link_changed(uint64_t event, struct net_if *iface, void *info, size_t length,
-			 void *user_data)
+void wss_network_changed(struct wss_network *network)
 {
-	ARG_UNUSED(iface);
-	ARG_UNUSED(info);
-	ARG_UNUSED(length);
-	ARG_UNUSED(user_data);
-	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
-		if (event == NET_EVENT_IF_UP) {
-			(void)atomic_or(&servers[i].link_events, WSS_LINK_UP);
-		} else {
-			/* That it was up before is of no interest any more. */
-			(void)atomic_set(&servers[i].link_events, WSS_LINK_DOWN);
-		}
-		if (servers[i].started) {
-			wss_port_submit(&servers[i], LINK_ITEM);
-		}
+	struct wss_server *server = CONTAINER_OF(network, struct wss_server, network);
+
+	if (server->started) {
+		wss_port_submit(server, LINK_ITEM);
 	}
 }
-
-NET_MGMT_REGISTER_EVENT_HANDLER(wss_link, NET_EVENT_IF_UP | NET_EVENT_IF_DOWN, link_changed, NULL);
-#endif
 
 /* The log. The text is on a stack, and is copied. */
 

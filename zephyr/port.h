@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Results below 0. What is not WSS_AGAIN is -errno: there is none so large. */
+/* Results below 0. What is neither of these is -errno: there is none so large. */
 #define WSS_AGAIN (-1000)
+/* Not now, and nothing says when: the network has no buffers. */
+#define WSS_NO_BUFFERS (-1001)
 #define WSS_ERRNO(error) (-(error))
 
 /* As struct zsock_pollfd: ZSOCK_POLLIN and ZSOCK_POLLOUT. What is neither is a failure. */
@@ -43,7 +45,7 @@ struct wss_calls {
 	void (*serve)(const void *object);
 	/* A work item: that of a client, or of the service, which comes behind them. */
 	void (*work)(const void *object, uint32_t item);
-	/* The network interface went down or came up (WSS_LINK_DOWN, WSS_LINK_UP, in this order). */
+	/* The network has changed: WSS_LINK_DOWN, WSS_LINK_UP (in this order), WSS_LISTEN. */
 	void (*link)(const void *object, uint32_t events);
 };
 
@@ -53,9 +55,10 @@ struct wss_server *wss_port_bind(const void *object, const struct wss_calls *cal
 /* Sockets: a descriptor, a count, or an error. */
 int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
 			int32_t *fds);
+/* Where a descriptor is below 0. WSS_AGAIN: that is to be tried at WSS_LISTEN. */
 int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds);
 /* The peer has CONFIG_WSS_PEER_SIZE bytes: its address, of IPv4 as one of IPv6 where there is both. */
-int32_t wss_port_accept(int32_t listener, uint8_t *peer);
+int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *peer);
 /* A connection that somebody else has accepted. */
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
@@ -112,10 +115,13 @@ void wss_port_queue_end(void *queue);
 bool wss_port_queue_put(void *queue, const void *entry);
 bool wss_port_queue_get(void *queue, void *entry);
 
-/* The network interface. What happened before is not told. */
+/* A network interface that the server uses went down, or came up. */
 #define WSS_LINK_DOWN 1
 #define WSS_LINK_UP 2
-void wss_port_link_forget(struct wss_server *server);
+/* It may be possible to listen where it was not. */
+#define WSS_LISTEN 4
+/* Forgets which interfaces the server uses, and what happened to them. */
+void wss_port_network_forget(struct wss_server *server);
 
 /* The log, with Zephyr's levels. */
 void wss_port_log(uint32_t level, const char *text);

@@ -118,7 +118,7 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
         if !sys::wss_port_join(server, 0) {
             return Err(ListenError::Running);
         }
-        sys::wss_port_link_forget(server);
+        sys::wss_port_network_forget(server);
         let mut listeners = [-1; LISTENERS];
         let mut number = 0;
         if options.listen {
@@ -201,9 +201,11 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
         let mut announced = EventMask::empty();
         announced.set(EventMask::LINK_DOWN, events & sys::LINK_DOWN != 0);
         announced.set(EventMask::LINK_UP, events & sys::LINK_UP != 0);
-        if announced.contains(EventMask::LINK_UP) {
-            service.port().link_came_up();
+        if events & sys::LISTEN != 0 {
+            service.port().network_changed();
         }
-        service.announce(announced);
+        if !announced.is_empty() {
+            service.announce(announced);
+        }
     }
 }

@@ -83,6 +83,10 @@ impl Storage for Buffer {
 
 /// How long it waits before it tries again to listen, in milliseconds.
 const LISTEN_AGAIN_MS: u64 = 1000;
+/// A listener that fails sooner than this after it was opened, so many times in a row, is opened again later:
+/// Zephyr closes all that it finds while an interface goes down, but that is soon over.
+const QUICK_MS: u64 = 20;
+const QUICK_FAILURES: u8 = 8;
 
 /// The address of a peer; nothing where nobody asks.
 type Peer = [u8; kconfig::PEER_SIZE as usize];
@@ -122,6 +126,7 @@ impl Descriptor {
 fn number(result: i32) -> Result<usize, SocketError> {
     usize::try_from(result).map_err(|_| match result {
         sys::AGAIN => SocketError::WouldBlock,
+        sys::NO_BUFFERS => SocketError::NoBuffers,
         _ => SocketError::Failed,
     })
 }
@@ -171,8 +176,13 @@ struct Table {
     listeners: [i32; LISTENERS],
     /// It is to listen, whether or not it could.
     listens: bool,
-    /// When it listens again, by the uptime.
+    /// When it listens again where there is no listener, by the uptime.
     listen_at: u64,
+    /// When it last listened again, and how often in a row soon after the time before.
+    listened_at: u64,
+    quick_failures: u8,
+    /// The listener that is asked first for the next connection.
+    next_listener: usize,
     listener_watched: bool,
     /// The WSS thread polls what the table was, and nobody has woken it since.
     polling: bool,
@@ -195,10 +205,28 @@ impl Table {
         listeners: [0; LISTENERS],
         listens: false,
         listen_at: 0,
+        listened_at: 0,
+        quick_failures: 0,
+        next_listener: 0,
         listener_watched: false,
         polling: false,
         ended: false,
     };
+
+    /// A listener has failed: its network interface went down, and with it all that was there.
+    fn listener_failed(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            sys::wss_port_close(*listener);
+            *listener = -1;
+        }
+        self.poll_listeners();
+        let now = sys::wss_port_uptime_ms();
+        self.listen_at = if self.quick_failures < QUICK_FAILURES {
+            now
+        } else {
+            now.saturating_add(LISTEN_AGAIN_MS)
+        };
+    }
 
     /// Closes what was left to the WSS thread.
     fn reap(&mut self, slot: usize) {
@@ -309,7 +337,7 @@ impl ZephyrPort {
             poll.fd = wake;
         }
         table.listeners = listeners;
-        table.listens = listeners[0] >= 0;
+        table.listens = listeners.iter().any(|listener| *listener >= 0);
         table.listen_at = u64::MAX;
         table.listener_watched = true;
         table.polling = false;
@@ -317,32 +345,37 @@ impl ZephyrPort {
         table.poll_listeners();
     }
 
-    /// The network interface came up. As it went down, Zephyr's TCP made listeners deaf.
-    pub(crate) fn link_came_up(&self) {
+    /// The network has changed: there may be the address to listen at.
+    pub(crate) fn network_changed(&self) {
         let mut table = self.table.lock();
         table.listen_at = 0;
         self.changed(&mut table);
     }
 
-    /// Listens again, if it is time, unless the service is about to stop; in how many milliseconds it is
-    /// time, below 0 if never.
+    /// Listens again where there is no listener, if it is time, unless the service is about to stop; in how
+    /// many milliseconds it is time, below 0 if never.
     fn listen_again(&self, table: &mut Table) -> i32 {
         if !table.listens || table.listen_at == u64::MAX {
             return -1;
         }
         let now = sys::wss_port_uptime_ms();
         if now >= table.listen_at {
-            close_all(&mut table.listeners);
+            let is_quick = now.saturating_sub(table.listened_at) < QUICK_MS;
+            table.quick_failures = if is_quick {
+                table.quick_failures.saturating_add(1)
+            } else {
+                0
+            };
+            table.listened_at = now;
             // SAFETY: there is room for that many.
             let error =
                 unsafe { sys::wss_port_listen_again(self.server(), table.listeners.as_mut_ptr()) };
             table.poll_listeners();
-            if error >= 0 {
+            if error >= 0 || error == sys::AGAIN {
                 table.listen_at = u64::MAX;
                 return -1;
             }
-            // Its address may come later than the interface.
-            log::error!("cannot listen again: {error}");
+            log::warn!("cannot listen again: errno {}", sys::errno(error));
             table.listen_at = now + LISTEN_AGAIN_MS;
         }
         i32::try_from(table.listen_at.saturating_sub(now)).unwrap_or(-1)
@@ -396,20 +429,26 @@ impl Port for ZephyrPort {
     }
 
     fn accept(&self) -> Result<Descriptor, SocketError> {
-        let listeners = self.table.lock().listeners;
+        let mut table = self.table.lock();
+        let listeners = table.listeners;
+        // In turn, so that a flood at one does not keep the other from being asked.
+        let first = table.next_listener;
+        table.next_listener = (first + 1) % LISTENERS;
+        drop(table);
         let mut outcome = Err(SocketError::WouldBlock);
-        for listener in listeners {
+        for listener in listeners.into_iter().cycle().skip(first).take(LISTENERS) {
             if listener >= 0 {
                 let mut peer: Peer = Default::default();
+                let server = self.server();
                 // SAFETY: there is that much room.
-                let accepted = unsafe { sys::wss_port_accept(listener, peer.as_mut_ptr()) };
+                let accepted = unsafe { sys::wss_port_accept(server, listener, peer.as_mut_ptr()) };
                 match number(accepted) {
                     Ok(fd) => {
                         let fd = i32::try_from(fd).unwrap_or(-1);
                         return Ok(Descriptor { fd, peer });
                     }
                     Err(SocketError::WouldBlock) => {}
-                    Err(SocketError::Failed) => outcome = Err(SocketError::Failed),
+                    Err(error) => outcome = Err(error),
                 }
             }
         }
@@ -526,8 +565,12 @@ impl ZephyrPort {
                     sys::wss_port_wake_take(self.server());
                     continue;
                 }
-                _ if index > LOBBY => {
-                    listening = true;
+                revents if index > LOBBY => {
+                    if revents & !(sys::IN | sys::OUT) == 0 {
+                        listening = true;
+                    } else if table.listens {
+                        table.listener_failed(index - LOBBY - 1);
+                    }
                     continue;
                 }
                 // What is done with it will show.

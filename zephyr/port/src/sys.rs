@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// `WSS_AGAIN`: not now.
 pub const AGAIN: i32 = -1000;
+/// `WSS_NO_BUFFERS`: not now, and nothing says when.
+pub const NO_BUFFERS: i32 = -1001;
 /// The `errno` in a result below 0 that is not [`AGAIN`] (`WSS_ERRNO`).
 pub const fn errno(result: i32) -> u32 {
     result.unsigned_abs()
@@ -21,6 +23,8 @@ pub const OUT: i16 = 4;
 pub const LINK_DOWN: u32 = 1;
 /// `WSS_LINK_UP`: the network interface came up.
 pub const LINK_UP: u32 = 2;
+/// `WSS_LISTEN`: it may be possible to listen where it was not.
+pub const LISTEN: u32 = 4;
 
 /// `struct wss_poll`.
 #[derive(Clone, Copy)]
@@ -115,7 +119,7 @@ unsafe extern "C" {
     ) -> i32;
     pub fn wss_port_listen_again(server: Server, fds: *mut i32) -> i32;
     pub fn wss_port_adopt(fd: i32, peer: *mut u8) -> i32;
-    pub fn wss_port_accept(listener: i32, peer: *mut u8) -> i32;
+    pub fn wss_port_accept(server: Server, listener: i32, peer: *mut u8) -> i32;
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
     pub fn wss_port_poll(polls: *mut Poll, count: usize, ms: i32) -> i32;
@@ -124,7 +128,7 @@ unsafe extern "C" {
     pub safe fn wss_port_wake_take(server: Server);
     pub safe fn wss_port_timer_start(server: Server, ms: u32);
     pub safe fn wss_port_timer_take(server: Server) -> bool;
-    pub safe fn wss_port_link_forget(server: Server);
+    pub safe fn wss_port_network_forget(server: Server);
     pub safe fn wss_port_lock_of(server: Server, number: usize) -> Lock;
     pub safe fn wss_port_lock(lock: Lock);
     pub safe fn wss_port_unlock(lock: Lock);

@@ -435,25 +435,40 @@ int32_t wss_network_accept(struct wss_network *network, int32_t listener, uint8_
 #define SEGMENT (DIV_ROUND_UP(1460 + 40, CONFIG_NET_BUF_DATA_SIZE))
 #define RESERVE MIN(SEGMENT + 4, CONFIG_NET_BUF_TX_COUNT / 2)
 
-int32_t wss_network_room(int32_t fd)
+/* zsock_send() takes no more than the window, which by default is a third of the buffers. */
+#define WINDOW                                                                                     \
+	(CONFIG_NET_TCP_MAX_SEND_WINDOW_SIZE > 0                                                   \
+		 ? CONFIG_NET_TCP_MAX_SEND_WINDOW_SIZE                                             \
+		 : CONFIG_NET_BUF_TX_COUNT * CONFIG_NET_BUF_DATA_SIZE / 3)
+#define MOST MIN((CONFIG_NET_BUF_TX_COUNT - RESERVE) * CONFIG_NET_BUF_DATA_SIZE, WINDOW)
+
+/* Rare, and apart for the stack that it takes. */
+static __noinline int32_t no_buffers(int32_t fd)
 {
 	struct zsock_pollfd poll = {.fd = fd, .events = ZSOCK_POLLOUT};
+
+	/* Without room in the window it is the client that is waited for. */
+	return zsock_poll(&poll, 1, 0) == 1 ? WSS_NO_BUFFERS : WSS_AGAIN;
+}
+
+int32_t wss_network_room(int32_t fd, size_t len)
+{
 	struct k_mem_slab *rx, *tx;
 	struct net_buf_pool *rx_data, *tx_data;
-	atomic_val_t free_buffers;
+	int32_t room;
 
 	net_pkt_get_info(&rx, &tx, &rx_data, &tx_data);
-	free_buffers = atomic_get(&tx_data->avail_count) - RESERVE;
-	if (free_buffers > 0 && k_mem_slab_num_free_get(tx) > 1) {
-		return (int32_t)free_buffers * CONFIG_NET_BUF_DATA_SIZE;
+	room = ((int32_t)atomic_get(&tx_data->avail_count) - RESERVE) * CONFIG_NET_BUF_DATA_SIZE;
+	/* All or nothing: a client is not received from while the rest of a frame is kept. */
+	if (room < (int32_t)MIN(len, MOST) || k_mem_slab_num_free_get(tx) < 2) {
+		return no_buffers(fd);
 	}
-	/* Without room in the window it is the client that is waited for. */
-	return zsock_poll(&poll, 1, 0) == 1 ? 0 : WSS_AGAIN;
+	return (int32_t)MIN(len, (size_t)room);
 }
 #else
-int32_t wss_network_room(int32_t fd)
+int32_t wss_network_room(int32_t fd, size_t len)
 {
 	ARG_UNUSED(fd);
-	return INT32_MAX;
+	return (int32_t)len;
 }
 #endif

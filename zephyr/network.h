@@ -64,9 +64,10 @@ uint32_t wss_network_take(struct wss_network *network);
 void wss_network_changed(struct wss_network *network);
 
 /*
- * How many bytes can be sent now without waiting for buffers, which zsock_send() does whatever it is told;
- * 0 if the socket itself has room. WSS_AGAIN: it has none.
+ * How many of so many bytes can be sent now without waiting for buffers, which zsock_send() does whatever it
+ * is told: all of them, unless they are more than a window. WSS_NO_BUFFERS, or WSS_AGAIN if the socket has no
+ * room either.
  */
-int32_t wss_network_room(int32_t fd);
+int32_t wss_network_room(int32_t fd, size_t len);
 
 #endif /* WSS_ZEPHYR_NETWORK_H */

@@ -126,18 +126,16 @@ static __noinline ssize_t send_some(int fd, const struct wss_part *parts, size_t
 
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 {
-	int32_t room = wss_network_room(fd);
 	size_t total = 0;
-	ssize_t sent = 0;
+	int32_t room;
+	ssize_t sent;
 
 	for (size_t i = 0; i < count; i++) {
 		total += parts[i].len;
 	}
-	if (total == 0) {
-		return 0;
-	}
+	room = wss_network_room(fd, total);
 	if (room <= 0) {
-		return room == 0 ? WSS_NO_BUFFERS : WSS_AGAIN;
+		return room;
 	}
 	if (total > (size_t)room) {
 		sent = send_some(fd, parts, count, (size_t)room);

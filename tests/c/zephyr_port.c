@@ -134,13 +134,14 @@ int32_t wss_port_adopt(int32_t fd, uint8_t *peer)
 								    : prepare(fd, &addr, peer);
 }
 
-int32_t wss_port_accept(int32_t listener, uint8_t *peer)
+int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *peer)
 {
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
 	struct pollfd waiting = {.fd = listener, .events = POLLIN};
 	int fd = accept(listener, (struct sockaddr *)&addr, &len);
 
+	(void)server;
 	if (fd < 0) {
 		int32_t error = failed();
 
@@ -592,7 +593,7 @@ bool wss_port_on_service_thread(void)
 
 /* The rest. */
 
-void wss_port_link_forget(struct wss_server *server)
+void wss_port_network_forget(struct wss_server *server)
 {
 	(void)server;
 }

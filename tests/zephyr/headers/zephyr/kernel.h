@@ -11,6 +11,9 @@
 
 #define ARG_UNUSED(x) (void)(x)
 #define __noinline __attribute__((noinline))
+#define BIT(n) (1UL << (n))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define STRINGIFY_OF(text) #text
 #define STRINGIFY(text) STRINGIFY_OF(text)

@@ -152,4 +152,34 @@ ZTEST(one_interface, test_the_address_comes_after_the_link)
 	zassert_equal(accept_errors(), 0);
 }
 
+static void take_long(const char *data, size_t len, int32_t client)
+{
+	ARG_UNUSED(data);
+	ARG_UNUSED(len);
+	ARG_UNUSED(client);
+	k_sleep(K_SECONDS(20));
+}
+
+/* The service ends without it, but the client's end is told all the same. */
+ZTEST(one_interface, test_a_callback_outlasts_the_end)
+{
+	int fd;
+
+	service_start(NULL, 0);
+	fd = connects(wire->peer4);
+	service_on_message = take_long;
+	client_sends(fd, "wait");
+	k_msleep(100);
+	service_stop();
+	echo_on();
+	service_told(SYS_WSS_EVENT_CLIENT_CLOSED, 0);
+	k_sleep(K_SECONDS(30));
+	service_told(SYS_WSS_EVENT_CLIENT_CLOSING, 1);
+	service_told(SYS_WSS_EVENT_CLIENT_CLOSED, 1);
+	zsock_close(fd);
+	/* It can start again. */
+	service_start(NULL, 0);
+	serves(wire->peer4);
+}
+
 ZTEST_SUITE(one_interface, NULL, set_up, NULL, tear_down, NULL);

@@ -200,7 +200,7 @@ ZTEST(two_interfaces, test_ipv4_beside_a_flood_of_ipv6)
 	for (int i = 0; i < FLOODERS; i++) {
 		k_thread_create(&flooders[i], flood_stacks[i],
 				K_THREAD_STACK_SIZEOF(flood_stacks[i]), flood, NULL, NULL, NULL,
-				CONFIG_WSS_WORKQ_PRIORITY - 2, 0, K_NO_WAIT);
+				CONFIG_WSS_THREAD_PRIORITY - 3, 0, K_NO_WAIT);
 	}
 	/* In the middle of it: no time passes while it goes on. */
 	zassert_ok(k_sem_take(&flood_runs, K_SECONDS(10)));

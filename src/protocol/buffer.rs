@@ -76,9 +76,9 @@ impl<B: Storage> ReceiveBuffer<B> {
         (self.start, self.end) = (at, at);
     }
 
-    /// Copies `parts` to `at`. Parts without room are left out.
-    pub fn put_at(&mut self, at: usize, parts: &[&[u8]]) -> Range<usize> {
-        let mut end = at;
+    /// Copies `parts` behind what was received. Parts without room are left out.
+    pub fn put_behind(&mut self, parts: &[&[u8]]) -> Range<usize> {
+        let mut end = self.len;
         for part in parts {
             let space = end..end.saturating_add(part.len());
             let space = self.storage.bytes_mut(space);
@@ -87,7 +87,7 @@ impl<B: Storage> ReceiveBuffer<B> {
                 end = end.saturating_add(part.len());
             }
         }
-        at..end
+        self.len..end
     }
 
     /// Makes room: the message being received goes to the front, and what is not yet parsed behind

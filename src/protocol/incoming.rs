@@ -220,12 +220,7 @@ impl<B: Storage> Incoming<B> {
     /// Lends what is [`spare`](Self::spare) for `parts`, which are copied there, until something is
     /// received or parsed. Parts without room are left out.
     pub fn lend(&mut self, parts: &[&[u8]]) -> Range<usize> {
-        self.lend_behind(self.buffer.len, parts)
-    }
-
-    /// As [`lend`](Self::lend), behind what was lent up to `at`.
-    pub fn lend_behind(&mut self, at: usize, parts: &[&[u8]]) -> Range<usize> {
-        self.buffer.put_at(at, parts)
+        self.buffer.put_behind(parts)
     }
 
     fn next_of_request(&mut self) -> Result<Step, Step> {

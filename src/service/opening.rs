@@ -10,7 +10,7 @@ use super::run::Run;
 use super::slot::{Asked, Guard, Inner, Phase};
 use super::stats::Counter;
 use super::{Application, Service, Verdict};
-use crate::protocol::{AcceptKey, Refusal, Request, Status, Storage, from_utf8};
+use crate::protocol::{AcceptKey, Refusal, Request, Status, from_utf8};
 
 /// Why an answer to an opening request did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Answer::Accept(accept, name) => (accept, name),
         };
         inner.asked = Asked::No;
-        self.emit_response(inner, inbound, &Response::Upgrade(accept, name));
+        if name.is_empty() {
+            self.emit_response(inner, &mut accept.response(None), Some(inbound));
+        } else {
+            // A part of it lies in the receive buffer, so that the rest cannot be put there.
+            let name = from_utf8(inbound.bytes(&name));
+            self.emit_response(inner, &mut accept.response(name), None);
+        }
         let (now, masks) = (self.port.now(), self.application.masks());
         if inner.output.is_broken() {
             // The response can be neither sent nor kept: nobody has connected.
@@ -156,8 +162,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.asked = Asked::No;
         // The request is not read any more.
         inbound.incoming.end();
-        let refusal = Response::Refusal(Refusal::new(status));
-        self.emit_response(inner, inbound, &refusal);
+        let refusal = Refusal::new(status);
+        self.emit_response(inner, &mut refusal.parts(), Some(inbound));
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
         self.count(Counter::of_refusal(status));
@@ -190,25 +196,5 @@ impl Answer {
             Verdict::Accept => 0..0,
         };
         Some(Self::Accept(AcceptKey::new(request.key()), name))
-    }
-}
-
-/// A response to an opening request.
-pub(super) enum Response {
-    Refusal(Refusal),
-    /// As [`Answer::Accept`].
-    Upgrade(AcceptKey, Range<usize>),
-}
-
-impl Response {
-    pub fn parts<'a, B: Storage>(&'a self, inbound: &'a Inbound<B>) -> [&'a [u8]; 7] {
-        match self {
-            Self::Refusal(refusal) => refusal.parts(),
-            Self::Upgrade(accept, name) => {
-                let name = from_utf8(inbound.bytes(name)).filter(|name| !name.is_empty());
-                let [a, b, c, d, e] = accept.response(name);
-                [a, b, c, d, e, &[], &[]]
-            }
-        }
     }
 }

@@ -399,13 +399,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Whether all output is paused.
     fn is_paused(&self) -> bool {
-        self.paused_until.load(Relaxed) != 0
+        P::LACKS_BUFFERS && self.paused_until.load(Relaxed) != 0
     }
 
     /// Pauses all output after the network had no buffers for this client's: there is one pool for all.
-    #[cold]
     fn pause_if_starved(&self, inner: &Inner<P>) {
-        if inner.output.is_starved() && !self.is_paused() {
+        if P::LACKS_BUFFERS && inner.output.is_starved() && !self.is_paused() {
             // Any time but 0.
             let until = Instant((self.port.now() + PAUSE_MS).0 | 1);
             self.paused_until.store(until.0, Relaxed);
@@ -413,29 +412,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Ends the pause of all output, if it is time: what is unsent is tried again, and who was refused is
-    /// told. The first that finds no buffers begins the next pause. Returns when it ends otherwise.
-    fn resume(&self, now: Instant) -> Option<Instant> {
-        let until = Instant(self.paused_until.load(Relaxed));
-        if until.0 == 0 || !now.has_reached(until) {
-            return (until.0 != 0).then_some(until);
+    /// Whether the pause of all output ends now: what is unsent is tried again, and who was refused hears of
+    /// it. The first that finds no buffers begins the next pause.
+    fn ends_pause(&self, now: Instant) -> bool {
+        let until = self.paused_until.load(Relaxed);
+        let ends = P::LACKS_BUFFERS && until != 0 && now.has_reached(Instant(until));
+        if ends {
+            // Before the slots are looked at: what is put off from now on is of the next pause.
+            self.paused_until.store(0, Relaxed);
         }
-        // Before the slots are looked at: what is put off from now on is of the next pause.
-        self.paused_until.store(0, Relaxed);
-        let count = self.max_clients();
-        // Each client is the first in its turn.
-        let first = (now.0 / PAUSE_MS) as usize % count.max(1);
-        for index in (first..count).chain(0..first) {
-            let Some(slot) = self.slot(index) else {
-                continue;
-            };
-            let mut inner = slot.lock();
-            if inner.output.end_starvation() {
-                slot.notify_all();
-                self.kick(index, &mut inner);
-            }
-        }
-        None
+        ends
     }
 
     /// Gives the output's block back unless something unsent is in it.

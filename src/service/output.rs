@@ -156,7 +156,7 @@ impl<P: Port> Output<P> {
 
     /// Whether what is unsent waits for buffers of the network.
     pub const fn is_starved(&self) -> bool {
-        self.flags.contains(Flags::STARVED)
+        P::LACKS_BUFFERS && self.flags.contains(Flags::STARVED)
     }
 
     /// The network has no buffers for what is unsent, or had none for another client.
@@ -435,6 +435,7 @@ impl<P: Port> Output<P> {
         let mut count = match sent {
             Ok(count) => count,
             Err(SocketError::WouldBlock) => 0,
+            Err(SocketError::NoBuffers) if !P::LACKS_BUFFERS => 0,
             Err(SocketError::NoBuffers) => {
                 // It is not the client that has it wait.
                 self.unblock();

@@ -141,6 +141,9 @@ pub trait Port: Sized {
     /// The blocks for unsent output.
     type Blocks: AsMut<[Option<Self::Storage>]>;
 
+    /// Whether [`Socket::send`] may return [`SocketError::NoBuffers`]. If not, there is no code for that.
+    const LACKS_BUFFERS: bool = false;
+
     /// The limits against abuse that there is code for; all others stay off whatever the
     /// [`Config`](super::Config) says, and cost nothing.
     const LIMITS: Limits = Limits::all();

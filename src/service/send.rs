@@ -6,7 +6,6 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::event::ClientId;
 use super::inbound::Inbound;
-use super::opening::Response;
 use super::output::total_len;
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
@@ -15,7 +14,7 @@ use super::time::Instant;
 use super::{Application, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
-    Outgoing, Planned, Storage,
+    Outgoing, Planned,
 };
 
 /// Whom a call is for.
@@ -456,33 +455,36 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         Ok(sent)
     }
 
-    /// Sends a response, before any frame: what the socket does not take is kept in a block, or where the
-    /// client's next bytes would go. If it cannot be, the connection is broken.
+    /// Sends all of `parts`, before any frame: what the socket does not take is kept in a block, or where the
+    /// client's next bytes would go (`inbound`). If it cannot be, the connection is broken.
     pub(super) fn emit_response(
         &self,
         inner: &mut Inner<P>,
-        inbound: &mut Inbound<P::Storage>,
-        response: &Response,
+        parts: &mut [&[u8]],
+        inbound: Option<&mut Inbound<P::Storage>>,
     ) {
-        let mut parts = response.parts(inbound);
-        let Ok(mut sent) = self.write(inner, &parts) else {
+        let Ok(mut sent) = self.write(inner, parts) else {
             return;
         };
-        let rest = total_len(&parts).saturating_sub(sent);
+        let rest = total_len(parts).saturating_sub(sent);
         if rest == 0 {
             return;
         }
-        for part in &mut parts {
-            take_front(part, &mut sent);
+        for part in parts.iter_mut() {
+            let (gone, unsent) = part.split_at(part.len().min(sent));
+            sent = sent.saturating_sub(gone.len());
+            *part = unsent;
         }
-        if self.reserve(inner) && inner.output.append(&parts, rest) {
+        if self.reserve(inner) && inner.output.append(parts, rest) {
             return;
         }
-        if inbound.spare() < rest {
-            return inner.output.break_off();
+        if let Some(inbound) = inbound {
+            if inbound.spare() >= rest {
+                return inner.output.keep_lent(inbound.incoming.lend(parts));
+            }
         }
-        let kept = keep_response(inbound, response, rest);
-        inner.output.keep_lent(kept);
+        inner.output.break_off();
+        self.count(Counter::Aborted);
     }
 
     /// Sends on a thread that may wait.
@@ -629,40 +631,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             && !inner.output.has_caller()
             && self.keep_rest(inner, &[header.as_bytes(), &code, reason.as_bytes()])
     }
-}
-
-/// Takes up to `count` bytes off the front of `part`, and off the count.
-fn take_front(part: &mut &[u8], count: &mut usize) {
-    let (front, rest) = part.split_at(part.len().min(*count));
-    *count = count.saturating_sub(front.len());
-    *part = rest;
-}
-
-/// Keeps the last `rest` bytes of a response in the receive buffer, in which a part of it may lie. It has room.
-#[cold]
-fn keep_response<B: Storage>(
-    inbound: &mut Inbound<B>,
-    response: &Response,
-    rest: usize,
-) -> Range<usize> {
-    let mut kept = inbound.incoming.lend(&[]);
-    while kept.len() < rest {
-        let mut bytes = [0; 32];
-        let mut parts = response.parts(inbound);
-        let left = rest.saturating_sub(kept.len());
-        let mut skip = total_len(&parts).saturating_sub(left);
-        let mut len = 0;
-        for part in &mut parts {
-            take_front(part, &mut skip);
-            for (place, byte) in bytes.iter_mut().skip(len).zip(*part) {
-                *place = *byte;
-                len = len.saturating_add(1);
-            }
-        }
-        let chunk = bytes.get(..len).unwrap_or_default();
-        kept.end = inbound.incoming.lend_behind(kept.end, &[chunk]).end;
-    }
-    kept
 }
 
 /// What is left of a frame after `sent` bytes.

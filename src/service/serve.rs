@@ -2,6 +2,8 @@
 //! The serving thread: it waits for sockets and deadlines, accepts connections, and hands clients to
 //! the work queue.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use super::admit::{AdoptError, Opening};
 use super::bucket::Bucket;
 use super::config::Limits;
@@ -10,7 +12,7 @@ use super::port::{Interest, Lock as _, Port, Ready, Socket as _, SocketError, Wo
 use super::slot::{Due, Owner, Phase};
 use super::stats::Counter;
 use super::stop::{Life, Stopping};
-use super::time::Instant;
+use super::time::{Instant, TIMER_GRANULARITY_MS};
 use super::{Application, Service};
 use crate::protocol::{Refusal, Status};
 
@@ -290,10 +292,20 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             again => next = Instant::earlier(next, again),
         }
-        for index in 0..self.max_clients() {
-            next = Instant::earlier(next, self.expire(index, now));
+        let ends_pause = self.ends_pause(now);
+        let count = self.max_clients();
+        for turn in 0..count {
+            // Each client is the first in its turn to be sent to after a pause.
+            let index = if P::LACKS_BUFFERS {
+                (now.0 as usize / TIMER_GRANULARITY_MS as usize).wrapping_add(turn) % count
+            } else {
+                turn
+            };
+            next = Instant::earlier(next, self.expire(index, now, ends_pause));
         }
-        next = Instant::earlier(next, self.resume(now));
+        if self.is_paused() {
+            next = Instant::earlier(next, Some(Instant(self.paused_until.load(Relaxed))));
+        }
         if P::LIMITS.contains(Limits::HANDSHAKES) {
             let rate = self.settings.handshakes_per_second();
             serving.handshakes.refresh(rate, self.port.now());
@@ -310,12 +322,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Does what is due for a client; returns when something will be next.
-    fn expire(&self, index: usize, now: Instant) -> Option<Instant> {
+    /// Does what is due for a client, and with `ends_pause` has it send what is unsent; returns when something
+    /// will be next.
+    fn expire(&self, index: usize, now: Instant, ends_pause: bool) -> Option<Instant> {
         let slot = self.slot(index)?;
         let mut inner = slot.lock();
         if inner.owner == Owner::Free {
             return None;
+        }
+        if ends_pause && inner.output.end_starvation() {
+            slot.notify_all();
+            self.kick(index, &mut inner);
         }
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             let rate = self.settings.control_frames_per_second();

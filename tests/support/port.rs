@@ -247,6 +247,7 @@ impl<K: Kind> ScriptPort<K> {
 
 impl<K: Kind> Port for ScriptPort<K> {
     const RUNS_IN_A_ROW: Option<u8> = Some(3);
+    const LACKS_BUFFERS: bool = true;
 
     type Lock<T> = K::Lock<T>;
     type Socket = ScriptSocket<K>;

@@ -393,6 +393,7 @@ impl Port for ZephyrPort {
     // The work queue's thread comes before the one that polls.
     const RUNS_IN_A_ROW: Option<u8> = Some(8);
     const INLINE: bool = !kconfig::WORK_QUEUE;
+    const LACKS_BUFFERS: bool = true;
 
     type Lock<T> = KernelLock<T>;
     type Socket = Descriptor;

@@ -224,19 +224,19 @@ static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 }
 
 /* The address to listen at, of one family; false if there is none. */
-static bool address_of(const struct wss_network *network, bool is_v6, union address *addr)
+static bool address_of(const struct wss_network *network, bool v6, union address *addr)
 {
 	memset(addr, 0, sizeof(*addr));
-	addr->any.sa_family = is_v6 ? AF_INET6 : AF_INET;
-	if (!IS_ENABLED(CONFIG_NET_IPV6) && is_v6) {
+	addr->any.sa_family = v6 ? AF_INET6 : AF_INET;
+	if (!IS_ENABLED(CONFIG_NET_IPV6) && v6) {
 		return false;
 	}
-	if (!IS_ENABLED(CONFIG_NET_IPV4) && !is_v6) {
+	if (!IS_ENABLED(CONFIG_NET_IPV4) && !v6) {
 		return false;
 	}
 	return network->address[0] == '\0' ||
 	       zsock_inet_pton(addr->any.sa_family, network->address,
-			       is_v6 ? (void *)&addr->v6.sin6_addr : &addr->v4.sin_addr) == 1;
+			       v6 ? (void *)&addr->v6.sin6_addr : &addr->v4.sin_addr) == 1;
 }
 
 /* The first listener is that of IPv6, if there is IPv6. */

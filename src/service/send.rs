@@ -96,6 +96,8 @@ struct Frame<'a> {
     more: bool,
     /// The payload is known to be UTF-8.
     is_utf8: bool,
+    /// It goes to every client.
+    to_all: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -107,6 +109,7 @@ impl<'a> Frame<'a> {
             payload,
             more: false,
             is_utf8: false,
+            to_all: false,
         }
     }
 
@@ -288,7 +291,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     fn send_to(&self, to: Target, mut frame: Frame<'_>) -> Result<(), SendError> {
-        if to == Target::All && frame.opcode == Opcode::Text && !frame.is_utf8 {
+        frame.to_all = to == Target::All;
+        if frame.to_all && frame.opcode == Opcode::Text && !frame.is_utf8 {
             // Once for all clients, and also if there is none. What goes on has to be looked at for each.
             Outgoing::default().plan(frame.fin, frame.opcode, frame.payload, false)?;
             frame.is_utf8 = frame.fin;
@@ -361,7 +365,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Ok(planned) => planned,
             Err(error) => return Err(SendError::Frame(error)),
         };
-        let own = inner.own_range(frame.payload);
+        // During a pause only a reply may keep a client from being received from.
+        let own = inner
+            .own_range(frame.payload)
+            .filter(|_| !(frame.to_all && self.is_paused()));
         // Frames for the client whose work item runs leave together when it ends.
         let running = inner.inbound.is_none() && on_service_thread;
         let batch = running || frame.more;

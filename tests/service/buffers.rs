@@ -102,6 +102,33 @@ fn a_callback_may_reply_as_ever_and_replies_keep_their_order() {
     }
 }
 
+/// Who says something to all gets no copy then, and can go on.
+#[test]
+fn a_broadcast_of_what_was_received_leaves_its_sender_out_too() {
+    Harness::set_buffers(true);
+    let mut h = Harness::with_blocks(3, 0, Config::default(), |service, _, _, event| {
+        if let Event::Text(message) = event {
+            let _ = service.send_text(Target::All, message.text());
+        }
+        Delivery::Done
+    });
+    let clients = [h.connected(), h.connected(), h.connected()];
+    h.events();
+    Harness::set_buffers(false);
+    for _ in 0..5 {
+        clients[2].send(&frame(0x81, b"to all"));
+        h.settle();
+    }
+    assert_eq!(h.events(), ["2 text to all"; 5]);
+    Harness::set_buffers(true);
+    h.pass(200);
+    clients[2].send(&frame(0x81, b"to all"));
+    h.settle();
+    for client in &clients {
+        assert_eq!(client.take(), server_frame(0x81, b"to all"));
+    }
+}
+
 #[test]
 fn with_room_in_a_block_receiving_goes_on_behind_a_reply() {
     let mut h = harness(1, Config::default());

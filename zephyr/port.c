@@ -124,6 +124,14 @@ static __noinline ssize_t send_some(int fd, const struct wss_part *parts, size_t
 	return send_parts(fd, some, i);
 }
 
+/* As long as a response, with a long subprotocol. */
+#define RESPONSE 256
+
+bool wss_port_has_buffers(int32_t fd)
+{
+	return wss_network_room(fd, RESPONSE) != WSS_NO_BUFFERS;
+}
+
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 {
 	size_t total = 0;

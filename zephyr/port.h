@@ -63,6 +63,8 @@ int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *pe
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
+/* Whether there are buffers for a response to a request. */
+bool wss_port_has_buffers(int32_t fd);
 /* Waits for ms, or below 0 as long as it takes. */
 int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms);
 void wss_port_close(int32_t fd);

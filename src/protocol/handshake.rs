@@ -142,7 +142,6 @@ impl AcceptKey {
 
     /// The whole 101 response, in parts to be sent one after the other.
     #[must_use]
-    #[inline(never)] // for size
     pub fn response<'a>(&'a self, subprotocol: Option<&'a str>) -> [&'a [u8]; 5] {
         let (field, value): (&[u8], &[u8]) = match subprotocol {
             Some(name) => (b"\r\nSec-WebSocket-Protocol: ", name.as_bytes()),

@@ -204,12 +204,10 @@ impl<B: Storage> Incoming<B> {
         self.buffer.floor = 0;
     }
 
-    /// How much can be lent. It is nothing while an opening request is read.
+    /// How much can be lent. It is nothing in the opening handshake.
     pub fn spare(&mut self) -> usize {
         match self.phase {
-            Phase::Handshake(_) => return 0,
-            // In front of it is the request, which somebody may still read.
-            Phase::Upgrading(_) => {}
+            Phase::Handshake(_) | Phase::Upgrading(_) => return 0,
             Phase::Frames(_) => self.buffer.compact(),
             // Nothing of it is wanted any more, but for what is held.
             Phase::Refused(_) | Phase::Ended => self.buffer.len = self.buffer.floor,

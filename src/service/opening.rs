@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The answer to an opening request, which the application gives when it is asked or later.
 
-use core::ops::Range;
-
 use super::event::ClientId;
 use super::inbound::Inbound;
 use super::port::Port;
@@ -10,7 +8,7 @@ use super::run::Run;
 use super::slot::{Asked, Guard, Inner, Phase};
 use super::stats::Counter;
 use super::{Application, Service, Verdict};
-use crate::protocol::{AcceptKey, Refusal, Request, Status, from_utf8};
+use crate::protocol::{AcceptKey, Refusal, Request, Status};
 
 /// Why an answer to an opening request did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +58,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let slot = self.slot(index).ok_or(AnswerError::NotWaiting)?;
         let mut inner = slot.lock();
         let until = inner.since + self.settings.handshake_timeout_ms();
-        let mut inbound = loop {
+        let inbound = loop {
             if inner.generation != client.generation() || inner.phase != Phase::Handshake {
                 return Err(AnswerError::NotWaiting);
             }
@@ -71,7 +69,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             // Its work item is asking, or receives just now. As it parks, it wakes whoever waits.
             let now = self.port.now();
-            if inner.asked == Asked::No || self.port.on_service_thread() || now.has_reached(until) {
+            if matches!(inner.asked, Asked::No | Asked::PutOff)
+                || self.port.on_service_thread()
+                || now.has_reached(until)
+            {
                 return Err(AnswerError::NotWaiting);
             }
             inner.output.waiters = inner.output.waiters.saturating_add(1);
@@ -83,11 +84,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         let outcome = inbound.incoming.request().map(|request| {
             let verdict = decide(&request);
-            let answer = Answer::new(&request, verdict);
-            answer.ok_or(AnswerError::Subprotocol)
-        });
-        let outcome = outcome.map(|answer| {
-            answer.map(|answer| self.respond(&mut inner, index, &mut inbound, answer))
+            let possible = is_possible(&request, verdict);
+            if possible {
+                self.respond(&mut inner, index, &request, verdict);
+            }
+            possible.then_some(()).ok_or(AnswerError::Subprotocol)
         });
         inner.inbound = Some(inbound);
         self.kick(index, &mut inner);
@@ -100,7 +101,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub(super) fn ask<'a>(
         &self,
         run: &mut Run<'a, P>,
-        inbound: &mut Inbound<P::Storage>,
+        inbound: &Inbound<P::Storage>,
     ) -> Guard<'a, P> {
         let mut inner = run.slot.lock();
         let Some(request) = inbound.incoming.request() else {
@@ -109,11 +110,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let id = inner.id(run.index);
         inner.asked = Asked::Now;
         drop(inner);
-        let answer = Answer::new(&request, self.application.accept(id, &request));
-        let answer = answer.unwrap_or(Answer::Refuse(Status::INTERNAL_ERROR));
+        let verdict = match self.application.accept(id, &request) {
+            verdict if is_possible(&request, verdict) => verdict,
+            _ => Verdict::Refuse(Status::INTERNAL_ERROR),
+        };
         let mut inner = run.slot.lock();
         if inner.phase == Phase::Handshake {
-            self.respond(&mut inner, run.index, inbound, answer);
+            self.respond(&mut inner, run.index, &request, verdict);
         }
         inner
     }
@@ -123,25 +126,21 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         &self,
         inner: &mut Inner<P>,
         index: usize,
-        inbound: &mut Inbound<P::Storage>,
-        answer: Answer,
+        request: &Request<'_>,
+        verdict: Verdict<'_>,
     ) {
-        let (accept, name) = match answer {
-            Answer::Later => {
+        let subprotocol = match verdict {
+            Verdict::Later => {
                 inner.asked = Asked::Waiting;
                 return;
             }
-            Answer::Refuse(status) => return self.refuse(inner, index, inbound, status),
-            Answer::Accept(accept, name) => (accept, name),
+            Verdict::Refuse(status) => return self.refuse(inner, index, status),
+            Verdict::AcceptSubprotocol(name) => Some(name),
+            Verdict::Accept => None,
         };
         inner.asked = Asked::No;
-        if name.is_empty() {
-            self.emit_response(inner, &mut accept.response(None), Some(inbound));
-        } else {
-            // A part of it lies in the receive buffer, so that the rest cannot be put there.
-            let name = from_utf8(inbound.bytes(&name));
-            self.emit_response(inner, &mut accept.response(name), None);
-        }
+        let accept = AcceptKey::new(request.key());
+        self.emit_response(inner, &accept.response(subprotocol));
         let (now, masks) = (self.port.now(), self.application.masks());
         if inner.output.is_broken() {
             // The response can be neither sent nor kept: nobody has connected.
@@ -152,18 +151,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Refuses the opening request.
-    pub(super) fn refuse(
-        &self,
-        inner: &mut Inner<P>,
-        index: usize,
-        inbound: &mut Inbound<P::Storage>,
-        status: Status,
-    ) {
+    pub(super) fn refuse(&self, inner: &mut Inner<P>, index: usize, status: Status) {
         inner.asked = Asked::No;
-        // The request is not read any more.
-        inbound.incoming.end();
-        let refusal = Refusal::new(status);
-        self.emit_response(inner, &mut refusal.parts(), Some(inbound));
+        self.emit_response(inner, &Refusal::new(status).parts());
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
         self.count(Counter::of_refusal(status));
@@ -171,30 +161,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// What the application says to a request, without a reference to it: the rest of the response may have to be
-/// kept behind it.
-enum Answer {
-    Later,
-    Refuse(Status),
-    /// With the place of the subprotocol in the receive buffer; empty for none.
-    Accept(AcceptKey, Range<usize>),
-}
-
-impl Answer {
-    /// `None` if the client does not offer the subprotocol (RFC 6455 section 4.2.2).
-    fn new(request: &Request<'_>, verdict: Verdict<'_>) -> Option<Self> {
-        let name = match verdict {
-            Verdict::Later => return Some(Self::Later),
-            Verdict::Refuse(status) => return Some(Self::Refuse(status)),
-            Verdict::AcceptSubprotocol(name) => {
-                let offered = request.subprotocols().find(|offered| *offered == name)?;
-                // What is kept of the request is at the front of the buffer.
-                let kept = request.to_bytes().as_ptr() as usize;
-                let at = (offered.as_ptr() as usize).checked_sub(kept)?;
-                at..at.saturating_add(offered.len())
-            }
-            Verdict::Accept => 0..0,
-        };
-        Some(Self::Accept(AcceptKey::new(request.key()), name))
+/// Only a subprotocol that the client offers may be chosen (RFC 6455 section 4.2.2).
+fn is_possible(request: &Request<'_>, verdict: Verdict<'_>) -> bool {
+    match verdict {
+        Verdict::AcceptSubprotocol(name) => request.subprotocols().any(|offered| offered == name),
+        _ => true,
     }
 }

@@ -88,6 +88,12 @@ pub trait Socket: Clone {
     /// See [`SocketError`].
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError>;
 
+    /// Whether the network has buffers for the response to an opening request. Only asked where
+    /// [`Port::LACKS_BUFFERS`] is set.
+    fn has_buffers(&self) -> bool {
+        true
+    }
+
     /// Says that nothing more will be sent.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::event::{Event, State};
 use super::inbound::{Inbound, Wanting};
 use super::port::{Lock as _, Port, Socket as _, SocketError, Work};
 use super::send::SendError;
-use super::slot::{Delivering, Guard, Inner, Marks, Owner, Phase, Shut, Slot};
+use super::slot::{Asked, Delivering, Guard, Inner, Marks, Owner, Phase, Shut, Slot};
 use super::stats::Counter;
 use super::time::Instant;
 use super::{Application, Delivery, Life, Service};
@@ -137,7 +137,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Task::Parse => {
                     if self.parse(&mut run, &mut inner, &mut inbound) {
                         drop(inner);
-                        inner = self.ask(&mut run, &mut inbound);
+                        inner = self.ask(&mut run, &inbound);
                     }
                 }
                 Task::Data(sink) => {
@@ -217,7 +217,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Phase::Dead if inner.held > 0 => Some(Task::Park(Because::Waiting)),
                 Phase::Dead => Some(Task::Vacate),
                 Phase::Lingering => self.linger(run, inner, inbound),
-                Phase::Handshake if inner.awaits_answer() => {
+                Phase::Handshake if inner.awaits_answer() || self.is_put_off(inner) => {
                     Some(await_answer(run, inner, inbound))
                 }
                 _ if inner.output.has_caller() => Some(Task::Park(Because::Waiting)),
@@ -240,6 +240,26 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let now = run.now(&self.port);
             inner.advance(Phase::Dead, now, &run.wanting.masks);
         }
+    }
+
+    /// Puts off asking the application about the opening request, if its answer could not be sent now.
+    fn puts_off(&self, inner: &mut Inner<P>) -> bool {
+        if !P::LACKS_BUFFERS {
+            return false;
+        }
+        let socket = inner.socket.as_ref();
+        let puts_off = self.is_paused() || socket.is_some_and(|socket| !socket.has_buffers());
+        if puts_off {
+            inner.asked = Asked::PutOff;
+            inner.output.starve(&self.port);
+            self.pause_if_starved(inner);
+        }
+        puts_off
+    }
+
+    /// The application is asked about the opening request when the pause of all output ends.
+    fn is_put_off(&self, inner: &Inner<P>) -> bool {
+        P::LACKS_BUFFERS && inner.asked == Asked::PutOff && self.is_paused()
     }
 
     /// Closes the socket of a dead connection.
@@ -433,7 +453,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return false;
         }
         if matches!(step, Step::Request) {
-            return true;
+            return !self.puts_off(inner);
         }
         if run.starved == Starved::No {
             self.take_control(run, inner, inbound, step);
@@ -475,7 +495,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 inner.close(*code, Phase::Lingering, now, &run.wanting.masks);
             }
             Step::Fail(violation) => return self.fail(run, inner, *violation),
-            Step::Refuse(status) => return self.refuse(inner, run.index, inbound, *status),
+            Step::Refuse(status) => return self.refuse(inner, run.index, *status),
             _ => return,
         }
         inbound.deliver(step, &mut run.wanting);

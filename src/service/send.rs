@@ -5,7 +5,6 @@ use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::event::ClientId;
-use super::inbound::Inbound;
 use super::output::total_len;
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
@@ -462,36 +461,26 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         Ok(sent)
     }
 
-    /// Sends all of `parts`, before any frame: what the socket does not take is kept in a block, or where the
-    /// client's next bytes would go (`inbound`). If it cannot be, the connection is broken.
-    pub(super) fn emit_response(
-        &self,
-        inner: &mut Inner<P>,
-        parts: &mut [&[u8]],
-        inbound: Option<&mut Inbound<P::Storage>>,
-    ) {
-        let Ok(mut sent) = self.write(inner, parts) else {
+    /// Sends all of `parts`, before any frame: what the socket does not take is kept in a block. A new
+    /// connection takes a response; if it does not, and there is no block either, it is aborted.
+    pub(super) fn emit_response(&self, inner: &mut Inner<P>, parts: &[&[u8]]) {
+        let Ok(sent) = self.write(inner, parts) else {
             return;
         };
-        let rest = total_len(parts).saturating_sub(sent);
-        if rest == 0 {
+        if sent == total_len(parts) {
             return;
         }
-        for part in parts.iter_mut() {
-            let (gone, unsent) = part.split_at(part.len().min(sent));
-            sent = sent.saturating_sub(gone.len());
-            *part = unsent;
+        let (mut skip, mut kept) = (sent, self.reserve(inner));
+        for part in parts {
+            let gone = part.len().min(skip);
+            skip = skip.saturating_sub(gone);
+            let rest = part.get(gone..).unwrap_or_default();
+            kept = kept && inner.output.append(&[rest], rest.len());
         }
-        if self.reserve(inner) && inner.output.append(parts, rest) {
-            return;
+        if !kept {
+            inner.output.break_off();
+            self.count(Counter::Aborted);
         }
-        if let Some(inbound) = inbound {
-            if inbound.spare() >= rest {
-                return inner.output.keep_lent(inbound.incoming.lend(parts));
-            }
-        }
-        inner.output.break_off();
-        self.count(Counter::Aborted);
     }
 
     /// Sends on a thread that may wait.

@@ -83,7 +83,7 @@ pub(super) enum Phase {
 }
 
 /// Whether the application was asked about the opening request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
     /// Not yet, or it has answered.
     No,
@@ -91,6 +91,8 @@ pub(super) enum Asked {
     Now,
     /// It answers later.
     Waiting,
+    /// Not yet, because all output is paused.
+    PutOff,
 }
 
 /// Whether our side of the connection is shut.
@@ -480,7 +482,7 @@ impl<P: Port> Inner<P> {
         let reads = self.phase != Phase::Dead
             && !self.is_held_up()
             && !unsent
-            && (!self.awaits_answer() || has_room());
+            && (self.asked <= Asked::Now || has_room());
         interest.set(Interest::READ, reads);
         // That the socket can be written to does not mean that the network has buffers.
         interest.set(Interest::WRITE, blocked && !self.output.is_starved());

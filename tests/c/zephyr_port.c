@@ -173,6 +173,12 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 	return sent < 0 ? failed() : (int32_t)sent;
 }
 
+bool wss_port_has_buffers(int32_t fd)
+{
+	CHECK(fd >= 0);
+	return true;
+}
+
 void wss_port_close(int32_t fd)
 {
 	struct wss_server *server = owners[fd];

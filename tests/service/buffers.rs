@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The network runs out of buffers, which is nobody's fault: nothing says when it has some again.
 
 use std::rc::Rc;
@@ -288,6 +289,8 @@ fn a_client_that_connects_is_answered_once_there_are_buffers() {
         client.send(REQUEST.as_bytes());
         client.send(&frame(0x81, b"early"));
         h.pass(1_000);
+        // Nor is the application asked before.
+        assert_eq!(h.events(), ["0 connecting"]);
         Harness::set_buffers(true);
         h.pass(200);
         let expected = [ACCEPTED.as_bytes(), &server_frame(0x81, b"early")].concat();

@@ -5,7 +5,7 @@ use wss::protocol::Status;
 use wss::service::{AnswerError, ClientState, Config, Interest, Lock as _};
 use wss::{ClientId, Verdict};
 
-use crate::harness::{ACCEPTED, Client, Harness, REQUEST, RX, echo, frame, server_frame};
+use crate::harness::{ACCEPTED, Client, Harness, REQUEST, echo, frame, server_frame};
 
 const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -245,46 +245,6 @@ fn a_client_that_does_not_take_the_later_answer_is_given_the_rest_of_it() {
     assert_eq!(client.take(), &ACCEPTED.as_bytes()[10..]);
 }
 
-/// It waits where the client's next bytes would go.
-#[test]
-fn the_rest_of_a_response_needs_no_block() {
-    let offers = "Sec-WebSocket-Protocol: chat, v2.chat.device.example\r\n\r\n";
-    let request = REQUEST.replace("\r\n\r\n", &format!("\r\n{offers}"));
-    let verdicts = [Verdict::Accept, Verdict::Refuse(Status::FORBIDDEN)];
-    for (verdict, step) in verdicts
-        .iter()
-        .flat_map(|v| [0, 1, 10, 100].map(|s| (*v, s)))
-    {
-        let mut h = Harness::with_blocks(2, 0, Config::default(), echo);
-        h.service.application().verdict.set(verdict);
-        let expected = h.connect();
-        expected.send(request.as_bytes());
-        expected.send(&frame(0x81, b"early"));
-        h.settle();
-        let client = h.connect();
-        client.set_window(step);
-        client.send(request.as_bytes());
-        client.send(&frame(0x81, b"early"));
-        let mut taken = Vec::new();
-        for _ in 0..300 {
-            h.settle();
-            taken.extend(client.take());
-            client.set_window(step.max(1));
-        }
-        assert_eq!(
-            taken,
-            expected.take(),
-            "{verdict:?}, {step} bytes at a time"
-        );
-        let connected = if matches!(verdict, Verdict::Refuse(_)) {
-            0
-        } else {
-            2
-        };
-        assert_eq!(h.service.stats().connected, connected);
-    }
-}
-
 #[test]
 fn a_client_to_whom_nothing_can_be_said_is_not_connected() {
     for window in [0, 10] {
@@ -292,8 +252,7 @@ fn a_client_to_whom_nothing_can_be_said_is_not_connected() {
         let client = h.connect();
         client.set_window(window);
         client.send(REQUEST.as_bytes());
-        // There is no room behind the request either.
-        client.send(&frame(0x81, &[b'x'; RX]));
+        client.send(&frame(0x81, b"early"));
         h.settle();
         assert_eq!(h.events(), ["0 connecting", "0 closing", "0 closed"]);
         let stats = h.service.stats();

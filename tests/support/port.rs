@@ -154,6 +154,10 @@ impl<K: Kind> Socket for ScriptSocket<K> {
         Ok(count)
     }
 
+    fn has_buffers(&self) -> bool {
+        K::has_buffers()
+    }
+
     fn shutdown_write(&self) -> Result<(), SocketError> {
         let mut wire = self.0.lock();
         if wire.no_shutdown {

@@ -156,6 +156,10 @@ impl Socket for Descriptor {
         number(unsafe { sys::wss_port_send(self.fd, list.as_ptr(), list.len()) })
     }
 
+    fn has_buffers(&self) -> bool {
+        sys::wss_port_has_buffers(self.fd)
+    }
+
     fn shutdown_write(&self) -> Result<(), SocketError> {
         // Zephyr's own stack and offloaded sockets know no such thing.
         Err(SocketError::Failed)
@@ -434,7 +438,7 @@ impl Port for ZephyrPort {
         let listeners = table.listeners;
         // In turn, so that a flood at one does not keep the other from being asked.
         let first = table.next_listener;
-        table.next_listener = (first + 1) % LISTENERS;
+        table.next_listener = if first + 1 < LISTENERS { first + 1 } else { 0 };
         drop(table);
         let mut outcome = Err(SocketError::WouldBlock);
         for listener in listeners.into_iter().cycle().skip(first).take(LISTENERS) {

@@ -144,6 +144,7 @@ unsafe extern "C" {
     pub fn wss_port_queue_put(queue: *mut c_void, entry: *const c_void) -> bool;
     pub fn wss_port_queue_get(queue: *mut c_void, entry: *mut c_void) -> bool;
     pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
+    pub safe fn wss_port_has_buffers(fd: i32) -> bool;
     pub safe fn wss_port_close(fd: i32);
     pub safe fn wss_port_uptime_ms() -> u64;
     pub safe fn wss_port_uptime_ms32() -> u32;

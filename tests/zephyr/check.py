@@ -24,7 +24,8 @@ from pykwalify.errors import SchemaError
 ROOT = Path(__file__).resolve().parents[2]
 
 # What the module's Kconfig refers to in Zephyr's, as far as it matters here.
-SWITCHES = ("RUST", "NETWORKING", "NET_TCP", "NET_SOCKETS", "NET_IPV4", "NET_IPV6", "SHELL", "SIZE_OPTIMIZATIONS")
+SWITCHES = ("RUST", "NETWORKING", "NET_TCP", "NET_SOCKETS", "NET_IPV4", "NET_IPV6", "SHELL", "SIZE_OPTIMIZATIONS",
+            "NET_BUF_POOL_USAGE")
 NUMBERS = (
     "ZVFS_POLL_MAX", "ZVFS_OPEN_MAX", "NET_MAX_CONTEXTS", "NET_MAX_CONN", "NET_TCP_TIME_WAIT_DELAY",
     "NET_TCP_PKT_ALLOC_TIMEOUT", "NET_TCP_MAX_SEND_WINDOW_SIZE", "NET_TCP_MAX_RECV_WINDOW_SIZE",

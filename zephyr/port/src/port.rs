@@ -437,11 +437,13 @@ impl Port for ZephyrPort {
         let mut table = self.table.lock();
         let listeners = table.listeners;
         // In turn, so that a flood at one does not keep the other from being asked.
-        let first = table.next_listener;
-        table.next_listener = if first + 1 < LISTENERS { first + 1 } else { 0 };
+        let mut next = table.next_listener;
+        table.next_listener = after(next);
         drop(table);
         let mut outcome = Err(SocketError::WouldBlock);
-        for listener in listeners.into_iter().cycle().skip(first).take(LISTENERS) {
+        for _ in 0..LISTENERS {
+            let listener = listeners.get(next).copied().unwrap_or(-1);
+            next = after(next);
             if listener >= 0 {
                 let mut peer: Peer = Default::default();
                 let server = self.server();
@@ -617,6 +619,15 @@ impl ZephyrPort {
         if listening {
             ready(Ready::Listener);
         }
+    }
+}
+
+/// The listener that is asked after this one.
+const fn after(listener: usize) -> usize {
+    if listener + 1 < LISTENERS {
+        listener + 1
+    } else {
+        0
     }
 }
 

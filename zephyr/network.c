@@ -2,6 +2,7 @@
 #include "network.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <zephyr/kernel.h>
@@ -171,6 +172,67 @@ NET_MGMT_REGISTER_EVENT_HANDLER(wss_ipv6, NET_EVENT_IPV6_ADDR_ADD, network_chang
 #endif
 #endif /* CONFIG_NET_MGMT_EVENT */
 
+/* Addresses for people. */
+
+/* The bytes of an address. */
+static const void *bytes_of(const union address *addr)
+{
+	return addr->any.sa_family == AF_INET6 ? (const void *)&addr->v6.sin6_addr
+					       : (const void *)&addr->v4.sin_addr;
+}
+
+/* An address and a port, as in a URL. */
+static void name_of(const union address *addr, char *name, size_t size)
+{
+	char text[NET_IPV6_ADDR_LEN];
+
+	if (zsock_inet_ntop(addr->any.sa_family, bytes_of(addr), text, sizeof(text)) == NULL) {
+		text[0] = '?';
+		text[1] = '\0';
+	}
+	/* It is at the same place in both kinds. */
+	(void)snprintf(name, size, addr->any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text,
+		       ntohs(addr->v4.sin_port));
+}
+
+void wss_network_name(int32_t fd, char *name, size_t size)
+{
+	union address addr = {.any.sa_family = AF_UNSPEC};
+	socklen_t len = sizeof(addr);
+
+	(void)zsock_getpeername(fd, &addr.any, &len);
+	name_of(&addr, name, size);
+}
+
+/* Says where it listens: of every address, at that of the interface. */
+static void log_listening(union address *addr, bool any, struct net_if *iface)
+{
+	char name[WSS_NAME_SIZE];
+
+	if (!IS_ENABLED(CONFIG_LOG) || CONFIG_WSS_LOG_LEVEL < LOG_LEVEL_INF) {
+		return;
+	}
+	if (any) {
+		const void *own = NULL;
+
+		if (IS_ENABLED(CONFIG_NET_IPV6) && addr->any.sa_family == AF_INET6) {
+			own = net_if_ipv6_get_global_addr(NET_ADDR_PREFERRED, &iface);
+		} else if (IS_ENABLED(CONFIG_NET_IPV4) && iface != NULL) {
+			own = net_if_ipv4_get_global_addr(iface, NET_ADDR_PREFERRED);
+		}
+		if (own == NULL) {
+			LOG_INF("Listening on port %u, IPv%d", ntohs(addr->v4.sin_port),
+				addr->any.sa_family == AF_INET6 ? 6 : 4);
+			return;
+		}
+		memcpy((void *)bytes_of(addr), own,
+		       addr->any.sa_family == AF_INET6 ? sizeof(struct in6_addr)
+						       : sizeof(struct in_addr));
+	}
+	name_of(addr, name, sizeof(name));
+	LOG_INF("Listening on %s", name);
+}
+
 /* Listening. */
 
 static int set_nonblocking(int fd)
@@ -197,7 +259,7 @@ static int32_t listen_at(const union address *addr, socklen_t len)
 	    set_nonblocking(fd) == 0) {
 		return fd;
 	}
-	error = WSS_ERRNO(errno);
+	error = errno == EADDRINUSE ? WSS_IN_USE : WSS_ERRNO(errno);
 	(void)zsock_close(fd);
 	return error;
 }
@@ -266,6 +328,7 @@ static int32_t listen_with(struct wss_network *network, int i)
 	fd = listen_one(&addr, len, &network->port);
 	if (fd >= 0) {
 		use(network, iface);
+		log_listening(&addr, network->address[0] == '\0', iface);
 	} else {
 		LOG_DBG("cannot listen with IPv%d: errno %d", is_v6(i) ? 6 : 4, (int)-fd);
 	}

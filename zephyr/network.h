@@ -70,4 +70,7 @@ void wss_network_changed(struct wss_network *network);
  */
 int32_t wss_network_room(int32_t fd, size_t len);
 
+/* Writes the address and the port of a peer, in WSS_NAME_SIZE bytes. */
+void wss_network_name(int32_t fd, char *name, size_t size);
+
 #endif /* WSS_ZEPHYR_NETWORK_H */

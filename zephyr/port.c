@@ -155,6 +155,11 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 	return sent < 0 ? failed() : (int32_t)sent;
 }
 
+void wss_port_name(int32_t fd, char *name)
+{
+	wss_network_name(fd, name, WSS_NAME_SIZE);
+}
+
 void wss_port_close(int32_t fd)
 {
 	(void)zsock_close(fd);

@@ -14,6 +14,8 @@
 #define WSS_AGAIN (-1000)
 /* Not now, and nothing says when: the network has no buffers. */
 #define WSS_NO_BUFFERS (-1001)
+/* The port to listen at is in use. */
+#define WSS_IN_USE (-1002)
 #define WSS_ERRNO(error) (-(error))
 
 /* As struct zsock_pollfd: ZSOCK_POLLIN and ZSOCK_POLLOUT. What is neither is a failure. */
@@ -68,6 +70,9 @@ bool wss_port_has_buffers(int32_t fd);
 /* Waits for ms, or below 0 as long as it takes. */
 int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms);
 void wss_port_close(int32_t fd);
+/* The address and the port of a peer, for people. */
+#define WSS_NAME_SIZE 56
+void wss_port_name(int32_t fd, char *name);
 
 /* A descriptor that ends the poll of a server: readable from wake to wake_take. Opened once. */
 int32_t wss_port_wake_open(struct wss_server *server);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! TCP sockets of std.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -49,6 +50,11 @@ impl Socket for HostSocket {
     fn peer(&self) -> Option<IpAddr> {
         // A client of IPv4 is the same one at a listener for both.
         self.0.peer_addr().ok().map(|addr| addr.ip().to_canonical())
+    }
+
+    fn name(&self) -> impl Display {
+        let name = self.0.peer_addr().map(|addr| addr.to_string());
+        name.unwrap_or_else(|_| "?".to_owned())
     }
 
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {

@@ -50,6 +50,7 @@ pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use crate::protocol::{Request, Status};
+use bucket::Bucket;
 use config::Settings;
 use event::State;
 use slot::{Guard, Inner, Owner, Phase};
@@ -58,6 +59,9 @@ use stop::Life;
 
 /// How long all output is paused when the network has no buffers, in milliseconds.
 const PAUSE_MS: u32 = TIMER_GRANULARITY_MS;
+
+/// The most lines about clients in the log in a second.
+const LOG_LINES: u16 = 10;
 
 /// How far a client's connection is (the C interface's `SYS_WSS_STATE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +149,10 @@ pub struct Shared {
     pending: [EventMask; MAX_SINKS],
     counters: Counters,
     most_clients: u32,
+    /// A token is a line about a client in the log.
+    log_lines: Bucket,
+    /// Lines are left out, which was said.
+    log_is_cut: bool,
 }
 
 impl Shared {
@@ -157,6 +165,8 @@ impl Shared {
         pending: [EventMask::empty(); MAX_SINKS],
         counters: Counters::NONE,
         most_clients: 0,
+        log_lines: Bucket::full(),
+        log_is_cut: false,
     };
 }
 
@@ -338,6 +348,25 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     #[inline(never)] // for size
     fn count(&self, counter: Counter) {
         self.shared.lock().counters.add(counter);
+    }
+
+    /// Whether there is to be a line about a client in the log: no more than some in a second.
+    fn may_log(&self) -> bool {
+        if !log::log_enabled!(log::Level::Info) {
+            return false;
+        }
+        let now = self.port.now();
+        let mut shared = self.shared.lock();
+        let may = shared.log_lines.take(LOG_LINES, now);
+        if !may && !core::mem::replace(&mut shared.log_is_cut, true) {
+            drop(shared);
+            log::info!(
+                "more than {LOG_LINES} lines about clients in a second: the others are left out"
+            );
+        } else if may {
+            shared.log_is_cut = false;
+        }
+        may
     }
 
     /// Has the slot's work item run soon.

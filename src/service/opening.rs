@@ -3,7 +3,7 @@
 
 use super::event::ClientId;
 use super::inbound::Inbound;
-use super::port::Port;
+use super::port::{Port, Socket as _};
 use super::run::Run;
 use super::slot::{Asked, Guard, Inner, Phase};
 use super::stats::Counter;
@@ -148,6 +148,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         inner.open(now, &masks);
         self.count(Counter::Connected);
+        if self.may_log() {
+            if let Some(socket) = &inner.socket {
+                log::info!("{}: connected from {}", inner.id(index), socket.name());
+            }
+        }
     }
 
     /// Refuses the opening request.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the service needs of an operating system.
 
-use core::fmt::Debug;
+use core::fmt::{Debug, Display};
 use core::ops::DerefMut;
 
 use super::config::Limits;
@@ -75,6 +75,11 @@ pub trait Socket: Clone {
 
     /// Whom the connection is with. Only called where clients per address are limited.
     fn peer(&self) -> Self::Peer;
+
+    /// The peer's address and port, for people.
+    fn name(&self) -> impl Display {
+        "?"
+    }
 
     /// Receives into `space`; 0 is the end of the stream.
     ///

@@ -597,6 +597,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// The connection is gone and every sink has got its end: the slot is free.
     fn vacate(&self, mut inner: Guard<'_, P>, inbound: P::Inbound, index: usize) {
+        let id = inner.id(index);
         inner.vacate(inbound);
         drop(inner);
         let mut shared = self.shared.lock();
@@ -605,6 +606,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         shared.counters.add(Counter::Closed);
         let stopping = shared.life != Life::Serving;
         drop(shared);
+        if self.may_log() {
+            log::info!("{id}: closed");
+        }
         if stopping {
             self.port.wake();
         }

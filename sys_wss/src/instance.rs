@@ -209,7 +209,7 @@ fn start(
             Ok(())
         }
         Err(error) => {
-            log::error!("cannot listen at port {port}: {error}");
+            log::error!("cannot listen on port {port}: {error}");
             Err(NotStarted)
         }
     }

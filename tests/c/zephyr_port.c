@@ -86,7 +86,7 @@ int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds)
 	CHECK(fd >= 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)listening, len) != 0 || listen(fd, 64) != 0) {
-		int32_t error = WSS_ERRNO(errno);
+		int32_t error = errno == EADDRINUSE ? WSS_IN_USE : WSS_ERRNO(errno);
 
 		close(fd);
 		return error;
@@ -171,6 +171,11 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 	}
 	sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return sent < 0 ? failed() : (int32_t)sent;
+}
+
+void wss_port_name(int32_t fd, char *name)
+{
+	snprintf(name, WSS_NAME_SIZE, "descriptor %d", fd);
 }
 
 bool wss_port_has_buffers(int32_t fd)

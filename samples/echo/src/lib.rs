@@ -41,9 +41,8 @@ static SERVER: Server = Server::new();
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
-    match SERVER.start(&Options::new(), &Echo) {
-        // Its threads need nothing of this one.
-        Ok(()) => log::info!("listening at port {}", SERVER.local_port()),
-        Err(error) => log::error!("cannot start: {error}"),
+    // Its threads need nothing of this one.
+    if let Err(error) = SERVER.start(&Options::new(), &Echo) {
+        log::error!("cannot start: {error}");
     }
 }

@@ -138,7 +138,6 @@ extern "C" fn rust_main() {
         Ok(queue) => queue,
         Err(error) => return log::error!("cannot start: {error}"),
     };
-    log::info!("listening at port {}", SERVER.local_port());
     let mut feed = Feed {
         queue,
         settings: Settings {

@@ -128,7 +128,10 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
             // SAFETY: the text ends with NUL, and there is room for the listeners.
             let error = unsafe { sys::wss_port_listen(server, address, &raw mut number, fds) };
             if error < 0 {
-                return Err(ListenError::Failed(sys::errno(error)));
+                return Err(match error {
+                    sys::IN_USE => ListenError::InUse,
+                    _ => ListenError::Failed(sys::errno(error)),
+                });
             }
         }
         port.begin(listeners);

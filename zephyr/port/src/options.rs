@@ -63,8 +63,10 @@ pub enum ListenError {
     Servers,
     /// A limit against abuse that Kconfig has at 0, so that there is no code for it.
     NoLimit,
-    /// The address cannot be listened at: it is none, it is in use, or there are no sockets left. The
-    /// number is Zephyr's `errno`.
+    /// The port is in use.
+    InUse,
+    /// The address cannot be listened at: it is none, or there are no sockets left. The number is
+    /// Zephyr's `errno`.
     Failed(u32),
 }
 
@@ -74,6 +76,9 @@ impl core::fmt::Display for ListenError {
             Self::Running => f.write_str("the server runs already"),
             Self::Servers => f.write_str("more servers than CONFIG_WSS_SERVERS"),
             Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
+            Self::InUse => {
+                f.write_str("the port is in use: set CONFIG_WSS_PORT or pass another port")
+            }
             Self::Failed(errno) => write!(f, "errno {errno}"),
         }
     }

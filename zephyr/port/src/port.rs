@@ -4,7 +4,8 @@
 //! What binds it (see ARCHITECTURE.md): only the WSS thread polls and closes, a descriptor is in one
 //! poll at a time, all sockets are non-blocking, and a connection can only be ended by closing it.
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
+use core::fmt::{self, Display, Formatter};
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -122,6 +123,16 @@ impl Descriptor {
     }
 }
 
+/// An address and a port, up to a NUL.
+struct Name([u8; sys::NAME_SIZE]);
+
+impl Display for Name {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = CStr::from_bytes_until_nul(&self.0).unwrap_or_default();
+        f.write_str(name.to_str().unwrap_or_default())
+    }
+}
+
 /// What a call says that gives a number, or an error.
 fn number(result: i32) -> Result<usize, SocketError> {
     usize::try_from(result).map_err(|_| match result {
@@ -136,6 +147,13 @@ impl Socket for Descriptor {
 
     fn peer(&self) -> Peer {
         self.peer
+    }
+
+    fn name(&self) -> impl Display {
+        let mut name = [0; sys::NAME_SIZE];
+        // SAFETY: there is that much room.
+        unsafe { sys::wss_port_name(self.fd, name.as_mut_ptr().cast()) };
+        Name(name)
     }
 
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {

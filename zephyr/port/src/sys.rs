@@ -10,6 +10,10 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 pub const AGAIN: i32 = -1000;
 /// `WSS_NO_BUFFERS`: not now, and nothing says when.
 pub const NO_BUFFERS: i32 = -1001;
+/// `WSS_IN_USE`: the port to listen at is in use.
+pub const IN_USE: i32 = -1002;
+/// `WSS_NAME_SIZE`.
+pub const NAME_SIZE: usize = 56;
 /// The `errno` in a result below 0 that is not [`AGAIN`] (`WSS_ERRNO`).
 pub const fn errno(result: i32) -> u32 {
     result.unsigned_abs()
@@ -120,6 +124,7 @@ unsafe extern "C" {
     pub fn wss_port_listen_again(server: Server, fds: *mut i32) -> i32;
     pub fn wss_port_adopt(fd: i32, peer: *mut u8) -> i32;
     pub fn wss_port_accept(server: Server, listener: i32, peer: *mut u8) -> i32;
+    pub fn wss_port_name(fd: i32, name: *mut c_char);
     pub fn wss_port_receive(fd: i32, data: *mut u8, len: usize) -> i32;
     pub fn wss_port_send(fd: i32, parts: *const Part, count: usize) -> i32;
     pub fn wss_port_poll(polls: *mut Poll, count: usize, ms: i32) -> i32;

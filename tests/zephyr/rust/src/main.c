@@ -34,7 +34,6 @@ void a_port_in_use_is_told(void);
 void limits_that_kconfig_has_at_0_are_refused(void);
 
 /* What these are for Rust is of another C library than that of native_sim. */
-const uint32_t errno_in_use = EADDRINUSE;
 const uint32_t errno_invalid = EINVAL;
 
 /* Where in Rust the client's last step is, until the case is over. */

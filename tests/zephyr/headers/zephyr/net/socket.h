@@ -19,6 +19,7 @@ int zsock_close(int fd);
 int zsock_fcntl(int fd, int command, int argument);
 int zsock_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
 int zsock_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+const char *zsock_inet_ntop(sa_family_t family, const void *src, char *dst, size_t size);
 int zsock_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 int zsock_inet_pton(int family, const char *text, void *addr);
 int zsock_poll(struct zsock_pollfd *fds, int count, int timeout);

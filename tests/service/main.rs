@@ -23,6 +23,7 @@ mod delivery;
 mod harness;
 mod lifecycle;
 mod limits;
+mod logging;
 mod opening;
 mod output;
 #[path = "../support/port.rs"]

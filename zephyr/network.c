@@ -200,8 +200,12 @@ void wss_network_name(int32_t fd, char *name, size_t size)
 	union address addr = {.any.sa_family = AF_UNSPEC};
 	socklen_t len = sizeof(addr);
 
-	(void)zsock_getpeername(fd, &addr.any, &len);
-	name_of(&addr, name, size);
+	if (zsock_getpeername(fd, &addr.any, &len) == 0) {
+		name_of(&addr, name, size);
+	} else {
+		/* Not every driver of offloaded sockets knows it. */
+		(void)snprintf(name, size, "an unknown address");
+	}
 }
 
 /* Says where it listens: of every address, at that of the interface. */
@@ -388,6 +392,11 @@ int32_t wss_network_listen(struct wss_network *network, const char *address, uin
 	*port = network->port;
 	if (!listens) {
 		return result;
+	}
+	for (int i = 0; i < CONFIG_WSS_LISTENERS; i++) {
+		if (fds[i] < 0 && (network->wanted & BIT(i)) != 0) {
+			LOG_WRN("Cannot listen with IPv%d yet", is_v6(i) ? 6 : 4);
+		}
 	}
 	/* Those without an address come when there is one. */
 	(void)wss_network_listen_again(network, fds);

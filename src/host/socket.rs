@@ -53,8 +53,11 @@ impl Socket for HostSocket {
     }
 
     fn name(&self) -> impl Display {
-        let name = self.0.peer_addr().map(|addr| addr.to_string());
-        name.unwrap_or_else(|_| "?".to_owned())
+        let name = self.0.peer_addr().map(|addr| {
+            // A client of IPv4 is the same one at a listener for both.
+            SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
+        });
+        name.unwrap_or_else(|_| "an unknown address".to_owned())
     }
 
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {

@@ -133,6 +133,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 match self.admit_at(index, socket, received, opening) {
                     Ok(Some(client)) => {
                         self.note_admitted(lowest, index, opening);
+                        if opening == Opening::Upgraded {
+                            self.log_connected(client, Some(socket.clone()));
+                        }
                         self.port.submit(Work::Client(index));
                         return Ok(client);
                     }

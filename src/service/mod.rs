@@ -151,8 +151,8 @@ pub struct Shared {
     most_clients: u32,
     /// A token is a line about a client in the log.
     log_lines: Bucket,
-    /// Lines are left out, which was said.
-    log_is_cut: bool,
+    /// Lines that were left out since the last one.
+    lines_left_out: u32,
 }
 
 impl Shared {
@@ -166,7 +166,7 @@ impl Shared {
         counters: Counters::NONE,
         most_clients: 0,
         log_lines: Bucket::full(),
-        log_is_cut: false,
+        lines_left_out: 0,
     };
 }
 
@@ -350,23 +350,41 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().counters.add(counter);
     }
 
-    /// Whether there is to be a line about a client in the log: no more than some in a second.
-    fn may_log(&self) -> bool {
-        if !log::log_enabled!(log::Level::Info) {
-            return false;
-        }
+    /// Logs a line about a client, but no more than some in a second. Called with no lock held, since a logger
+    /// may send what it is given.
+    fn log_client(&self, line: core::fmt::Arguments<'_>) {
         let now = self.port.now();
         let mut shared = self.shared.lock();
-        let may = shared.log_lines.take(LOG_LINES, now);
-        if !may && !core::mem::replace(&mut shared.log_is_cut, true) {
-            drop(shared);
-            log::info!(
-                "more than {LOG_LINES} lines about clients in a second: the others are left out"
-            );
-        } else if may {
-            shared.log_is_cut = false;
+        if !shared.log_lines.take(LOG_LINES, now) {
+            shared.lines_left_out = shared.lines_left_out.saturating_add(1);
+            return;
         }
-        may
+        let left_out = core::mem::take(&mut shared.lines_left_out);
+        let may = left_out == 0 || shared.log_lines.take(LOG_LINES, now);
+        if !may {
+            shared.lines_left_out = 1;
+        }
+        drop(shared);
+        if left_out > 0 {
+            log::info!("{left_out} lines about clients were left out");
+        }
+        if may {
+            log::info!("{line}");
+        }
+    }
+
+    /// Logs that a client is connected.
+    fn log_connected(&self, client: ClientId, socket: Option<P::Socket>) {
+        if let (true, Some(socket)) = (log::log_enabled!(log::Level::Info), socket) {
+            self.log_client(format_args!("{client}: connected from {}", socket.name()));
+        }
+    }
+
+    /// Logs that a client that was connected has gone.
+    fn log_closed(&self, client: ClientId) {
+        if log::log_enabled!(log::Level::Info) {
+            self.log_client(format_args!("{client}: closed"));
+        }
     }
 
     /// Has the slot's work item run soon.

@@ -3,7 +3,7 @@
 
 use super::event::ClientId;
 use super::inbound::Inbound;
-use super::port::{Port, Socket as _};
+use super::port::Port;
 use super::run::Run;
 use super::slot::{Asked, Guard, Inner, Phase};
 use super::stats::Counter;
@@ -92,6 +92,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         });
         inner.inbound = Some(inbound);
         self.kick(index, &mut inner);
+        if log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open {
+            let socket = inner.socket.clone();
+            drop(inner);
+            self.log_connected(client, socket);
+        }
         outcome.unwrap_or(Err(AnswerError::NotWaiting))
     }
 
@@ -117,6 +122,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut inner = run.slot.lock();
         if inner.phase == Phase::Handshake {
             self.respond(&mut inner, run.index, &request, verdict);
+            if log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open {
+                let socket = inner.socket.clone();
+                drop(inner);
+                self.log_connected(id, socket);
+                inner = run.slot.lock();
+            }
         }
         inner
     }
@@ -148,11 +159,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         inner.open(now, &masks);
         self.count(Counter::Connected);
-        if self.may_log() {
-            if let Some(socket) = &inner.socket {
-                log::info!("{}: connected from {}", inner.id(index), socket.name());
-            }
-        }
     }
 
     /// Refuses the opening request.

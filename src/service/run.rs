@@ -597,7 +597,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// The connection is gone and every sink has got its end: the slot is free.
     fn vacate(&self, mut inner: Guard<'_, P>, inbound: P::Inbound, index: usize) {
-        let id = inner.id(index);
+        let connected = (inner.asked == Asked::Accepted).then(|| inner.id(index));
         inner.vacate(inbound);
         drop(inner);
         let mut shared = self.shared.lock();
@@ -606,8 +606,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         shared.counters.add(Counter::Closed);
         let stopping = shared.life != Life::Serving;
         drop(shared);
-        if self.may_log() {
-            log::info!("{id}: closed");
+        if let Some(client) = connected {
+            self.log_closed(client);
         }
         if stopping {
             self.port.wake();

@@ -85,8 +85,10 @@ pub(super) enum Phase {
 /// Whether the application was asked about the opening request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
-    /// Not yet, or it has answered.
+    /// Not yet, or it has refused.
     No,
+    /// It has accepted, or was not asked: the client is connected.
+    Accepted,
     /// It is being asked.
     Now,
     /// It answers later.
@@ -357,6 +359,7 @@ impl<P: Port> Inner<P> {
     pub(super) fn open(&mut self, now: Instant, masks: &Masks) {
         debug_assert_eq!(self.phase, Phase::Handshake);
         self.phase = Phase::Open;
+        self.asked = Asked::Accepted;
         self.since = now;
         self.hear(now);
         self.pending.add(State::Connected, masks);

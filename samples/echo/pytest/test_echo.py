@@ -10,7 +10,7 @@ URL = "ws://127.0.0.1:18301/some/where"
 
 @pytest.fixture(autouse=True, scope="session")
 def listening(dut):
-    dut.readlines_until(regex="listening at port", timeout=30)
+    dut.readlines_until(regex="Listening on", timeout=30)
 
 
 def test_messages_come_back():

@@ -12,14 +12,16 @@ struct Echo;
 impl Handler for Echo {
     fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
         let Some(id) = client else {
-            log::warn!("{event:?}");
+            if let Event::LinkDown = event {
+                log::warn!("the network is down");
+            }
             return;
         };
         match event {
             Event::Text(message) => echo(clients, id, MessageKind::Text, message),
             Event::Binary(message) => echo(clients, id, MessageKind::Binary, message),
-            Event::Connected(request) => log::info!("{id}: connected to {}", request.path()),
-            event => log::debug!("{id}: {event:?}"),
+            Event::Connected(request) => log::info!("{id}: asked for {}", request.path()),
+            _ => {}
         }
     }
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The echo server as an application of Zephyr, configured by Kconfig. */
-#include <stdio.h>
-
 #include <zephyr/kernel.h>
 
 #include "echo.h"
@@ -11,10 +9,9 @@ int main(void)
 	verbose = IS_ENABLED(CONFIG_ECHO_VERBOSE);
 	/* The port, and every limit, is that of the configuration. */
 	if (SYS_WSS_Initialize(NULL, on_event, NULL) == SYS_MODULE_OBJ_INVALID) {
-		printf("cannot listen\n");
+		/* The service has said why. */
 		return 0;
 	}
-	printf("listening on port %u\n", wss_port());
-	/* The service has threads of its own. */
+	/* It has threads of its own. */
 	return 0;
 }

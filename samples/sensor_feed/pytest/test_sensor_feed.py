@@ -16,7 +16,7 @@ URL = f"ws://127.0.0.1:{PORT}/"
 
 @pytest.fixture(autouse=True, scope="session")
 def listening(dut):
-    dut.readlines_until(regex="listening at port", timeout=30)
+    dut.readlines_until(regex="Listening on", timeout=30)
 
 
 def told(client):

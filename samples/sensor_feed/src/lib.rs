@@ -64,8 +64,9 @@ impl Feed {
                 Some((Some(client), Event::Binary(_))) => {
                     self.refuse(client, CloseCode::UNSUPPORTED_DATA, "commands are text");
                 }
-                Some((Some(client), event)) => log::info!("{client}: {event:?}"),
-                Some((None, event)) => log::warn!("{event:?}"),
+                Some((None, Event::LinkDown)) => log::warn!("the network is down"),
+                // The service logs who connects and who leaves.
+                Some(_) => {}
                 // Not in time; or never, since there is no server any more.
                 None if uptime_ms() < self.due => return,
                 None => {}

@@ -129,7 +129,7 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
             let error = unsafe { sys::wss_port_listen(server, address, &raw mut number, fds) };
             if error < 0 {
                 return Err(match error {
-                    sys::IN_USE => ListenError::InUse,
+                    sys::IN_USE => ListenError::InUse(options.port),
                     _ => ListenError::Failed(sys::errno(error)),
                 });
             }

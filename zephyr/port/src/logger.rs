@@ -10,6 +10,9 @@ use crate::{kconfig, sys};
 /// The longest line, in bytes. It is made on the stack of the thread that logs.
 const LINE: usize = 96;
 
+/// What a line that is too long ends with.
+const MARK: &[u8] = b"...";
+
 struct Logger;
 
 impl Log for Logger {
@@ -19,7 +22,12 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         let mut line = Line(heapless::Vec::new());
-        let _ = line.write_fmt(*record.args());
+        if line.write_fmt(*record.args()).is_err() {
+            // It was cut off.
+            let end = LINE - MARK.len();
+            line.0.truncate(end);
+            let _ = line.0.extend_from_slice(MARK);
+        }
         // Zephyr's levels are those of `log`: 1 is an error, 4 is for debugging.
         let level = record.level() as u32;
         // There is always room for it.
@@ -39,7 +47,11 @@ impl core::fmt::Write for Line {
         let room = LINE.saturating_sub(self.0.len());
         let bytes = text.as_bytes();
         let fits = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-        self.0.extend_from_slice(fits).map_err(|_| core::fmt::Error)
+        let _ = self.0.extend_from_slice(fits);
+        if fits.len() < bytes.len() {
+            return Err(core::fmt::Error);
+        }
+        Ok(())
     }
 }
 

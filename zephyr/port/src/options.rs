@@ -63,8 +63,8 @@ pub enum ListenError {
     Servers,
     /// A limit against abuse that Kconfig has at 0, so that there is no code for it.
     NoLimit,
-    /// The port is in use.
-    InUse,
+    /// This port is in use.
+    InUse(u16),
     /// The address cannot be listened at: it is none, or there are no sockets left. The number is
     /// Zephyr's `errno`.
     Failed(u32),
@@ -76,8 +76,11 @@ impl core::fmt::Display for ListenError {
             Self::Running => f.write_str("the server runs already"),
             Self::Servers => f.write_str("more servers than CONFIG_WSS_SERVERS"),
             Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
-            Self::InUse => {
-                f.write_str("the port is in use: set CONFIG_WSS_PORT or pass another port")
+            Self::InUse(port) => {
+                write!(
+                    f,
+                    "port {port} is in use: set CONFIG_WSS_PORT or pass another port"
+                )
             }
             Self::Failed(errno) => write!(f, "errno {errno}"),
         }

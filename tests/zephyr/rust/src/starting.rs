@@ -123,7 +123,7 @@ extern "C" fn there_are_as_many_servers_as_kconfig_says() {
 #[unsafe(no_mangle)]
 extern "C" fn a_port_in_use_is_told() {
     let server = start(PORT);
-    assert_eq!(refused(&Options::new()), ListenError::InUse);
+    assert_eq!(refused(&Options::new()), ListenError::InUse(PORT));
     works(PORT);
     drop(server);
 

@@ -17,10 +17,10 @@ static int status(const struct shell *sh, size_t argc, char **argv)
 	ARG_UNUSED(argc);
 	ARG_UNUSED(argv);
 	if (wss_get_stats(&stats) != WSS_OK) {
-		shell_print(sh, "the service does not run");
+		shell_print(sh, "No server is running");
 		return 0;
 	}
-	shell_print(sh, "listening at port %u, %u of %d clients, %u at most so far", wss_port(),
+	shell_print(sh, "Listening on port %u, %u of %d clients, %u at most so far", wss_port(),
 		    stats.accepted - stats.closed, CONFIG_WSS_MAX_CLIENTS, stats.most_clients);
 	return 0;
 }
@@ -41,6 +41,8 @@ static const char *state_text(SYS_WSS_STATE state)
 
 static int clients(const struct shell *sh, size_t argc, char **argv)
 {
+	bool found = false;
+
 	ARG_UNUSED(argc);
 	ARG_UNUSED(argv);
 	for (int32_t index = 0; index < CONFIG_WSS_MAX_CLIENTS; index++) {
@@ -57,6 +59,10 @@ static int clients(const struct shell *sh, size_t argc, char **argv)
 			path[0] = '\0';
 		}
 		shell_print(sh, "%d: %s %s", (int)index, state_text(wss_client_state(client)), path);
+		found = true;
+	}
+	if (!found) {
+		shell_print(sh, "No clients");
 	}
 	return 0;
 }
@@ -75,7 +81,7 @@ static int whom(const struct shell *sh, const char *argument, wss_client *client
 	*client = *end == '\0' && end != argument && index >= 0 && index < CONFIG_WSS_MAX_CLIENTS ?
 			  wss_client_at((int32_t)index) : WSS_NO_CLIENT;
 	if (*client == WSS_NO_CLIENT) {
-		shell_error(sh, "there is no client %s", argument);
+		shell_error(sh, "There is no client %s", argument);
 		return -ENOENT;
 	}
 	return 0;
@@ -114,6 +120,13 @@ static int ping(const struct shell *sh, size_t argc, char **argv)
 				   wss_ping(client, NULL, 0));
 }
 
+/* As RFC 6455 section 7.4 and IANA's registry have it. */
+static bool may_be_sent(unsigned long code)
+{
+	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+	       (code >= 3000 && code <= 4999);
+}
+
 static int close_client(const struct shell *sh, size_t argc, char **argv)
 {
 	unsigned long code = SYS_WSS_STATUS_CODE_NORMAL_CLOSURE;
@@ -127,8 +140,9 @@ static int close_client(const struct shell *sh, size_t argc, char **argv)
 		char *end;
 
 		code = strtoul(argv[2], &end, 10);
-		if (*end != '\0' || code > UINT16_MAX) {
-			shell_error(sh, "%s is no close code", argv[2]);
+		if (*end != '\0' || !may_be_sent(code)) {
+			shell_error(sh, "%s is not a close code that may be sent (1000-1003, "
+				    "1007-1014, 3000-4999)", argv[2]);
 			return -EINVAL;
 		}
 	}
@@ -143,7 +157,7 @@ static int show_stats(const struct shell *sh, size_t argc, char **argv)
 	ARG_UNUSED(argc);
 	ARG_UNUSED(argv);
 	if (wss_get_stats(&stats) != WSS_OK) {
-		shell_print(sh, "the service does not run");
+		shell_print(sh, "No server is running");
 		return 0;
 	}
 	shell_print(sh, "connections: %u accepted, %u upgraded, %u closed, %u aborted, %u timed out",

@@ -45,8 +45,8 @@ static struct wss_server {
 	atomic_t timer_due;
 	struct k_poll_signal wake;
 	struct wss_network network;
-	/* There is a thread that was not joined. */
-	bool started;
+	/* Odd while there is a thread that was not joined: which run of the server this is. */
+	atomic_t run;
 } servers[CONFIG_WSS_SERVERS];
 
 /* The result of a call that went wrong. */
@@ -499,21 +499,33 @@ void wss_port_start(struct wss_server *server)
 {
 	size_t number = CONFIG_WSS_SERVERS > 1 ? (size_t)(server - servers) : 0;
 
-	server->started = true;
 	k_thread_create(&server->thread, wss_stacks[number], K_KERNEL_STACK_SIZEOF(wss_stacks[0]),
 			serve, server, NULL, NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
 	(void)k_thread_name_set(&server->thread, "wss");
+	/* Now there is a thread to join. */
+	(void)atomic_inc(&server->run);
 	/* Of the network interface since it listens. */
 	wss_port_submit(server, LINK_ITEM);
 }
 
+static bool is_running(atomic_val_t run)
+{
+	return (run & 1) != 0;
+}
+
 bool wss_port_join(struct wss_server *server, uint32_t ms)
 {
-	if (server->started && !wss_port_on_wss_thread(server) &&
-	    k_thread_join(&server->thread, K_MSEC(ms)) == 0) {
-		server->started = false;
+	atomic_val_t run = atomic_get(&server->run);
+
+	if (!is_running(run)) {
+		return true;
 	}
-	return !server->started;
+	if (wss_port_on_wss_thread(server) || k_thread_join(&server->thread, K_MSEC(ms)) != 0) {
+		return false;
+	}
+	/* Not of a later run, which another thread may have started since it joined this one. */
+	(void)atomic_cas(&server->run, run, run + 1);
+	return true;
 }
 
 uintptr_t wss_port_thread(void)
@@ -549,7 +561,7 @@ void wss_network_changed(struct wss_network *network)
 {
 	struct wss_server *server = CONTAINER_OF(network, struct wss_server, network);
 
-	if (server->started) {
+	if (is_running(atomic_get(&server->run))) {
 		wss_port_submit(server, LINK_ITEM);
 	}
 }

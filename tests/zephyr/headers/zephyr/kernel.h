@@ -36,10 +36,13 @@ typedef struct {
 #define K_MSEC(ms) ((k_timeout_t){(ms)})
 
 typedef long atomic_t;
+typedef long atomic_val_t;
 long atomic_get(const atomic_t *target);
 #define ATOMIC_BITS (sizeof(atomic_t) * 8)
 long atomic_set(atomic_t *target, long value);
 long atomic_or(atomic_t *target, long value);
+long atomic_inc(atomic_t *target);
+bool atomic_cas(atomic_t *target, long old_value, long new_value);
 long atomic_clear(atomic_t *target);
 #define ATOMIC_DEFINE(name, bits) atomic_t name[1 + ((bits)-1) / (8 * sizeof(atomic_t))]
 void atomic_set_bit(atomic_t *target, int bit);

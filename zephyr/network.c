@@ -208,12 +208,19 @@ void wss_network_name(int32_t fd, char *name, size_t size)
 	}
 }
 
+/* Without a log the option is not there. */
+#if defined(CONFIG_LOG)
+#define LOGS (CONFIG_WSS_LOG_LEVEL >= LOG_LEVEL_INF)
+#else
+#define LOGS false
+#endif
+
 /* Says where it listens: of every address, at that of the interface. */
 static void log_listening(union address *addr, bool any, struct net_if *iface)
 {
 	char name[WSS_NAME_SIZE];
 
-	if (!IS_ENABLED(CONFIG_LOG) || CONFIG_WSS_LOG_LEVEL < LOG_LEVEL_INF) {
+	if (!LOGS) {
 		return;
 	}
 	if (any) {

@@ -85,7 +85,7 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
     }
 
     /// Opens the listener and starts the WSS thread; the port at which it listens, 0 if it does not. `begin`
-    /// is called before there are any events, with a generation that no client had before; false ends it there.
+    /// is called before it listens, with a generation that no client had before; false ends it there.
     ///
     /// # Errors
     /// See [`ListenError`].
@@ -119,6 +119,11 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
             return Err(ListenError::Running);
         }
         sys::wss_port_network_forget(server);
+        // Before it listens, so that nothing is left of a port where this fails.
+        let generation = self.service.next_generation();
+        if !begin(generation) {
+            return Err(ListenError::Running);
+        }
         let mut listeners = [-1; LISTENERS];
         let mut number = 0;
         if options.listen {
@@ -135,8 +140,7 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
             }
         }
         port.begin(listeners);
-        let generation = self.service.next_generation();
-        if !begin(generation) || !self.service.open(&options.limits, generation) {
+        if !self.service.open(&options.limits, generation) {
             close_all(&mut listeners);
             return Err(ListenError::Running);
         }

@@ -215,6 +215,10 @@ impl Instance {
                 if let Some(running) = running.take() {
                     let next = running.service.next_generation();
                     self.generation.store(next, Ordering::SeqCst);
+                    // At once, but what they did is seen after it.
+                    for thread in running.threads {
+                        let _ = thread.join();
+                    }
                 }
                 return true;
             }

@@ -58,6 +58,8 @@ struct State {
     number: u32,
     /// The generation of its first clients.
     first_generation: u32,
+    /// How many threads wait for its end: one of them finds out.
+    waiting: u32,
     options: Kept,
 }
 
@@ -87,6 +89,7 @@ impl State {
             life: Life::Idle,
             number: NO_SERVER,
             first_generation: 0,
+            waiting: 0,
             options: Kept::None,
         }
     }
@@ -107,7 +110,7 @@ impl State {
 /// The state of a place. Ending becomes idle once all callbacks have returned.
 fn settled(place: usize) -> Guard {
     let mut state = STATES.at(place).lock();
-    if state.life == Life::Ending && INSTANCES.at(place).join(0) {
+    if state.life == Life::Ending && state.waiting == 0 && INSTANCES.at(place).join(0) {
         state.life = Life::Idle;
         requests(place).forget();
     }
@@ -279,13 +282,17 @@ pub fn end(server: u32) -> Result<(), Error> {
         service.stop();
         state.life = Life::Ending;
     }
-    drop(state);
     if platform::on_service_thread() {
         return Ok(());
     }
+    state.waiting = state.waiting.saturating_add(1);
+    drop(state);
     // Whether or not all went well: what is left is waited for below.
     service.wait_stopped();
     let has_ended = instance.join(END_GRACE_MS);
+    let mut state = STATES.at(place).lock();
+    state.waiting = state.waiting.saturating_sub(1);
+    drop(state);
     let state = settled(place);
     // Another thread may have seen it end, and even started the next one.
     let is_over = has_ended || state.number != server || state.life == Life::Idle;

@@ -454,33 +454,39 @@ static bool is_work_queue(k_tid_t thread)
 }
 #endif
 
+static void init_server(struct wss_server *server)
+{
+	for (size_t i = 0; i < LOCKS; i++) {
+		(void)k_mutex_init(&server->locks[i].mutex);
+		(void)k_condvar_init(&server->locks[i].changed);
+	}
+	k_timer_init(&server->timer, timer_expired, NULL);
+	k_poll_signal_init(&server->wake);
+	init_work(server);
+}
+
 struct wss_server *wss_port_bind(const void *object, const struct wss_calls *calls)
 {
-	static K_MUTEX_DEFINE(binding);
 	struct wss_server *found = NULL;
+	size_t i = 0;
 
-	(void)k_mutex_lock(&binding, K_FOREVER);
-	for (size_t i = 0; i < ARRAY_SIZE(servers) && found == NULL; i++) {
-		if (servers[i].object == object) {
-			/* It could not be started. */
-			found = &servers[i];
-		} else if (servers[i].object == NULL) {
-			found = &servers[i];
+	wss_port_lock(NULL);
+	/* One that could not be started is bound already. */
+	while (i < ARRAY_SIZE(servers) && servers[i].object != NULL && servers[i].object != object) {
+		i++;
+	}
+	if (i < ARRAY_SIZE(servers)) {
+		found = &servers[i];
+		if (found->object == NULL) {
 			if (i == 0) {
 				start_work_queue();
 			}
-			for (size_t lock = 0; lock < LOCKS; lock++) {
-				(void)k_mutex_init(&found->locks[lock].mutex);
-				(void)k_condvar_init(&found->locks[lock].changed);
-			}
-			k_timer_init(&found->timer, timer_expired, NULL);
-			k_poll_signal_init(&found->wake);
-			init_work(found);
+			init_server(found);
 			found->calls = calls;
 			found->object = object;
 		}
 	}
-	(void)k_mutex_unlock(&binding);
+	wss_port_unlock(NULL);
 	return found;
 }
 

@@ -134,7 +134,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     Ok(Some(client)) => {
                         self.note_admitted(lowest, index, opening);
                         if opening == Opening::Upgraded {
-                            self.log_connected(client, Some(socket.clone()));
+                            self.log_connected(client, socket);
                         }
                         self.port.submit(Work::Client(index));
                         return Ok(client);

@@ -238,7 +238,7 @@ impl State {
 }
 
 /// The state events that each sink has still to get: a bit each, in the order of [`State`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pending([u8; MAX_SINKS]);
 
 impl Pending {

@@ -373,9 +373,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
+    /// The socket of a client that is connected, for [`log_connected`](Self::log_connected), if that is logged.
+    fn socket_to_log(inner: &Inner<P>) -> Option<P::Socket> {
+        let is_logged = log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open;
+        inner.socket.as_ref().filter(|_| is_logged).cloned()
+    }
+
     /// Logs that a client is connected.
-    fn log_connected(&self, client: ClientId, socket: Option<P::Socket>) {
-        if let (true, Some(socket)) = (log::log_enabled!(log::Level::Info), socket) {
+    fn log_connected(&self, client: ClientId, socket: &P::Socket) {
+        if log::log_enabled!(log::Level::Info) {
             self.log_client(format_args!("{client}: connected from {}", socket.name()));
         }
     }

@@ -92,10 +92,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         });
         inner.inbound = Some(inbound);
         self.kick(index, &mut inner);
-        if log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open {
-            let socket = inner.socket.clone();
+        if let Some(socket) = Self::socket_to_log(&inner) {
             drop(inner);
-            self.log_connected(client, socket);
+            self.log_connected(client, &socket);
         }
         outcome.unwrap_or(Err(AnswerError::NotWaiting))
     }
@@ -122,10 +121,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut inner = run.slot.lock();
         if inner.phase == Phase::Handshake {
             self.respond(&mut inner, run.index, &request, verdict);
-            if log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open {
-                let socket = inner.socket.clone();
+            if let Some(socket) = Self::socket_to_log(&inner) {
                 drop(inner);
-                self.log_connected(id, socket);
+                self.log_connected(id, &socket);
                 inner = run.slot.lock();
             }
         }

@@ -138,7 +138,7 @@ impl Counter {
 }
 
 /// The values of all counters.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Counters([u32; 16]);
 
 impl Counters {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The application of the service: its events go to the callback and to the queues.
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
 use wss::{ClientId, Event, Request, Status, Verdict};
@@ -89,7 +89,6 @@ fn mask(place: usize, sink: usize) -> EventMask {
 
 /// The application of a service.
 pub struct Events {
-    place: AtomicUsize,
     number: AtomicU32,
     origins: Monitor<Origins>,
 }
@@ -98,7 +97,6 @@ impl Events {
     /// That of a service that was not started yet.
     pub const fn new() -> Self {
         Self {
-            place: AtomicUsize::new(0),
             number: AtomicU32::new(NO_SERVER),
             origins: monitor(Origins::new()),
         }
@@ -106,7 +104,6 @@ impl Events {
 
     /// From now on it is that of this server, to which these origins may connect.
     pub fn begin(&self, number: u32, origins: Origins) {
-        self.place.store(place(number), Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);
         *self.origins.lock() = origins;
     }
@@ -121,8 +118,12 @@ impl Events {
         requests(self.place()).keep(client, request, subprotocol);
     }
 
+    fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
     fn place(&self) -> usize {
-        self.place.load(Ordering::Relaxed)
+        place(self.number())
     }
 
     /// A client of this server.
@@ -150,7 +151,8 @@ impl Events {
 
 impl<P: Port> Application<P> for Events {
     fn masks(&self) -> [EventMask; MAX_SINKS] {
-        core::array::from_fn(|sink| mask(self.place(), sink))
+        let place = self.place();
+        core::array::from_fn(|sink| mask(place, sink))
     }
 
     fn accept<'a>(&'a self, id: ClientId, request: &Request<'a>) -> Verdict<'a> {
@@ -174,8 +176,7 @@ impl<P: Port> Application<P> for Events {
             // The sink has changed since the event was noted for it.
             return Delivery::Done;
         }
-        let number = self.number.load(Ordering::Relaxed);
-        deliver(number, sink, client, event)
+        deliver(self.number(), sink, client, event)
     }
 }
 

@@ -94,6 +94,13 @@ impl State {
         }
     }
 
+    fn settle(&mut self, place: usize) {
+        if self.life == Life::Ending && self.waiting == 0 && INSTANCES.at(place).join(0) {
+            self.life = Life::Idle;
+            requests(place).forget();
+        }
+    }
+
     /// The number of the next service at a place, whether or not it can be started.
     #[allow(clippy::cast_possible_truncation)] // there are not so many
     fn next_number(&mut self, place: usize) -> u32 {
@@ -110,10 +117,7 @@ impl State {
 /// The state of a place. Ending becomes idle once all callbacks have returned.
 fn settled(place: usize) -> Guard {
     let mut state = STATES.at(place).lock();
-    if state.life == Life::Ending && state.waiting == 0 && INSTANCES.at(place).join(0) {
-        state.life = Life::Idle;
-        requests(place).forget();
-    }
+    state.settle(place);
     state
 }
 
@@ -292,8 +296,7 @@ pub fn end(server: u32) -> Result<(), Error> {
     let has_ended = instance.join(END_GRACE_MS);
     let mut state = STATES.at(place).lock();
     state.waiting = state.waiting.saturating_sub(1);
-    drop(state);
-    let state = settled(place);
+    state.settle(place);
     // Another thread may have seen it end, and even started the next one.
     let is_over = has_ended || state.number != server || state.life == Life::Idle;
     is_over.then_some(()).ok_or(Error::Busy)

@@ -284,7 +284,7 @@ static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 	addr->v4.sin_port = htons(*port);
 	fd = listen_at(addr, len);
 	if (fd >= 0 && *port == 0) {
-		/* Offloaded sockets may not know: then nobody could be told where to connect to. */
+		/* Offloaded sockets may not know: then no client could learn where to connect. */
 		if (zsock_getsockname(fd, &addr->any, &len) != 0) {
 			int32_t error = WSS_ERRNO(errno);
 

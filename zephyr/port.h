@@ -61,7 +61,7 @@ int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t
 int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds);
 /* The peer has CONFIG_WSS_PEER_SIZE bytes: its address, of IPv4 as one of IPv6 where there is both. */
 int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *peer);
-/* A connection that somebody else has accepted. */
+/* A connection that the application has accepted. */
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
 int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);

@@ -29,7 +29,7 @@ static PLACES: PerServer<Monitor<[Place; MAX_QUEUES]>> =
 
 static TURNED_AWAY: [AtomicBool; QUEUES] = [const { AtomicBool::new(false) }; QUEUES];
 
-/// Delivers to queues, once there was one: nobody else refers to that, so that a program without queues
+/// Delivers to queues, once there was one: nothing else refers to that, so that a program without queues
 /// is linked without it.
 static DELIVERY: Monitor<Option<Deliver>> = monitor(None);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The network runs out of buffers, which is nobody's fault: nothing says when it has some again.
+//! The network runs out of buffers, which is no client's fault: nothing says when it has some again.
 
 use std::rc::Rc;
 

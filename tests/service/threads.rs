@@ -390,7 +390,7 @@ fn the_network_has_no_buffers_while_others_send() {
             thread::yield_now();
         }
         for thread in [first, second] {
-            // Some may have been given up at the send time-out.
+            // Some may have been given up at the send timeout.
             thread.join().unwrap();
         }
         peer.act(|wire| wire.eof = true);
@@ -518,7 +518,7 @@ fn a_deadline_comes_while_others_work() {
         let running = Running::start(service(1, 1));
         let peer = Peer::connect(&running.0, 129 + 5).upgraded();
         let sending = sender(&running.0, "not taken in time");
-        // The timer of the send time-out comes whenever it comes.
+        // The timer of the send timeout comes whenever it comes.
         let start = NOW.get();
         peer.send(&frame(0x81, b"a"));
         NOW.set(start + 11_000);

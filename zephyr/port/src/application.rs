@@ -19,7 +19,7 @@ use crate::queue::MessageQueue;
 /// &Event)` is one that accepts every client.
 pub trait Handler: Sync {
     /// Decides on an opening request whose origin is allowed. Called on the work queue, which has to go
-    /// on: whoever has to ask elsewhere says [`Verdict::Later`], and [`answer`](Clients::answer) from
+    /// on: a handler that has to ask elsewhere returns [`Verdict::Later`], and calls [`answer`](Clients::answer) from
     /// another thread.
     fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
         let _ = (client, request);
@@ -53,7 +53,7 @@ pub(crate) struct ZephyrApplication {
     queues: [Sink; QUEUES],
 }
 
-// SAFETY: the handler is `Sync`, and is set while nobody reads it: see `set_handler`.
+// SAFETY: the handler is `Sync`, and is set while no thread reads it: see `set_handler`.
 unsafe impl Sync for ZephyrApplication {}
 
 impl ZephyrApplication {
@@ -72,13 +72,13 @@ impl ZephyrApplication {
     pub unsafe fn set_handler(&self, handler: Option<(EventMask, &'static dyn Handler)>) {
         let mask = handler.map_or(EventMask::empty(), |(mask, _)| mask);
         self.mask.store(mask.bits(), Ordering::Relaxed);
-        // SAFETY: nobody reads it.
+        // SAFETY: no thread reads it.
         unsafe { *self.handler.get() = handler.map(|(_, handler)| handler) };
     }
 
     /// To be called on the server's threads.
     fn handler(&self) -> Option<&'static dyn Handler> {
-        // SAFETY: nobody sets it while the server runs.
+        // SAFETY: no thread sets it while the server runs.
         unsafe { *self.handler.get() }
     }
 

@@ -120,13 +120,13 @@ impl Clients<'_> {
         })
     }
 
-    /// Takes over a connection that somebody else has accepted, see [`Service::adopt`].
+    /// Takes over a connection that the application has accepted, see [`Service::adopt`].
     ///
     /// # Errors
     /// See [`AdoptError`]. The descriptor is still the caller's then.
     ///
     /// # Safety
-    /// The descriptor is the caller's, and nobody polls it any more. Once it is adopted, it is the server's.
+    /// The descriptor is the caller's, and no thread polls it any more. Once it is adopted, it is the server's.
     pub unsafe fn adopt(
         self,
         fd: i32,

@@ -36,7 +36,7 @@ impl<T> KernelLock<T> {
     /// Puts the value behind a mutex of its own.
     ///
     /// # Safety
-    /// Nobody uses it yet.
+    /// No thread uses it yet.
     pub(crate) unsafe fn place(&self, lock: sys::Lock) {
         self.lock.set_lock(lock);
     }

@@ -48,7 +48,7 @@ unsafe impl Send for Buffer {}
 
 impl Buffer {
     /// # Safety
-    /// There are `len` bytes, initialised, for ever, and nobody else writes to them.
+    /// There are `len` bytes, initialised, for ever, and only this writes to them.
     pub(crate) const unsafe fn new(data: *mut u8, len: usize) -> Self {
         Self { data, len }
     }
@@ -89,7 +89,7 @@ const LISTEN_AGAIN_MS: u64 = 1000;
 const QUICK_MS: u64 = 20;
 const QUICK_FAILURES: u8 = 8;
 
-/// The address of a peer; nothing where nobody asks.
+/// The address of a peer; nothing where it is not used.
 type Peer = [u8; kconfig::PEER_SIZE as usize];
 
 /// A descriptor of a connection.
@@ -100,14 +100,14 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Makes the descriptor of a connection, which somebody else has accepted, ready for
+    /// Makes the descriptor of a connection, which the application has accepted, ready for
     /// [`Service::adopt`](wss::service::Service::adopt).
     ///
     /// # Errors
     /// [`AdoptError::Failed`] if it is no socket.
     ///
     /// # Safety
-    /// The descriptor is the caller's, and nobody polls it any more. Once it is adopted, it is the service's.
+    /// The descriptor is the caller's, and no thread polls it any more. Once it is adopted, it is the service's.
     pub unsafe fn adopt(fd: i32) -> Result<Self, AdoptError> {
         let mut peer: Peer = Default::default();
         // SAFETY: there is that much room.
@@ -206,7 +206,7 @@ struct Table {
     /// The listener that is asked first for the next connection.
     next_listener: usize,
     listener_watched: bool,
-    /// The WSS thread polls what the table was, and nobody has woken it since.
+    /// The WSS thread polls what the table was, and no thread has woken it since.
     polling: bool,
     /// There is no WSS thread any more.
     ended: bool,
@@ -309,7 +309,7 @@ impl ZephyrPort {
     /// Binds a server. To be called once, before anything else.
     ///
     /// # Safety
-    /// `object` lasts, and is what `calls` are for. Nobody uses the port yet.
+    /// `object` lasts, and is what `calls` are for. No thread uses the port yet.
     pub(crate) unsafe fn bind(
         &self,
         object: *const c_void,
@@ -332,7 +332,7 @@ impl ZephyrPort {
     /// Gives a lock the mutex of the server with this number.
     ///
     /// # Safety
-    /// Nobody uses it yet.
+    /// No thread uses it yet.
     unsafe fn place<T>(&self, lock: &KernelLock<T>, number: usize) {
         let own = sys::wss_port_lock_of(self.server(), number);
         // SAFETY: the caller knows it.

@@ -189,7 +189,7 @@ impl Server {
         }
     }
 
-    /// Ends the server: closes every client with 1001, waits for them for at most the close time-out,
+    /// Ends the server: closes every client with 1001, waits for them for at most the close timeout,
     /// and cuts off the rest. False if a handler is still running then.
     ///
     /// In a handler it only starts that, and is false.

@@ -17,6 +17,7 @@
 mod admit;
 mod announce;
 mod bucket;
+mod clients;
 mod config;
 mod event;
 mod inbound;
@@ -52,7 +53,6 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use crate::protocol::{Request, Status};
 use bucket::Bucket;
 use config::Settings;
-use event::State;
 use slot::{Guard, Inner, Owner, Phase};
 use stats::{Counter, Counters};
 use stop::Life;
@@ -252,28 +252,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// How many clients there may be.
     pub fn max_clients(&self) -> usize {
         self.slots.as_ref().len()
-    }
-
-    /// How far the connection of the client in `slot` is.
-    pub fn state(&self, slot: usize) -> ClientState {
-        let Some(slot) = self.slot(slot) else {
-            return ClientState::Closed;
-        };
-        let inner = slot.lock();
-        match inner.phase {
-            Phase::Handshake => ClientState::Connecting,
-            Phase::Open => ClientState::Connected,
-            Phase::CloseSent | Phase::Lingering => ClientState::Closing,
-            // The connection is gone, but not everybody was told that it is ending.
-            Phase::Dead if inner.pending.has(State::Closing) => ClientState::Closing,
-            Phase::Dead => ClientState::Closed,
-        }
-    }
-
-    /// The client that has `slot` now: until everybody was told that it is gone.
-    pub fn client(&self, slot: usize) -> Option<ClientId> {
-        let inner = self.slot(slot)?.lock();
-        (inner.owner != Owner::Free).then(|| inner.id(slot))
     }
 
     /// A generation that no client has had since the service was opened: ids of those that come after it

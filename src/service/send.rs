@@ -9,7 +9,7 @@ use super::output::total_len;
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
 use super::stats::Counter;
-use super::time::Instant;
+use super::time::{Instant, MAX_LIMIT_MS};
 use super::{Application, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
@@ -85,6 +85,9 @@ impl From<FrameError> for SendError {
 /// many bytes, so that it leaves with what else is sent there, and written at once above.
 const COPIED: usize = 256;
 
+/// Stands for the send timeout of the service.
+const SEND_TIMEOUT: u32 = u32::MAX;
+
 /// A frame that the application wants to send.
 #[derive(Clone, Copy)]
 struct Frame<'a> {
@@ -95,8 +98,10 @@ struct Frame<'a> {
     more: bool,
     /// The payload is known to be UTF-8.
     is_utf8: bool,
-    /// It goes to every client.
-    to_all: bool,
+    /// It goes to many clients.
+    to_many: bool,
+    /// How long it may wait for its turn and for room, in milliseconds.
+    timeout_ms: u32,
 }
 
 impl<'a> Frame<'a> {
@@ -108,13 +113,23 @@ impl<'a> Frame<'a> {
             payload,
             more: false,
             is_utf8: false,
-            to_all: false,
+            to_many: false,
+            timeout_ms: SEND_TIMEOUT,
         }
     }
 
     #[inline]
     fn header(&self) -> FrameHeader {
         FrameHeader::new(self.fin, self.opcode, self.payload.len())
+    }
+
+    /// Checks the text of a message for all. What goes on has to be looked at for each client.
+    fn check_text(&mut self) -> Result<(), FrameError> {
+        if self.opcode == Opcode::Text && !self.is_utf8 {
+            Outgoing::default().plan(self.fin, self.opcode, self.payload, false)?;
+            self.is_utf8 = self.fin;
+        }
+        Ok(())
     }
 
     /// Checks it against the frames before it.
@@ -215,6 +230,57 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), Frame::new(fin, opcode, payload))
     }
 
+    /// As [`send_frame`](Self::send_frame), but waits no longer than `timeout_ms` for its turn and for the first
+    /// byte to leave, and for 0 not at all. A frame that has begun is finished within the send timeout, or the
+    /// connection is aborted.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_frame_within(
+        &self,
+        to: impl Into<Target>,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        timeout_ms: u32,
+    ) -> Result<(), SendError> {
+        if opcode.is_control() {
+            return Err(SendError::Frame(FrameError::ControlOpcode));
+        }
+        let mut frame = Frame::new(fin, opcode, payload);
+        frame.timeout_ms = timeout_ms.min(MAX_LIMIT_MS);
+        self.send_to(to.into(), frame)
+    }
+
+    /// Sends a whole message to every connected client, or with `groups` to those that are in one of them (see
+    /// [`set_groups`](Self::set_groups)); returns how many clients get it. Never waits: a client without room is
+    /// left out.
+    ///
+    /// # Errors
+    /// [`SendError::Frame`] for text that is not UTF-8. No client gets it.
+    pub fn broadcast(
+        &self,
+        groups: Option<u32>,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<usize, SendError> {
+        let mut frame = Frame::new(true, kind.into(), payload);
+        frame.check_text()?;
+        frame.to_many = true;
+        frame.timeout_ms = 0;
+        let mut reached = 0_usize;
+        for (index, slot) in self.slots.as_ref().iter().enumerate() {
+            let inner = slot.lock();
+            let client = inner.id(index);
+            let is_meant = groups.is_none_or(|groups| inner.groups & groups != 0);
+            drop(inner);
+            if is_meant && self.send_to(client.into(), frame).is_ok() {
+                reached = reached.saturating_add(1);
+            }
+        }
+        Ok(reached)
+    }
+
     /// Sends a ping with up to 125 bytes.
     ///
     /// # Errors
@@ -290,14 +356,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     fn send_to(&self, to: Target, mut frame: Frame<'_>) -> Result<(), SendError> {
-        frame.to_all = to == Target::All;
-        if frame.to_all && frame.opcode == Opcode::Text && !frame.is_utf8 {
-            // Once for all clients, and also if there is none. What goes on has to be looked at for each.
-            Outgoing::default().plan(frame.fin, frame.opcode, frame.payload, false)?;
-            frame.is_utf8 = frame.fin;
+        if to == Target::All {
+            frame.to_many = true;
+            // Once for all clients, and also if there is none.
+            frame.check_text()?;
         }
         let on_service_thread = self.port.on_service_thread();
-        let may_wait = to != Target::All && !on_service_thread;
+        let may_wait = !(frame.to_many || on_service_thread || frame.timeout_ms == 0);
         self.for_each(to, |index, slot, inner| {
             let (mut inner, outcome) = if may_wait {
                 self.send_waiting(index, slot, inner, frame)
@@ -367,7 +432,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         // During a pause only a reply may keep a client from being received from.
         let own = inner
             .own_range(frame.payload)
-            .filter(|_| !(frame.to_all && self.is_paused()));
+            .filter(|_| !(frame.to_many && self.is_paused()));
         // Frames for the client whose work item runs leave together when it ends.
         let running = inner.inbound.is_none() && on_service_thread;
         let batch = running || frame.more;
@@ -493,7 +558,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         frame: Frame<'_>,
     ) -> (Guard<'a, P>, Result<(), SendError>) {
         let generation = inner.generation;
-        let mut until = self.port.now() + self.settings.send_timeout_ms();
+        let timeout_ms = match frame.timeout_ms {
+            SEND_TIMEOUT => self.settings.send_timeout_ms(),
+            timeout_ms => timeout_ms,
+        };
+        let mut until = self.port.now() + timeout_ms;
         let header = frame.header();
         let parts = [header.as_bytes(), frame.payload];
         let total = total_len(&parts);
@@ -523,7 +592,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 return (inner, Err(SendError::WouldBlock));
             }
             inner.output.waiters = inner.output.waiters.saturating_add(1);
-            inner = self.wait_for_room(slot, inner, &mut until);
+            inner = self.wait_for_room(slot, inner, &mut until, timeout_ms);
             if inner.generation != generation {
                 return (inner, Err(SendError::NotConnected));
             }
@@ -533,9 +602,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if !kept {
             // The rest goes from here, as the client takes it.
             inner.output.set_caller(true);
+            let timeout_ms = self.settings.send_timeout_ms();
+            if frame.timeout_ms != SEND_TIMEOUT {
+                until = self.port.now() + timeout_ms;
+            }
             let outcome = loop {
                 self.settle(index, &mut inner);
-                inner = self.wait_for_room(slot, inner, &mut until);
+                inner = self.wait_for_room(slot, inner, &mut until, timeout_ms);
                 if inner.generation != generation {
                     return (inner, Err(SendError::Aborted));
                 }
@@ -582,13 +655,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         slot: &'a Slot<P>,
         inner: Guard<'a, P>,
         until: &mut Instant,
+        timeout_ms: u32,
     ) -> Guard<'a, P> {
         let began = self.port.now();
         let left = until.from(began);
         let inner = slot.wait(inner, left);
         let now = self.port.now();
         if began.until(now) > left.saturating_add(self.settings.suspension()) {
-            *until = now + self.settings.send_timeout_ms();
+            *until = now + timeout_ms;
         }
         inner
     }

@@ -175,6 +175,10 @@ pub struct Inner<P: Port> {
     pub(super) control_frames: Bucket,
     /// Pings sent that may still be answered.
     pub(super) pings: u16,
+    /// The groups that the client is in, a bit each.
+    pub(super) groups: u32,
+    /// What the application attached to the client.
+    pub(super) user_data: usize,
     /// Of all clients that were here.
     pub(super) traffic: Traffic,
 }
@@ -224,6 +228,8 @@ impl<P: Port> Inner<P> {
         peer: None,
         control_frames: Bucket::full(),
         pings: 0,
+        groups: 0,
+        user_data: 0,
         traffic: Traffic::NONE,
     };
 
@@ -275,6 +281,8 @@ impl<P: Port> Inner<P> {
             self.pings = 0;
         }
         self.covered = None;
+        self.groups = 0;
+        self.user_data = 0;
         self.pending.add(State::Connecting, masks);
     }
 

@@ -14,6 +14,7 @@
 
 mod adopting;
 mod buffers;
+mod clients;
 mod clock;
 mod deadlines;
 mod delivery;

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the application attaches to clients, and whom a broadcast reaches.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use wss::protocol::{FrameError, Opcode};
+use wss::service::{Config, Lock as _};
+use wss::{MessageKind, SendError};
+
+use crate::harness::{Harness, RX, ignore, server_frame};
+
+#[test]
+fn a_broadcast_reaches_the_clients_of_its_groups() {
+    let mut h = Harness::new(3, Config::default(), ignore);
+    let clients = [h.connected(), h.connected(), h.connected()];
+    let id = |slot| h.service.client(slot).unwrap();
+    assert_eq!(h.service.groups(id(0)), Some(0));
+    assert!(h.service.set_groups(id(0), 0b01));
+    assert!(h.service.set_groups(id(1), 0b11));
+    let send = |groups, text: &str| {
+        let sent = h.as_thread(1, |service| {
+            service.broadcast(groups, MessageKind::Text, text.as_bytes())
+        });
+        let got: Vec<_> = clients
+            .iter()
+            .map(|client| !client.take().is_empty())
+            .collect();
+        (sent, got)
+    };
+    assert_eq!(send(None, "all"), (Ok(3), vec![true, true, true]));
+    assert_eq!(send(Some(0b01), "one"), (Ok(2), vec![true, true, false]));
+    assert_eq!(send(Some(0b10), "two"), (Ok(1), vec![false, true, false]));
+    assert_eq!(send(Some(0b100), "none"), (Ok(0), vec![false; 3]));
+    assert_eq!(send(Some(0), "none"), (Ok(0), vec![false; 3]));
+}
+
+#[test]
+fn a_broadcast_leaves_out_who_has_no_room_and_refuses_what_is_no_text() {
+    let mut h = Harness::with_blocks(2, 0, Config::default(), ignore);
+    let (slow, fast) = (h.connected(), h.connected());
+    slow.set_window(0);
+    let send = |payload: &[u8]| {
+        h.as_thread(1, |service| {
+            service.broadcast(None, MessageKind::Text, payload)
+        })
+    };
+    assert_eq!(send(b"kept"), Ok(2));
+    assert_eq!(send(b"not kept"), Ok(1));
+    let expected = [server_frame(0x81, b"kept"), server_frame(0x81, b"not kept")];
+    assert_eq!(fast.take(), expected.concat());
+    assert_eq!(send(b"\xff"), Err(SendError::Frame(FrameError::NotUtf8)));
+    assert_eq!(fast.take(), b"");
+}
+
+#[test]
+fn what_is_attached_to_a_client_ends_with_it() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    let old = h.service.client(0).unwrap();
+    assert_eq!(h.service.user_data(old), Some(0));
+    assert!(h.service.set_user_data(old, 7) && h.service.set_groups(old, 7));
+    assert_eq!(h.service.user_data(old), Some(7));
+    let name = h.service.with_peer_name(old, |name| name.to_string());
+    assert_eq!(name.as_deref(), Some("?"));
+    client.reset();
+    h.settle();
+    assert_eq!(h.service.user_data(old), None);
+    assert_eq!(h.service.with_peer_name(old, |_| ()), None);
+    let _next = h.connected();
+    let new = h.service.client(0).unwrap();
+    assert_ne!(new, old);
+    assert_eq!(h.service.user_data(new), Some(0));
+    assert_eq!(h.service.groups(new), Some(0));
+    assert!(!h.service.set_user_data(old, 8) && !h.service.set_groups(old, 8));
+    assert_eq!(h.service.user_data(new), Some(0));
+}
+
+#[test]
+fn all_clients_are_gone_through_in_the_order_of_their_slots() {
+    let mut h = Harness::new(3, Config::default(), ignore);
+    assert_eq!(h.service.next_client(None), None);
+    let clients = [h.connected(), h.connected(), h.connected()];
+    clients[1].reset();
+    h.settle();
+    let first = h.service.next_client(None).unwrap();
+    let second = h.service.next_client(Some(first)).unwrap();
+    assert_eq!((first.slot(), second.slot()), (0, 2));
+    assert_eq!(h.service.next_client(Some(second)), None);
+}
+
+#[test]
+fn a_send_waits_for_as_long_as_it_may() {
+    let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
+    let client = h.connected();
+    client.set_window(0);
+    let id = h.service.client(0).unwrap();
+    let waited = Rc::new(Cell::new(0));
+    let send = |payload: &[u8], timeout_ms| {
+        let before = Harness::now();
+        let sent = h.as_thread(1, |service| {
+            service.send_frame_within(id, true, Opcode::Binary, payload, timeout_ms)
+        });
+        waited.set(Harness::now() - before);
+        sent
+    };
+    // Kept in the receive buffer.
+    assert_eq!(send(b"first", 0), Ok(()));
+    assert_eq!(waited.get(), 0);
+    assert_eq!(send(b"second", 0), Err(SendError::WouldBlock));
+    assert_eq!(waited.get(), 0);
+    assert_eq!(send(b"second", 250), Err(SendError::WouldBlock));
+    assert_eq!(waited.get(), 250);
+    client.set_window(1000);
+    h.settle();
+    assert_eq!(client.take(), server_frame(0x82, b"first"));
+}
+
+/// A frame is never cut off because its caller has no more time: the client takes it within the send timeout.
+#[test]
+fn a_frame_that_has_begun_is_finished_after_its_timeout() {
+    let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
+    let client = h.connected();
+    client.set_window(10);
+    let id = h.service.client(0).unwrap();
+    let payload = [7; 4 * RX];
+    let h = Rc::new(h);
+    let (others, wire) = (Rc::clone(&h), Arc::clone(&client.0));
+    Harness::while_waiting(Some(Rc::new(move |_| {
+        // Much slower than the timeout.
+        Harness::set_now(Harness::now() + 100);
+        wire.lock().window = 100;
+        others.rest();
+    })));
+    let sent = h.as_thread(1, |service| {
+        service.send_frame_within(id, true, Opcode::Binary, &payload, 50)
+    });
+    Harness::while_waiting(None);
+    assert_eq!(sent, Ok(()));
+    assert_eq!(client.take(), server_frame(0x82, &payload));
+}

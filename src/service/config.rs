@@ -25,6 +25,9 @@ pub struct Config {
     pub close_timeout_ms: u32,
     /// The longest time that the application may hold a client's messages without releasing one.
     pub hold_timeout_ms: u32,
+    /// The period of [`Application::tick`](super::Application::tick), counted from when the service begins to
+    /// serve. 0: it is not called.
+    pub tick_ms: u32,
     /// Whether messages larger than the receive size are delivered in pieces. Otherwise they fail the
     /// connection with 1009.
     pub streaming: bool,
@@ -90,7 +93,7 @@ impl Config {
     }
 
     /// The times, by their names.
-    const fn times(&self) -> [(&'static str, u32); 6] {
+    const fn times(&self) -> [(&'static str, u32); 7] {
         [
             ("handshake_timeout_ms", self.handshake_timeout_ms),
             ("client_timeout_ms", self.client_timeout_ms),
@@ -98,6 +101,7 @@ impl Config {
             ("send_timeout_ms", self.send_timeout_ms),
             ("close_timeout_ms", self.close_timeout_ms),
             ("hold_timeout_ms", self.hold_timeout_ms),
+            ("tick_ms", self.tick_ms),
         ]
     }
 
@@ -148,6 +152,7 @@ impl Default for Config {
             send_timeout_ms: 10_000,
             close_timeout_ms: 5_000,
             hold_timeout_ms: 30_000,
+            tick_ms: 0,
             streaming: false,
             clients_per_address: 0,
             handshakes_per_second: 0,
@@ -192,6 +197,7 @@ settings! {
     send_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.send_timeout_ms,
     close_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.close_timeout_ms,
     hold_timeout_ms: AtomicU32(u32) = 0 from |config: &Config| config.hold_timeout_ms,
+    tick_ms: AtomicU32(u32) = 0 from |config: &Config| config.tick_ms,
     streaming: AtomicBool(bool) = false from |config: &Config| config.streaming,
     clients_per_address: AtomicU16(u16) = 0 from |config: &Config| config.clients_per_address,
     handshakes_per_second: AtomicU16(u16) = 0 from |config: &Config| config.handshakes_per_second,

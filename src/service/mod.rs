@@ -48,7 +48,7 @@ pub use slot::{Inner as SlotState, Slot};
 pub use stats::{Stats, Traffic};
 pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use crate::protocol::{Request, Status};
 use bucket::Bucket;
@@ -103,6 +103,9 @@ pub enum Delivery {
 
 /// The application of a service, which receives the events.
 pub trait Application<P: Port>: Sized {
+    /// Whether [`tick`](Self::tick) does anything. If not, there is no code for it.
+    const TICKS: bool = false;
+
     /// Which events each sink wants. A sink that is not there wants none. Called on any thread, with a lock
     /// of the service held: it must not wait, nor call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
@@ -119,6 +122,13 @@ pub trait Application<P: Port>: Sized {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery;
+
+    /// Called every [`Config::tick_ms`] milliseconds, on the work queue with no lock held: every method of
+    /// the service may be called from inside. Never twice at a time; a call that would be late by a whole
+    /// period is left out, and so are those after [`Service::stop`]. Only where [`TICKS`](Self::TICKS) is set.
+    fn tick(&self, service: &Service<P, Self>) {
+        let _ = service;
+    }
 }
 
 /// A WebSocket server.
@@ -135,6 +145,8 @@ pub struct Service<P: Port, A: Application<P>> {
     /// Until when all output is paused, because the network has no buffers; 0: it is not. Read with a
     /// slot's lock held.
     paused_until: AtomicU32,
+    /// The application's tick is due.
+    tick_due: AtomicBool,
 }
 
 /// What all threads share beside the slots, behind its lock.
@@ -190,6 +202,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             pool,
             shared,
             paused_until: AtomicU32::new(0),
+            tick_due: AtomicBool::new(false),
         }
     }
 
@@ -230,6 +243,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         drop(shared);
         self.pool.lock().restart();
         self.paused_until.store(0, Relaxed);
+        self.tick_due.store(false, Relaxed);
         self.first_generation.store(generation, Relaxed);
         for slot in self.slots.as_ref() {
             let mut inner = slot.lock();
@@ -412,6 +426,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             // Deadlines that are close together come due together.
             let at = at + (TIMER_GRANULARITY_MS - 1);
             let at = Instant(at.0 - at.0 % TIMER_GRANULARITY_MS);
+            shared.timer = Some(at);
+            self.port.set_timer(at);
+        }
+    }
+
+    /// Has the serving thread call the application at `at`, which is not rounded, or earlier.
+    fn set_tick(&self, at: Instant) {
+        let mut shared = self.shared.lock();
+        if shared.timer.is_none_or(|timer| !at.has_reached(timer)) {
             shared.timer = Some(at);
             self.port.set_timer(at);
         }

@@ -3,6 +3,7 @@
 
 use core::num::NonZeroUsize;
 use core::ops::Range;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::event::{Event, State};
 use super::inbound::{Inbound, Wanting};
@@ -618,6 +619,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// for want of a block.
     fn run_service(&self) {
         self.deliver_announced();
+        // Before it is called: one that comes due meanwhile is another one.
+        if A::TICKS && self.tick_due.swap(false, Relaxed) && self.is_serving() {
+            self.application.tick(self);
+        }
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
             if inner.can_send_again(|| self.port.thread()) {

@@ -27,6 +27,8 @@ const ACCEPT_AGAIN_MS: u32 = 100;
 pub struct Serving<P: Port> {
     lobby: Option<Lobby<P>>,
     accept_again: Option<Instant>,
+    /// When the application's next tick is due.
+    tick: Option<Instant>,
     /// Connections cannot be accepted, which was said.
     accept_fails: bool,
     /// A token is a slot given to a connection.
@@ -73,6 +75,7 @@ impl<P: Port> Serving<P> {
         Self {
             lobby: None,
             accept_again: None,
+            tick: None,
             accept_fails: false,
             handshakes: Bucket::full(),
             // The service may have been stopped before it is served.
@@ -98,6 +101,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Waits once, for a thread that has a loop of its own, and does what there is to do: false once
     /// the service has stopped.
     pub fn serve_once(&self, serving: &mut Serving<P>) -> bool {
+        if A::TICKS && serving.tick.is_none() {
+            self.begin_ticks(serving);
+        }
         self.port.wait(&mut |ready| self.on_ready(serving, ready));
         if !core::mem::take(&mut serving.woken) && !serving.stopping.begun {
             return true;
@@ -311,6 +317,35 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             serving.handshakes.refresh(rate, self.port.now());
         }
         self.set_timer(next);
+        if A::TICKS && !serving.stopping.begun {
+            self.tick(serving, now);
+        }
+    }
+
+    /// Sets the time of the application's first tick.
+    #[inline(never)] // Nearly always there is one.
+    fn begin_ticks(&self, serving: &mut Serving<P>) {
+        let period = self.settings.tick_ms();
+        if period > 0 {
+            let at = self.port.now() + period;
+            serving.tick = Some(at);
+            self.set_tick(at);
+        }
+    }
+
+    /// Has the application called if its tick is due, and sets the time of the next one.
+    fn tick(&self, serving: &mut Serving<P>, now: Instant) {
+        let Some(at) = &mut serving.tick else {
+            return;
+        };
+        if now.has_reached(*at) {
+            self.tick_due.store(true, Relaxed);
+            self.port.submit(Work::Service);
+            // Those that are over are left out, and do not shift the ones that come.
+            let period = self.settings.tick_ms().max(1);
+            *at = now + (period - at.until(now) % period);
+        }
+        self.set_tick(*at);
     }
 
     /// The service was suspended: a debugger or the operating system stopped it, or a callback took long.

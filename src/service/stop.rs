@@ -61,6 +61,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
+    /// Whether it serves, and was not told to stop.
+    pub(super) fn is_serving(&self) -> bool {
+        self.shared.lock().life == Life::Serving
+    }
+
     /// Waits until the service has stopped, but not much longer than the close timeout: false if
     /// work for a client (a callback) was still not finished then. On the service's own threads (in a
     /// callback), which it would wait for, it does not wait.

@@ -36,3 +36,4 @@ mod random;
 mod received;
 mod stopping;
 mod threads;
+mod ticks;

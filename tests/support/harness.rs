@@ -99,6 +99,7 @@ impl<T> Lock<T> for Alone<T> {
 }
 
 pub type Svc = Service<ScriptPort<Single>, App>;
+type Tick = dyn Fn(&Svc);
 type React = dyn Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery;
 
 /// Notes every event, then does what the test wants.
@@ -107,9 +108,13 @@ pub struct App {
     pub events: RefCell<Vec<String>>,
     pub verdict: Cell<Verdict<'static>>,
     react: Box<React>,
+    /// What a tick does.
+    on_tick: RefCell<Box<Tick>>,
 }
 
 impl Application<ScriptPort<Single>> for App {
+    const TICKS: bool = true;
+
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         self.masks.get()
     }
@@ -141,6 +146,12 @@ impl Application<ScriptPort<Single>> for App {
             self.events.borrow_mut().push(text);
         }
         delivery
+    }
+
+    fn tick(&self, service: &Svc) {
+        assert!(ON_SERVICE_THREAD.get(), "ticks are of the work queue");
+        (self.on_tick.borrow())(service);
+        self.events.borrow_mut().push("tick".into());
     }
 }
 
@@ -235,6 +246,7 @@ impl Harness {
             events: RefCell::default(),
             verdict: Cell::new(Verdict::Accept),
             react: Box::new(react),
+            on_tick: RefCell::new(Box::new(|_| {})),
         };
         let slots = (slots, rx + OVERHEAD);
         let generation = FIRST_GENERATION.get();
@@ -324,6 +336,11 @@ impl Harness {
             NOW.set(NOW.get() + 10);
             self.settle();
         }
+    }
+
+    /// Has each tick do this.
+    pub fn on_tick(&self, act: impl Fn(&Svc) + 'static) {
+        *self.service.application().on_tick.borrow_mut() = Box::new(act);
     }
 
     /// The events since the last call.

@@ -38,6 +38,7 @@ impl Options<'_> {
                 send_timeout_ms: kconfig::SEND_TIMEOUT_MS,
                 close_timeout_ms: kconfig::CLOSE_TIMEOUT_MS,
                 hold_timeout_ms: kconfig::HOLD_TIMEOUT_MS,
+                tick_ms: 0,
                 streaming: kconfig::STREAMING,
                 clients_per_address: kconfig::CLIENTS_PER_ADDRESS as u16,
                 handshakes_per_second: kconfig::HANDSHAKES_PER_SECOND as u16,

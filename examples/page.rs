@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use wss::host::{Clients, Options, Server};
-use wss::{ClientId, Event, Opening, Target};
+use wss::host::{Options, Server};
+use wss::{ClientId, Clients, Handler, Opening, Target};
 
 const PAGE: &str = include_str!("page.html");
 /// The longest request that is read, and the most header fields it may have.
@@ -24,19 +24,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 8080))?;
     println!("http://{}", listener.local_addr()?);
-    let options = Options {
-        // The connections come from the HTTP server.
-        listen: false,
-        ..Options::default()
-    };
-    serve(&listener, &Arc::new(Server::start(&options, chat)?))
+    // The connections come from the HTTP server.
+    let options = Options::new().listen(false);
+    serve(&listener, &Arc::new(Server::start(&options, Chat)?))
 }
 
-/// What one client says is sent to all.
-pub fn chat(clients: &Clients, _: Option<ClientId>, event: &Event<'_>) {
-    if let Event::Text(message) = event {
+/// Sends what one client says to all.
+pub struct Chat(pub Clients);
+
+impl Handler for Chat {
+    type Session = ();
+
+    fn on_text(&mut self, (): &mut (), _: ClientId, text: &str) {
         // Those that take nothing now are left out.
-        let _ = clients.send_text(Target::All, message.text());
+        let _ = self.0.send_text(Target::All, text);
     }
 }
 
@@ -66,8 +67,7 @@ fn answer(mut stream: TcpStream, server: &Server) -> io::Result<()> {
                 // The service reads the request once more, answers it, and goes on with what came
                 // behind it.
                 let received = buffer.get(..len).unwrap_or_default();
-                let clients = server.clients();
-                return match clients.adopt_stream(stream, received, Opening::Request) {
+                return match server.adopt(stream, received, Opening::Request) {
                     Ok(_) => Ok(()),
                     Err(mut refused) => respond(&mut refused.stream, "503 Service Unavailable", ""),
                 };

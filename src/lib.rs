@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A strict, small WebSocket server (RFC 6455).
 //!
+//! An application is a [`Handler`] with [`Clients`] to send with, the same on a host (`host::Server`) and on
+//! Zephyr (the crate `wss_zephyr`).
+//!
 //! The crate is three layers, each knowing only the ones above it in this list:
 //!
 //! - [`protocol`]: RFC 6455 as a pure state machine: bytes in, bytes and events out. No socket, no
@@ -14,15 +17,21 @@
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod clients;
+#[doc(hidden)]
+pub mod handler;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod protocol;
 pub mod service;
 
+pub use clients::{Clients, PeerName};
+pub use handler::{Answer, Answered, ErrorEvent, Handler};
 pub use protocol::{CloseCode, MessageKind, Opcode, Request, Status};
 pub use service::{
-    AdoptError, AnswerError, ClientId, Event, EventMask, Message, Opening, SendError, Target,
-    Verdict,
+    AdoptError, AnswerError, ClientId, ClientState, Event, EventMask, Message, Opening, RecvError,
+    SendError, Stats, Target, Verdict,
 };
 
 /// The examples of the README are tested with the documentation's.

@@ -8,8 +8,11 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use wss::host::{Clients, Handler, Options, Server};
-use wss::{ClientId, Event, Message, MessageKind, Opcode, Request, Target, Verdict};
+use wss::host::{Options, Server};
+use wss::{
+    Answer, Answered, ClientId, Clients, CloseCode, ErrorEvent, Handler, Message, MessageKind,
+    Request, Target, Verdict,
+};
 
 const HELP: &str = "\
 A WebSocket server that echoes every message.
@@ -144,11 +147,12 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     // Before the server is ready, so that a signal that comes right after ends it well.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let options = &arguments.options;
-    let echo = Echo {
-        subprotocols: arguments.subprotocols,
+    let make = |clients| Echo {
+        clients,
+        subprotocols: arguments.subprotocols.clone(),
         broadcast: arguments.broadcast,
     };
-    let server = Server::start(options, echo)
+    let server = Server::start(options, make)
         .map_err(|error| format!("cannot start at {}:{}: {error}", options.addr, options.port))?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening on ws://{}", server.local_addr())?;
@@ -159,7 +163,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             if signals.forever().next().is_some() {
-                server.clients().stop_now();
+                server.stop_now();
             }
         });
         server.stop();
@@ -171,53 +175,60 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
 
 /// Sends every message back, or to everyone.
 struct Echo {
+    clients: Clients,
     subprotocols: Vec<String>,
     broadcast: bool,
 }
 
-impl Echo {
-    fn echo(&self, clients: &Clients, id: ClientId, kind: MessageKind, message: &Message<'_>) {
+impl Handler for Echo {
+    type Session = ();
+
+    fn on_request(
+        &mut self,
+        (): &mut (),
+        _: ClientId,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+    ) -> Answered {
+        let spoken = |name: &&String| request.subprotocols().any(|offered| offered == *name);
+        match self.subprotocols.iter().find(spoken) {
+            Some(name) => answer.give(Verdict::AcceptSubprotocol(name)),
+            None => answer.accept(),
+        }
+    }
+
+    fn on_open(&mut self, (): &mut (), client: ClientId, request: &Request<'_>) {
+        log::info!("{client}: connected to {}", request.path());
+    }
+
+    fn on_message(
+        &mut self,
+        (): &mut (),
+        client: ClientId,
+        kind: MessageKind,
+        message: &Message<'_>,
+    ) {
         let to = if self.broadcast {
             Target::All
         } else {
-            Target::Client(id)
+            Target::Client(client)
         };
-        let opcode = if message.first {
-            kind.into()
-        } else {
-            Opcode::Continuation
-        };
-        if let Err(error) = clients.send_frame(to, message.last, opcode, message.bytes) {
+        if let Err(error) = self.clients.send_piece(to, kind, message) {
             log::warn!(
-                "{id}: a message of {} bytes was not sent: {error}",
+                "{client}: a message of {} bytes was not sent: {error}",
                 message.len()
             );
         }
     }
-}
 
-impl Handler for Echo {
-    fn on_request<'a>(&'a self, _client: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        let spoken = |name: &&String| request.subprotocols().any(|offered| offered == *name);
-        match self.subprotocols.iter().find(spoken) {
-            Some(name) => Verdict::AcceptSubprotocol(name),
-            None => Verdict::Accept,
-        }
+    fn on_close(&mut self, (): (), client: ClientId, code: CloseCode) {
+        log::info!("{client}: closed with {code}");
     }
 
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        let Some(id) = client else {
-            log::warn!("{event:?}");
-            return;
-        };
-        match event {
-            Event::Text(message) => self.echo(clients, id, MessageKind::Text, message),
-            Event::Binary(message) => self.echo(clients, id, MessageKind::Binary, message),
-            Event::Connected(request) => log::info!("{id}: connected to {}", request.path()),
-            Event::CloseFrame {
-                code: Some(code), ..
-            } => log::info!("{id}: closes with {code}"),
-            event => log::info!("{id}: {event:?}"),
+    fn on_error(&mut self, client: Option<ClientId>, error: ErrorEvent) {
+        match client {
+            Some(client) => log::info!("{client}: {error}"),
+            None => log::warn!("{error}"),
         }
     }
 }

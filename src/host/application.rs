@@ -2,73 +2,86 @@
 //! Where a host server's events go.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use super::monitor::lock;
 use super::port::HostPort;
 use super::queue::{Sink, keep};
-use super::server::Clients;
+use crate::handler::{Answer, EventHandler};
 use crate::protocol::{Request, Status, origin_allowed};
 use crate::service::{
     Application, ClientId, Delivery, Event, EventMask, MAX_SINKS, Queue as _, Service, Verdict,
 };
 
-/// What an application does with a server's events. A closure `Fn(&Clients, Option<ClientId>,
-/// &Event)` is one that accepts every client.
-pub trait Handler: Send + Sync + 'static {
-    /// Decides on an opening request whose origin is allowed. Called on the work queue, which has to go
-    /// on: whoever has to ask elsewhere says [`Verdict::Later`], and
-    /// [`answer`](Service::answer) from another thread.
-    fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        let _ = (client, request);
-        Verdict::Accept
-    }
+/// What a server in Rust consists of.
+pub(super) type ServerService = Service<HostPort, HostApplication>;
 
-    /// Something happened. Called on the work queue, one event at a time; every method of `clients`
-    /// may be called from here, and none of them waits then.
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>);
-}
+/// The handler of a loop, with the sessions of its clients. Only the loop's thread takes the lock while the loop
+/// runs, so it never waits for it.
+type LoopHandler = Mutex<Option<Box<dyn EventHandler + Send>>>;
 
-impl<F> Handler for F
-where
-    F: Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,
-{
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        self(clients, client, event);
-    }
-}
-
-/// The handler and the queues of a server.
-pub struct HostApplication {
-    pub(super) handler: Option<(EventMask, Box<dyn Handler>)>,
-    /// No more than there are sinks beside the handler's.
-    pub(super) queues: Vec<Arc<Sink>>,
-    pub(super) origins: Vec<String>,
+/// The handlers and the queues of a server.
+pub(super) struct HostApplication {
+    /// The events that handlers get; none if there are no handlers.
+    pub mask: EventMask,
+    /// One for each loop, or none.
+    pub handlers: Box<[LoopHandler]>,
+    /// No more than there are sinks beside the handlers'.
+    pub queues: Vec<Arc<Sink>>,
+    pub origins: Vec<String>,
 }
 
 impl HostApplication {
-    /// The sinks: the handler, if there is one, then the queues.
-    pub(super) fn sinks(&self) -> usize {
-        usize::from(self.handler.is_some()).saturating_add(self.queues.len())
+    /// The sinks: the handlers, if there are any, then the queues.
+    pub fn sinks(&self) -> usize {
+        usize::from(self.has_handlers()).saturating_add(self.queues.len())
     }
 
-    /// There are no more events.
-    pub(super) fn end(&self) {
+    fn has_handlers(&self) -> bool {
+        !self.handlers.is_empty()
+    }
+
+    /// There are no more events for the queues.
+    pub fn end(&self) {
         self.queues.iter().for_each(|queue| queue.end());
     }
 
-    /// The queue that is this sink; none: the handler.
+    /// There are no more events: the handlers are dropped, and what they have of the server.
+    pub fn drop_handlers(&self) {
+        for handler in &self.handlers {
+            let handler = lock(handler).take();
+            caught(|| drop(handler));
+        }
+    }
+
+    /// The queue that is this sink; none: the handlers.
     fn queue(&self, sink: usize) -> Option<&Arc<Sink>> {
-        let index = sink.checked_sub(usize::from(self.handler.is_some()))?;
+        let index = sink.checked_sub(usize::from(self.has_handlers()))?;
         self.queues.get(index)
+    }
+
+    /// Calls the handler of a loop. One that panics (which the panic hook has reported) must not end the service.
+    fn with_handler(&self, index: usize, call: impl FnOnce(&mut dyn EventHandler)) {
+        if let Some(handler) = self.handlers.get(index) {
+            if let Some(handler) = &mut *lock(handler) {
+                caught(|| call(&mut **handler));
+            }
+        }
     }
 }
 
+fn caught(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
+}
+
 impl Application<HostPort> for HostApplication {
+    const TICKS: bool = true;
+
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let mut masks = [EventMask::empty(); MAX_SINKS];
-        let handler = self.handler.iter().map(|(mask, _)| *mask);
+        let handlers = self.has_handlers().then_some(self.mask);
         let queues = self.queues.iter().map(|queue| queue.mask());
-        for (place, mask) in masks.iter_mut().zip(handler.chain(queues)) {
+        for (place, mask) in masks.iter_mut().zip(handlers.into_iter().chain(queues)) {
             *place = mask;
         }
         masks
@@ -78,16 +91,33 @@ impl Application<HostPort> for HostApplication {
         if !origin_allowed(request.origin(), self.origins.iter().map(String::as_str)) {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
-        let Some((_, handler)) = &self.handler else {
+        if !self.has_handlers() {
             return Verdict::Accept;
+        }
+        let mut given = Verdict::Refuse(Status::INTERNAL_ERROR);
+        let mut give = |verdict: Verdict<'_>| {
+            given = match verdict {
+                Verdict::Accept => Verdict::Accept,
+                Verdict::Refuse(status) => Verdict::Refuse(status),
+                Verdict::Later => Verdict::Later,
+                Verdict::AcceptSubprotocol(name) => request
+                    .subprotocols()
+                    .find(|offered| *offered == name)
+                    .map_or(
+                        Verdict::Refuse(Status::INTERNAL_ERROR),
+                        Verdict::AcceptSubprotocol,
+                    ),
+            }
         };
-        let verdict = catch_unwind(AssertUnwindSafe(|| handler.on_request(client, request)));
-        verdict.unwrap_or(Verdict::Refuse(Status::INTERNAL_ERROR))
+        self.with_handler(self.loop_of(client), |handler| {
+            let _ = handler.request(client, request, Answer::new(&mut give));
+        });
+        given
     }
 
     fn deliver(
         &self,
-        service: &Service<HostPort, Self>,
+        _: &ServerService,
         sink: usize,
         client: Option<ClientId>,
         event: &Event<'_>,
@@ -95,12 +125,24 @@ impl Application<HostPort> for HostApplication {
         if let Some(queue) = self.queue(sink) {
             return queue.deliver_event(client, event, || keep(event));
         }
-        if let Some((_, handler)) = &self.handler {
-            // A handler that panics (which the panic hook has reported) must not end the service.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                handler.on_event(service, client, event);
-            }));
-        }
+        let index = client.map_or(0, |client| self.loop_of(client));
+        self.with_handler(index, |handler| handler.event(client, event));
         Delivery::Done
+    }
+
+    fn tick(&self, service: &ServerService) {
+        let port = service.port();
+        let index = port.current_loop();
+        if index == 0 {
+            port.tick_further_loops();
+        }
+        self.with_handler(index, |handler| handler.tick());
+    }
+}
+
+impl HostApplication {
+    /// The loop of a client, as the port has it.
+    fn loop_of(&self, client: ClientId) -> usize {
+        client.slot().checked_rem(self.handlers.len()).unwrap_or(0)
     }
 }

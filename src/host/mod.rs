@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The service on a host: std sockets and threads.
 //!
-//! [`Server::start`] gives every event to a handler, on the server's loop;
+//! [`Server::start`] gives every event to a [`Handler`](crate::Handler), on the server's loop;
 //! [`Server::with_queue`] gives them to an [`EventQueue`] that the application reads from its own
 //! threads; [`Server::builder`] has both, and several queues. One thread runs a server: its loop waits for
 //! sockets and deadlines, and works for the client that is ready at once. [`Options::loops`] has several
@@ -11,6 +11,7 @@
 mod adopt;
 mod application;
 mod monitor;
+mod options;
 mod poller;
 mod port;
 mod queue;
@@ -19,9 +20,9 @@ mod server;
 mod socket;
 
 pub use adopt::NotAdopted;
-pub use application::{Handler, HostApplication};
 pub use monitor::Monitor;
+pub use options::Options;
 pub use port::{HostPort, on_service_thread};
 pub use queue::{EventQueue, HeapQueue, QueuedEvent};
 pub use running::Running;
-pub use server::{Builder, Clients, Options, Server};
+pub use server::{Builder, Server};

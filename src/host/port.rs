@@ -33,6 +33,8 @@ struct Loop {
     poller: Poller,
     /// What is to be done, and whether the service's own work is among it.
     work: Mutex<(Vec<Work>, bool)>,
+    /// A tick is due on it; of a further loop.
+    tick: AtomicBool,
     /// It waits for sockets, so that whatever comes is known.
     waits: AtomicBool,
     /// Otherwise until when it is known what came.
@@ -53,6 +55,7 @@ impl HostPort {
             Ok(Loop {
                 poller: Poller::new()?,
                 work: Mutex::default(),
+                tick: AtomicBool::new(false),
                 waits: AtomicBool::new(false),
                 polled: AtomicU32::new(0),
             })
@@ -106,6 +109,28 @@ impl HostPort {
         if let Some(this) = self.loops.get(index) {
             this.poller.wake();
         }
+    }
+
+    /// The loop of this port that the calling thread is; 0 if it is none.
+    pub(super) fn current_loop(&self) -> usize {
+        match CURRENT.get() {
+            Some((port, index)) if port == std::ptr::from_ref(self) as usize => index,
+            _ => 0,
+        }
+    }
+
+    /// A tick is due, which the loop that serves has noticed: for all others, too.
+    pub(super) fn tick_further_loops(&self) {
+        for this in self.loops.iter().skip(1) {
+            this.tick.store(true, Ordering::SeqCst);
+            this.poller.wake();
+        }
+    }
+
+    /// Whether a tick is due on this loop, which has one then.
+    pub(super) fn take_tick(&self, index: usize) -> bool {
+        let this = self.loops.get(index);
+        this.is_some_and(|this| this.tick.swap(false, Ordering::SeqCst))
     }
 
     /// Whether the calling thread is that loop of this port.

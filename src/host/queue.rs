@@ -5,10 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::application::ServerService;
 use super::monitor::Monitor;
 use super::port::HostPort;
-use super::server::Clients;
-use crate::service::{ClientId, Event, EventMask, KeptEvent, QueueSink, QueueState, QueueStorage};
+use crate::clients::milliseconds;
+use crate::service::{
+    ClientId, Event, EventMask, KeptEvent, QueueSink, QueueState, QueueStorage, RecvError,
+};
 
 /// The entries of a queue on a heap, with room for a number of them.
 pub struct HeapQueue<E> {
@@ -73,36 +76,37 @@ pub(super) fn keep(event: &Event<'_>) -> Box<[u8]> {
 /// ends that, and discards its events.
 pub struct EventQueue {
     sink: Arc<Sink>,
-    clients: Arc<Clients>,
+    service: Arc<ServerService>,
 }
 
 impl EventQueue {
-    pub(super) const fn new(sink: Arc<Sink>, clients: Arc<Clients>) -> Self {
-        Self { sink, clients }
+    pub(super) const fn new(sink: Arc<Sink>, service: Arc<ServerService>) -> Self {
+        Self { sink, service }
     }
 
     /// Takes the next event, waiting for it; `None` once the server has ended and all is taken.
     pub fn recv(&self) -> Option<QueuedEvent<'_>> {
-        self.take(None)
+        self.take(None).ok()
     }
 
     /// Takes the next event, waiting for up to `timeout`.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<QueuedEvent<'_>> {
-        // At least as long, and 49 days or more without end.
-        let ms = timeout.as_nanos().div_ceil(1_000_000);
-        self.take(u32::try_from(ms).ok())
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`] if none came in time; [`RecvError::Ended`] once the server has ended and all is taken.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<QueuedEvent<'_>, RecvError> {
+        self.take(Some(milliseconds(timeout)))
     }
 
-    fn take(&self, timeout_ms: Option<u32>) -> Option<QueuedEvent<'_>> {
-        let kept = self.sink.take_event(&self.clients, timeout_ms)?;
-        let clients = &self.clients;
-        Some(QueuedEvent { kept, clients })
+    fn take(&self, timeout_ms: Option<u32>) -> Result<QueuedEvent<'_>, RecvError> {
+        let kept = self.sink.recv_event(&self.service, timeout_ms)?;
+        let service = &self.service;
+        Ok(QueuedEvent { kept, service })
     }
 }
 
 impl Drop for EventQueue {
     fn drop(&mut self) {
-        self.sink.abandon_events(&self.clients);
+        self.sink.abandon_events(&self.service);
     }
 }
 
@@ -110,7 +114,7 @@ impl Drop for EventQueue {
 /// client, and closes it at the hold timeout.
 pub struct QueuedEvent<'a> {
     kept: Kept,
-    clients: &'a Clients,
+    service: &'a ServerService,
 }
 
 impl QueuedEvent<'_> {
@@ -129,6 +133,6 @@ impl QueuedEvent<'_> {
 
 impl Drop for QueuedEvent<'_> {
     fn drop(&mut self) {
-        self.kept.release(self.clients);
+        self.kept.release(self.service);
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::monitor::Monitor;
+use super::options::Options;
 use super::port::HostPort;
-use super::server::Options;
 use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD};
 use crate::service::{
     Application, Inbound, Pool, Port as _, Ready, Service, Shared, Slot, SlotState,
@@ -36,14 +36,15 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
     /// The operating system's, if it cannot listen on the address; `InvalidInput` for options that
     /// cannot work.
     pub fn start(options: &Options, application: A, generation: u32) -> io::Result<Self> {
-        Self::start_then(options, application, generation, |_| {})
+        Self::start_then(options, application, generation, |_| {}, |_| {})
     }
 
-    /// As [`start`](Self::start), with something to do after the last event.
+    /// As [`start`](Self::start), with something to do before the first event, and after the last one.
     pub(super) fn start_then(
         options: &Options,
         application: A,
         generation: u32,
+        first: impl FnOnce(&Arc<Service<HostPort, A>>),
         then: impl FnOnce(&A) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
@@ -87,6 +88,7 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         let inbound = || Box::new(Inbound::new(bytes(storage)));
         let blocks = (0..blocks).map(|_| Some(bytes(block))).collect();
         service.equip(inbound, blocks);
+        first(&service);
         service.open(&options.limits, generation);
         let mut threads = Vec::with_capacity(loops);
         // Dropped with the last thread.
@@ -132,6 +134,9 @@ fn run_loop<A: Application<HostPort>>(service: &Service<HostPort, A>, index: usi
                 Ready::Work(work) => service.run(work),
                 _ => {}
             });
+            if service.port().take_tick(index) {
+                service.application().tick(service);
+            }
         }
     }
     loop {

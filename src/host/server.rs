@@ -2,22 +2,23 @@
 //! Starting and ending a server.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::application::{Handler, HostApplication};
-use super::port::{HostPort, on_service_thread};
+use super::adopt::NotAdopted;
+use super::application::{HostApplication, ServerService};
+use super::monitor::lock;
+use super::options::Options;
+use super::port::on_service_thread;
 use super::queue::{EventQueue, sink};
 use super::running::Running;
-use crate::service::{Config, EventMask, MAX_SINKS, Service};
-
-/// The service of a host server: what a handler, and the owner of the server, call `send`, `ping`,
-/// `close`, … on. Running it is the server's business.
-pub type Clients = Service<HostPort, HostApplication>;
+use crate::clients::{Clients, ErasedService, ServiceOf};
+use crate::handler::{Dispatcher, EventHandler, Handler};
+use crate::service::{ClientId, EventMask, MAX_SINKS, Opening};
 
 /// The ids of a server that has ended refer to no client of the next one.
 static NEXT_GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -25,76 +26,59 @@ static NEXT_GENERATION: AtomicU32 = AtomicU32::new(0);
 /// How long a service that has stopped is waited for.
 const END_GRACE: Duration = Duration::from_millis(500);
 
-/// How a server is set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The address to listen at. `::` is every address, of IPv4 too.
-    pub addr: IpAddr,
-    /// The port to listen at; 0: any free one.
-    pub port: u16,
-    /// Whether to listen at all. If not, clients are adopted: see [`Service::adopt_stream`].
-    pub listen: bool,
-    /// How many loops share the clients, each on a thread of its own; at least 1. With more than one, a
-    /// handler may be called by several threads at once, but never by two for one client.
-    pub loops: u16,
-    /// How many clients there may be.
-    pub max_clients: u16,
-    /// The largest message that is delivered whole, in bytes; at least 4.
-    pub rx_buffer: usize,
-    /// Blocks for output, each for a message of `rx_buffer` bytes; `None`: one for each client. One is
-    /// enough to send several frames in one write. What a client does not take at once is kept in its
-    /// receive buffer; only where that is full, of messages that the application holds, it takes a
-    /// block, and while there is none free, frames to such clients are refused.
-    pub tx_blocks: Option<u16>,
-    /// Origins that may connect; none: any, and clients without an origin too. A [`Running`] service
-    /// leaves that to its application.
-    pub origins: Vec<String>,
-    /// Time-outs and further limits.
-    pub limits: Config,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            port: 8000,
-            listen: true,
-            loops: 1,
-            max_clients: 64,
-            rx_buffer: 1400,
-            tx_blocks: None,
-            origins: Vec::new(),
-            limits: Config::default(),
-        }
-    }
-}
-
-/// A server with events for several, as [`Server::builder`] begins it:
+/// A server with a handler and queues, or several queues, as [`Server::builder`] begins it:
 ///
 /// ```
-/// use wss::host::{Clients, Options, Server};
-/// use wss::{ClientId, Event, EventMask};
+/// use wss::host::{Options, Server};
+/// use wss::{ClientId, Clients, EventMask, Handler};
+///
+/// struct Greeter(Clients);
+///
+/// impl Handler for Greeter {
+///     type Session = ();
+///     // …
+/// }
 ///
 /// # fn main() -> std::io::Result<()> {
-/// let options = Options { port: 0, ..Options::default() };
-/// let answer = |clients: &Clients, id: Option<ClientId>, event: &Event<'_>| { /* … */ };
+/// let options = Options::new().port(0);
 /// let (server, [log, commands]) = Server::builder(&options)
-///     .handler(EventMask::TEXT, answer)
+///     .handler(Greeter)
 ///     .start([(EventMask::CONNECTED | EventMask::CLOSED, 64), (EventMask::BINARY, 16)])?;
 /// # Ok(())
 /// # }
 /// ```
 pub struct Builder<'a> {
     options: &'a Options,
-    handler: Option<(EventMask, Box<dyn Handler>)>,
+    handler: Option<(EventMask, Box<MakeHandler<'a>>)>,
 }
 
-impl Builder<'_> {
-    /// Gives the events in `mask` to a handler, which decides on opening requests, too. Instead of the
-    /// one before.
+/// Makes the handler of a loop, of which there are so many for so many clients.
+type MakeHandler<'a> = dyn FnMut(Clients, (usize, usize)) -> BoxedHandler + 'a;
+type BoxedHandler = Box<dyn EventHandler + Send>;
+
+impl<'a> Builder<'a> {
+    /// Gives every event to a handler, which decides on opening requests, too. `make` is called for each loop,
+    /// before the server listens. Instead of the handler before.
     #[must_use]
-    pub fn handler(mut self, mask: EventMask, handler: impl Handler) -> Self {
-        self.handler = Some((mask, Box::new(handler)));
+    pub fn handler<H: Handler>(mut self, mut make: impl FnMut(Clients) -> H + 'a) -> Self {
+        let make = move |clients, (max_clients, loops): (usize, usize)| -> BoxedHandler {
+            let entries: Box<[_]> = (0..max_clients.div_ceil(loops)).map(|_| None).collect();
+            Box::new(Dispatcher::new(make(clients), entries, loops))
+        };
+        self.handler = Some((EventMask::all(), Box::new(make)));
+        self
+    }
+
+    /// Gives the events in `mask` as they are to what `make` returns. For tests of the service.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn events<H: EventHandler + Send + 'static>(
+        mut self,
+        mask: EventMask,
+        mut make: impl FnMut(Clients) -> H + 'a,
+    ) -> Self {
+        let make = move |clients, _: (usize, usize)| -> BoxedHandler { Box::new(make(clients)) };
+        self.handler = Some((mask, Box::new(make)));
         self
     }
 
@@ -105,14 +89,18 @@ impl Builder<'_> {
     /// # Errors
     /// As [`Server::start`]; also `InvalidInput` for more than [`MAX_SINKS`] queues, the handler counted.
     pub fn start<const N: usize>(
-        self,
+        mut self,
         queues: [(EventMask, usize); N],
     ) -> io::Result<(Server, [EventQueue; N])> {
+        let options = self.options;
         let queues = queues.map(|(mask, depth)| Arc::new(sink(mask, depth)));
+        let loops = self.handler.as_ref().map_or(0, |_| options.loops);
+        let mask = self.handler.as_ref().map(|(mask, _)| *mask);
         let application = HostApplication {
-            handler: self.handler,
+            mask: mask.unwrap_or_default(),
+            handlers: (0..loops).map(|_| Mutex::default()).collect(),
             queues: queues.to_vec(),
-            origins: self.options.origins.clone(),
+            origins: options.origins.clone(),
         };
         if application.sinks() > MAX_SINKS {
             let what = format!("a server has events for no more than {MAX_SINKS}");
@@ -120,36 +108,61 @@ impl Builder<'_> {
         }
         let (working, ended) = sync_channel::<()>(0);
         let generation = NEXT_GENERATION.load(Ordering::SeqCst);
-        let running = Running::start_then(self.options, application, generation, |application| {
+        let mut made = None;
+        let first = |service: &Arc<ServerService>| {
+            let clients = Clients::of_shared(Arc::<ServerService>::clone(service));
+            if let Some((_, make)) = &mut self.handler {
+                let sizes = (service.max_clients(), usize::from(loops));
+                for handler in &service.application().handlers {
+                    *lock(handler) = Some(make(clients.clone(), sizes));
+                }
+            }
+            made = Some(clients);
+        };
+        let then = |application: &HostApplication| {
             application.end();
+            application.drop_handlers();
             drop(working);
-        })?;
+        };
+        let running = Running::start_then(options, application, generation, first, then)?;
         let server = Server {
-            clients: running.service,
+            clients: made.unwrap_or_else(|| Clients::of_shared(running.service.clone())),
+            service: running.service,
             addr: running.addr,
             threads: Mutex::new((running.threads, ended)),
         };
-        let queues = queues.map(|queue| EventQueue::new(queue, Arc::clone(&server.clients)));
+        let queues = queues.map(|queue| EventQueue::new(queue, Arc::clone(&server.service)));
         Ok((server, queues))
+    }
+}
+
+impl ServiceOf for ServerService {
+    fn service(&self) -> Option<&dyn ErasedService> {
+        Some(self)
     }
 }
 
 /// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
 pub struct Server {
-    clients: Arc<Clients>,
+    service: Arc<ServerService>,
+    clients: Clients,
     addr: SocketAddr,
     /// With what is disconnected when the last loop has done its last work.
     threads: Mutex<(Vec<JoinHandle<()>>, Receiver<()>)>,
 }
 
 impl Server {
-    /// Starts a server that gives its events to `handler`.
+    /// Starts a server with a handler, which `make` makes with the [`Clients`] to send with. It is called on this
+    /// thread, once for each of [`Options::loops`]. The handlers are dropped when the server has ended.
     ///
     /// # Errors
-    /// The operating system's, if the address cannot be listened at; `InvalidInput` for options that
+    /// The operating system's, if it cannot listen on the address; `InvalidInput` for options that
     /// cannot work.
-    pub fn start(options: &Options, handler: impl Handler) -> io::Result<Self> {
-        let builder = Self::builder(options).handler(EventMask::all(), handler);
+    pub fn start<H: Handler>(
+        options: &Options,
+        make: impl FnMut(Clients) -> H,
+    ) -> io::Result<Self> {
+        let builder = Self::builder(options).handler(make);
         builder.start([]).map(|(server, [])| server)
     }
 
@@ -175,39 +188,63 @@ impl Server {
         }
     }
 
-    /// What to send with, and to ask about clients.
+    /// What to send with, and to ask about clients, from any thread.
     #[must_use]
-    pub fn clients(&self) -> &Clients {
+    pub const fn clients(&self) -> &Clients {
         &self.clients
     }
 
-    /// The address at which the server listens; with port 0 if it does not.
+    /// The address on which the server listens; with port 0 if it does not.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Ends the server: closes every client with 1001, waits for them for at most the close time-out,
+    /// Takes over a connection from a server of another kind: an HTTP server hands over what asks for an upgrade,
+    /// and both share a port. `received` is what it has read and not dealt with. Copies of the stream must not be
+    /// used any more.
+    ///
+    /// # Errors
+    /// [`NotAdopted`], which has the stream: to answer with 503, or to try again.
+    pub fn adopt(
+        &self,
+        stream: TcpStream,
+        received: &[u8],
+        opening: Opening,
+    ) -> Result<ClientId, NotAdopted> {
+        self.service.adopt_stream(stream, received, opening)
+    }
+
+    /// Ends the server: closes every client with 1001, waits for them for at most the close timeout,
     /// and cuts off the rest. False if a handler is still running then.
     ///
     /// In a handler it only starts that, and is false.
     pub fn stop(&self) -> bool {
-        self.clients.stop();
-        NEXT_GENERATION.fetch_max(self.clients.next_generation(), Ordering::SeqCst);
+        self.service.stop();
+        self.wait()
+    }
+
+    /// Has a server that is being stopped cut off its clients without waiting for them. Returns at once.
+    pub fn stop_now(&self) {
+        self.service.stop_now();
+    }
+
+    /// Waits for a server that is being stopped, as [`stop`](Self::stop) does.
+    fn wait(&self) -> bool {
+        NEXT_GENERATION.fetch_max(self.service.next_generation(), Ordering::SeqCst);
         if on_service_thread() {
             // Its threads, of which this may be one, cannot be waited for, even if all is over but this.
             return false;
         }
-        let ended = self.clients.wait_stopped() && self.join();
+        let ended = self.service.wait_stopped() && self.join();
         // Even if there still are events: the handler that keeps it may wait for who waits for them.
-        self.clients.application().end();
+        self.service.application().end();
         ended
     }
 
-    /// Waits for the threads of a service that has stopped: false if a handler is still told something of the
-    /// service as a whole.
+    /// Waits for the threads of a service that has stopped: false if a handler is still running.
     fn join(&self) -> bool {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = lock(&self.threads);
         let (threads, ended) = &mut *threads;
         let ended = ended.recv_timeout(END_GRACE) == Err(RecvTimeoutError::Disconnected);
         if ended {

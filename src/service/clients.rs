@@ -55,7 +55,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Has the client be in these groups, a bit each, and in no others: see
-    /// [`Target::Groups`](super::Target::Groups). Returns false if it has gone.
+    /// [`broadcast`](Self::broadcast). Returns false if it has gone.
     pub fn set_groups(&self, client: ClientId, groups: u32) -> bool {
         self.of_client(client, |inner| inner.groups = groups)
             .is_some()

@@ -204,3 +204,65 @@ settings! {
     control_frames_per_second: AtomicU16(u16) = 0 from |config: &Config| config.control_frames_per_second,
     fragments_per_message: AtomicU16(u16) = 0 from |config: &Config| config.fragments_per_message,
 }
+
+/// Setters for the limits of options, which have them in the field `limits`: of the host and of Zephyr alike.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! limit_setters {
+    () => {
+        $crate::limit_setters! {
+            duration handshake_timeout(handshake_timeout_ms)
+                "Sets the longest time from the connection to a complete opening request.";
+            duration client_timeout(client_timeout_ms)
+                "Sets the longest silence of a connected client: one that is pinged and does not answer is timed \
+                 out. Zero: no client is. Without [`ping_interval`](Self::ping_interval) a client is pinged after \
+                 half of it.";
+            duration ping_interval(ping_interval_ms)
+                "Sets the silence after which a client is sent a ping. Zero: never, so that a client that only \
+                 listens is cut off. Use at most half of the client timeout.";
+            duration send_timeout(send_timeout_ms)
+                "Sets the longest time that output may wait for a client to take it, and a sender for room.";
+            duration close_timeout(close_timeout_ms)
+                "Sets the longest time for the closing handshake, and for the client to close its side after it.";
+            duration hold_timeout(hold_timeout_ms)
+                "Sets the longest time that the application may hold a client's messages without releasing one.";
+            duration tick(tick_ms)
+                "Sets the period of `Handler::on_tick`. Zero: it is not called.";
+            value streaming(streaming: bool)
+                "Sets whether messages larger than the receive buffer are delivered in pieces, see \
+                 `Handler::on_message`. Otherwise they fail the connection with 1009.";
+            value clients_per_address(clients_per_address: u16)
+                "Sets how many clients may have one address; one more gets 429. 0: no limit. Leave it at 0 where all \
+                 clients have the address of a proxy.";
+            value handshakes_per_second(handshakes_per_second: u16)
+                "Sets how many connections are given a slot in a second, and at once after a time without. Further \
+                 ones wait in the operating system. 0: no limit.";
+            value control_frames_per_second(control_frames_per_second: u16)
+                "Sets how many pings, and pongs that answer no ping, a client may send in a second, and at once \
+                 after a time without. One more fails the connection with 1008. 0: no limit.";
+            value fragments_per_message(fragments_per_message: u16)
+                "Sets how many fragments a message may have, empty ones too. One more fails the connection with \
+                 1008. 0: no limit.";
+        }
+    };
+    ($($kind:ident $name:ident($($field:tt)*) $doc:literal;)*) => {
+        $($crate::limit_setters!(@ $kind $name($($field)*) $doc);)*
+    };
+    (@ duration $name:ident($field:ident) $doc:literal) => {
+        #[doc = $doc]
+        #[doc = "\n\nWhole milliseconds, at least as long, up to 12 days."]
+        #[must_use]
+        pub fn $name(mut self, duration: core::time::Duration) -> Self {
+            self.limits.$field = $crate::clients::milliseconds(duration);
+            self
+        }
+    };
+    (@ value $name:ident($field:ident: $type:ty) $doc:literal) => {
+        #[doc = $doc]
+        #[must_use]
+        pub const fn $name(mut self, value: $type) -> Self {
+            self.limits.$field = value;
+            self
+        }
+    };
+}

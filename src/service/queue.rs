@@ -65,6 +65,27 @@ impl<S> QueueState<S> {
     }
 }
 
+/// Why there is no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// None came in time.
+    Timeout,
+    /// The server has ended, and every event was taken.
+    Ended,
+}
+
+impl core::fmt::Display for RecvError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no event came in time",
+            Self::Ended => "the server has ended",
+        })
+    }
+}
+
+impl core::error::Error for RecvError {}
+
 /// A queue of events, between the service and threads that take them.
 ///
 /// An implementation says where the state and its lock are, which may be that of several queues. No
@@ -117,21 +138,35 @@ pub trait Queue {
         }
     }
 
-    /// Takes the oldest event, or waits for one for up to `timeout_ms`; `None` is no timeout. Calls `room` if
-    /// the service has to know that there is some. Returns `None` when the time is over, the queue is
-    /// gone, or it has ended and is empty.
+    /// Takes the oldest event as [`recv`](Self::recv) does. Returns `None` where that fails.
     fn take(
         &self,
         timeout_ms: Option<u32>,
         now: impl Fn() -> Instant,
         room: impl FnOnce(),
     ) -> Option<Entry<Self>> {
+        self.recv(timeout_ms, now, room).ok()
+    }
+
+    /// Takes the oldest event, or waits for one for up to `timeout_ms`; `None` is no timeout. Calls `room` if
+    /// the service has to know that there is some.
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`] when the time is over; [`RecvError::Ended`] if the queue is gone, or has ended and is
+    /// empty.
+    fn recv(
+        &self,
+        timeout_ms: Option<u32>,
+        now: impl Fn() -> Instant,
+        room: impl FnOnce(),
+    ) -> Result<Entry<Self>, RecvError> {
         let mut shared = self.lock().lock();
         let mut left = timeout_ms;
         let mut since = None;
         let entry = loop {
-            let state = self.state(&mut shared)?;
-            if let Some(entry) = state.storage.as_mut()?.take() {
+            let state = self.state(&mut shared).ok_or(RecvError::Ended)?;
+            let storage = state.storage.as_mut().ok_or(RecvError::Ended)?;
+            if let Some(entry) = storage.take() {
                 break entry;
             }
             if let Some(left) = &mut left {
@@ -139,8 +174,11 @@ pub trait Queue {
                 let since = since.replace(now).unwrap_or(now);
                 *left = left.saturating_sub(since.until(now));
             }
-            if state.ended || left == Some(0) {
-                return None;
+            if state.ended {
+                return Err(RecvError::Ended);
+            }
+            if left == Some(0) {
+                return Err(RecvError::Timeout);
             }
             state.waiting = state.waiting.saturating_add(1);
             let timeout = left.unwrap_or(LONG_MS).min(LONG_MS);
@@ -153,7 +191,7 @@ pub trait Queue {
         if self.has_made_room() {
             room();
         }
-        Some(entry)
+        Ok(entry)
     }
 
     /// Whether the service has to know that there is room, after an entry was taken.
@@ -339,13 +377,16 @@ impl<P: Port, B, S: QueueStorage<Entry = KeptEvent<B>>> QueueSink<P, S> {
         self.deliver(holds, || KeptEvent::new(client, event, keep()))
     }
 
-    /// Takes the next event, see [`take`](Queue::take).
-    pub fn take_event<A: Application<P>>(
+    /// Takes the next event, see [`recv`](Queue::recv).
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_event<A: Application<P>>(
         &self,
         service: &Service<P, A>,
         timeout_ms: Option<u32>,
-    ) -> Option<KeptEvent<B>> {
-        self.take(timeout_ms, || service.port().now(), || service.room())
+    ) -> Result<KeptEvent<B>, RecvError> {
+        self.recv(timeout_ms, || service.port().now(), || service.room())
     }
 
     /// Abandons the queue, see [`abandon`](Queue::abandon).

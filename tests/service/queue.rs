@@ -370,7 +370,7 @@ fn with_queue(queue: &Rc<Sink>) -> Harness {
 /// Takes the next event and releases it, as a thread of the application.
 fn next(h: &mut Harness, queue: &Sink) -> Option<(usize, EventMask)> {
     let taken = h.as_thread(1, |service| {
-        let kept = queue.take_event(service, Some(0))?;
+        let kept = queue.recv_event(service, Some(0)).ok()?;
         kept.release(service);
         Some((kept.client?.slot(), kept.event(&kept.bytes).mask()))
     });

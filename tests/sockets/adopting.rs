@@ -37,7 +37,7 @@ fn an_adopted_request_is_answered_and_its_frames_follow() {
     let (mut client, stream) = pair();
     let received = [REQUEST.as_bytes(), &frame(true, TEXT, b"early")].concat();
     let clients = server.clients();
-    let adopted = clients.adopt_stream(stream, &received, Opening::Request);
+    let adopted = server.adopt(stream, &received, Opening::Request);
     assert_eq!(clients.client(0), Some(adopted.unwrap()));
     let response = client.response();
     assert_eq!(response.header("Sec-WebSocket-Accept"), Some(ACCEPT));
@@ -60,9 +60,7 @@ fn a_connection_upgraded_elsewhere_goes_on_with_frames() {
     let (server, log) = unheard();
     let (mut client, stream) = pair();
     let first = frame(true, TEXT, b"cut in two");
-    let adopted = server
-        .clients()
-        .adopt_stream(stream, &first[..4], Opening::Upgraded);
+    let adopted = server.adopt(stream, &first[..4], Opening::Upgraded);
     let id = adopted.unwrap();
     assert_eq!(server.clients().send_binary(id, b"at once"), Ok(()));
     client.expect(BINARY, b"at once");
@@ -91,9 +89,7 @@ fn a_connection_that_is_not_adopted_is_given_back() {
     let first = Client::open(server.local_addr());
     let (mut client, stream) = pair();
     let adopt = |stream, received| {
-        let adopted = server
-            .clients()
-            .adopt_stream(stream, received, Opening::Upgraded);
+        let adopted = server.adopt(stream, received, Opening::Upgraded);
         adopted.map_err(|refused| (refused.error, refused.stream))
     };
     let (error, mut stream) = adopt(stream, &[]).unwrap_err();
@@ -138,10 +134,7 @@ fn connections_are_adopted_on_many_threads_while_others_are_accepted() {
             scope.spawn(|| {
                 for _ in 0..50 {
                     let (mut client, stream) = pair();
-                    let adopted =
-                        server
-                            .clients()
-                            .adopt_stream(stream, REQUEST.as_bytes(), Opening::Request);
+                    let adopted = server.adopt(stream, REQUEST.as_bytes(), Opening::Request);
                     adopted.unwrap();
                     assert_eq!(client.response().status, 101);
                     client.echo("adopted");
@@ -164,7 +157,7 @@ fn page_server(max_clients: u16) -> (Arc<Server>, SocketAddr) {
         max_clients,
         ..options()
     };
-    let server = Arc::new(Server::start(&options, page::chat).unwrap());
+    let server = Arc::new(Server::start(&options, page::Chat).unwrap());
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let addr = listener.local_addr().unwrap();
     let serving = Arc::clone(&server);

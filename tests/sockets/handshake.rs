@@ -3,35 +3,42 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wss::host::{Clients, Handler, Options, Server};
-use wss::{AnswerError, ClientId, Event, Request, Status, Verdict};
+use wss::host::{Options, Server};
+use wss::{
+    Answer, AnswerError, Answered, ClientId, Clients, Handler, Request, SendError, Status, Verdict,
+};
 
 use super::client::{ACCEPT, Client, PATIENCE, REQUEST, TEXT, frame, request_with};
-use super::server::{assert_unharmed, echo, echo_server, eventually, limited, options};
+use super::server::{assert_unharmed, echo_server, eventually, limited, options};
 
-/// Knows `/chat` only, and speaks two subprotocols.
-struct Chat;
+/// Knows `/chat` only, speaks two subprotocols, and echoes.
+struct Chat(Clients);
 
 impl Handler for Chat {
-    fn on_request<'a>(&'a self, _client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+    type Session = ();
+
+    fn on_request(
+        &mut self,
+        (): &mut (),
+        _: ClientId,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+    ) -> Answered {
         if request.path() != "/chat" {
-            return Verdict::Refuse(Status::NOT_FOUND);
+            return answer.refuse(Status::NOT_FOUND);
         }
         let mut offered = request.subprotocols();
         match offered.find(|name| ["chat.v1", "chat.v2"].contains(name)) {
-            Some(name) => Verdict::AcceptSubprotocol(name),
-            None => Verdict::Accept,
+            Some(name) => answer.give(Verdict::AcceptSubprotocol(name)),
+            None => answer.accept(),
         }
     }
 
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        if let Some(id) = client {
-            echo(clients, id, event);
-        }
+    fn on_text(&mut self, (): &mut (), client: ClientId, text: &str) {
+        assert_eq!(self.0.send_text(client, text), Ok(()));
     }
 }
 
@@ -219,34 +226,43 @@ fn dripping_handshake_ends_at_its_deadline_and_delays_nobody() {
     assert_eq!(log.of(dripping), told);
 }
 
-/// Puts off every answer. What is asked goes to another thread, for which the hook then waits a while.
+/// Puts off every answer, and echoes. What is asked goes to another thread, for which the hook then waits a while.
 struct Later {
-    asked: Mutex<Sender<(ClientId, String)>>,
+    clients: Clients,
+    asked: Sender<(ClientId, String)>,
     pause: Duration,
 }
 
 impl Handler for Later {
-    fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+    type Session = ();
+
+    fn on_request(
+        &mut self,
+        (): &mut (),
+        client: ClientId,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+    ) -> Answered {
         let asked = (client, request.path().to_owned());
-        self.asked.lock().unwrap().send(asked).unwrap();
+        self.asked.send(asked).unwrap();
         thread::sleep(self.pause);
-        Verdict::Later
+        answer.later()
     }
 
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        if let Some(id) = client {
-            echo(clients, id, event);
-        }
+    fn on_text(&mut self, (): &mut (), client: ClientId, text: &str) {
+        let sent = self.clients.send_text(client, text);
+        assert!(matches!(sent, Ok(()) | Err(SendError::NotConnected)));
     }
 }
 
 fn later(pause: Duration) -> (Server, Receiver<(ClientId, String)>) {
     let (asked, requests) = channel();
-    let asked = Mutex::new(asked);
-    (
-        Server::start(&options(), Later { asked, pause }).unwrap(),
-        requests,
-    )
+    let make = |clients| Later {
+        clients,
+        asked: asked.clone(),
+        pause,
+    };
+    (Server::start(&options(), make).unwrap(), requests)
 }
 
 #[test]
@@ -293,28 +309,27 @@ fn an_answer_that_is_faster_than_the_hook_waits_for_it() {
 }
 
 /// Answers inside the hook, where what it returns is the answer.
-struct Twice(Arc<OnceLock<Arc<Server>>>);
+struct Twice(Clients);
 
 impl Handler for Twice {
-    fn on_request<'a>(&'a self, client: ClientId, _: &Request<'a>) -> Verdict<'a> {
-        let inside = self
-            .0
-            .get()
-            .unwrap()
-            .clients()
-            .answer(client, Verdict::Accept);
-        assert_eq!(inside, Err(AnswerError::NotWaiting));
-        Verdict::Refuse(Status::FORBIDDEN)
-    }
+    type Session = ();
 
-    fn on_event(&self, _: &Clients, _: Option<ClientId>, _: &Event<'_>) {}
+    fn on_request(
+        &mut self,
+        (): &mut (),
+        client: ClientId,
+        _: &Request<'_>,
+        answer: Answer<'_>,
+    ) -> Answered {
+        let inside = self.0.answer(client, Verdict::Accept);
+        assert_eq!(inside, Err(AnswerError::NotWaiting));
+        answer.refuse(Status::FORBIDDEN)
+    }
 }
 
 #[test]
 fn an_answer_inside_the_hook_is_what_it_returns() {
-    let here = Arc::default();
-    let server = Server::start(&options(), Twice(Arc::clone(&here))).unwrap();
-    let server = here.get_or_init(|| Arc::new(server));
+    let server = Server::start(&options(), Twice).unwrap();
     let mut client = Client::connect(server.local_addr());
     client.write(REQUEST.as_bytes());
     assert_eq!(client.response().status, 403);

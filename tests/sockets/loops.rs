@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use wss::host::{Clients, Options, Server};
+use wss::host::Options;
 use wss::service::Target;
-use wss::{ClientId, Event};
+use wss::{ClientId, Clients, Event};
 
 use super::client::{Client, PING, PONG, TEXT};
+use super::closure;
 use super::server::{assert_unharmed, echo, eventually, options};
 
 fn loops(loops: u16, max_clients: u16) -> Options {
@@ -32,7 +33,7 @@ fn every_loop_serves_clients_and_no_client_two_loops() {
             echo(clients, id, event);
         }
     };
-    let server = Server::start(&loops(3, 9), handler).unwrap();
+    let server = closure::start(&loops(3, 9), handler).unwrap();
     let mut clients: Vec<_> = (0..9).map(|_| Client::open(server.local_addr())).collect();
     for _ in 0..20 {
         for client in &mut clients {
@@ -51,7 +52,7 @@ fn every_loop_serves_clients_and_no_client_two_loops() {
 #[test]
 fn limits_count_for_all_loops_together() {
     let handler = |_: &Clients, _: Option<ClientId>, _: &Event<'_>| {};
-    let server = Server::start(&loops(2, 4), handler).unwrap();
+    let server = closure::start(&loops(2, 4), handler).unwrap();
     let addr = server.local_addr();
     let mut clients: Vec<_> = (0..4).map(|_| Client::open(addr)).collect();
     let mut refused = Client::connect(addr);
@@ -79,7 +80,7 @@ fn a_callback_sends_to_clients_of_other_loops() {
             let _ = clients.send_text(Target::All, message.text());
         }
     };
-    let server = Server::start(&loops(4, 8), relay).unwrap();
+    let server = closure::start(&loops(4, 8), relay).unwrap();
     let mut clients: Vec<_> = (0..8).map(|_| Client::open(server.local_addr())).collect();
     for turn in 0..8 {
         let text = format!("from {turn}");
@@ -105,7 +106,7 @@ fn a_loop_that_is_busy_keeps_only_its_own_clients_waiting() {
             event => echo(clients, id, event),
         }
     };
-    let server = Server::start(&loops(2, 4), handler).unwrap();
+    let server = closure::start(&loops(2, 4), handler).unwrap();
     let mut clients: Vec<_> = (0..4).map(|_| Client::open(server.local_addr())).collect();
     // Of the second loop, since the first one serves.
     clients[1].send(TEXT, b"compute");
@@ -120,7 +121,7 @@ fn a_loop_that_is_busy_keeps_only_its_own_clients_waiting() {
 #[test]
 fn a_server_needs_a_loop() {
     let handler = |_: &Clients, _: Option<ClientId>, _: &Event<'_>| {};
-    let error = Server::start(&loops(0, 4), handler).err().unwrap();
+    let error = closure::start(&loops(0, 4), handler).err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("loops"));
 }
@@ -139,7 +140,7 @@ fn a_loop_that_computes_times_out_no_client_that_answers() {
     let mut options = loops(2, 4);
     options.limits.client_timeout_ms = 1_500;
     options.limits.ping_interval_ms = 750;
-    let server = Server::start(&options, handler).unwrap();
+    let server = closure::start(&options, handler).unwrap();
     let mut clients: Vec<_> = (0..4).map(|_| Client::open(server.local_addr())).collect();
     // It is of the same loop as the one that makes it compute.
     let mut patient = clients.remove(3);

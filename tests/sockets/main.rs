@@ -15,9 +15,12 @@ mod backpressure;
 mod browsers;
 #[allow(dead_code, reason = "the fault rig needs the rest")]
 mod client;
+#[path = "../support/closure.rs"]
+mod closure;
 mod defects;
 mod events;
 mod faults;
+mod handler;
 mod handshake;
 mod limits;
 mod loops;

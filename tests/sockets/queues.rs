@@ -4,21 +4,20 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wss::host::{Clients, EventQueue, Server};
-use wss::{ClientId, Event, EventMask, SendError};
+use wss::host::{EventQueue, Server};
+use wss::service::RecvError;
+use wss::{ClientId, Clients, Event, EventMask, SendError};
 
 use super::backpressure::{next, next_text, text};
 use super::client::{BINARY, Client, TEXT};
+use super::closure::closure;
 use super::server::{eventually, options};
 
 /// Nothing comes within a time in which it would have.
 fn assert_silent(queue: &EventQueue) {
     let event = queue.recv_timeout(Duration::from_millis(200));
-    assert!(
-        event.is_none(),
-        "{:?}",
-        event.map(|event| event.event().mask())
-    );
+    let event = event.map(|event| event.event().mask());
+    assert_eq!(event, Err(RecvError::Timeout));
 }
 
 /// The names of the next events.
@@ -39,7 +38,7 @@ fn the_handler_and_each_queue_get_the_events_of_their_masks() {
     let options = options();
     let states = EventMask::CONNECTED | EventMask::CLOSED;
     let (server, [of_states, of_data, of_binary]) = Server::builder(&options)
-        .handler(EventMask::TEXT | EventMask::CLOSING, handler)
+        .events(EventMask::TEXT | EventMask::CLOSING, closure(handler))
         .start([
             (states, 4),
             (EventMask::TEXT | EventMask::BINARY, 4),
@@ -157,7 +156,7 @@ fn there_are_as_many_sinks_as_the_service_has() {
     let queue = (EventMask::TEXT, 1);
     let handler = |_: &Clients, _: Option<ClientId>, _: &Event<'_>| {};
     assert!(Server::builder(&options).start([queue; 4]).is_ok());
-    let with_handler = || Server::builder(&options).handler(EventMask::all(), handler);
+    let with_handler = || Server::builder(&options).events(EventMask::all(), closure(handler));
     assert!(with_handler().start([queue; 3]).is_ok());
     let invalid = std::io::ErrorKind::InvalidInput;
     let error = with_handler().start([queue; 4]).map(|_| ()).unwrap_err();
@@ -189,7 +188,7 @@ fn room_to_write_again_is_told_to_queues() {
     };
     assert_eq!(refused, SendError::WouldBlock);
     assert_silent(&queue);
-    while queue.recv_timeout(Duration::ZERO).is_none_or(|event| {
+    while queue.recv_timeout(Duration::ZERO).map_or(true, |event| {
         assert!(matches!(event.event(), Event::Writable) && event.client() == Some(id));
         false
     }) {

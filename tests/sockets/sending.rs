@@ -292,7 +292,6 @@ fn stale_id_reaches_nobody() {
     assert_eq!(clients.send_text(stale, "for the old one"), unreached);
     assert_eq!(clients.ping(stale, b""), unreached);
     assert_eq!(clients.close(stale, CloseCode::NORMAL, ""), unreached);
-    clients.release(stale);
     new.echo("for the new one");
 }
 
@@ -386,9 +385,9 @@ fn message_to_all_reaches_every_connected_client() {
 fn panic_of_a_handler_harms_nobody() {
     // The hook counts panics of the server's threads; this one is on its work queue, so it is
     // raised without one.
-    let server = wss::host::Server::start(
+    let server = super::closure::start(
         &options(),
-        |clients: &wss::host::Clients, client: Option<ClientId>, event: &Event<'_>| {
+        |clients: &wss::Clients, client: Option<ClientId>, event: &Event<'_>| {
             if let (Some(id), Event::Text(message)) = (client, event) {
                 if message.text() == "panic" {
                     std::panic::resume_unwind(Box::new("on purpose"));

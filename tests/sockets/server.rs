@@ -6,12 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wss::host::{Clients, Options, Server};
+use wss::host::{Options, Server};
 use wss::protocol::Opcode;
 use wss::service::{ClientState, Config, Message};
-use wss::{ClientId, Event, MessageKind, SendError};
+use wss::{ClientId, Clients, Event, MessageKind, SendError};
 
 use super::client::{Client, PATIENCE};
+use super::closure;
 
 /// Options with any free port, few clients and time-outs that no test runs into unless it sets them.
 pub fn options() -> Options {
@@ -74,7 +75,7 @@ pub fn logging_server(
     watch_for_panics();
     let log = Log::default();
     let told = log.clone();
-    let server = Server::start(
+    let server = closure::start(
         options,
         move |clients: &Clients, client: Option<ClientId>, event: &Event<'_>| {
             told.push(client, event);

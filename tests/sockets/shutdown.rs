@@ -5,10 +5,11 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
-use wss::host::{Clients, Options, Server};
-use wss::{ClientId, Event, EventMask};
+use wss::host::{Options, Server};
+use wss::{ClientId, Clients, Event, EventMask, Handler};
 
 use super::client::{CLOSE, Client, PATIENCE, TEXT, close_body};
+use super::closure::{closure, start};
 use super::server::{echo_server, eventually, limited, logging_server, options};
 
 #[test]
@@ -66,7 +67,6 @@ fn stop_from_inside_a_callback_ends_after_it() {
     client.expect_end();
     drop(client);
     log.wait_for("closed", 1);
-    assert!(server.clients().wait_stopped());
     assert!(server.stop());
 }
 
@@ -113,7 +113,7 @@ fn port_in_use_is_an_error_and_free_again_after_the_end() {
     let (server, _log) = echo_server(&options());
     let port = server.local_addr().port();
     let same = Options { port, ..options() };
-    let error = Server::start(&same, |_: &_, _, _: &Event<'_>| {}).err();
+    let error = start(&same, |_: &_, _, _: &Event<'_>| {}).err();
     assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::AddrInUse));
     let mut client = Client::open(server.local_addr());
     client.echo("the first one serves on");
@@ -158,7 +158,7 @@ fn options_that_cannot_work_are_errors() {
         ..options()
     };
     for options in [none, small, large] {
-        let error = Server::start(&options, |_: &_, _, _: &Event<'_>| {}).err();
+        let error = start(&options, |_: &_, _, _: &Event<'_>| {}).err();
         let kind = error.map(|error| error.kind());
         assert_eq!(kind, Some(ErrorKind::InvalidInput), "{options:?}");
     }
@@ -191,7 +191,7 @@ fn a_queue_does_not_end_before_a_server_that_is_stopped_inside_its_handler() {
     };
     let options = options();
     let (started, [queue]) = Server::builder(&options)
-        .handler(EventMask::TEXT, handler)
+        .events(EventMask::TEXT, closure(handler))
         .start([(EventMask::TEXT | EventMask::CLOSED, 4)])
         .unwrap();
     let mut client = Client::open(started.local_addr());
@@ -211,17 +211,35 @@ fn a_queue_does_not_end_before_a_server_that_is_stopped_inside_its_handler() {
     assert!(queue.recv().is_none());
 }
 
+/// Each tick lasts until it may end.
+struct Ticking {
+    told: mpsc::Sender<()>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Handler for Ticking {
+    type Session = ();
+
+    fn on_tick(&mut self) {
+        self.told.send(()).unwrap();
+        let _ = self.ended.recv_timeout(PATIENCE);
+    }
+}
+
 #[test]
 fn stop_does_not_wait_for_a_handler_that_is_told_something_of_the_server() {
     let (told, begun) = mpsc::channel();
     let (end, ended) = mpsc::channel::<()>();
-    let (told, ended) = (Mutex::new(told), Mutex::new(ended));
-    let handler = move |_: &Clients, _: Option<ClientId>, _: &Event<'_>| {
-        told.lock().unwrap().send(()).unwrap();
-        let _ = ended.lock().unwrap().recv_timeout(PATIENCE);
+    let mut ended = Some(ended);
+    let options = limited(|limits| {
+        limits.close_timeout_ms = 100;
+        limits.tick_ms = 1;
+    });
+    let make = |_| Ticking {
+        told: told.clone(),
+        ended: ended.take().unwrap(),
     };
-    let server = Server::start(&limited(|limits| limits.close_timeout_ms = 100), handler).unwrap();
-    server.clients().announce(EventMask::LINK_DOWN);
+    let server = Server::start(&options, make).unwrap();
     begun.recv().unwrap();
     let began = Instant::now();
     assert!(!server.stop());
@@ -246,7 +264,7 @@ fn stop_inside_a_handler_that_outlasts_its_server_is_false() {
                 .unwrap();
         }
     };
-    let started = Server::start(&limited(|limits| limits.close_timeout_ms = 100), handler).unwrap();
+    let started = start(&limited(|limits| limits.close_timeout_ms = 100), handler).unwrap();
     let mut client = Client::open(started.local_addr());
     assert!(server.set(started).is_ok());
     client.send(TEXT, b"stop");

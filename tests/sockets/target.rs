@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wss::host::{self, Clients, Handler, Options};
-use wss::{ClientId, Event, Request, Verdict};
+use wss::host::{self, Options};
+use wss::{
+    Answer, Answered, ClientId, Clients, Handler, Message, MessageKind, Request, SendError, Verdict,
+};
 
 use super::client::{Client, PATIENCE, REQUEST, Response};
-use super::server::{assert_unharmed, echo, limited, watch_for_panics};
+use super::server::{assert_unharmed, limited, watch_for_panics};
 
 /// The server under test.
 pub struct Server {
@@ -21,20 +23,31 @@ pub struct Server {
 }
 
 /// Echoes, and speaks `chat.v1`.
-struct Echo;
+struct Echo(Clients);
 
 impl Handler for Echo {
-    fn on_request<'a>(&'a self, _client: ClientId, request: &Request<'a>) -> Verdict<'a> {
+    type Session = ();
+
+    fn on_request(
+        &mut self,
+        (): &mut (),
+        _: ClientId,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+    ) -> Answered {
         match request.subprotocols().find(|name| *name == "chat.v1") {
-            Some(name) => Verdict::AcceptSubprotocol(name),
-            None => Verdict::Accept,
+            Some(name) => answer.give(Verdict::AcceptSubprotocol(name)),
+            None => answer.accept(),
         }
     }
 
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        if let Some(id) = client {
-            echo(clients, id, event);
-        }
+    fn on_message(&mut self, (): &mut (), id: ClientId, kind: MessageKind, message: &Message<'_>) {
+        let sent = self.0.send_piece(id, kind, message);
+        // The client may be gone by now.
+        assert!(
+            matches!(sent, Ok(()) | Err(SendError::NotConnected)),
+            "{sent:?}"
+        );
     }
 }
 

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use wss::host::{Clients, Options, Server};
+use wss::host::{Options, Server};
 use wss::protocol::{FrameHeader, HANDSHAKE_LIMIT, Incoming, Opcode, Outgoing, Step};
-use wss::{ClientId, Event, MessageKind};
+use wss::{ClientId, Clients, Handler, Message, MessageKind};
 
 use crate::frames::Content;
 use crate::load::ECHO_BUFFER;
@@ -83,21 +83,26 @@ pub fn echo(threads: Threads) -> SocketAddr {
         rx_buffer: ECHO_BUFFER,
         ..Options::default()
     };
-    let server = Server::start(&options, send_back).expect("the server starts");
+    let server = Server::start(&options, Echo).expect("the server starts");
     let addr = server.local_addr();
     std::mem::forget(server);
     addr
 }
 
-fn send_back(clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-    let (kind, message) = match event {
-        Event::Binary(message) => (MessageKind::Binary, message),
-        Event::Text(message) => (MessageKind::Text, message),
-        _ => return,
-    };
-    if let Some(client) = client {
-        clients
-            .send(client, kind, message.bytes)
-            .expect("the echo is sent");
+/// Sends each message back.
+struct Echo(Clients);
+
+impl Handler for Echo {
+    type Session = ();
+
+    fn on_message(
+        &mut self,
+        (): &mut (),
+        client: ClientId,
+        kind: MessageKind,
+        message: &Message<'_>,
+    ) {
+        let sent = self.0.send(client, kind, message.bytes);
+        sent.expect("the echo is sent");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wss::host::{Clients, Server};
+use wss::Clients;
+use wss::host::Server;
 use wss::protocol::CloseCode;
 use wss::service::Target as To;
 use wss::{ClientId, Event, EventMask, MessageKind, SendError};
@@ -57,7 +58,7 @@ fn never_takes_events() {
     client.send(PING, b"served by the service");
     client.expect(PONG, b"served by the service");
     drop(client);
-    while queue.recv_timeout(Duration::from_millis(200)).is_some() {}
+    while queue.recv_timeout(Duration::from_millis(200)).is_ok() {}
     settle(&server);
 }
 
@@ -290,7 +291,6 @@ fn shuts_down_in_a_callback() {
         let server = order.start(&options(), |clients, _, event| {
             if let Event::Text(_) = event {
                 clients.stop();
-                assert!(!clients.wait_stopped(), "it waits for itself");
             }
         });
         let mut clients: Vec<_> = (0..4).map(|_| Client::open(server.local_addr())).collect();

@@ -15,6 +15,9 @@ mod application;
 #[allow(dead_code, reason = "the tests of sockets need the rest")]
 #[path = "../../sockets/client.rs"]
 mod client;
+#[allow(dead_code, reason = "the tests of sockets need the rest")]
+#[path = "../../support/closure.rs"]
+mod closure;
 mod numbers;
 mod peers;
 #[allow(dead_code, reason = "wss-scale needs the rest")]

@@ -6,10 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use wss::host::{Clients, Options, Server};
+use wss::host::{Options, Server};
 use wss::service::ClientState;
-use wss::{ClientId, Event, MessageKind, SendError};
+use wss::{ClientId, Clients, Event, MessageKind, SendError};
 
+use crate::closure;
 use crate::process::descriptors;
 
 #[global_allocator]
@@ -161,7 +162,7 @@ impl Order {
             told.tell(client, event);
             react(clients, client, event);
         };
-        Server::start(options, handler).expect("it listens")
+        closure::start(options, handler).expect("it listens")
     }
 
     /// Something else that is wrong.

@@ -100,7 +100,7 @@ impl EventQueue {
                 let left = until.saturating_sub(crate::uptime_ms());
                 u32::try_from(left).unwrap_or(u32::MAX)
             });
-            let kept = sink.take_event(service, left)?;
+            let kept = sink.recv_event(service, left).ok()?;
             // Without its bytes it is of a client that was cut off.
             if let Some(len) = copy(service, &kept, buffer) {
                 let bytes: &'a [u8] = buffer;

@@ -7,15 +7,11 @@
 
 use std::io::Write as _;
 
-use wss::host::{Clients, Options, Server};
-use wss::{ClientId, CloseCode, Event};
+use wss::host::{Options, Server};
+use wss::{ClientId, Clients, CloseCode, Handler};
 
 fn main() -> std::io::Result<()> {
-    let options = Options {
-        port: 0,
-        ..Options::default()
-    };
-    let server = Server::start(&options, obey)?;
+    let server = Server::start(&Options::new().port(0), Obedient)?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening on ws://{}", server.local_addr())?;
     stdout.flush()?;
@@ -25,27 +21,32 @@ fn main() -> std::io::Result<()> {
     }
 }
 
-fn obey(clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-    let Some(id) = client else { return };
-    let done = match event {
-        Event::Text(message) => match message.text().split_once(' ') {
-            Some(("ping", payload)) => clients.ping(id, payload.as_bytes()),
+/// Does what it is told.
+struct Obedient(Clients);
+
+impl Handler for Obedient {
+    type Session = ();
+
+    fn on_text(&mut self, (): &mut (), client: ClientId, text: &str) {
+        let clients = &self.0;
+        let done = match text.split_once(' ') {
+            Some(("ping", payload)) => clients.ping(client, payload.as_bytes()),
             Some(("close", how)) => {
                 let (code, reason) = how.split_once(' ').unwrap_or((how, ""));
                 let code = code.parse().ok().and_then(CloseCode::new);
-                clients.close(id, code.expect("a close code"), reason)
+                clients.close(client, code.expect("a close code"), reason)
             }
-            _ if message.text() == "stop" => {
+            _ if text == "stop" => {
                 clients.stop();
                 Ok(())
             }
-            _ => panic!("not told what to do: {message:?}"),
-        },
-        Event::Pong(payload) => {
-            let told = format!("pong {}", String::from_utf8_lossy(payload));
-            clients.send_text(id, &told)
-        }
-        _ => Ok(()),
-    };
-    done.expect("what it was told");
+            _ => panic!("not told what to do: {text}"),
+        };
+        done.expect("what it was told");
+    }
+
+    fn on_pong(&mut self, (): &mut (), client: ClientId, payload: &[u8]) {
+        let told = format!("pong {}", String::from_utf8_lossy(payload));
+        self.0.send_text(client, &told).expect("what it was told");
+    }
 }

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What an application may ask of a server, from its handler and from any thread.
+
+#[cfg(feature = "host")]
+use std::sync::Arc;
+
+use core::fmt::{self, Display, Write as _};
+use core::time::Duration;
+
+use crate::protocol::{CloseCode, MessageKind, Opcode};
+use crate::service::{
+    AnswerError, Application, ClientId, ClientState, Message, Port, SendError, Service, Stats,
+    Target, Verdict,
+};
+
+/// The clients of a server: what a handler, and any thread, sends with and asks. A clone is the same.
+///
+/// On the server's loop (in a handler) nothing waits: a client that takes no output now gets
+/// [`SendError::WouldBlock`], and [`Handler::on_writable`](crate::Handler::on_writable) follows. On other threads
+/// a send waits for up to the send timeout. When the server has ended there are no clients.
+#[derive(Clone)]
+pub struct Clients(Handle);
+
+#[derive(Clone)]
+enum Handle {
+    Static(&'static dyn ServiceOf),
+    #[cfg(feature = "host")]
+    Shared(Arc<dyn ServiceOf>),
+}
+
+impl Clients {
+    /// Those of a server that is static. For ports.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of_static(server: &'static dyn ServiceOf) -> Self {
+        Self(Handle::Static(server))
+    }
+
+    /// Those of a server on a heap. For ports.
+    #[cfg(feature = "host")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_shared(server: Arc<dyn ServiceOf>) -> Self {
+        Self(Handle::Shared(server))
+    }
+
+    fn service(&self) -> Option<&dyn ErasedService> {
+        match &self.0 {
+            Handle::Static(server) => server.service(),
+            #[cfg(feature = "host")]
+            Handle::Shared(server) => server.service(),
+        }
+    }
+
+    fn sends<T>(
+        &self,
+        send: impl FnOnce(&dyn ErasedService) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        self.service().map_or(Err(SendError::NotConnected), send)
+    }
+
+    /// Sends a text message to a client, or with [`Target::All`] to every client that has room.
+    ///
+    /// # Errors
+    /// See [`SendError`]. To all: the first failure, after trying every client.
+    pub fn send_text(&self, to: impl Into<Target>, text: &str) -> Result<(), SendError> {
+        self.sends(|service| service.send_text(to.into(), text))
+    }
+
+    /// Sends a binary message, as [`send_text`](Self::send_text).
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_binary(&self, to: impl Into<Target>, bytes: &[u8]) -> Result<(), SendError> {
+        self.send(to, MessageKind::Binary, bytes)
+    }
+
+    /// Sends a message of this kind, as [`send_text`](Self::send_text). A text has to be UTF-8.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send(
+        &self,
+        to: impl Into<Target>,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        self.send_frame(to, true, kind.into(), payload)
+    }
+
+    /// Sends a message as [`send`](Self::send), but waits no longer than `timeout` for its turn and for the first
+    /// byte to leave, and for zero not at all.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_within(
+        &self,
+        to: impl Into<Target>,
+        kind: MessageKind,
+        payload: &[u8],
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        let timeout_ms = Some(milliseconds(timeout));
+        self.sends(|service| {
+            service.send_frame(to.into(), (true, kind.into()), payload, timeout_ms)
+        })
+    }
+
+    /// Sends one frame: a whole message (`fin` with text or binary), or the first, a further or (with `fin`) the last
+    /// fragment of one (RFC 6455 section 5.4). A fragmented message belongs to the thread that started it; messages
+    /// of others wait until it is finished.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_frame(
+        &self,
+        to: impl Into<Target>,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        self.sends(|service| service.send_frame(to.into(), (fin, opcode), payload, None))
+    }
+
+    /// Sends a message or a piece of one, which is the first or the last one as it says: what
+    /// [`Handler::on_message`](crate::Handler::on_message) gets can be sent back.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_piece(
+        &self,
+        to: impl Into<Target>,
+        kind: MessageKind,
+        piece: &Message<'_>,
+    ) -> Result<(), SendError> {
+        let opcode = if piece.first {
+            kind.into()
+        } else {
+            Opcode::Continuation
+        };
+        self.send_frame(to, piece.last, opcode, piece.bytes)
+    }
+
+    /// Sends a message that need not leave before the next one, or before [`flush`](Self::flush): several small
+    /// ones leave in one write. In a handler every message to the client whose event it is does so anyway.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_more(
+        &self,
+        to: impl Into<Target>,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        self.sends(|service| service.send_more(to.into(), kind, payload))
+    }
+
+    /// Has everything leave that was sent with [`send_more`](Self::send_more).
+    ///
+    /// # Errors
+    /// [`SendError::NotConnected`].
+    pub fn flush(&self, to: impl Into<Target>) -> Result<(), SendError> {
+        self.sends(|service| service.flush(to.into()))
+    }
+
+    /// Sends a text message to the clients that are in one of these groups (a bit each, see
+    /// [`set_groups`](Self::set_groups)); returns how many get it. Never waits: a client without room is left out.
+    ///
+    /// # Errors
+    /// None, unless the server has ended.
+    pub fn broadcast_text(&self, groups: u32, text: &str) -> Result<usize, SendError> {
+        self.broadcast(groups, MessageKind::Text, text.as_bytes())
+    }
+
+    /// Sends a message of this kind to groups, as [`broadcast_text`](Self::broadcast_text).
+    ///
+    /// # Errors
+    /// [`SendError::Frame`] for text that is not UTF-8. No client gets it.
+    pub fn broadcast(
+        &self,
+        groups: u32,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<usize, SendError> {
+        self.sends(|service| service.broadcast(Some(groups), kind, payload))
+    }
+
+    /// Sends a message of this kind to every client, as [`broadcast_text`](Self::broadcast_text).
+    ///
+    /// # Errors
+    /// [`SendError::Frame`] for text that is not UTF-8. No client gets it.
+    pub fn broadcast_to_all(&self, kind: MessageKind, payload: &[u8]) -> Result<usize, SendError> {
+        self.sends(|service| service.broadcast(None, kind, payload))
+    }
+
+    /// Has the client be in these groups, a bit each, and in no others. Returns false if it has gone.
+    pub fn set_groups(&self, client: ClientId, groups: u32) -> bool {
+        self.service()
+            .is_some_and(|service| service.set_groups(client, groups))
+    }
+
+    /// The groups that the client is in, a bit each; none at first. `None` if it has gone.
+    #[must_use]
+    pub fn groups(&self, client: ClientId) -> Option<u32> {
+        self.service()?.groups(client)
+    }
+
+    /// Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2).
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn ping(&self, to: impl Into<Target>, payload: &[u8]) -> Result<(), SendError> {
+        self.sends(|service| service.ping(to.into(), payload))
+    }
+
+    /// Starts the closing handshake, with a code and a reason of up to 123 bytes (RFC 6455 section 7.1.2). What was
+    /// sent before goes first. The reason is left out where there is no room for it.
+    ///
+    /// # Errors
+    /// [`SendError::Close`] and [`SendError::NotConnected`].
+    pub fn close(
+        &self,
+        to: impl Into<Target>,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        self.sends(|service| service.close(to.into(), code, reason))
+    }
+
+    /// Answers an opening request that was left for later. In a handler's `on_request` for the same client it has
+    /// no effect.
+    ///
+    /// # Errors
+    /// See [`AnswerError`].
+    pub fn answer(&self, client: ClientId, verdict: Verdict<'_>) -> Result<(), AnswerError> {
+        let service = self.service().ok_or(AnswerError::NotWaiting)?;
+        service.answer(client, verdict)
+    }
+
+    /// The clients that there are: from their connection until every subscriber knows that they are gone. Those that
+    /// connect meanwhile may be left out.
+    pub fn iter(&self) -> impl Iterator<Item = ClientId> {
+        let mut last = None;
+        core::iter::from_fn(move || {
+            last = self.service()?.next_client(last);
+            last
+        })
+        .fuse()
+    }
+
+    /// The client that has `slot` now.
+    #[must_use]
+    pub fn client(&self, slot: usize) -> Option<ClientId> {
+        self.service()?.client(slot)
+    }
+
+    /// How far the connection of the client in `slot` is.
+    #[must_use]
+    pub fn state(&self, slot: usize) -> ClientState {
+        self.service()
+            .map_or(ClientState::Closed, |service| service.state(slot))
+    }
+
+    /// How many clients there may be.
+    #[must_use]
+    pub fn max_clients(&self) -> usize {
+        self.service().map_or(0, |service| service.max_clients())
+    }
+
+    /// The address and port of the client's peer, as text such as `192.0.2.1:40000`. `None` if the connection has
+    /// gone.
+    #[must_use]
+    pub fn peer(&self, client: ClientId) -> Option<PeerName> {
+        let mut name = PeerName::EMPTY;
+        let is_known = self.service()?.with_peer_name(client, &mut |peer| {
+            // It has room for every address.
+            let _ = write!(name, "{peer}");
+        });
+        is_known.then_some(name)
+    }
+
+    /// What the server has done since it was started.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.service().map(ErasedService::stats).unwrap_or_default()
+    }
+
+    /// Begins to end the server: it closes every client with 1001, and its queues end. Returns at once.
+    pub fn stop(&self) {
+        if let Some(service) = self.service() {
+            service.stop();
+        }
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clients")
+    }
+}
+
+/// Whole milliseconds, at least as long.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> u32 {
+    let ms = duration.as_nanos().div_ceil(1_000_000);
+    u32::try_from(ms).unwrap_or(u32::MAX)
+}
+
+/// The address and port of a peer, as text.
+#[derive(Clone, Copy)]
+pub struct PeerName {
+    text: [u8; Self::SIZE],
+    len: usize,
+}
+
+impl PeerName {
+    /// The longest is that of IPv6 with the number of an interface and a port.
+    const SIZE: usize = 64;
+    const EMPTY: Self = Self {
+        text: [0; Self::SIZE],
+        len: 0,
+    };
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let text = self.text.get(..self.len).unwrap_or_default();
+        core::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for PeerName {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len.saturating_add(text.len());
+        let room = self.text.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+impl Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// What has a service, from its first start on. For ports.
+#[doc(hidden)]
+pub trait ServiceOf: Send + Sync {
+    /// The service, whether or not it runs.
+    fn service(&self) -> Option<&dyn ErasedService>;
+}
+
+/// What [`Clients`] asks of a [`Service`], whatever its port and application are.
+#[doc(hidden)]
+#[allow(missing_docs)] // see `Service`
+pub trait ErasedService {
+    fn send_text(&self, to: Target, text: &str) -> Result<(), SendError>;
+    fn send_frame(
+        &self,
+        to: Target,
+        frame: (bool, Opcode),
+        payload: &[u8],
+        timeout_ms: Option<u32>,
+    ) -> Result<(), SendError>;
+    fn send_more(&self, to: Target, kind: MessageKind, payload: &[u8]) -> Result<(), SendError>;
+    fn flush(&self, to: Target) -> Result<(), SendError>;
+    fn broadcast(
+        &self,
+        groups: Option<u32>,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<usize, SendError>;
+    fn groups(&self, client: ClientId) -> Option<u32>;
+    fn set_groups(&self, client: ClientId, groups: u32) -> bool;
+    fn ping(&self, to: Target, payload: &[u8]) -> Result<(), SendError>;
+    fn close(&self, to: Target, code: CloseCode, reason: &str) -> Result<(), SendError>;
+    fn answer(&self, client: ClientId, verdict: Verdict<'_>) -> Result<(), AnswerError>;
+    fn next_client(&self, after: Option<ClientId>) -> Option<ClientId>;
+    fn client(&self, slot: usize) -> Option<ClientId>;
+    fn state(&self, slot: usize) -> ClientState;
+    fn max_clients(&self) -> usize;
+    fn with_peer_name(&self, client: ClientId, read: &mut dyn FnMut(&dyn Display)) -> bool;
+    fn stats(&self) -> Stats;
+    fn stop(&self);
+}
+
+impl<P: Port, A: Application<P>> ErasedService for Service<P, A> {
+    fn send_text(&self, to: Target, text: &str) -> Result<(), SendError> {
+        self.send_text(to, text)
+    }
+
+    fn send_frame(
+        &self,
+        to: Target,
+        (fin, opcode): (bool, Opcode),
+        payload: &[u8],
+        timeout_ms: Option<u32>,
+    ) -> Result<(), SendError> {
+        match timeout_ms {
+            Some(timeout_ms) => self.send_frame_within(to, fin, opcode, payload, timeout_ms),
+            None => self.send_frame(to, fin, opcode, payload),
+        }
+    }
+
+    fn send_more(&self, to: Target, kind: MessageKind, payload: &[u8]) -> Result<(), SendError> {
+        self.send_more(to, kind, payload)
+    }
+
+    fn flush(&self, to: Target) -> Result<(), SendError> {
+        self.flush(to)
+    }
+
+    fn broadcast(
+        &self,
+        groups: Option<u32>,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Result<usize, SendError> {
+        self.broadcast(groups, kind, payload)
+    }
+
+    fn groups(&self, client: ClientId) -> Option<u32> {
+        self.groups(client)
+    }
+
+    fn set_groups(&self, client: ClientId, groups: u32) -> bool {
+        self.set_groups(client, groups)
+    }
+
+    fn ping(&self, to: Target, payload: &[u8]) -> Result<(), SendError> {
+        self.ping(to, payload)
+    }
+
+    fn close(&self, to: Target, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.close(to, code, reason)
+    }
+
+    fn answer(&self, client: ClientId, verdict: Verdict<'_>) -> Result<(), AnswerError> {
+        self.answer(client, verdict)
+    }
+
+    fn next_client(&self, after: Option<ClientId>) -> Option<ClientId> {
+        self.next_client(after)
+    }
+
+    fn client(&self, slot: usize) -> Option<ClientId> {
+        self.client(slot)
+    }
+
+    fn state(&self, slot: usize) -> ClientState {
+        self.state(slot)
+    }
+
+    fn max_clients(&self) -> usize {
+        self.max_clients()
+    }
+
+    fn with_peer_name(&self, client: ClientId, read: &mut dyn FnMut(&dyn Display)) -> bool {
+        self.with_peer_name(client, |name| read(name)).is_some()
+    }
+
+    fn stats(&self) -> Stats {
+        self.stats()
+    }
+
+    fn stop(&self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What an application does with the events of a server, on a host and on Zephyr alike.
+
+use crate::protocol::{CloseCode, MessageKind, Request, Status};
+use crate::service::{ClientId, Event, Message, Verdict};
+
+/// An application: it answers opening requests, and handles what clients send.
+///
+/// Every method has a default, which accepts a client and ignores the rest. A server calls them on its loop, one
+/// at a time, so they need no locks: the loop owns the handler and the [`Session`](Self::Session) of each
+/// client. While a method runs, the loop does nothing else: it must not wait. What it sends never waits
+/// there either.
+///
+/// A handler is made by a function that gets the [`Clients`](crate::Clients) to send with:
+///
+/// ```
+/// use wss::{ClientId, Clients, Handler};
+///
+/// /// Echoes text, and counts the messages of each client.
+/// struct Echo(Clients);
+///
+/// impl Handler for Echo {
+///     type Session = u32;
+///
+///     fn on_text(&mut self, count: &mut u32, client: ClientId, text: &str) {
+///         *count += 1;
+///         if let Err(error) = self.0.send_text(client, text) {
+///             log::warn!("{client}: message {count} was not sent: {error}");
+///         }
+///     }
+/// }
+/// # #[cfg(feature = "host")]
+/// # fn main() -> std::io::Result<()> {
+/// # use wss::host::{Options, Server};
+/// # let options = Options::new().port(0);
+/// let server = Server::start(&options, Echo)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A server with several loops has a handler for each of them. A client belongs to one loop while it is
+/// connected. Events of the server as a whole ([`on_link`](Self::on_link), [`on_error`](Self::on_error)
+/// without a client) go to the first loop's handler; [`on_tick`](Self::on_tick) is called on every loop.
+#[allow(unused_variables)]
+pub trait Handler: Send + 'static {
+    /// What the application keeps for a client, from its opening request until its connection is gone.
+    type Session: Default + Send;
+
+    /// Answers an opening request whose origin is allowed. `session` is new.
+    ///
+    /// Called before [`on_open`](Self::on_open), unless the connection was adopted after its opening handshake.
+    /// After [`Answer::later`] any thread answers by [`Clients::answer`](crate::Clients::answer).
+    fn on_request(
+        &mut self,
+        session: &mut Self::Session,
+        client: ClientId,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+    ) -> Answered {
+        answer.accept()
+    }
+
+    /// The client is connected (RFC 6455 section 4.2.2): messages can be sent. The request is empty if another
+    /// server has read it.
+    fn on_open(&mut self, session: &mut Self::Session, client: ClientId, request: &Request<'_>) {}
+
+    /// Handles a text message, or a binary one, that was received whole. See also
+    /// [`on_message`](Self::on_message).
+    fn on_text(&mut self, session: &mut Self::Session, client: ClientId, text: &str) {}
+
+    /// Handles a binary message that was received whole.
+    fn on_binary(&mut self, session: &mut Self::Session, client: ClientId, bytes: &[u8]) {}
+
+    /// Handles a message or, where streaming is on, a piece of a message that does not fit into the receive
+    /// buffer. By default whole messages go to [`on_text`](Self::on_text) and [`on_binary`](Self::on_binary), and
+    /// pieces are ignored.
+    fn on_message(
+        &mut self,
+        session: &mut Self::Session,
+        client: ClientId,
+        kind: MessageKind,
+        message: &Message<'_>,
+    ) {
+        match kind {
+            _ if !message.is_whole() => {}
+            MessageKind::Text => self.on_text(session, client, message.text()),
+            MessageKind::Binary => self.on_binary(session, client, message.bytes),
+        }
+    }
+
+    /// A ping came, which the service has answered (RFC 6455 section 5.5.2).
+    fn on_ping(&mut self, session: &mut Self::Session, client: ClientId, payload: &[u8]) {}
+
+    /// A pong came that does not answer the service's own keep-alive pings (RFC 6455 section 5.5.3).
+    fn on_pong(&mut self, session: &mut Self::Session, client: ClientId, payload: &[u8]) {}
+
+    /// A send to the client can be tried again, after one was refused with
+    /// [`SendError::WouldBlock`](crate::SendError::WouldBlock).
+    fn on_writable(&mut self, session: &mut Self::Session, client: ClientId) {}
+
+    /// The connection is gone: once after each [`on_open`](Self::on_open). `code` is that of the client's close
+    /// frame; [`NO_STATUS_RECEIVED`](CloseCode::NO_STATUS_RECEIVED) if it had none, and
+    /// [`ABNORMAL_CLOSURE`](CloseCode::ABNORMAL_CLOSURE) if there was no close frame (RFC 6455 section 7.1.5).
+    fn on_close(&mut self, session: Self::Session, client: ClientId, code: CloseCode) {}
+
+    /// Called periodically, where the options of the server have a period. A call that would be late by a whole
+    /// period is left out.
+    fn on_tick(&mut self) {}
+
+    /// The network interface came up, or went down. Not on a host.
+    fn on_link(&mut self, is_up: bool) {}
+
+    /// Something is wrong with a client, which is being closed, or with the server as a whole.
+    fn on_error(&mut self, client: Option<ClientId>, error: ErrorEvent) {}
+}
+
+/// Accepts every client: for a server whose events all go to queues.
+impl Handler for () {
+    type Session = ();
+}
+
+/// What [`Handler::on_error`] reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorEvent {
+    /// The client broke RFC 6455.
+    InvalidFrame,
+    /// The client was silent, or did not finish its opening handshake in time.
+    Timeout,
+    /// The client's TLS failed.
+    Tls,
+    /// The server could not listen.
+    Listen,
+    /// The server has no memory, descriptors or sockets.
+    Resources,
+}
+
+impl core::fmt::Display for ErrorEvent {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::InvalidFrame => "the client broke the protocol",
+            Self::Timeout => "the client was silent for too long",
+            Self::Tls => "TLS failed",
+            Self::Listen => "the server cannot listen",
+            Self::Resources => "no memory, descriptors or sockets",
+        })
+    }
+}
+
+impl core::error::Error for ErrorEvent {}
+
+/// Gives the answer to an opening request. What is not answered, because the handler panics, is refused with 500.
+#[must_use = "the request has to be answered"]
+pub struct Answer<'a>(&'a mut dyn FnMut(Verdict<'_>));
+
+/// An opening request was answered, by an [`Answer`].
+#[must_use = "on_request returns it"]
+#[derive(Debug)]
+pub struct Answered(());
+
+impl<'a> Answer<'a> {
+    /// An answer that is given to `give`, once: for ports, and tests of handlers.
+    pub const fn new(give: &'a mut dyn FnMut(Verdict<'_>)) -> Self {
+        Self(give)
+    }
+
+    /// Accepts the client, without a subprotocol.
+    pub fn accept(self) -> Answered {
+        self.give(Verdict::Accept)
+    }
+
+    /// Refuses the request with this status.
+    pub fn refuse(self, status: Status) -> Answered {
+        self.give(Verdict::Refuse(status))
+    }
+
+    /// Leaves the answer to [`Clients::answer`](crate::Clients::answer). Until then the client waits, for the rest
+    /// of its handshake timeout.
+    pub fn later(self) -> Answered {
+        self.give(Verdict::Later)
+    }
+
+    /// Gives this answer.
+    pub fn give(self, verdict: Verdict<'_>) -> Answered {
+        (self.0)(verdict);
+        Answered(())
+    }
+}
+
+impl core::fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
+/// What a port calls for the events of a loop: a [`Dispatcher`]. Not for applications.
+#[doc(hidden)]
+pub trait EventHandler {
+    /// An opening request has to be answered.
+    fn request(&mut self, client: ClientId, request: &Request<'_>, answer: Answer<'_>) -> Answered;
+
+    /// An event came.
+    fn event(&mut self, client: Option<ClientId>, event: &Event<'_>);
+
+    /// A tick is due.
+    fn tick(&mut self);
+}
+
+/// A client of a [`Dispatcher`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Entry<S> {
+    session: S,
+    is_open: bool,
+    code: CloseCode,
+}
+
+impl<S: Default> Default for Entry<S> {
+    fn default() -> Self {
+        Self {
+            session: S::default(),
+            is_open: false,
+            code: CloseCode::ABNORMAL_CLOSURE,
+        }
+    }
+}
+
+/// A handler with the sessions of its clients, for the events of a loop. Not for applications.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Dispatcher<H, E> {
+    handler: H,
+    entries: E,
+    loops: usize,
+}
+
+impl<H: Handler, E: AsMut<[Option<Entry<H::Session>>]>> Dispatcher<H, E> {
+    /// For one of `loops` loops, with an entry for each slot that it has: those with the same remainder. All
+    /// entries are `None`.
+    pub const fn new(handler: H, entries: E, loops: usize) -> Self {
+        Self {
+            handler,
+            entries,
+            loops,
+        }
+    }
+
+    /// The handler, and the place for a client.
+    fn parts(&mut self, client: ClientId) -> Option<(&mut H, &mut Option<Entry<H::Session>>)> {
+        let index = client.slot().checked_div(self.loops)?;
+        let entry = self.entries.as_mut().get_mut(index)?;
+        Some((&mut self.handler, entry))
+    }
+
+    fn client_event(&mut self, client: ClientId, event: &Event<'_>) {
+        let Some((handler, place)) = self.parts(client) else {
+            debug_assert!(false, "there is an entry for each slot");
+            return;
+        };
+        match event {
+            Event::Connected(request) => {
+                // Of a connection that was adopted after its opening handshake there is none yet.
+                let entry = place.get_or_insert_default();
+                entry.is_open = true;
+                return handler.on_open(&mut entry.session, client, request);
+            }
+            Event::Closed => {
+                if let Some(entry) = place.take().filter(|entry| entry.is_open) {
+                    handler.on_close(entry.session, client, entry.code);
+                }
+                return;
+            }
+            Event::InvalidFrame => {
+                return handler.on_error(Some(client), ErrorEvent::InvalidFrame);
+            }
+            Event::Timeout => return handler.on_error(Some(client), ErrorEvent::Timeout),
+            Event::TlsFailed => return handler.on_error(Some(client), ErrorEvent::Tls),
+            _ => {}
+        }
+        let Some(entry) = place else {
+            return;
+        };
+        let session = &mut entry.session;
+        match event {
+            Event::Text(message) => {
+                handler.on_message(session, client, MessageKind::Text, message);
+            }
+            Event::Binary(message) => {
+                handler.on_message(session, client, MessageKind::Binary, message);
+            }
+            Event::Ping(payload) => handler.on_ping(session, client, payload),
+            Event::Pong(payload) => handler.on_pong(session, client, payload),
+            Event::Writable => handler.on_writable(session, client),
+            Event::CloseFrame { code, .. } => {
+                entry.code = code.unwrap_or(CloseCode::NO_STATUS_RECEIVED);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<H: Handler, E: AsMut<[Option<Entry<H::Session>>]>> EventHandler for Dispatcher<H, E> {
+    fn request(&mut self, client: ClientId, request: &Request<'_>, answer: Answer<'_>) -> Answered {
+        match self.parts(client) {
+            Some((handler, place)) => {
+                let entry = place.insert(Entry::default());
+                handler.on_request(&mut entry.session, client, request, answer)
+            }
+            None => answer.refuse(Status::INTERNAL_ERROR),
+        }
+    }
+
+    fn event(&mut self, client: Option<ClientId>, event: &Event<'_>) {
+        if let Some(client) = client {
+            return self.client_event(client, event);
+        }
+        match event {
+            Event::LinkUp => self.handler.on_link(true),
+            Event::LinkDown => self.handler.on_link(false),
+            Event::ListenFailed => self.handler.on_error(None, ErrorEvent::Listen),
+            _ => self.handler.on_error(None, ErrorEvent::Resources),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.handler.on_tick();
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How a server is set up.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::limit_setters;
+use crate::service::Config;
+
+/// How a server is set up:
+///
+/// ```
+/// use std::time::Duration;
+/// use wss::host::Options;
+///
+/// let options = Options::new()
+///     .port(8000)
+///     .max_clients(8)
+///     .client_timeout(Duration::from_secs(10))
+///     .tick(Duration::from_secs(1));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// See [`addr`](Self::addr()).
+    pub addr: IpAddr,
+    /// See [`port`](Self::port()).
+    pub port: u16,
+    /// See [`listen`](Self::listen()).
+    pub listen: bool,
+    /// See [`loops`](Self::loops()).
+    pub loops: u16,
+    /// See [`max_clients`](Self::max_clients()).
+    pub max_clients: u16,
+    /// See [`rx_buffer`](Self::rx_buffer()).
+    pub rx_buffer: usize,
+    /// See [`tx_blocks`](Self::tx_blocks()); `None`: one for each client.
+    pub tx_blocks: Option<u16>,
+    /// See [`origin`](Self::origin).
+    pub origins: Vec<String>,
+    /// Timeouts and further limits, which have setters here, too.
+    pub limits: Config,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8000,
+            listen: true,
+            loops: 1,
+            max_clients: 64,
+            rx_buffer: 1400,
+            tx_blocks: None,
+            origins: Vec::new(),
+            limits: Config::default(),
+        }
+    }
+}
+
+impl Options {
+    /// A server on port 8000 of this host, with one loop for up to 64 clients and messages of up to 1400 bytes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the address to listen on. `::` is every address, of IPv4 too. Default: 127.0.0.1.
+    #[must_use]
+    pub fn addr(mut self, addr: impl Into<IpAddr>) -> Self {
+        self.addr = addr.into();
+        self
+    }
+
+    /// Sets the port to listen on; 0: any free one. Default: 8000.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets whether to listen at all. If not, clients are adopted: see [`Server::adopt`](super::Server::adopt).
+    /// Default: true.
+    #[must_use]
+    pub fn listen(mut self, listen: bool) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Sets how many loops share the clients, each on a thread of its own, with a handler of its own; at least 1.
+    /// Default: 1.
+    #[must_use]
+    pub fn loops(mut self, loops: u16) -> Self {
+        self.loops = loops;
+        self
+    }
+
+    /// Sets how many clients there may be, at least 1. Default: 64.
+    #[must_use]
+    pub fn max_clients(mut self, max_clients: u16) -> Self {
+        self.max_clients = max_clients;
+        self
+    }
+
+    /// Sets the size of the largest message that is delivered whole, in bytes; at least 4. Default: 1400.
+    #[must_use]
+    pub fn rx_buffer(mut self, bytes: usize) -> Self {
+        self.rx_buffer = bytes;
+        self
+    }
+
+    /// Sets the number of blocks for output, each for a message of [`rx_buffer`](Self::rx_buffer()) bytes. One is
+    /// enough to send several frames in one write. What a client does not take at once is kept in its
+    /// receive buffer; only where that is full, of messages that the application holds, it takes a
+    /// block, and while there is none free, frames to such clients are refused. Default: one for each client.
+    #[must_use]
+    pub fn tx_blocks(mut self, blocks: u16) -> Self {
+        self.tx_blocks = Some(blocks);
+        self
+    }
+
+    /// Adds an origin that may connect, such as `https://example.org`. Default: any, and clients without an origin
+    /// too. A [`Running`](super::Running) service leaves that to its application.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    limit_setters!();
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Closures that get a server's events as they are, for tests of the service beneath `Handler`.
+
+use std::sync::Arc;
+
+use wss::clients::Clients;
+use wss::handler::{Answer, Answered, EventHandler};
+use wss::host::{Options, Server};
+use wss::{ClientId, Event, EventMask, Request};
+
+/// A closure that gets every event of a loop, and accepts every client.
+pub struct Closure<F> {
+    clients: Clients,
+    act: Arc<F>,
+}
+
+impl<F: Fn(&Clients, Option<ClientId>, &Event<'_>)> EventHandler for Closure<F> {
+    fn request(&mut self, _: ClientId, _: &Request<'_>, answer: Answer<'_>) -> Answered {
+        answer.accept()
+    }
+
+    fn event(&mut self, client: Option<ClientId>, event: &Event<'_>) {
+        (self.act)(&self.clients, client, event);
+    }
+
+    fn tick(&mut self) {}
+}
+
+/// Makes a closure for each loop, which is the same one.
+pub fn closure<F>(act: F) -> impl FnMut(Clients) -> Closure<F>
+where
+    F: Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,
+{
+    let act = Arc::new(act);
+    move |clients| Closure {
+        clients,
+        act: Arc::clone(&act),
+    }
+}
+
+/// Starts a server whose events all go to a closure.
+pub fn start<F>(options: &Options, act: F) -> std::io::Result<Server>
+where
+    F: Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,
+{
+    let builder = Server::builder(options).events(EventMask::all(), closure(act));
+    builder.start([]).map(|(server, [])| server)
+}

@@ -25,7 +25,7 @@ pub struct Clients(Handle);
 enum Handle {
     Static(&'static dyn ServiceOf),
     #[cfg(feature = "host")]
-    Shared(Arc<dyn ServiceOf>),
+    Shared(Arc<dyn ServiceOf + Send>),
 }
 
 impl Clients {
@@ -40,7 +40,7 @@ impl Clients {
     #[cfg(feature = "host")]
     #[doc(hidden)]
     #[must_use]
-    pub fn of_shared(server: Arc<dyn ServiceOf>) -> Self {
+    pub fn of_shared(server: Arc<dyn ServiceOf + Send>) -> Self {
         Self(Handle::Shared(server))
     }
 
@@ -299,11 +299,17 @@ impl fmt::Debug for Clients {
     }
 }
 
-/// Whole milliseconds, at least as long.
+/// Whole milliseconds, at least as long, or the longest time that there is. For ports.
+#[doc(hidden)]
 #[must_use]
-pub fn milliseconds(duration: Duration) -> u32 {
-    let ms = duration.as_nanos().div_ceil(1_000_000);
-    u32::try_from(ms).unwrap_or(u32::MAX)
+pub const fn milliseconds(duration: Duration) -> u32 {
+    const MOST_S: u64 = u32::MAX as u64 / 1000 - 1;
+    if duration.as_secs() > MOST_S {
+        return u32::MAX;
+    }
+    #[allow(clippy::cast_possible_truncation)] // it is no more than MOST_S
+    let seconds = duration.as_secs() as u32;
+    seconds * 1000 + duration.subsec_nanos().div_ceil(1_000_000)
 }
 
 /// The address and port of a peer, as text.
@@ -353,7 +359,7 @@ impl fmt::Debug for PeerName {
 
 /// What has a service, from its first start on. For ports.
 #[doc(hidden)]
-pub trait ServiceOf: Send + Sync {
+pub trait ServiceOf: Sync {
     /// The service, whether or not it runs.
     fn service(&self) -> Option<&dyn ErasedService>;
 }
@@ -473,5 +479,41 @@ impl<P: Port, A: Application<P>> ErasedService for Service<P, A> {
 
     fn stop(&self) {
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_for_any_thread() {
+        const fn is_for_any_thread<T: Clone + Send + Sync + 'static>() {}
+        is_for_any_thread::<Clients>();
+    }
+
+    #[test]
+    fn a_duration_is_at_least_as_long_in_milliseconds() {
+        for (duration, ms) in [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_millis(1), 1),
+            (Duration::from_micros(1_001), 2),
+            (Duration::new(12, 999_999_999), 13_000),
+            (Duration::from_secs(1 << 22), (1 << 22) * 1000),
+            (Duration::from_secs(1 << 33), u32::MAX),
+            (Duration::MAX, u32::MAX),
+        ] {
+            assert_eq!(milliseconds(duration), ms, "{duration:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_every_peer_has_room() {
+        let longest = "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%4294967295]:65535";
+        let mut name = PeerName::EMPTY;
+        assert!(write!(name, "{longest}").is_ok());
+        assert_eq!(name.as_str(), longest);
+        assert!(name.write_str("x").is_err());
     }
 }

@@ -252,7 +252,7 @@ macro_rules! limit_setters {
         #[doc = $doc]
         #[doc = "\n\nWhole milliseconds, at least as long, up to 12 days."]
         #[must_use]
-        pub fn $name(mut self, duration: core::time::Duration) -> Self {
+        pub const fn $name(mut self, duration: core::time::Duration) -> Self {
             self.limits.$field = $crate::clients::milliseconds(duration);
             self
         }

@@ -129,6 +129,10 @@ pub trait Application<P: Port>: Sized {
     fn tick(&self, service: &Service<P, Self>) {
         let _ = service;
     }
+
+    /// The service has stopped, and every event was delivered, except to a callback that did not return in time.
+    /// Called on the serving thread by [`Service::serve`].
+    fn ended(&self) {}
 }
 
 /// A WebSocket server.

@@ -96,6 +96,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub fn serve(&self) {
         let mut serving = Serving::new();
         while self.serve_once(&mut serving) {}
+        self.application.ended();
     }
 
     /// Waits once, for a thread that has a loop of its own, and does what there is to do: false once

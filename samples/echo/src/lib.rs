@@ -2,49 +2,48 @@
 //! A WebSocket server that echoes every message.
 #![no_std]
 
-use wss::{ClientId, Event, Message, MessageKind, Opcode};
-use wss_zephyr::{Clients, Handler, Options, Server};
+use wss::{ClientId, Clients, Handler, Message, MessageKind, Request};
+use wss_zephyr::{Options, Server};
 // It has the panic handler.
 use zephyr as _;
 
-struct Echo;
+struct Echo(Clients);
 
 impl Handler for Echo {
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        let Some(id) = client else {
-            if let Event::LinkDown = event {
-                log::warn!("the network is down");
-            }
-            return;
-        };
-        match event {
-            Event::Text(message) => echo(clients, id, MessageKind::Text, message),
-            Event::Binary(message) => echo(clients, id, MessageKind::Binary, message),
-            Event::Connected(request) => log::info!("{id}: asked for {}", request.path()),
-            _ => {}
+    type Session = ();
+
+    fn on_open(&mut self, (): &mut (), client: ClientId, request: &Request<'_>) {
+        log::info!("{client}: asked for {}", request.path());
+    }
+
+    /// Sends a message, or with `CONFIG_WSS_STREAMING` a piece of one, back.
+    fn on_message(
+        &mut self,
+        (): &mut (),
+        client: ClientId,
+        kind: MessageKind,
+        message: &Message<'_>,
+    ) {
+        if let Err(error) = self.0.send_piece(client, kind, message) {
+            let len = message.len();
+            log::warn!("{client}: {len} bytes were not sent: {error}");
+        }
+    }
+
+    fn on_link(&mut self, is_up: bool) {
+        if !is_up {
+            log::warn!("the network is down");
         }
     }
 }
 
-/// Sends a message, or with `CONFIG_WSS_STREAMING` a piece of one, back.
-fn echo(clients: &Clients, id: ClientId, kind: MessageKind, message: &Message<'_>) {
-    let opcode = if message.first {
-        kind.into()
-    } else {
-        Opcode::Continuation
-    };
-    if let Err(error) = clients.send_frame(id, message.last, opcode, message.bytes) {
-        log::warn!("{id}: {} bytes were not sent: {error}", message.len());
-    }
-}
-
-static SERVER: Server = Server::new();
+static SERVER: Server<Echo> = Server::new();
 
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
     // Its threads need nothing of this one.
-    if let Err(error) = SERVER.start(&Options::new(), &Echo) {
+    if let Err(error) = SERVER.start(&Options::new(), Echo) {
         log::error!("cannot start: {error}");
     }
 }

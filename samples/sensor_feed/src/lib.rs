@@ -9,11 +9,12 @@
 mod sensor;
 
 use core::ops::RangeInclusive;
+use core::time::Duration;
 
 use sensor::SimulatedSensor;
 use serde::{Deserialize, Serialize};
-use wss::{ClientId, CloseCode, Event, EventMask, Message, MessageKind, Target};
-use wss_zephyr::{Clients, EventQueue, Options, Server, kconfig, uptime_ms};
+use wss::{ClientId, Clients, CloseCode, Event, EventMask, Message, MessageKind, RecvError};
+use wss_zephyr::{EventQueue, Options, Server, kconfig, uptime_ms};
 // It has the panic handler.
 use zephyr as _;
 
@@ -55,21 +56,21 @@ impl Feed {
         let mut buffer = [0; kconfig::RX_BUFFER_SIZE as usize];
         loop {
             let wait = self.due.saturating_sub(uptime_ms());
-            let wait = u32::try_from(wait).unwrap_or(u32::MAX);
-            match self.queue.recv_timeout(&mut buffer, wait) {
-                Some((Some(client), Event::Text(message))) => match command(message) {
+            match self
+                .queue
+                .recv_timeout(&mut buffer, Duration::from_millis(wait))
+            {
+                Ok((Some(client), Event::Text(message))) => match command(message) {
                     Ok(command) => self.obey(&command),
                     Err(error) => self.refuse(client, CloseCode::POLICY_VIOLATION, error),
                 },
-                Some((Some(client), Event::Binary(_))) => {
+                Ok((Some(client), Event::Binary(_))) => {
                     self.refuse(client, CloseCode::UNSUPPORTED_DATA, "commands are text");
                 }
-                Some((None, Event::LinkDown)) => log::warn!("the network is down"),
+                Ok((None, Event::LinkDown)) => log::warn!("the network is down"),
                 // The service logs who connects and who leaves.
-                Some(_) => {}
-                // Not in time; or never, since there is no server any more.
-                None if uptime_ms() < self.due => return,
-                None => {}
+                Ok(_) | Err(RecvError::Timeout) => {}
+                Err(_) => return,
             }
             // Under a flood of commands, too.
             if uptime_ms() >= self.due {
@@ -82,7 +83,7 @@ impl Feed {
         self.due = uptime_ms() + u64::from(self.settings.interval_ms);
         if !self.settings.paused {
             let reading = self.sensor.read();
-            send_to_all(self.queue.clients(), &reading);
+            send_to_all(&self.queue.clients(), &reading);
         }
     }
 
@@ -92,7 +93,7 @@ impl Feed {
         settings.paused = command.paused.unwrap_or(settings.paused);
         let soonest = uptime_ms() + u64::from(settings.interval_ms);
         self.due = self.due.min(soonest);
-        send_to_all(self.queue.clients(), &self.settings);
+        send_to_all(&self.queue.clients(), &self.settings);
     }
 
     fn refuse(&self, client: ClientId, code: CloseCode, reason: &str) {
@@ -116,14 +117,14 @@ fn command(message: Message<'_>) -> Result<Command, &'static str> {
 }
 
 /// Sends a value as JSON to every client that takes it.
-fn send_to_all(clients: Clients<'_>, value: &impl Serialize) {
+fn send_to_all(clients: &Clients, value: &impl Serialize) {
     let mut line = [0; LINE];
     let Ok(len) = serde_json_core::to_slice(value, &mut line) else {
         log::error!("a line is longer than {LINE} bytes");
         return;
     };
     let json = line.get(..len).unwrap_or_default();
-    if let Err(error) = clients.send(Target::All, MessageKind::Text, json) {
+    if let Err(error) = clients.broadcast_to_all(MessageKind::Text, json) {
         log::debug!("not sent to all: {error}");
     }
 }

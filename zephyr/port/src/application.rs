@@ -2,58 +2,37 @@
 //! Where the events of a server in a Rust application go.
 
 use core::cell::UnsafeCell;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use wss::handler::{Answer, EventHandler};
 use wss::protocol::origin_allowed;
 use wss::service::{Application, Delivery, MAX_SINKS, Queue as _, QueueSink, QueueState, Service};
 use wss::{ClientId, Event, EventMask, Request, Status, Verdict};
 
-use crate::clients::Clients;
 use crate::events::{Received, Sink};
 use crate::kconfig;
 use crate::lock::KernelLock;
 use crate::port::ZephyrPort;
 use crate::queue::MessageQueue;
 
-/// What an application does with a server's events. A closure `Fn(&Clients, Option<ClientId>,
-/// &Event)` is one that accepts every client.
-pub trait Handler: Sync {
-    /// Decides on an opening request whose origin is allowed. Called on the work queue, which has to go
-    /// on: a handler that has to ask elsewhere returns [`Verdict::Later`], and calls [`answer`](Clients::answer) from
-    /// another thread.
-    fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        let _ = (client, request);
-        Verdict::Accept
-    }
-
-    /// Something happened. Called on the work queue, one event at a time; every method of `clients`
-    /// may be called from here, and none of them waits then.
-    fn on_event(&self, clients: &Clients<'_>, client: Option<ClientId>, event: &Event<'_>);
-}
-
-impl<F> Handler for F
-where
-    F: Fn(&Clients<'_>, Option<ClientId>, &Event<'_>) + Sync,
-{
-    fn on_event(&self, clients: &Clients<'_>, client: Option<ClientId>, event: &Event<'_>) {
-        self(clients, client, event);
-    }
-}
-
 /// The sink that is the handler; the others are queues.
 const HANDLER: usize = 0;
 /// How many queues a server may have.
 pub(crate) const QUEUES: usize = MAX_SINKS - 1;
 
+/// What a server in Rust consists of.
+pub(crate) type ServerService = Service<ZephyrPort, ZephyrApplication>;
+
 /// The handler and the queues of a server.
 pub(crate) struct ZephyrApplication {
-    handler: UnsafeCell<Option<&'static dyn Handler>>,
-    /// The events that the handler gets.
+    handler: UnsafeCell<Option<NonNull<dyn EventHandler>>>,
+    /// The events that the handler gets: all, or none if there is no handler.
     mask: AtomicU32,
     queues: [Sink; QUEUES],
 }
 
-// SAFETY: the handler is `Sync`, and is set while no thread reads it: see `set_handler`.
+// SAFETY: one thread at a time has the handler, which is for any thread: see `set_handler`.
 unsafe impl Sync for ZephyrApplication {}
 
 impl ZephyrApplication {
@@ -65,21 +44,31 @@ impl ZephyrApplication {
         }
     }
 
-    /// Sets the handler, and the events that it gets.
+    /// Sets the handler.
     ///
     /// # Safety
-    /// The server does not run: the handler is only called on its threads, which there are not.
-    pub unsafe fn set_handler(&self, handler: Option<(EventMask, &'static dyn Handler)>) {
-        let mask = handler.map_or(EventMask::empty(), |(mask, _)| mask);
+    /// The server does not run. The handler is `Send`, and only this uses it until there is another one.
+    pub unsafe fn set_handler(&self, handler: Option<NonNull<dyn EventHandler>>) {
+        let mask = match handler {
+            Some(_) => EventMask::all(),
+            None => EventMask::empty(),
+        };
         self.mask.store(mask.bits(), Ordering::Relaxed);
         // SAFETY: no thread reads it.
-        unsafe { *self.handler.get() = handler.map(|(_, handler)| handler) };
+        unsafe { *self.handler.get() = handler };
     }
 
-    /// To be called on the server's threads.
-    fn handler(&self) -> Option<&'static dyn Handler> {
+    /// Calls the handler, if there is one.
+    ///
+    /// To be called by the service, as [`Application`] says: on the thread that does the server's work, which is
+    /// one, and not while the handler runs, since no method of a service calls its application.
+    fn with_handler(&self, call: impl FnOnce(&mut dyn EventHandler)) {
         // SAFETY: no thread sets it while the server runs.
-        unsafe { *self.handler.get() }
+        let handler = unsafe { *self.handler.get() };
+        if let Some(mut handler) = handler {
+            // SAFETY: it lives until there is another one, and is not in use: see above.
+            call(unsafe { handler.as_mut() });
+        }
     }
 
     /// Gives the server these queues, instead of those that it had; false if there are not enough.
@@ -115,6 +104,8 @@ const fn no_queue() -> Sink {
 }
 
 impl Application<ZephyrPort> for ZephyrApplication {
+    const TICKS: bool = true;
+
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let handler = EventMask::from_bits_truncate(self.mask.load(Ordering::Relaxed));
         let mut masks = [handler; MAX_SINKS];
@@ -129,28 +120,49 @@ impl Application<ZephyrPort> for ZephyrApplication {
         if !kconfig::ORIGINS.is_empty() && !origin_allowed(request.origin(), origins) {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
-        match self.handler() {
-            Some(handler) => handler.on_request(client, request),
-            None => Verdict::Accept,
-        }
+        let mut given = Verdict::Accept;
+        let mut give = |verdict: Verdict<'_>| {
+            given = match verdict {
+                Verdict::Accept => Verdict::Accept,
+                Verdict::Refuse(status) => Verdict::Refuse(status),
+                Verdict::Later => Verdict::Later,
+                Verdict::AcceptSubprotocol(name) => request
+                    .subprotocols()
+                    .find(|offered| *offered == name)
+                    .map_or(
+                        Verdict::Refuse(Status::INTERNAL_ERROR),
+                        Verdict::AcceptSubprotocol,
+                    ),
+            }
+        };
+        self.with_handler(|handler| {
+            let _ = handler.request(client, request, Answer::new(&mut give));
+        });
+        given
     }
 
     fn deliver(
         &self,
-        service: &Service<ZephyrPort, Self>,
+        _: &ServerService,
         sink: usize,
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
         if sink == HANDLER {
-            if let Some(handler) = self.handler() {
-                handler.on_event(&Clients(Some(service)), client, event);
-            }
+            self.with_handler(|handler| handler.event(client, event));
             return Delivery::Done;
         }
         match self.queues.get(sink - 1) {
             Some(queue) => queue.deliver_event(client, event, || Received::of(event)),
             None => Delivery::Done,
         }
+    }
+
+    fn tick(&self, _: &ServerService) {
+        self.with_handler(|handler| handler.tick());
+    }
+
+    fn ended(&self) {
+        self.end();
     }
 }

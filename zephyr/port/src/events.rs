@@ -2,15 +2,17 @@
 //! Events on a queue, for an application that takes them on its own threads.
 
 use core::ptr;
+use core::time::Duration;
 
+use wss::clients::milliseconds;
 use wss::service::{KeptEvent, QueueSink};
-use wss::{ClientId, Event};
+use wss::{ClientId, Clients, Event, RecvError};
 
-use crate::clients::{Clients, ServerService};
+use crate::application::ServerService;
 use crate::kconfig;
 use crate::port::ZephyrPort;
 use crate::queue::MessageQueue;
-use crate::server::Server;
+use crate::server::Base;
 
 /// Room for the largest message.
 pub type MessageBuffer = [u8; kconfig::RX_BUFFER_SIZE as usize];
@@ -46,7 +48,7 @@ pub type Sink = QueueSink<ZephyrPort, MessageQueue<Kept>>;
 /// When it is full nothing is lost: the server stops reading from clients until there is room. Dropping it
 /// ends that, and discards its events. When the server is started again, it is at its end.
 pub struct EventQueue {
-    server: &'static Server,
+    server: &'static Base,
     /// Which run of the server it is of.
     run: u32,
     /// Which of its queues.
@@ -54,14 +56,14 @@ pub struct EventQueue {
 }
 
 impl EventQueue {
-    pub(crate) const fn new(server: &'static Server, run: u32, index: usize) -> Self {
+    pub(crate) const fn new(server: &'static Base, run: u32, index: usize) -> Self {
         Self { server, run, index }
     }
 
     /// The server's end, and the service.
     fn ends(&self) -> Option<(&'static Sink, &'static ServerService)> {
         let sink = self.server.application().queue(self.index)?;
-        let service = self.clients().0?;
+        let service = self.server.service()?;
         (self.server.run() == self.run).then_some((sink, service))
     }
 
@@ -70,22 +72,26 @@ impl EventQueue {
     /// Copies a message to `buffer`, so that the server reads from its client again. The request of
     /// [`Event::Connected`] is empty: its path is "".
     pub fn recv<'a>(&self, buffer: &'a mut MessageBuffer) -> Option<(Option<ClientId>, Event<'a>)> {
-        self.take(buffer, None)
+        self.take(buffer, None).ok()
     }
 
-    /// Takes the next event, waiting for up to `timeout_ms`.
+    /// Takes the next event as [`recv`](Self::recv) does, waiting for up to `timeout`.
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`] if none came in time; [`RecvError::Ended`] once the server has ended and all is taken.
     pub fn recv_timeout<'a>(
         &self,
         buffer: &'a mut MessageBuffer,
-        timeout_ms: u32,
-    ) -> Option<(Option<ClientId>, Event<'a>)> {
+        timeout: Duration,
+    ) -> Result<(Option<ClientId>, Event<'a>), RecvError> {
         let now = crate::uptime_ms();
-        self.take(buffer, Some(now.saturating_add(u64::from(timeout_ms))))
+        let timeout_ms = u64::from(milliseconds(timeout));
+        self.take(buffer, Some(now.saturating_add(timeout_ms)))
     }
 
     /// What to send with, and to ask about clients.
     #[must_use]
-    pub fn clients(&self) -> Clients<'static> {
+    pub const fn clients(&self) -> Clients {
         self.server.clients()
     }
 
@@ -93,19 +99,19 @@ impl EventQueue {
         &self,
         buffer: &'a mut MessageBuffer,
         until: Option<u64>,
-    ) -> Option<(Option<ClientId>, Event<'a>)> {
-        let (sink, service) = self.ends()?;
+    ) -> Result<(Option<ClientId>, Event<'a>), RecvError> {
+        let (sink, service) = self.ends().ok_or(RecvError::Ended)?;
         loop {
             let left = until.map(|until| {
                 let left = until.saturating_sub(crate::uptime_ms());
                 u32::try_from(left).unwrap_or(u32::MAX)
             });
-            let kept = sink.recv_event(service, left).ok()?;
+            let kept = sink.recv_event(service, left)?;
             // Without its bytes it is of a client that was cut off.
             if let Some(len) = copy(service, &kept, buffer) {
                 let bytes: &'a [u8] = buffer;
                 let event = kept.event(bytes.get(..len).unwrap_or_default());
-                return Some((kept.client, event));
+                return Ok((kept.client, event));
             }
         }
     }

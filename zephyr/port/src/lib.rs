@@ -4,12 +4,11 @@
 //! The service of the crate `wss` over Zephyr's sockets and kernel: a thread that polls the sockets and a
 //! timer, for each server; a work queue with one item for each client, for all, or without
 //! `CONFIG_WSS_WORK_QUEUE` the threads themselves; and mutexes. There is no heap: everything is static, sized by
-//! Kconfig. What a Rust program cannot do by itself is done in C, in `zephyr/port.c`.
+//! Kconfig. An application is a [`wss::Handler`], which runs on a host, too. What a Rust program cannot do by itself is done in C, in `zephyr/port.c`.
 //!
 //! | file | job |
 //! |---|---|
 //! | `server` | starting and ending a server in a Rust application |
-//! | `clients` | what an application may ask of it |
 //! | `application` | where its events go: a handler, and queues |
 //! | `events` | what is kept of an event on a queue, and taking it |
 //! | `options` | how a server is started |
@@ -28,7 +27,6 @@ pub mod kconfig {
     include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
 }
 mod application;
-mod clients;
 mod events;
 mod instance;
 mod lock;
@@ -39,8 +37,6 @@ mod queue;
 mod server;
 mod sys;
 
-pub use application::Handler;
-pub use clients::Clients;
 pub use events::{EventQueue, MessageBuffer};
 pub use logger::set_logger;
 pub use options::{ListenError, Options};

@@ -7,21 +7,21 @@ use wss::service::Config;
 
 use crate::kconfig;
 
-/// How a service is started.
+/// How a server is started. What is not set is as Kconfig says; sizes and origins are always those of Kconfig.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
-    /// The address to listen at; `None`: all.
+    /// See [`addr`](Self::addr()); `None`: all.
     pub addr: Option<&'a CStr>,
-    /// The port to listen at; 0: any free one.
+    /// See [`port`](Self::port()).
     pub port: u16,
-    /// Whether to listen at all. If not, clients are adopted: see [`Service::adopt`].
+    /// See [`listen`](Self::listen()).
     pub listen: bool,
-    /// Time-outs and further limits. One against abuse (see [`Config::limits`]) that Kconfig has at 0
+    /// Timeouts and further limits, which have setters here, too. One against abuse (see [`Config::limits`]) that Kconfig has at 0
     /// has to be 0 here, too.
     pub limits: Config,
 }
 
-impl Options<'_> {
+impl<'a> Options<'a> {
     /// What Kconfig says.
     #[must_use]
     pub const fn new() -> Self {
@@ -47,6 +47,30 @@ impl Options<'_> {
             },
         }
     }
+
+    /// Sets the address to listen on. Default: all.
+    #[must_use]
+    pub const fn addr(mut self, addr: &'a CStr) -> Self {
+        self.addr = Some(addr);
+        self
+    }
+
+    /// Sets the port to listen on; 0: any free one. Default: `CONFIG_WSS_PORT`.
+    #[must_use]
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets whether to listen at all. If not, clients are adopted: see [`Server::adopt`](crate::Server::adopt).
+    /// Default: true.
+    #[must_use]
+    pub const fn listen(mut self, listen: bool) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    wss::limit_setters!();
 }
 
 impl Default for Options<'_> {
@@ -57,6 +81,7 @@ impl Default for Options<'_> {
 
 /// Why a service could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ListenError {
     /// It runs already, or its end is under way.
     Running,
@@ -87,3 +112,5 @@ impl core::fmt::Display for ListenError {
         }
     }
 }
+
+impl core::error::Error for ListenError {}

@@ -4,21 +4,21 @@
 use std::net::{TcpListener, TcpStream};
 use std::ops::Deref;
 use std::os::fd::IntoRawFd as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tungstenite::{Error, Message, WebSocket};
-use wss::service::{AdoptError, ClientState, Opening, Target};
-use wss::{ClientId, CloseCode, Event, EventMask, MessageKind, Request, Status, Verdict};
-use wss_on_posix as _;
-use wss_zephyr::{
-    Clients, EventQueue, Handler, ListenError, MessageBuffer, Options, Server, StartError, kconfig,
+use wss::{
+    AdoptError, Answer, Answered, ClientId, ClientState, Clients, CloseCode, Event, EventMask,
+    Handler, MessageKind, Opening, RecvError, Request, Status, Target, Verdict,
 };
+use wss_on_posix as _;
+use wss_zephyr::{EventQueue, ListenError, MessageBuffer, Options, StartError, kconfig};
 
 /// How long anything may take.
-const PATIENCE_MS: u32 = 20_000;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// There are only so many servers at a time, and queues.
 fn alone() -> MutexGuard<'static, ()> {
@@ -34,10 +34,131 @@ fn options() -> Options<'static> {
     options
 }
 
+/// Every handler here, since all servers have one type of it.
+struct App {
+    clients: Clients,
+    role: Role,
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    /// Sends messages back.
+    Echo,
+    /// Sends only texts back.
+    EchoText,
+    /// Refuses `/no`, and sends messages back with the number of its client's messages.
+    Count,
+    /// Sends what it is told to the clients of another server, and ends it.
+    Relay(&'static Mutex<Option<Running>>),
+    /// Does not return from a text before the test lets it.
+    Slow(&'static AtomicBool),
+    /// Puts off every answer, and sends messages back.
+    Later(&'static Mutex<Vec<ClientId>>),
+    /// Counts the handlers that there are.
+    Alive(&'static AtomicUsize),
+    /// Sends to all.
+    Tick,
+}
+
+/// How many messages came.
+#[derive(Default)]
+struct Session(usize);
+
+impl App {
+    fn new(clients: Clients, role: Role) -> Self {
+        if let Role::Alive(count) = role {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        Self { clients, role }
+    }
+
+    fn echo(&self, client: ClientId, kind: MessageKind, bytes: &[u8]) {
+        self.clients.send(client, kind, bytes).expect("sent");
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Role::Alive(count) = self.role {
+            count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Handler for App {
+    type Session = Session;
+
+    fn on_request(
+        &mut self,
+        _: &mut Session,
+        client: ClientId,
+        request: &Request<'_>,
+        answer: Answer<'_>,
+    ) -> Answered {
+        match self.role {
+            Role::Later(asked) => {
+                asked.lock().expect("no panic").push(client);
+                answer.later()
+            }
+            _ if request.path() == "/no" => answer.refuse(Status::NOT_FOUND),
+            _ => answer.accept(),
+        }
+    }
+
+    fn on_text(&mut self, session: &mut Session, client: ClientId, text: &str) {
+        match self.role {
+            Role::Relay(to) => relay(to, text),
+            Role::Slow(may_return) => {
+                while !may_return.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            Role::Count => {
+                session.0 += 1;
+                let text = format!("{} {text}", session.0);
+                self.clients.send_text(client, &text).expect("sent");
+            }
+            _ => self.echo(client, MessageKind::Text, text.as_bytes()),
+        }
+    }
+
+    fn on_binary(&mut self, _: &mut Session, client: ClientId, bytes: &[u8]) {
+        if !matches!(self.role, Role::EchoText) {
+            self.echo(client, MessageKind::Binary, bytes);
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Role::Tick = self.role {
+            let sent = self.clients.broadcast_to_all(MessageKind::Text, b"tick");
+            sent.expect("sent");
+        }
+    }
+}
+
+fn relay(to: &Mutex<Option<Running>>, text: &str) {
+    let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(server) = &*to else { return };
+    let sent = server.clients().send_text(Target::All, text);
+    sent.expect("sent");
+    if text == "end" {
+        assert!(!server.stop(), "it is not waited for");
+        *to = None;
+    }
+}
+
+type Server = wss_zephyr::Server<App>;
+
 static SERVERS: [Server; kconfig::SERVERS as usize] = [const { Server::new() }; 3];
 
 /// A server that runs, until this is dropped.
 struct Running(&'static Server);
+
+impl Running {
+    fn clients(&self) -> Clients {
+        self.0.clients()
+    }
+}
 
 impl Deref for Running {
     type Target = Server;
@@ -69,8 +190,8 @@ fn until_started<T>(start: impl Fn(&'static Server) -> Result<T, StartError>) ->
     }
 }
 
-fn with_handler(options: &Options<'_>, handler: &'static dyn Handler) -> Running {
-    until_started(|server| server.start(options, handler)).0
+fn with_handler(options: &Options<'_>, role: Role) -> Running {
+    until_started(|server| server.start(options, |clients| App::new(clients, role))).0
 }
 
 fn with_queue(mask: EventMask, depth: usize) -> (Running, EventQueue) {
@@ -81,8 +202,7 @@ type Client = WebSocket<TcpStream>;
 
 fn try_connect(port: u16, path: &str) -> Result<Client, Box<Error>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    let patience = Duration::from_millis(u64::from(PATIENCE_MS));
-    stream.set_read_timeout(Some(patience)).expect("a time-out");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let url = format!("ws://127.0.0.1:{port}{path}");
     match tungstenite::client(url, stream) {
         Ok((client, _)) => Ok(client),
@@ -98,7 +218,7 @@ fn connect(server: &Server) -> Client {
 /// The next event, as text.
 fn next(queue: &EventQueue) -> Option<(Option<ClientId>, String)> {
     let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
-    let (client, event) = queue.recv_timeout(&mut buffer, PATIENCE_MS)?;
+    let (client, event) = queue.recv_timeout(&mut buffer, PATIENCE).ok()?;
     let text = match event {
         Event::Text(message) => format!("Text {}", message.text()),
         Event::Binary(message) => format!("Binary {}", message.len()),
@@ -120,31 +240,10 @@ fn expect(queue: &EventQueue, events: &[&str]) {
     }
 }
 
-struct Echo;
-
-impl Handler for Echo {
-    fn on_request<'a>(&'a self, _: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        if request.path() == "/no" {
-            Verdict::Refuse(Status::NOT_FOUND)
-        } else {
-            Verdict::Accept
-        }
-    }
-
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        let sent = match (client, event) {
-            (Some(id), Event::Text(text)) => clients.send(id, MessageKind::Text, text),
-            (Some(id), Event::Binary(bytes)) => clients.send(id, MessageKind::Binary, bytes),
-            _ => Ok(()),
-        };
-        sent.expect("sent");
-    }
-}
-
 #[test]
 fn a_handler_gets_the_events_and_decides_on_requests() {
     let _alone = alone();
-    let server = with_handler(&options(), &Echo);
+    let server = with_handler(&options(), Role::Echo);
     let mut client = connect(&server);
     for message in [Message::text("héllo"), Message::binary(vec![7; 1400])] {
         client.send(message.clone()).expect("sent");
@@ -166,7 +265,7 @@ fn limits_against_abuse_are_those_of_the_options() {
     let mut options = options();
     options.limits.clients_per_address = 1;
     options.limits.control_frames_per_second = 2;
-    let server = with_handler(&options, &Echo);
+    let server = with_handler(&options, Role::Echo);
     let mut client = connect(&server);
     match try_connect(server.local_port(), "/").map_err(|error| *error) {
         Err(Error::Http(response)) => assert_eq!(response.status(), 429),
@@ -281,7 +380,11 @@ fn only_what_the_mask_asks_for_is_told() {
         while client.read().is_ok() {}
     }
     let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
-    assert!(queue.recv_timeout(&mut buffer, 50).is_none());
+    assert!(
+        queue
+            .recv_timeout(&mut buffer, Duration::from_millis(50))
+            .is_err()
+    );
 }
 
 #[test]
@@ -308,8 +411,8 @@ fn a_server_starts_again_once_it_has_ended() {
     let (server, queue) = with_queue(EventMask::all(), 8);
     let this = server.0;
     let clients = this.clients();
-    let again = || this.start(&options(), &Echo).expect_err("it runs");
-    assert_eq!(again(), StartError::Listen(ListenError::Running));
+    let again = || this.start(&options(), |clients| App::new(clients, Role::Echo));
+    assert_eq!(again(), Err(StartError::Listen(ListenError::Running)));
     let mut client = connect(&server);
     expect(&queue, &["Connecting", "Connected"]);
     let id = clients.client(0).expect("a client");
@@ -340,11 +443,11 @@ fn there_are_no_more_servers_than_kconfig_says() {
     // Each has its own once it was started.
     let all: Vec<_> = SERVERS
         .iter()
-        .map(|_| with_handler(&options(), &Echo))
+        .map(|_| with_handler(&options(), Role::Echo))
         .collect();
     drop(all);
     let error = ONE_MORE
-        .start(&options(), &Echo)
+        .start(&options(), |clients| App::new(clients, Role::Echo))
         .expect_err("there are three");
     assert_eq!(error, StartError::Listen(ListenError::Servers));
     let clients = ONE_MORE.clients();
@@ -368,7 +471,7 @@ fn servers_have_clients_queues_and_limits_of_their_own() {
     strict.limits.ping_interval_ms = 0;
     let (two, second) =
         until_started(|server| server.start_with_queue(&strict, EventMask::all(), 8));
-    let three = with_handler(&options(), &Echo);
+    let three = with_handler(&options(), Role::Echo);
     let mut alice = connect(&one);
     let mut bob = connect(&two);
     let mut carol = connect(&three);
@@ -402,7 +505,7 @@ fn servers_have_clients_queues_and_limits_of_their_own() {
 #[test]
 fn a_server_restarts_while_another_is_busy() {
     let _alone = alone();
-    let busy = with_handler(&options(), &Echo);
+    let busy = with_handler(&options(), Role::Echo);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut client = connect(&busy);
@@ -420,33 +523,15 @@ fn a_server_restarts_while_another_is_busy() {
     });
 }
 
-/// Sends what it is told to the clients of another server, and ends it.
-struct Relay(Mutex<Option<Running>>);
-
-impl Handler for Relay {
-    fn on_event(&self, _: &Clients, _: Option<ClientId>, event: &Event<'_>) {
-        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(server), Event::Text(text)) = (&*to, event) else {
-            return;
-        };
-        let sent = server.clients().send_text(Target::All, text.text());
-        sent.expect("sent");
-        if text.text() == "end" {
-            assert!(!server.stop(), "it is not waited for");
-            *to = None;
-        }
-    }
-}
-
 #[test]
 fn a_handler_calls_another_server_and_ends_it() {
-    static RELAY: Relay = Relay(Mutex::new(None));
+    static RELAY: Mutex<Option<Running>> = Mutex::new(None);
     let _alone = alone();
-    let other = with_handler(&options(), &Echo);
+    let other = with_handler(&options(), Role::Echo);
     let mut listener = connect(&other);
-    let server = with_handler(&options(), &RELAY);
+    let server = with_handler(&options(), Role::Relay(&RELAY));
     let mut client = connect(&server);
-    *RELAY.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
+    *RELAY.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
     for number in 0..100 {
         let message = Message::text(number.to_string());
         client.send(message.clone()).expect("sent");
@@ -494,25 +579,15 @@ fn a_server_goes_on_without_its_queue() {
     }
 }
 
-/// Does not return from a text before the test lets it.
-struct Slow(AtomicBool);
-
-impl Handler for Slow {
-    fn on_event(&self, _: &Clients, _: Option<ClientId>, event: &Event<'_>) {
-        while matches!(event, Event::Text(_)) && !self.0.load(Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
 #[test]
 fn what_a_late_handler_keeps_until_after_the_end_is_not_lost() {
-    static SLOW: Slow = Slow(AtomicBool::new(false));
+    static MAY_RETURN: AtomicBool = AtomicBool::new(false);
     let _alone = alone();
     let ends = EventMask::CLOSING | EventMask::CLOSED;
     let options = options();
     let (server, [queue]) = until_started(|server| {
-        let builder = server.builder(&options).handler(EventMask::TEXT, &SLOW);
+        let make = |clients| App::new(clients, Role::Slow(&MAY_RETURN));
+        let builder = server.builder(&options).handler(make);
         builder.start([(ends, 4)])
     });
     let mut client = connect(&server);
@@ -522,7 +597,7 @@ fn what_a_late_handler_keeps_until_after_the_end_is_not_lost() {
     }
     assert!(!server.stop(), "the handler still runs");
     assert_eq!(next(&queue), None, "it has ended");
-    SLOW.0.store(true, Ordering::SeqCst);
+    MAY_RETURN.store(true, Ordering::SeqCst);
     while server.clients().client(0).is_some() {
         thread::sleep(Duration::from_millis(1));
     }
@@ -554,7 +629,8 @@ fn a_share_sends_on_another_thread() {
 /// Nothing comes within a time in which it would have.
 fn expect_nothing(queue: &EventQueue) {
     let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
-    assert!(queue.recv_timeout(&mut buffer, 100).is_none());
+    let nothing = queue.recv_timeout(&mut buffer, Duration::from_millis(100));
+    assert_eq!(nothing.err(), Some(RecvError::Timeout));
 }
 
 #[test]
@@ -563,7 +639,7 @@ fn a_handler_and_queues_get_the_events_of_their_masks() {
     let start = |server: &'static Server| {
         server
             .builder(&options())
-            .handler(EventMask::TEXT, &Echo)
+            .handler(|clients| App::new(clients, Role::EchoText))
             .start([
                 (EventMask::CONNECTED | EventMask::CLOSED, 4),
                 (EventMask::TEXT | EventMask::BINARY, 4),
@@ -621,7 +697,7 @@ fn there_are_as_many_sinks_as_the_service_has() {
     drop(until_started(|server| {
         server
             .builder(&options())
-            .handler(EventMask::all(), &Echo)
+            .handler(|clients| App::new(clients, Role::Echo))
             .start([queue; 3])
     }));
     let too_many = SERVERS[0].builder(&options()).start([queue; 4]).map(|_| ());
@@ -649,27 +725,13 @@ fn room_to_write_again_is_told_to_queues() {
     reading.join().expect("read");
 }
 
-/// Puts off every answer.
-struct Later(Mutex<Vec<ClientId>>);
-
-impl Handler for Later {
-    fn on_request<'a>(&'a self, client: ClientId, _: &Request<'a>) -> Verdict<'a> {
-        self.0.lock().expect("no panic").push(client);
-        Verdict::Later
-    }
-
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        Echo.on_event(clients, client, event);
-    }
-}
-
 #[test]
 fn requests_are_answered_later_on_another_thread() {
-    static LATER: Later = Later(Mutex::new(Vec::new()));
+    static LATER: Mutex<Vec<ClientId>> = Mutex::new(Vec::new());
     let _alone = alone();
-    let server = with_handler(&options(), &LATER);
+    let server = with_handler(&options(), Role::Later(&LATER));
     let asked = || loop {
-        if let Some(client) = LATER.0.lock().expect("no panic").pop() {
+        if let Some(client) = LATER.lock().expect("no panic").pop() {
             return client;
         }
         thread::sleep(Duration::from_millis(1));
@@ -704,7 +766,7 @@ fn connections_of_the_application_are_adopted() {
     let _alone = alone();
     let mut options = options();
     options.listen = false;
-    let server = with_handler(&options, &Echo);
+    let server = with_handler(&options, Role::Echo);
     assert_eq!(server.local_port(), 0);
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a listener");
     let port = listener.local_addr().expect("an address").port();
@@ -715,7 +777,7 @@ fn connections_of_the_application_are_adopted() {
         let fd = stream.into_raw_fd();
         let id = loop {
             // SAFETY: the descriptor is the test's, until it is adopted.
-            let adopted = unsafe { server.clients().adopt(fd, b"", Opening::Request) };
+            let adopted = unsafe { server.adopt(fd, b"", Opening::Request) };
             match adopted {
                 // The WSS thread has not closed the one before yet.
                 Err(AdoptError::Full) => thread::sleep(Duration::from_millis(1)),
@@ -731,7 +793,84 @@ fn connections_of_the_application_are_adopted() {
         );
     }
     // SAFETY: it is none.
-    let none = unsafe { server.clients().adopt(-1, b"", Opening::Request) };
+    let none = unsafe { server.adopt(-1, b"", Opening::Request) };
     assert_eq!(none, Err(AdoptError::Failed));
     assert!(server.stop());
+}
+
+#[test]
+fn each_client_has_a_session_of_its_own() {
+    let _alone = alone();
+    let server = with_handler(&options(), Role::Count);
+    for _ in 0..3 {
+        let mut clients = [connect(&server), connect(&server)];
+        for count in 1..5 {
+            for client in &mut clients {
+                client.send(Message::text("a")).expect("sent");
+                let answer = Message::text(format!("{count} a"));
+                assert_eq!(client.read().expect("an answer"), answer);
+            }
+        }
+        for mut client in clients {
+            client.close(None).expect("closing");
+            while client.read().is_ok() {}
+        }
+        // The next ones have the same slots.
+        while server.clients().iter().next().is_some() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn a_handler_is_dropped_before_the_next_one_is_made() {
+    static ALIVE: AtomicUsize = AtomicUsize::new(0);
+    let _alone = alone();
+    let server = with_handler(&options(), Role::Alive(&ALIVE));
+    let this = server.0;
+    // One that does not start makes none.
+    let again = this.start(&options(), |clients| App::new(clients, Role::Alive(&ALIVE)));
+    assert!(again.is_err());
+    for _ in 0..3 {
+        assert_eq!(ALIVE.load(Ordering::SeqCst), 1);
+        assert!(this.stop());
+        let again = this.start(&options(), |clients| App::new(clients, Role::Alive(&ALIVE)));
+        again.expect("it starts");
+    }
+    assert!(this.stop());
+    drop(this.start_with_queue(&options(), EventMask::TEXT, 1));
+    assert_eq!(ALIVE.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn ticks_come_with_their_period() {
+    let _alone = alone();
+    let server = with_handler(&options().tick(Duration::from_millis(20)), Role::Tick);
+    let mut client = connect(&server);
+    let since = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(client.read().expect("a tick"), Message::text("tick"));
+    }
+    let took = since.elapsed();
+    assert!(took > Duration::from_millis(370), "{took:?}");
+    let wait = Duration::from_millis(3_000);
+    assert!(took < wait, "{took:?}");
+}
+
+#[test]
+fn the_end_that_a_handle_begins_wakes_the_readers_of_a_queue() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::TEXT, 4);
+    let clients = server.clients();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+            queue.recv_timeout(&mut buffer, PATIENCE).err()
+        });
+        thread::sleep(Duration::from_millis(20));
+        let began = Instant::now();
+        clients.stop();
+        assert_eq!(reader.join().expect("no panic"), Some(RecvError::Ended));
+        assert!(began.elapsed() < PATIENCE / 2);
+    });
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Connections that the application has accepted.
 
-use wss::{AdoptError, ClientId, Event, Opening};
-use wss_zephyr::{Clients, Handler, Options, Server, kconfig};
+use wss::{AdoptError, ClientId, Opening};
+use wss_zephyr::{Options, kconfig};
 
+use crate::app::Role;
 use crate::client::{Client, TEXT};
-use crate::{Running, connected, started, wait_until};
+use crate::{Running, Server, connected, start_as, wait_until};
 
 // In main.c.
 unsafe extern "C" {
@@ -17,30 +18,9 @@ unsafe extern "C" {
 /// Where the application listens.
 const PORT: u16 = kconfig::PORT as u16 + 1;
 
-/// Echoes, and greets with the target of the request.
-struct Adopter;
-
-impl Handler for Adopter {
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        let Some(id) = client else { return };
-        let done = match event {
-            Event::Connected(request) => clients.send_text(id, request.path()),
-            Event::Text(message) => clients.send_text(id, message.text()),
-            _ => Ok(()),
-        };
-        assert_eq!(done, Ok(()));
-    }
-}
-
-/// A server that does not listen.
+/// A server that does not listen. It greets with the path of the request.
 fn start() -> Running {
-    let options = Options {
-        listen: false,
-        ..Options::new()
-    };
-    let start = started(|server| server.start(&options, &Adopter));
-    let (server, ()) = start.expect("the server starts");
-    server
+    start_as(Role::Greet, &Options::new().listen(false))
 }
 
 /// A listener of the application.
@@ -74,7 +54,7 @@ fn adopt(
     opening: Opening,
 ) -> Result<ClientId, AdoptError> {
     // SAFETY: the descriptor is the test's, until it is adopted.
-    unsafe { server.clients().adopt(fd, received, opening) }
+    unsafe { server.adopt(fd, received, opening) }
 }
 
 #[unsafe(no_mangle)]
@@ -85,7 +65,7 @@ extern "C" fn a_connection_is_adopted_in_the_middle_of_its_request() {
     client.asks(c"ge", c"");
     client.accepted_with(b"");
     client.gets(TEXT, b"/page");
-    assert_eq!(adopted, Ok(connected(server.clients(), 0)));
+    assert_eq!(adopted, Ok(connected(&server.clients(), 0)));
     client.closes();
 }
 
@@ -99,7 +79,7 @@ extern "C" fn an_upgraded_connection_is_adopted_with_the_frame_it_has_received()
     // The request is not known.
     client.gets(TEXT, b"");
     client.gets(TEXT, b"hello");
-    assert_eq!(adopted, Ok(connected(server.clients(), 0)));
+    assert_eq!(adopted, Ok(connected(&server.clients(), 0)));
     client.closes();
 }
 
@@ -134,7 +114,7 @@ extern "C" fn a_connection_that_is_not_adopted_stays_the_applications() {
     });
     client.gets(TEXT, b"");
 
-    server.begin_stop();
+    server.clients().stop();
     client.closed_with(b"\x03\xe9");
     assert!(server.stop());
     let (client, fd) = listener.accept();

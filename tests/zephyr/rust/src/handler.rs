@@ -1,119 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Servers with a handler.
 
+use core::time::Duration;
+
 use wss::service::Lock as _;
-use wss::{
-    ClientId, CloseCode, Event, EventMask, MessageKind, Opcode, Request, Status, Target, Verdict,
-};
-use wss_zephyr::internal::KernelLock;
-use wss_zephyr::{Clients, Handler, Options, kconfig, on_service_thread, uptime_ms};
+use wss::{CloseCode, MessageKind, Opcode, Status, Target, Verdict};
+use wss_zephyr::{Options, kconfig, on_service_thread, uptime_ms};
 
+use crate::app::{Role, SEEN, expect_calls, seen};
 use crate::client::{BINARY, CONTINUATION, Client, PING, PONG, TEXT};
-use crate::{PATIENCE_MS, Running, connected, pause, started, wait_until};
-
-/// What the handler was asked and told.
-#[derive(Debug)]
-struct Seen {
-    /// Whose answer is still to come.
-    asked: Option<ClientId>,
-    events: [EventMask; 16],
-    count: usize,
-    /// Of the last close frame.
-    code: Option<CloseCode>,
-}
-
-// SAFETY: nothing here locks it twice.
-static SEEN: KernelLock<Seen> = unsafe { KernelLock::new(Seen::NOTHING) };
-
-impl Seen {
-    const NOTHING: Self = Self {
-        asked: None,
-        events: [EventMask::empty(); 16],
-        count: 0,
-        code: None,
-    };
-
-    fn events(&self) -> &[EventMask] {
-        &self.events[..self.count.min(self.events.len())]
-    }
-}
-
-/// Waits for something to be seen.
-#[track_caller]
-fn seen<T>(what: &str, look: impl Fn(&Seen) -> Option<T>) -> T {
-    let until = uptime_ms() + u64::from(PATIENCE_MS);
-    let mut seen = SEEN.lock();
-    loop {
-        if let Some(found) = look(&seen) {
-            return found;
-        }
-        let left = until.saturating_sub(uptime_ms());
-        assert!(left > 0, "waited in vain for {what}: {:?}", seen.events());
-        seen = SEEN.wait(seen, left as u32);
-    }
-}
-
-/// Waits for as many events, and compares them.
-#[track_caller]
-fn expect(wanted: &[EventMask]) {
-    seen("events", |seen| (seen.count >= wanted.len()).then_some(()));
-    assert_eq!(SEEN.lock().events(), wanted);
-}
-
-struct Judge;
-
-impl Handler for Judge {
-    fn on_request<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        match request.path() {
-            "/forbidden" => Verdict::Refuse(Status::FORBIDDEN),
-            "/later" => {
-                SEEN.lock().asked = Some(client);
-                SEEN.notify_all();
-                Verdict::Later
-            }
-            _ => match request.subprotocols().find(|name| *name == "chat.v2") {
-                Some(name) => Verdict::AcceptSubprotocol(name),
-                None => Verdict::Accept,
-            },
-        }
-    }
-
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        assert!(on_service_thread());
-        let id = client.expect("an event of a client");
-        let done = match event {
-            Event::Connected(request) if request.path() == "/greet" => {
-                clients.send_text(id, request.query().unwrap_or_default())
-            }
-            Event::Text(message) => match message.text() {
-                "all" => clients.send_text(Target::All, "for all"),
-                "close" => clients.close(id, CloseCode::NORMAL, "as asked for"),
-                text => clients.send_text(id, text),
-            },
-            Event::Binary(message) => clients.send_binary(id, message.bytes),
-            _ => Ok(()),
-        };
-        assert_eq!(done, Ok(()));
-        let mut seen = SEEN.lock();
-        if let Event::CloseFrame { code, .. } = event {
-            seen.code = *code;
-        }
-        let at = seen.count;
-        if let Some(place) = seen.events.get_mut(at) {
-            *place = event.mask();
-        }
-        seen.count += 1;
-        drop(seen);
-        SEEN.notify_all();
-    }
-}
+use crate::{Running, connected, pause, start_as, wait_until};
 
 #[track_caller]
 fn start() -> Running {
-    *SEEN.lock() = Seen::NOTHING;
-    let start = started(|server| server.start(&Options::new(), &Judge));
-    let (server, ()) = start.expect("the server starts");
-    server
+    start_as(Role::Judge, &Options::new())
 }
 
 #[unsafe(no_mangle)]
@@ -133,22 +33,12 @@ extern "C" fn a_handler_is_told_everything_in_order() {
     client.sends(PONG, b"unasked");
     client.closes();
 
-    let wanted = [
-        EventMask::CONNECTING,
-        EventMask::CONNECTED,
-        EventMask::TEXT,
-        EventMask::BINARY,
-        EventMask::PING,
-        EventMask::PONG,
-        EventMask::CLOSE_FRAME,
-        EventMask::CLOSING,
-        EventMask::CLOSED,
-    ];
-    expect(&wanted);
+    let wanted = ["request", "open", "text", "binary", "ping", "pong", "close"];
+    expect_calls(&wanted);
     assert_eq!(SEEN.lock().code, Some(CloseCode::NORMAL));
 
     assert!(server.stop());
-    assert_eq!(SEEN.lock().events(), wanted);
+    assert_eq!(SEEN.lock().calls(), wanted);
     let stats = server.clients().stats();
     assert_eq!((stats.accepted, stats.connected, stats.closed), (1, 1, 1));
     assert_eq!(
@@ -170,7 +60,7 @@ extern "C" fn the_application_closes() {
 
     // In the handler.
     let client = Client::connect(c"/");
-    let first = connected(clients, 0);
+    let first = connected(&clients, 0);
     client.sends(TEXT, b"close");
     client.closed_with(b"\x03\xe8as asked for");
     seen("the answer", |seen| {
@@ -180,7 +70,7 @@ extern "C" fn the_application_closes() {
 
     // On a thread of its own.
     let client = Client::connect(c"/");
-    let id = connected(clients, 0);
+    let id = connected(&clients, 0);
     assert_ne!(id, first);
     assert_eq!(clients.close(id, CloseCode::POLICY_VIOLATION, "no"), Ok(()));
     client.closed_with(b"\x03\xf0no");
@@ -197,7 +87,7 @@ extern "C" fn all_clients_are_sent_to() {
     let server = start();
     let all = [(); kconfig::MAX_CLIENTS as usize].map(|()| Client::connect(c"/"));
     for slot in 0..all.len() {
-        connected(server.clients(), slot);
+        connected(&server.clients(), slot);
     }
 
     // On a thread of its own.
@@ -232,7 +122,7 @@ extern "C" fn messages_wait_for_each_other_until_they_are_flushed() {
     let server = start();
     let clients = server.clients();
     let client = Client::connect(c"/");
-    let id = connected(clients, 0);
+    let id = connected(&clients, 0);
     assert_eq!(clients.send_more(id, MessageKind::Text, b"one"), Ok(()));
     assert_eq!(clients.send_more(id, MessageKind::Binary, b"two"), Ok(()));
     pause(50);
@@ -253,7 +143,7 @@ extern "C" fn a_message_is_sent_in_fragments() {
     let server = start();
     let clients = server.clients();
     let client = Client::connect(c"/");
-    let id = connected(clients, 0);
+    let id = connected(&clients, 0);
     let text = |fin, opcode, part: &[u8]| clients.send_frame(id, fin, opcode, part);
     assert_eq!(text(false, Opcode::Text, b"a message "), Ok(()));
     client.gets_fragment(TEXT, b"a message ");
@@ -287,7 +177,8 @@ extern "C" fn the_accept_hook_refuses_with_403() {
     let client = Client::ask(c"/forbidden", c"");
     client
         .refused_with(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    expect(&[EventMask::CONNECTING, EventMask::CLOSING, EventMask::CLOSED]);
+    wait_until("the slot is free", || server.clients().client(0).is_none());
+    expect_calls(&["request"]);
     let stats = server.clients().stats();
     assert_eq!((stats.refused_forbidden, stats.refused_requests), (1, 0));
     assert_eq!((stats.accepted, stats.connected), (1, 0));
@@ -338,4 +229,58 @@ extern "C" fn one_client_too_many_gets_503() {
         server.clients().stats().closed == kconfig::MAX_CLIENTS
     });
     Client::connect(c"/").closes();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn each_client_has_a_session_of_its_own() {
+    let server = start();
+    for _ in 0..2 {
+        let clients = [Client::connect(c"/"), Client::connect(c"/")];
+        for count in 1..4 {
+            for client in &clients {
+                client.sends(TEXT, b"count");
+                client.gets(BINARY, &[count]);
+            }
+        }
+        for client in clients {
+            client.closes();
+        }
+        // The next ones have the same slots.
+        wait_until("all are gone", || server.clients().iter().next().is_none());
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn groups_are_sent_to() {
+    let server = start();
+    let clients = server.clients();
+    let all = [(); 3].map(|()| Client::connect(c"/"));
+    for (slot, groups) in [1, 2, 3].into_iter().enumerate() {
+        let id = connected(&clients, slot);
+        assert!(clients.peer(id).is_some());
+        assert!(clients.set_groups(id, groups));
+    }
+    assert_eq!(clients.broadcast_text(1, "one"), Ok(2));
+    assert_eq!(clients.broadcast_text(4, "four"), Ok(0));
+    all[0].gets(TEXT, b"one");
+    all[2].gets(TEXT, b"one");
+    for client in all {
+        client.closes();
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ticks_come_with_their_period() {
+    let options = Options::new().tick(Duration::from_millis(100));
+    let server = start_as(Role::Tick, &options);
+    let client = Client::connect(c"/");
+    client.gets(BINARY, &[1]);
+    let began = uptime_ms();
+    for count in 2..=6 {
+        client.gets(BINARY, &[count]);
+    }
+    let took = uptime_ms() - began;
+    assert!((400..=600).contains(&took), "{took} ms");
+    server.clients().stop();
+    client.closed_with(b"\x03\xe9");
 }

@@ -6,6 +6,7 @@
 #![no_std]
 
 mod adopting;
+mod app;
 mod client;
 mod handler;
 mod queue;
@@ -13,11 +14,13 @@ mod starting;
 
 use core::ops::Deref;
 
-use wss::ClientId;
-use wss::service::ClientState;
-use wss_zephyr::{Clients, ListenError, Options, Server, StartError, kconfig, uptime_ms};
+use wss::service::Lock as _;
+use wss::{ClientId, ClientState, Clients};
+use wss_zephyr::{ListenError, Options, StartError, kconfig, uptime_ms};
 // It has the panic handler.
 use zephyr as _;
+
+use app::{App, Role, SEEN, Seen};
 
 /// Longer than anything takes, in milliseconds.
 const PATIENCE_MS: u32 = 5000;
@@ -42,11 +45,19 @@ unsafe extern "C" {
     safe fn wss_port_sleep_ms(ms: u32);
 }
 
+type Server = wss_zephyr::Server<app::App>;
+
 static SERVERS: [Server; kconfig::SERVERS as usize] =
     [const { Server::new() }; kconfig::SERVERS as usize];
 
 /// A server that runs, until this is dropped.
 struct Running(&'static Server);
+
+impl Running {
+    fn clients(&self) -> Clients {
+        self.0.clients()
+    }
+}
 
 impl Deref for Running {
     type Target = Server;
@@ -78,7 +89,7 @@ fn started<T>(
 
 /// The client that has this slot, once it is connected.
 #[track_caller]
-fn connected(clients: Clients<'_>, slot: usize) -> ClientId {
+fn connected(clients: &Clients, slot: usize) -> ClientId {
     let is_connected = || clients.state(slot) == ClientState::Connected;
     wait_until("the client is connected", is_connected);
     clients.client(slot).expect("there is a client")
@@ -86,8 +97,14 @@ fn connected(clients: Clients<'_>, slot: usize) -> ClientId {
 
 /// What Kconfig says, with another port.
 fn at_port(port: u16) -> Options<'static> {
-    Options {
-        port,
-        ..Options::new()
-    }
+    Options::new().port(port)
+}
+
+/// Starts a server with the handler in this role.
+#[track_caller]
+fn start_as(role: Role, options: &Options<'_>) -> Running {
+    *SEEN.lock() = Seen::NOTHING;
+    let start = started(|server| server.start(options, |clients| App::new(clients, role)));
+    let (server, ()) = start.expect("the server starts");
+    server
 }

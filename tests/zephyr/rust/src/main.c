@@ -19,6 +19,9 @@ void the_accept_hook_picks_a_subprotocol(void);
 void the_accept_hook_refuses_with_403(void);
 void the_accept_hook_answers_later(void);
 void one_client_too_many_gets_503(void);
+void each_client_has_a_session_of_its_own(void);
+void groups_are_sent_to(void);
+void ticks_come_with_their_period(void);
 void a_connection_is_adopted_in_the_middle_of_its_request(void);
 void an_upgraded_connection_is_adopted_with_the_frame_it_has_received(void);
 void a_connection_that_is_not_adopted_stays_the_applications(void);
@@ -27,6 +30,7 @@ void a_message_on_a_queue_is_held(void);
 void a_full_queue_loses_nothing(void);
 void a_handler_and_a_queue_share_the_events(void);
 void there_are_as_many_queues_as_kconfig_says(void);
+void the_end_that_a_handler_begins_wakes_the_reader_of_a_queue(void);
 void a_server_can_be_started_again(void);
 void a_stopped_server_closes_with_1001(void);
 void there_are_as_many_servers_as_kconfig_says(void);
@@ -162,6 +166,21 @@ ZTEST(rust, test_one_client_too_many_gets_503)
 	run(one_client_too_many_gets_503);
 }
 
+ZTEST(rust, test_each_client_has_a_session_of_its_own)
+{
+	run(each_client_has_a_session_of_its_own);
+}
+
+ZTEST(rust, test_groups_are_sent_to)
+{
+	run(groups_are_sent_to);
+}
+
+ZTEST(rust, test_ticks_come_with_their_period)
+{
+	run(ticks_come_with_their_period);
+}
+
 ZTEST(rust, test_a_connection_is_adopted_in_the_middle_of_its_request)
 {
 	run(a_connection_is_adopted_in_the_middle_of_its_request);
@@ -200,6 +219,11 @@ ZTEST(rust, test_a_handler_and_a_queue_share_the_events)
 ZTEST(rust, test_there_are_as_many_queues_as_kconfig_says)
 {
 	run(there_are_as_many_queues_as_kconfig_says);
+}
+
+ZTEST(rust, test_the_end_that_a_handler_begins_wakes_the_reader_of_a_queue)
+{
+	run(the_end_that_a_handler_begins_wakes_the_reader_of_a_queue);
 }
 
 ZTEST(rust, test_a_server_can_be_started_again)

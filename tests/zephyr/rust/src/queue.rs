@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Servers with queues.
 
-use wss::{ClientId, CloseCode, Event, EventMask};
-use wss_zephyr::{Clients, EventQueue, MessageBuffer, Options, StartError, kconfig, uptime_ms};
+use core::time::Duration;
 
+use wss::{ClientId, Clients, CloseCode, Event, EventMask, RecvError};
+use wss_zephyr::{EventQueue, MessageBuffer, Options, StartError, kconfig, uptime_ms};
+
+use crate::app::{App, Role};
 use crate::client::{BINARY, CLOSE, Client, PING, PONG, TEXT};
 use crate::{PATIENCE_MS, Running, connected, pause, started, wait_until};
 
+const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 const BUFFER: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
 
 /// The next event, which is one of this client, or of the first.
 #[track_caller]
 fn take<'a>(queue: &EventQueue, buffer: &'a mut MessageBuffer) -> (ClientId, Event<'a>) {
-    let taken = queue.recv_timeout(buffer, PATIENCE_MS);
+    let taken = queue.recv_timeout(buffer, PATIENCE);
     let (client, event) = taken.expect("there is an event");
     (client.expect("it is of a client"), event)
 }
@@ -42,7 +46,8 @@ fn expect_text(queue: &EventQueue, wanted: &str) {
 #[track_caller]
 fn expect_end(queue: &EventQueue) {
     let began = uptime_ms();
-    assert!(queue.recv_timeout(&mut { BUFFER }, PATIENCE_MS).is_none());
+    let end = queue.recv_timeout(&mut { BUFFER }, PATIENCE).err();
+    assert_eq!(end, Some(RecvError::Ended));
     assert!(
         uptime_ms() - began < u64::from(PATIENCE_MS),
         "waited in vain"
@@ -61,7 +66,8 @@ fn with_queue(mask: EventMask, depth: usize) -> (Running, EventQueue) {
 extern "C" fn a_queue_has_the_events() {
     let (server, queue) = with_queue(EventMask::all(), 8);
     let mut buffer = BUFFER;
-    assert!(queue.recv_timeout(&mut buffer, 20).is_none());
+    let none = queue.recv_timeout(&mut buffer, Duration::from_millis(20));
+    assert_eq!(none.err(), Some(RecvError::Timeout));
 
     let client = Client::connect(c"/");
     let (id, event) = take(&queue, &mut buffer);
@@ -113,7 +119,7 @@ extern "C" fn a_queue_has_the_events() {
 }
 
 /// How many messages the server has received.
-fn received(clients: Clients<'_>) -> u32 {
+fn received(clients: &Clients) -> u32 {
     clients.stats().traffic.messages_received
 }
 
@@ -123,22 +129,22 @@ extern "C" fn a_message_on_a_queue_is_held() {
     let clients = server.clients();
     let client = Client::connect(c"/");
     let other = Client::connect(c"/");
-    connected(clients, 0);
-    connected(clients, 1);
+    connected(&clients, 0);
+    connected(&clients, 1);
 
     client.sends(TEXT, b"one");
-    wait_until("it is received", || received(clients) == 1);
+    wait_until("it is received", || received(&clients) == 1);
     // While it is held this client is not received from, but another one is.
     client.sends(TEXT, b"two");
     pause(50);
-    assert_eq!(received(clients), 1);
+    assert_eq!(received(&clients), 1);
     other.sends(TEXT, b"other");
-    wait_until("that of the other is received", || received(clients) == 2);
+    wait_until("that of the other is received", || received(&clients) == 2);
     pause(50);
-    assert_eq!(received(clients), 2);
+    assert_eq!(received(&clients), 2);
 
     expect_text(&queue, "one");
-    wait_until("the next is received", || received(clients) == 3);
+    wait_until("the next is received", || received(&clients) == 3);
     expect_text(&queue, "other");
     expect_text(&queue, "two");
     client.closes();
@@ -181,7 +187,7 @@ extern "C" fn a_full_queue_loses_nothing() {
     for client in &all {
         client.sends(TEXT, b"five");
     }
-    wait_until("all is received", || received(server.clients()) == 10);
+    wait_until("all is received", || received(&server.clients()) == 10);
     for client in all {
         client.closes();
     }
@@ -189,21 +195,14 @@ extern "C" fn a_full_queue_loses_nothing() {
 
 #[unsafe(no_mangle)]
 extern "C" fn a_handler_and_a_queue_share_the_events() {
-    // A closure is a handler, too.
-    let echo = &|clients: &Clients, client: Option<ClientId>, event: &Event<'_>| {
-        let Event::Text(message) = event else {
-            panic!("{event:?} is not for the handler");
-        };
-        let id = client.expect("it is of a client");
-        assert_eq!(clients.send_text(id, message.text()), Ok(()));
-    };
     let wanted = [
         (EventMask::TEXT | EventMask::BINARY, 8),
         (EventMask::CLOSED, 8),
     ];
     let options = Options::new();
     let (server, [messages, ends]) = started(|server| {
-        let builder = server.builder(&options).handler(EventMask::TEXT, echo);
+        let make = |clients| App::new(clients, Role::Text);
+        let builder = server.builder(&options).handler(make);
         builder.start(wanted)
     })
     .expect("it starts");
@@ -247,4 +246,14 @@ extern "C" fn there_are_as_many_queues_as_kconfig_says() {
     client.closes();
     drop(queues);
     assert!(server.stop());
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn the_end_that_a_handler_begins_wakes_the_reader_of_a_queue() {
+    let (server, queue) = with_queue(EventMask::TEXT, 8);
+    let client = Client::connect(c"/");
+    connected(&server.clients(), 0);
+    server.clients().stop();
+    client.closed_with(b"\x03\xe9");
+    expect_end(&queue);
 }

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Starting and ending servers.
 
-use wss::service::{ClientState, Config};
-use wss::{ClientId, Event};
-use wss_zephyr::{Clients, Handler, ListenError, Options, Server, StartError, kconfig};
+use wss::service::Config;
+use wss::{ClientState, Clients};
+use wss_zephyr::{ListenError, Options, StartError, kconfig};
 
+use crate::app::{App, Role};
 use crate::client::{Client, TEXT};
-use crate::{Running, at_port, connected, started, wait_until};
+use crate::{Running, Server, at_port, connected, start_as, started, wait_until};
 
 // In main.c.
 unsafe extern "C" {
     safe static errno_invalid: u32;
-}
-
-struct Echo;
-
-impl Handler for Echo {
-    fn on_event(&self, clients: &Clients, client: Option<ClientId>, event: &Event<'_>) {
-        if let (Some(id), Event::Text(message)) = (client, event) {
-            assert_eq!(clients.send_text(id, message.text()), Ok(()));
-        }
-    }
 }
 
 const PORT: u16 = kconfig::PORT as u16;
@@ -32,14 +23,17 @@ fn start(port: u16) -> Running {
 
 #[track_caller]
 fn start_with(options: &Options<'_>) -> Running {
-    let (server, ()) = started(|server| server.start(options, &Echo)).expect("the server starts");
-    server
+    start_as(Role::Judge, options)
+}
+
+fn judge(clients: Clients) -> App {
+    App::new(clients, Role::Judge)
 }
 
 /// Why a server does not start.
 #[track_caller]
 fn refused(options: &Options<'_>) -> ListenError {
-    match started(|server| server.start(options, &Echo)) {
+    match started(|server| server.start(options, judge)) {
         Err(StartError::Listen(error)) => error,
         Err(error) => panic!("{error}"),
         Ok((server, ())) => panic!("it listens at port {}", server.local_port()),
@@ -70,9 +64,9 @@ extern "C" fn a_server_can_be_started_again() {
 extern "C" fn a_stopped_server_closes_with_1001() {
     let server = start(PORT);
     let client = Client::connect(c"/");
-    let id = connected(server.clients(), 0);
+    let id = connected(&server.clients(), 0);
     let clients = server.0.clients();
-    server.begin_stop();
+    clients.stop();
     client.closed_with(b"\x03\xe9");
     assert!(server.stop());
     drop(server);
@@ -86,7 +80,7 @@ extern "C" fn a_stopped_server_closes_with_1001() {
     options.limits.close_timeout_ms = 200;
     let server = start_with(&options);
     let client = Client::connect(c"/");
-    connected(server.clients(), 0);
+    connected(&server.clients(), 0);
     assert!(server.stop());
     assert_eq!(server.clients().stats().aborted, 1);
     client.gets(crate::client::CLOSE, b"\x03\xe9");
@@ -108,7 +102,7 @@ extern "C" fn there_are_as_many_servers_as_kconfig_says() {
     }
     assert_eq!(refused(&Options::new()), ListenError::Running);
     static ONE_MORE: Server = Server::new();
-    let one_more = ONE_MORE.start(&Options::new(), &Echo);
+    let one_more = ONE_MORE.start(&Options::new(), judge);
     assert_eq!(one_more, Err(StartError::Listen(ListenError::Servers)));
     servers[0] = None;
     servers[0] = Some(start(PORT));
@@ -127,19 +121,10 @@ extern "C" fn a_port_in_use_is_told() {
     works(PORT);
     drop(server);
 
-    let options = Options {
-        addr: Some(c"no address"),
-        ..Options::new()
-    };
+    let options = Options::new().addr(c"no address");
     assert_eq!(refused(&options), ListenError::Failed(errno_invalid));
     // Without a listener nothing is in use, and there is no port.
-    let (first, options) = (
-        start(PORT),
-        Options {
-            listen: false,
-            ..Options::new()
-        },
-    );
+    let (first, options) = (start(PORT), Options::new().listen(false));
     let second = start_with(&options);
     assert_eq!((first.local_port(), second.local_port()), (PORT, 0));
 }

@@ -91,6 +91,7 @@ void wss_network_forget(struct wss_network *network)
 	network->came_up = 0;
 	network->changed = false;
 	network->waits = false;
+	network->port = 0;
 	if (!network->is_known) {
 		network->is_known = true;
 		sys_slist_append(&networks, &network->node);

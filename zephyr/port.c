@@ -572,6 +572,25 @@ void wss_network_changed(struct wss_network *network)
 	}
 }
 
+#if defined(CONFIG_WSS_SHELL)
+bool wss_port_shell_server(size_t number, struct wss_shell_server *server)
+{
+	struct wss_server *found = &servers[number];
+	bool is_bound;
+
+	wss_port_lock(NULL);
+	is_bound = found->object != NULL;
+	wss_port_unlock(NULL);
+	if (!is_bound || wss_port_join(found, 0)) {
+		return false;
+	}
+	server->object = found->object;
+	server->calls = found->calls->shell;
+	server->port = found->network.port;
+	return true;
+}
+#endif
+
 /* The log. The text is on a stack, and is copied. */
 
 void wss_port_log(uint32_t level, const char *text)

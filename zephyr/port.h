@@ -41,6 +41,8 @@ struct wss_part {
  */
 struct wss_server;
 
+struct wss_shell_calls;
+
 /* What runs a server in Rust. */
 struct wss_calls {
 	/* Serves until it has stopped, on the WSS thread. */
@@ -49,6 +51,10 @@ struct wss_calls {
 	void (*work)(const void *object, uint32_t item);
 	/* The network has changed: WSS_LINK_DOWN, WSS_LINK_UP (in this order), WSS_LISTEN. */
 	void (*link)(const void *object, uint32_t events);
+#if defined(CONFIG_WSS_SHELL)
+	/* For the shell command. */
+	const struct wss_shell_calls *shell;
+#endif
 };
 
 /* NULL if all are bound. */
@@ -132,5 +138,77 @@ void wss_port_network_forget(struct wss_server *server);
 
 /* The log, with Zephyr's levels. */
 void wss_port_log(uint32_t level, const char *text);
+
+/* The shell command. */
+
+enum wss_shell_state {
+	WSS_SHELL_CONNECTING,
+	WSS_SHELL_CONNECTED,
+	WSS_SHELL_CLOSING,
+};
+
+#define WSS_SHELL_PATH_SIZE 48
+
+/* Texts end with a NUL. They are empty if unknown, and cut off if they are too long. */
+struct wss_shell_client {
+	/* One of enum wss_shell_state. */
+	uint32_t state;
+	char peer[WSS_NAME_SIZE];
+	/* The path of the opening request. */
+	char path[WSS_SHELL_PATH_SIZE];
+};
+
+enum wss_shell_kind {
+	WSS_SHELL_TEXT,
+	WSS_SHELL_PING,
+	WSS_SHELL_CLOSE,
+};
+
+/* Stands for every client of the server. */
+#define WSS_SHELL_ALL UINT32_MAX
+
+/* What a client is sent. */
+struct wss_shell_action {
+	/* One of enum wss_shell_kind. */
+	uint32_t kind;
+	/* The slot of the client, or WSS_SHELL_ALL. */
+	uint32_t slot;
+	/* The close code. */
+	uint32_t code;
+	/* The message, the payload of the ping, or the reason of the close frame. */
+	const char *text;
+	size_t len;
+};
+
+#define WSS_SHELL_ERROR_SIZE 64
+
+struct wss_shell_stats {
+	uint32_t accepted, connected, closed, aborted, timeouts;
+	uint32_t refused_full, refused_forbidden, refused_requests, refused_address;
+	uint32_t messages_received, messages_sent, would_block;
+	uint32_t protocol_errors, invalid_payloads, messages_too_big, policy_violations;
+	uint32_t accept_errors, accept_pauses, most_clients, most_blocks;
+	uint64_t bytes_received, bytes_sent;
+};
+
+/* What the shell command asks of a server in Rust. */
+struct wss_shell_calls {
+	/* Returns false if no client has this slot. */
+	bool (*client)(const void *object, uint32_t slot, struct wss_shell_client *client);
+	/* Returns false, and writes why to `error`, of WSS_SHELL_ERROR_SIZE bytes, if it fails. */
+	bool (*act)(const void *object, const struct wss_shell_action *action, char *error);
+	void (*stats)(const void *object, struct wss_shell_stats *stats);
+};
+
+/* A server for the shell command. */
+struct wss_shell_server {
+	const void *object;
+	const struct wss_shell_calls *calls;
+	/* The port that it listens on; 0: it does not listen. */
+	uint16_t port;
+};
+
+/* Returns false if the server with this number, which is below CONFIG_WSS_SERVERS, does not run. */
+bool wss_port_shell_server(size_t number, struct wss_shell_server *server);
 
 #endif /* WSS_ZEPHYR_PORT_H */

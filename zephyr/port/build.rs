@@ -35,10 +35,11 @@ const NUMBERS: [(&str, u32); 23] = [
     ("WSS_LOG_LEVEL", 3),
 ];
 /// Switches, with the default.
-const SWITCHES: [(&str, bool); 3] = [
+const SWITCHES: [(&str, bool); 4] = [
     ("WSS_STREAMING", false),
     ("WSS_START_AT_BOOT", true),
     ("WSS_WORK_QUEUE", true),
+    ("WSS_SHELL", false),
 ];
 /// Texts, with the default.
 const TEXTS: [(&str, &str); 1] = [("WSS_ORIGINS", "")];

@@ -5,7 +5,6 @@
  */
 #include "echo.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 bool verbose;
@@ -13,7 +12,7 @@ bool verbose;
 static void note(int32_t clientIndex, const char *what)
 {
 	if (verbose) {
-		printf("client %" PRId32 ": %s\n", clientIndex, what);
+		print_event(clientIndex, what);
 	}
 }
 
@@ -34,10 +33,14 @@ static void on_close_frame(const SYS_WSS_RXDATA *rx, int32_t clientIndex)
 	if (rx->datalen < SYS_WSS_STATUS_CODE_LEN) {
 		note(clientIndex, "closes");
 	} else if (verbose) {
-		printf("client %" PRId32 ": closes with %d, '%.*s'\n", clientIndex,
-			rx->data[0] << 8 | rx->data[1],
-			(int)(rx->datalen - SYS_WSS_STATUS_CODE_LEN),
-			(const char *)rx->data + SYS_WSS_STATUS_CODE_LEN);
+		/* A reason has at most 123 bytes. */
+		char text[160];
+
+		(void)snprintf(text, sizeof(text), "closes with %d, '%.*s'",
+			       rx->data[0] << 8 | rx->data[1],
+			       (int)(rx->datalen - SYS_WSS_STATUS_CODE_LEN),
+			       (const char *)rx->data + SYS_WSS_STATUS_CODE_LEN);
+		note(clientIndex, text);
 	}
 }
 

@@ -7,6 +7,9 @@
 /** Whether every event is printed. */
 extern bool verbose;
 
+/** Prints a line about a client. In main_host.c and main_zephyr.c. */
+void print_event(int32_t clientIndex, const char *what);
+
 /** The callback. */
 void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void *cookie);
 

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The echo server as a program of a host, with options. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "echo.h"
+
+void print_event(int32_t clientIndex, const char *what)
+{
+	printf("client %" PRId32 ": %s\n", clientIndex, what);
+}
 
 static void on_log(wss_log_level level, const char *text, void *cookie)
 {

@@ -15,6 +15,7 @@ use crate::kconfig;
 use crate::lock::KernelLock;
 use crate::port::ZephyrPort;
 use crate::queue::MessageQueue;
+use crate::shell::Paths;
 
 /// The sink that is the handler; the others are queues.
 const HANDLER: usize = 0;
@@ -102,6 +103,8 @@ const fn no_queue() -> Sink {
     let state = unsafe { KernelLock::new(QueueState::EMPTY) };
     QueueSink::new(EventMask::empty(), state)
 }
+
+impl Paths for ZephyrApplication {}
 
 impl Application<ZephyrPort> for ZephyrApplication {
     const TICKS: bool = true;

@@ -17,6 +17,7 @@ use crate::kconfig;
 use crate::lock::KernelLock;
 use crate::options::{ListenError, Options};
 use crate::port::{BLOCKS, Buffer, CLIENTS, LISTENERS, ZephyrPort, close_all};
+use crate::shell::{self, Paths};
 use crate::sys;
 
 /// The size of a receive buffer: a message, and what stands around it.
@@ -36,7 +37,7 @@ macro_rules! lock {
 /// no flash, if the application is.
 ///
 /// With its first start it gets one of the `CONFIG_WSS_SERVERS` servers, which it keeps.
-pub struct Instance<A: Application<ZephyrPort> + Sync + 'static> {
+pub struct Instance<A: Application<ZephyrPort> + Paths + Sync + 'static> {
     service: Service<ZephyrPort, A>,
     inbound: [UnsafeCell<MaybeUninit<Inbound<Buffer>>>; CLIENTS],
     rx: [UnsafeCell<[u8; RX]>; CLIENTS],
@@ -48,13 +49,14 @@ pub struct Instance<A: Application<ZephyrPort> + Sync + 'static> {
 }
 
 // SAFETY: the memory is given away once; everything else is for any thread.
-unsafe impl<A: Application<ZephyrPort> + Sync + 'static> Sync for Instance<A> {}
+unsafe impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Sync for Instance<A> {}
 
-impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
+impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
     const CALLS: sys::Calls = sys::Calls {
         serve: Self::serve,
         work: Self::work,
         link: Self::link,
+        shell: [&shell::Calls::<A>::CALLS; kconfig::SHELL as usize],
     };
 
     /// A service that does not run.
@@ -183,7 +185,7 @@ impl<A: Application<ZephyrPort> + Sync + 'static> Instance<A> {
 
     /// # Safety
     /// `object` is what was bound, which is static.
-    unsafe fn of<'a>(object: *const c_void) -> &'a Service<ZephyrPort, A> {
+    pub(crate) unsafe fn of<'a>(object: *const c_void) -> &'a Service<ZephyrPort, A> {
         let this: *const Self = object.cast();
         // SAFETY: the caller knows it.
         unsafe { &(*this).service }

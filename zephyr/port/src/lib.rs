@@ -17,6 +17,7 @@
 //! | `lock` | `k_mutex` and `k_condvar` |
 //! | `port` | sockets, polling, the timer, the work queue |
 //! | `queue` | where a queue's entries are: `k_msgq` |
+//! | `shell` | what the shell command asks of a server |
 //! | `sys` | what `port.c` has |
 //! | `logger` | the lines of `log` go to Zephyr's log |
 #![no_std]
@@ -35,6 +36,7 @@ mod options;
 mod port;
 mod queue;
 mod server;
+mod shell;
 mod sys;
 
 pub use events::{EventQueue, MessageBuffer};
@@ -49,6 +51,7 @@ pub mod internal {
     pub use crate::lock::KernelLock;
     pub use crate::port::{Descriptor, ZephyrPort};
     pub use crate::queue::MessageQueue;
+    pub use crate::shell::Paths;
 }
 
 /// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.

@@ -6,6 +6,8 @@ use core::ffi::{c_char, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::kconfig;
+
 /// `WSS_AGAIN`: not now.
 pub const AGAIN: i32 = -1000;
 /// `WSS_NO_BUFFERS`: not now, and nothing says when.
@@ -111,6 +113,72 @@ pub struct Calls {
     pub serve: unsafe extern "C" fn(*const c_void),
     pub work: unsafe extern "C" fn(*const c_void, u32),
     pub link: unsafe extern "C" fn(*const c_void, u32),
+    /// With `CONFIG_WSS_SHELL`.
+    pub shell: [&'static ShellCalls; kconfig::SHELL as usize],
+}
+
+/// `struct wss_shell_calls`.
+#[repr(C)]
+pub struct ShellCalls {
+    pub client: unsafe extern "C" fn(*const c_void, u32, *mut ShellClient) -> bool,
+    pub act: unsafe extern "C" fn(*const c_void, *const ShellAction, *mut c_char) -> bool,
+    pub stats: unsafe extern "C" fn(*const c_void, *mut ShellStats),
+}
+
+/// `WSS_SHELL_PATH_SIZE`.
+pub const PATH_SIZE: usize = 48;
+
+/// `struct wss_shell_client`.
+#[repr(C)]
+pub struct ShellClient {
+    pub state: u32,
+    pub peer: [u8; NAME_SIZE],
+    pub path: [u8; PATH_SIZE],
+}
+
+/// `struct wss_shell_action`.
+#[repr(C)]
+pub struct ShellAction {
+    pub kind: u32,
+    pub slot: u32,
+    pub code: u32,
+    pub text: *const u8,
+    pub len: usize,
+}
+
+/// `WSS_SHELL_TEXT` and `WSS_SHELL_PING`; what is neither is `WSS_SHELL_CLOSE`.
+pub const SHELL_TEXT: u32 = 0;
+pub const SHELL_PING: u32 = 1;
+/// `WSS_SHELL_ALL`.
+pub const SHELL_ALL: u32 = u32::MAX;
+/// `WSS_SHELL_ERROR_SIZE`.
+pub const SHELL_ERROR_SIZE: usize = 64;
+
+/// `struct wss_shell_stats`.
+#[repr(C)]
+pub struct ShellStats {
+    pub accepted: u32,
+    pub connected: u32,
+    pub closed: u32,
+    pub aborted: u32,
+    pub timeouts: u32,
+    pub refused_full: u32,
+    pub refused_forbidden: u32,
+    pub refused_requests: u32,
+    pub refused_address: u32,
+    pub messages_received: u32,
+    pub messages_sent: u32,
+    pub would_block: u32,
+    pub protocol_errors: u32,
+    pub invalid_payloads: u32,
+    pub messages_too_big: u32,
+    pub policy_violations: u32,
+    pub accept_errors: u32,
+    pub accept_pauses: u32,
+    pub most_clients: u32,
+    pub most_blocks: u32,
+    pub bytes_received: u64,
+    pub bytes_sent: u64,
 }
 
 unsafe extern "C" {

@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 use core::ops::Deref;
 
+use wss::ClientId;
 use wss::protocol::origin_allowed;
 use wss::service::Port as _;
 use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
@@ -11,7 +12,7 @@ use wss_zephyr::{ListenError, kconfig};
 
 use crate::convert::Error;
 use crate::events::Events;
-use crate::handshake::Accepted;
+use crate::handshake::{Accepted, Field, requests};
 use crate::options::Options;
 
 pub use adopt::adopt;
@@ -159,6 +160,14 @@ impl PerClient {
     /// Keeps none any more.
     pub fn clear(&mut self) {
         self.0.iter_mut().for_each(Accepted::clear);
+    }
+}
+
+impl internal::Paths for Events {
+    fn path(&self, client: ClientId, room: &mut [u8]) {
+        let place = self.client(client).place;
+        // Without a request nothing is written.
+        let _ = requests(place).copy(client, Field::Path, || room);
     }
 }
 

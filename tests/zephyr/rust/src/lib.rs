@@ -10,6 +10,7 @@ mod app;
 mod client;
 mod handler;
 mod queue;
+mod shell;
 mod starting;
 
 use core::ops::Deref;

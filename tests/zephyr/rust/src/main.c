@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cases of src/lib.rs, as a suite of ztest. An assertion that fails in Rust is one that fails here. */
 #include <errno.h>
+#include <string.h>
 
 #include <zephyr/kernel.h>
 #include <zephyr/net/socket.h>
+#include <zephyr/shell/shell.h>
+#include <zephyr/shell/shell_dummy.h>
 #include <zephyr/ztest.h>
 
 /* Longer than any answer takes. */
@@ -36,9 +39,11 @@ void a_stopped_server_closes_with_1001(void);
 void there_are_as_many_servers_as_kconfig_says(void);
 void a_port_in_use_is_told(void);
 void limits_that_kconfig_has_at_0_are_refused(void);
+void the_shell_knows_servers_and_clients(void);
 
 /* What these are for Rust is of another C library than that of native_sim. */
 const uint32_t errno_invalid = EINVAL;
+const int errno_no_entry = ENOENT;
 
 /* Where in Rust the client's last step is, until the case is over. */
 static struct {
@@ -95,6 +100,20 @@ int32_t application_accepts(int32_t listener)
 void application_closes(int32_t fd)
 {
 	zassert_ok(zsock_close(fd));
+}
+
+/* Runs a command, which prints this among other things. */
+void shell_prints(const char *command, int result, const char *text)
+{
+	const struct shell *sh = shell_backend_dummy_get_ptr();
+	const char *output;
+	size_t size;
+
+	WAIT_FOR(shell_ready(sh), PATIENCE_S * USEC_PER_SEC, k_msleep(1));
+	shell_backend_dummy_clear_output(sh);
+	zassert_equal(shell_execute_cmd(sh, command), result, "%s", command);
+	output = shell_backend_dummy_get_output(sh, &size);
+	zassert_not_null(strstr(output, text), "%s: %s", command, output);
 }
 
 /* Rust has panicked, on whatever thread, and has said where. */
@@ -249,6 +268,11 @@ ZTEST(rust, test_a_port_in_use_is_told)
 ZTEST(rust, test_limits_that_kconfig_has_at_0_are_refused)
 {
 	run(limits_that_kconfig_has_at_0_are_refused);
+}
+
+ZTEST(rust, test_the_shell_knows_servers_and_clients)
+{
+	run(the_shell_knows_servers_and_clients);
 }
 
 ZTEST_SUITE(rust, NULL, NULL, NULL, after, NULL);

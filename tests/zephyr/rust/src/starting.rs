@@ -17,7 +17,7 @@ unsafe extern "C" {
 const PORT: u16 = kconfig::PORT as u16;
 
 #[track_caller]
-fn start(port: u16) -> Running {
+pub fn start(port: u16) -> Running {
     start_with(&at_port(port))
 }
 

@@ -20,6 +20,10 @@ static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *coo
 	ARG_UNUSED(cookie);
 }
 
+/* 130 bytes. */
+#define TEN  "0123456789"
+#define LONG TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 /* What the command prints. */
 static const char *output_of(const char *command, int expected)
 {
@@ -54,7 +58,9 @@ static void *set_up(void)
 ZTEST(shell, test_1_status_and_clients)
 {
 	prints("wss status", 0, "port 8000, 1 of 2 clients");
-	prints("wss clients", 0, "0: connected /seen");
+	prints("wss status", 0, "Listening on ");
+	prints("wss clients", 0, "0: connected, 127.0.0.1:");
+	prints("wss clients", 0, " /seen");
 	prints("wss stats", 0, "1 accepted, 1 upgraded, 0 closed");
 }
 
@@ -63,6 +69,11 @@ ZTEST(shell, test_2_wrong_arguments)
 	prints("wss send 1 hello", -ENOENT, "no client 1");
 	prints("wss send 2 hello", -ENOENT, "no client 2");
 	prints("wss send x hello", -ENOENT, "no client x");
+	prints("wss send 0/0 hello", -ENOENT, "no client 0/0: use the number of a client or all");
+	prints("wss send -1 hello", -ENOENT, "no client -1");
+	prints("wss send 0 \xff", -EIO, "Client 0: the text is not UTF-8");
+	prints("wss ping 0 " LONG, -EINVAL, "at most 125 bytes (this has 130)");
+	prints("wss close 0 1000 " LONG, -EINVAL, "at most 123 bytes (this has 130)");
 	prints("wss close 0 x", -EINVAL, "x is not a close code that may be sent");
 	prints("wss close 0 1005", -EINVAL, "1005 is not a close code that may be sent");
 	prints("wss close 0 99", -EINVAL, "(1000-1003, 1007-1014, 3000-4999)");
@@ -78,7 +89,8 @@ ZTEST(shell, test_3_send_ping_close)
 	client_receives(fd, "\x89\x01x", 3);
 	output_of("wss close 0 1001 bye", 0);
 	client_receives(fd, "\x88\x05\x03\xe9" "bye", 7);
-	prints("wss clients", 0, "0: closing");
+	prints("wss clients", 0, "0: closing, 127.0.0.1:");
+	prints("wss send 0 hello", -EIO, "Client 0: the client is not connected");
 	zsock_close(fd);
 	k_msleep(200);
 	prints("wss clients", 0, "No clients");

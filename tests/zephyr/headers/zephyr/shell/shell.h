@@ -21,3 +21,9 @@ __attribute__((format(printf, 2, 3))) void shell_print(const struct shell *sh, c
 						       ...);
 __attribute__((format(printf, 2, 3))) void shell_error(const struct shell *sh, const char *format,
 						       ...);
+enum shell_vt100_color {
+	SHELL_NORMAL,
+};
+__attribute__((format(printf, 3, 4))) void shell_fprintf(const struct shell *sh,
+							 enum shell_vt100_color color,
+							 const char *format, ...);

@@ -24,7 +24,6 @@ LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 
 struct wss_lock {
 	struct k_mutex mutex;
-	struct k_condvar changed;
 };
 
 static struct wss_server {
@@ -266,7 +265,8 @@ bool wss_port_timer_take(struct wss_server *server)
 /* Locks. */
 
 static K_MUTEX_DEFINE(shared_mutex);
-static K_CONDVAR_DEFINE(shared_changed);
+/* Of all locks: a thread that waits looks again, whatever woke it up, and few wait at any time. */
+static K_CONDVAR_DEFINE(changed);
 
 struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number)
 {
@@ -276,11 +276,6 @@ struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number)
 static struct k_mutex *mutex_of(struct wss_lock *lock)
 {
 	return lock != NULL ? &lock->mutex : &shared_mutex;
-}
-
-static struct k_condvar *changed_of(struct wss_lock *lock)
-{
-	return lock != NULL ? &lock->changed : &shared_changed;
 }
 
 void wss_port_lock(struct wss_lock *lock)
@@ -295,12 +290,13 @@ void wss_port_unlock(struct wss_lock *lock)
 
 void wss_port_wait(struct wss_lock *lock, uint32_t ms)
 {
-	(void)k_condvar_wait(changed_of(lock), mutex_of(lock), K_MSEC(ms));
+	(void)k_condvar_wait(&changed, mutex_of(lock), K_MSEC(ms));
 }
 
 void wss_port_notify(struct wss_lock *lock)
 {
-	(void)k_condvar_broadcast(changed_of(lock));
+	ARG_UNUSED(lock);
+	(void)k_condvar_broadcast(&changed);
 }
 
 /* Time. */
@@ -458,7 +454,6 @@ static void init_server(struct wss_server *server)
 {
 	for (size_t i = 0; i < LOCKS; i++) {
 		(void)k_mutex_init(&server->locks[i].mutex);
-		(void)k_condvar_init(&server->locks[i].changed);
 	}
 	k_timer_init(&server->timer, timer_expired, NULL);
 	k_poll_signal_init(&server->wake);

@@ -32,7 +32,9 @@ struct Assembly {
 }
 
 /// The data frame whose payload is being received.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
+// Four bytes less for each client of a device.
+#[repr(Rust, packed(4))]
 struct Payload {
     remaining: u64,
     mask: [u8; 4],

@@ -16,9 +16,9 @@ pub struct Inbound<B> {
     pub(super) step: Step,
     /// The sinks (a bit each) that have not got that yet.
     pub(super) undelivered: u8,
-    /// Where the payload of a ping is that was not answered, because other output was in the way.
+    /// What was parsed last is a ping that was not answered, because other output was in the way.
     /// Nothing is parsed or received before it is answered.
-    pub(super) unanswered: Option<Range<usize>>,
+    pub(super) unanswered: bool,
 }
 
 impl<B: Storage> Inbound<B> {
@@ -32,19 +32,19 @@ impl<B: Storage> Inbound<B> {
             incoming: Incoming::new(storage, 0, false),
             step: Step::NeedBytes,
             undelivered: 0,
-            unanswered: None,
+            unanswered: false,
         }
     }
 
     /// Forgets what was parsed and not delivered.
     pub(super) fn forget(&mut self) {
         self.undelivered = 0;
-        self.unanswered = None;
+        self.unanswered = false;
     }
 
     /// How much of the receive buffer can be lent: nothing while a step refers to its bytes.
     pub(super) fn spare(&mut self) -> usize {
-        if self.undelivered != 0 || self.unanswered.is_some() {
+        if self.undelivered != 0 || self.unanswered {
             return 0;
         }
         self.incoming.spare()

@@ -407,15 +407,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 }
             }
         }
-        if let Some(deadline) = inner.next_deadline(&self.settings) {
-            if inner
-                .covered
-                .is_none_or(|covered| !deadline.has_reached(covered))
-            {
-                inner.covered = Some(deadline);
-                self.set_timer(Some(deadline));
-            }
-        }
+        self.set_timer(inner.uncovered_deadline(&self.settings));
     }
 
     /// Has the serving thread look at all deadlines at `at` or earlier, if there is one.

@@ -49,6 +49,8 @@ pub(super) struct Output<P: Port> {
     block: Option<Block<P::Storage>>,
     /// With `OWN`.
     own: Own,
+    /// How much of its header has gone.
+    header_sent: u8,
     /// With `CLOSE`.
     close: CloseFrame,
 }
@@ -63,37 +65,28 @@ struct Block<B> {
 /// The rest of a frame whose payload is sent from the receive buffer. Nothing is received or parsed
 /// until it has gone.
 struct Own {
-    header: FrameHeader,
-    header_sent: usize,
     payload: Range<usize>,
+    header: FrameHeader,
 }
 
+#[derive(Clone, Copy)]
 struct CloseFrame {
-    bytes: [u8; 4],
-    unsent: Range<u8>,
+    /// 0: none.
+    code: u16,
+    sent: u8,
 }
 
 impl CloseFrame {
-    fn new(code: Option<CloseCode>) -> Self {
-        let [first, second] = match code {
-            Some(code) => code.get().to_be_bytes(),
-            None => [0, 0],
-        };
-        let len = if code.is_some() { 2 } else { 0 };
-        Self {
-            bytes: [0x80 | Opcode::Close as u8, len, first, second],
-            unsent: 0..2 + len,
-        }
+    fn bytes(self) -> [u8; 4] {
+        let [first, second] = self.code.to_be_bytes();
+        let len = if self.code > 0 { 2 } else { 0 };
+        [0x80 | Opcode::Close as u8, len, first, second]
     }
 
-    fn unsent(&self) -> &[u8] {
-        let range = usize::from(self.unsent.start)..usize::from(self.unsent.end);
-        self.bytes.get(range).unwrap_or_default()
-    }
-
-    fn sent(&mut self, count: usize) {
-        let count = u8::try_from(count).unwrap_or(u8::MAX);
-        self.unsent.start = self.unsent.start.saturating_add(count);
+    /// What is unsent of `bytes`.
+    fn unsent(self, bytes: &[u8; 4]) -> &[u8] {
+        let len = if self.code > 0 { 4 } else { 2 };
+        bytes.get(usize::from(self.sent)..len).unwrap_or_default()
     }
 }
 
@@ -112,14 +105,11 @@ impl<P: Port> Output<P> {
             since: Instant(0),
             block: None,
             own: Own {
-                header: FrameHeader::NONE,
-                header_sent: 0,
                 payload: 0..0,
+                header: FrameHeader::NONE,
             },
-            close: CloseFrame {
-                bytes: [0; 4],
-                unsent: 0..0,
-            },
+            header_sent: 0,
+            close: CloseFrame { code: 0, sent: 0 },
         }
     }
 
@@ -295,22 +285,28 @@ impl<P: Port> Output<P> {
     }
 
     /// Keeps a frame of which `sent` bytes have gone, its payload staying in the receive buffer.
-    pub fn keep_own(&mut self, header: FrameHeader, payload: Range<usize>, sent: usize) {
+    pub fn keep_own(&mut self, header: FrameHeader, payload: Range<usize>, mut sent: usize) {
         debug_assert!(!self.holds_own());
-        let header_sent = sent.min(header.as_bytes().len());
-        let start = payload
-            .start
-            .saturating_add(sent.saturating_sub(header_sent));
-        self.own = Own {
-            header,
-            header_sent,
-            payload: start.min(payload.end)..payload.end,
-        };
+        self.own = Own { payload, header };
+        self.header_sent = 0;
+        self.own_sent(&mut sent);
         self.flags.insert(Flags::OWN);
         if self.is_starved() {
             // Nothing can be put behind it.
             self.flags.insert(Flags::BLOCKED);
         }
+    }
+
+    /// Takes what was sent off what lies in the receive buffer, and off the count; whether that is all of it.
+    fn own_sent(&mut self, count: &mut usize) -> bool {
+        let header = self.own.header.as_bytes().len();
+        let mut header_sent = usize::from(self.header_sent);
+        take(&mut header_sent, header, count);
+        // At most 10.
+        self.header_sent = u8::try_from(header_sent).unwrap_or(u8::MAX);
+        let payload = &mut self.own.payload;
+        take(&mut payload.start, payload.end, count);
+        header_sent == header && payload.start >= payload.end
     }
 
     /// Keeps bytes that lie in the receive buffer.
@@ -340,7 +336,8 @@ impl<P: Port> Output<P> {
     /// Puts a close frame behind everything else.
     pub fn close(&mut self, code: Option<CloseCode>) {
         if !self.is_broken() {
-            self.close = CloseFrame::new(code);
+            let code = code.map_or(0, CloseCode::get);
+            self.close = CloseFrame { code, sent: 0 };
             self.flags.insert(Flags::CLOSE);
         }
     }
@@ -393,37 +390,30 @@ impl<P: Port> Output<P> {
             return;
         }
         let (mut header, mut payload, mut close) = (&[][..], &[][..], &[][..]);
+        let close_frame = self.close.bytes();
         if self.holds_own() {
             let Some(incoming) = incoming else {
                 return self.block(port);
             };
-            let own = &self.own;
-            header = own
-                .header
-                .as_bytes()
-                .get(own.header_sent..)
-                .unwrap_or_default();
-            payload = incoming.bytes(own.payload.clone());
+            let sent = usize::from(self.header_sent);
+            header = self.own.header.as_bytes().get(sent..).unwrap_or_default();
+            payload = incoming.bytes(self.own.payload.clone());
         }
         if self.flags.contains(Flags::CLOSE) {
-            close = self.close.unsent();
+            close = self.close.unsent(&close_frame);
         }
         let all = [self.unsent_block(), header, payload, close];
         let wanted = total_len(&all);
         let sent = socket.send(&all);
         let mut count = self.sent(sent, wanted, port);
         if self.holds_own() {
-            let own = &mut self.own;
-            let header_len = own.header.as_bytes().len();
-            take(&mut own.header_sent, header_len, &mut count);
-            take(&mut own.payload.start, own.payload.end, &mut count);
-            if own.header_sent == header_len && own.payload.is_empty() {
-                self.flags.remove(Flags::OWN);
-            }
+            let all_sent = self.own_sent(&mut count);
+            self.flags.set(Flags::OWN, !all_sent);
         }
         if self.flags.contains(Flags::CLOSE) {
-            self.close.sent(count);
-            if self.close.unsent.is_empty() {
+            let sent = u8::try_from(count).unwrap_or(u8::MAX);
+            self.close.sent = self.close.sent.saturating_add(sent);
+            if self.close.unsent(&close_frame).is_empty() {
                 self.flags.remove(Flags::CLOSE);
             }
         }

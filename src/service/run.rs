@@ -2,7 +2,6 @@
 //! The work item of a client: receive, parse, deliver, answer.
 
 use core::num::NonZeroUsize;
-use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::event::{Event, State};
@@ -127,7 +126,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             self.flush_output(slot, &mut inner, Some(&inbound));
         }
         loop {
-            let task = if inner.is_plain() && run.full == 0 && inbound.unanswered.is_none() {
+            let task = if inner.is_plain() && run.full == 0 && !inbound.unanswered {
                 // Nearly always.
                 common_task(&run, &inner, &inbound)
             } else {
@@ -480,11 +479,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             step = Step::Fail(Violation::TooManyControlFrames);
         }
         match &step {
-            Step::Ping(range) if open => {
-                if !self.pong(inner, inbound, range) {
-                    inbound.unanswered = Some(range.clone());
-                }
-            }
+            Step::Ping(_) if open => inbound.unanswered = true,
             Step::Pong(range) if open => {
                 if let [a, b, c, count] = *inbound.bytes(range) {
                     if [a, b, c] == KEEP_ALIVE && inner.keep_alive_answered(count) {
@@ -500,36 +495,24 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             _ => return,
         }
         inbound.deliver(step, &mut run.wanting);
+        self.answer_ping(inner, inbound);
     }
 
-    /// Answers the ping that could not be answered before: false if it still cannot be.
+    /// Answers the ping that was parsed last with a pong, unless it is answered: false if other output, of
+    /// another thread, has to go first.
+    #[inline(never)] // for size
     fn answer_ping(&self, inner: &mut Inner<P>, inbound: &mut Inbound<P::Storage>) -> bool {
-        let Some(range) = inbound.unanswered.take() else {
-            return true;
-        };
-        if inner.phase != Phase::Open {
+        match &inbound.step {
             // Nothing follows a close frame.
-            return true;
+            Step::Ping(range) if inbound.unanswered && inner.phase == Phase::Open => {
+                let payload = inbound.bytes(range);
+                let header = FrameHeader::control(Opcode::Pong, payload.len());
+                let sent = self.emit(inner, &header, payload, Some(range.clone()), true);
+                inbound.unanswered = sent == Err(SendError::WouldBlock);
+            }
+            _ => inbound.unanswered = false,
         }
-        let answered = self.pong(inner, inbound, &range);
-        if !answered {
-            inbound.unanswered = Some(range);
-        }
-        answered
-    }
-
-    /// Sends a pong with the payload of the ping at `range`: false if other output, of another
-    /// thread, has to go first.
-    fn pong(
-        &self,
-        inner: &mut Inner<P>,
-        inbound: &Inbound<P::Storage>,
-        range: &Range<usize>,
-    ) -> bool {
-        let payload = inbound.bytes(range);
-        let header = FrameHeader::control(Opcode::Pong, payload.len());
-        let sent = self.emit(inner, &header, payload, Some(range.clone()), true);
-        sent != Err(SendError::WouldBlock)
+        !inbound.unanswered
     }
 
     /// Receives once.
@@ -645,7 +628,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             // More than 255 that are not answered cannot be told apart: the oldest one is let go.
             let forgotten = u8::from(count == answered);
             inner.keep_alive = (count, answered.wrapping_add(forgotten));
-            inner.pinged.get_or_insert(now);
+            inner.pinged(now);
             inner.ping_sent();
         }
     }

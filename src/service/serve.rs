@@ -374,11 +374,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let rate = self.settings.control_frames_per_second();
             inner.control_frames.refresh(rate, self.port.now());
         }
-        let deadline = inner.next_deadline(&self.settings);
-        if deadline.is_none_or(|deadline| !now.has_reached(deadline)) {
-            inner.covered = deadline;
-            return deadline;
-        }
         let now = self.port.heard_until(index, now);
         let masks = self.application.masks();
         let due = inner.expire(now, &self.settings, &masks);
@@ -403,7 +398,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.kick(index, &mut inner);
             }
         }
-        inner.covered = inner.next_deadline(&self.settings);
-        inner.covered
+        let deadline = inner.next_deadline(&self.settings);
+        inner.cover(deadline)
     }
 }

@@ -159,16 +159,18 @@ pub struct Inner<P: Port> {
     pub(super) since: Instant,
     /// When the client was last heard, or last had no chance to be.
     pub(super) heard: Instant,
-    /// When the first ping was sent that the client has not been heard since.
-    pub(super) pinged: Option<Instant>,
+    /// When the first ping was sent that the client has not been heard since, if there is one.
+    pinged: Instant,
+    is_pinged: bool,
     /// When the last ping was due, or the client was heard.
     pub(super) ping_due: Instant,
     /// With an unanswered ping: when a timer last came in time, so that the service was not suspended.
     pub(super) checked: Instant,
     /// Since when the application keeps the client waiting.
     pub(super) held_since: Instant,
-    /// The timer is set no later than this on behalf of this slot.
-    pub(super) covered: Option<Instant>,
+    /// The timer is set no later than this on behalf of this slot, if it is.
+    covered: Instant,
+    is_covered: bool,
     /// The peer, where clients are counted by their address.
     pub(super) peer: Option<<P::Socket as Socket>::Peer>,
     /// A token is a control frame.
@@ -220,11 +222,13 @@ impl<P: Port> Inner<P> {
         held: 0,
         since: Instant(0),
         heard: Instant(0),
-        pinged: None,
+        pinged: Instant(0),
+        is_pinged: false,
         ping_due: Instant(0),
         checked: Instant(0),
         held_since: Instant(0),
-        covered: None,
+        covered: Instant(0),
+        is_covered: false,
         peer: None,
         control_frames: Bucket::full(),
         pings: 0,
@@ -280,7 +284,7 @@ impl<P: Port> Inner<P> {
             self.control_frames = Bucket::full();
             self.pings = 0;
         }
-        self.covered = None;
+        self.is_covered = false;
         self.groups = 0;
         self.user_data = 0;
         self.pending.add(State::Connecting, masks);
@@ -391,6 +395,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Starts the closing handshake, or answers it, with a close frame behind all other output.
+    #[inline(never)] // for size
     pub(super) fn close(
         &mut self,
         code: Option<CloseCode>,
@@ -449,7 +454,15 @@ impl<P: Port> Inner<P> {
     pub(super) fn hear(&mut self, now: Instant) {
         self.heard = now;
         self.ping_due = now;
-        self.pinged = None;
+        self.is_pinged = false;
+    }
+
+    /// A keep-alive ping was sent.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        if !self.is_pinged {
+            self.is_pinged = true;
+            self.pinged = now;
+        }
     }
 
     /// The service was suspended: every deadline of the client, and of the application, starts again.
@@ -459,9 +472,7 @@ impl<P: Port> Inner<P> {
         self.ping_due = now;
         self.held_since = now;
         self.output.since = now;
-        if self.pinged.is_some() {
-            self.pinged = Some(now);
-        }
+        self.pinged = now;
     }
 
     /// The application keeps the client waiting: it holds messages or takes no events.
@@ -523,6 +534,22 @@ impl<P: Port> Inner<P> {
         }
     }
 
+    /// The next deadline, if the timer has to be set to it.
+    pub(super) fn uncovered_deadline(&mut self, settings: &Settings) -> Option<Instant> {
+        let deadline = self.next_deadline(settings)?;
+        if self.is_covered && deadline.has_reached(self.covered) {
+            return None;
+        }
+        self.cover(Some(deadline))
+    }
+
+    /// The timer is about to be set to this deadline.
+    pub(super) fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+        self.is_covered = deadline.is_some();
+        self.covered = deadline.unwrap_or_default();
+        deadline
+    }
+
     /// In phase `Open`: when the client has to have taken output. A sender in the middle of its frame
     /// minds its own deadline.
     fn sending_deadline(&self, settings: &Settings) -> Option<Instant> {
@@ -543,7 +570,7 @@ impl<P: Port> Inner<P> {
             // It is not received from, so its silence says nothing.
             None
         } else {
-            let check = self.pinged.map(|_| self.checked + settings.suspension());
+            let check = self.is_pinged.then(|| self.checked + settings.suspension());
             let silence = Instant::earlier(self.silence_deadline(settings), check);
             Instant::earlier(self.ping_deadline(settings), silence)
         }
@@ -564,7 +591,8 @@ impl<P: Port> Inner<P> {
         let silent = self.heard + settings.client_timeout_ms();
         match settings.ping_interval() {
             0 => Some(silent),
-            interval => Some((self.pinged? + interval).later(silent)),
+            interval if self.is_pinged => Some((self.pinged + interval).later(silent)),
+            _ => None,
         }
     }
 

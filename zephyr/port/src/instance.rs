@@ -5,7 +5,7 @@ use core::array;
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
@@ -160,7 +160,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
             // There are as many as slots.
             let (inbound, rx) = memory.next().unwrap_or((&self.inbound[0], &self.rx[0]));
             // SAFETY: the bytes are static and initialised, and this slot alone has them.
-            let storage = unsafe { Buffer::new(rx.get().cast(), RX) };
+            let storage = unsafe { Buffer::new(NonNull::from(rx).cast(), RX) };
             // SAFETY: this slot alone has it, and it is given away once.
             let inbound = unsafe { &mut *inbound.get() };
             inbound.write(Inbound::new(storage))
@@ -168,7 +168,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         let blocks = array::from_fn(|index| {
             let bytes = self.tx.get(index)?;
             // SAFETY: the bytes are static and initialised, and this block alone has them.
-            Some(unsafe { Buffer::new(bytes.get().cast(), TX) })
+            Some(unsafe { Buffer::new(NonNull::from(bytes).cast(), TX) })
         });
         self.service.equip(inbound, blocks);
         self.is_bound.store(true, Ordering::Release);

@@ -14,7 +14,7 @@
 //! | `options` | how a server is started |
 //! | `instance` | a service in static memory, and its threads |
 //! | `kconfig` | what Kconfig says, as constants |
-//! | `lock` | `k_mutex` and `k_condvar` |
+//! | `lock` | `k_mutex`, and a `k_condvar` |
 //! | `port` | sockets, polling, the timer, the work queue |
 //! | `queue` | where a queue's entries are: `k_msgq` |
 //! | `shell` | what the shell command asks of a server |

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Locks: a `k_mutex` with a `k_condvar`.
+//! Locks: a `k_mutex` each, with one `k_condvar` for all.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -9,7 +9,7 @@ use wss::service::Lock;
 
 use crate::sys::{self, Once};
 
-/// A value behind a `k_mutex`, with a `k_condvar`, which are in C: kernel objects must not move.
+/// A value behind a `k_mutex`, which is in C: kernel objects must not move.
 ///
 /// All zeros if the value is, so that a static one takes no flash. It is behind a mutex that it shares with
 /// others until it is [placed](Self::place).

@@ -6,7 +6,9 @@
 
 use core::ffi::{CStr, c_void};
 use core::fmt::{self, Display, Formatter};
+use core::num::NonZeroI32;
 use core::ops::Range;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wss::AdoptError;
@@ -39,7 +41,7 @@ const PARTS: usize = 8;
 /// A pointer, and not a slice: C may read a message in one part of it while another part is received
 /// into.
 pub struct Buffer {
-    data: *mut u8,
+    data: NonNull<u8>,
     len: usize,
 }
 
@@ -49,7 +51,7 @@ unsafe impl Send for Buffer {}
 impl Buffer {
     /// # Safety
     /// There are `len` bytes, initialised, for ever, and only this writes to them.
-    pub(crate) const unsafe fn new(data: *mut u8, len: usize) -> Self {
+    pub(crate) const unsafe fn new(data: NonNull<u8>, len: usize) -> Self {
         Self { data, len }
     }
 
@@ -58,7 +60,7 @@ impl Buffer {
     fn part(&self, range: &Range<usize>) -> Option<(*mut u8, usize)> {
         let len = range.end.checked_sub(range.start)?;
         // Within the allocation, so that this cannot wrap around.
-        (range.end <= self.len).then(|| (self.data.wrapping_add(range.start), len))
+        (range.end <= self.len).then(|| (self.data.as_ptr().wrapping_add(range.start), len))
     }
 }
 
@@ -95,11 +97,24 @@ type Peer = [u8; kconfig::PEER_SIZE as usize];
 /// A descriptor of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
-    fd: i32,
+    /// All bits turned over, so that none is 0, which saves four bytes where there may be no descriptor.
+    inverted: NonZeroI32,
     peer: Peer,
 }
 
 impl Descriptor {
+    /// `None` for -1, which is no descriptor.
+    const fn new(fd: i32, peer: Peer) -> Option<Self> {
+        match NonZeroI32::new(!fd) {
+            Some(inverted) => Some(Self { inverted, peer }),
+            None => None,
+        }
+    }
+
+    const fn fd(&self) -> i32 {
+        !self.inverted.get()
+    }
+
     /// Makes the descriptor of a connection, which the application has accepted, ready for
     /// [`Service::adopt`](wss::service::Service::adopt).
     ///
@@ -119,7 +134,7 @@ impl Descriptor {
             );
             return Err(AdoptError::Failed);
         }
-        Ok(Self { fd, peer })
+        Self::new(fd, peer).ok_or(AdoptError::Failed)
     }
 }
 
@@ -152,13 +167,13 @@ impl Socket for Descriptor {
     fn name(&self) -> impl Display {
         let mut name = [0; sys::NAME_SIZE];
         // SAFETY: there is that much room.
-        unsafe { sys::wss_port_name(self.fd, name.as_mut_ptr().cast()) };
+        unsafe { sys::wss_port_name(self.fd(), name.as_mut_ptr().cast()) };
         Name(name)
     }
 
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         // SAFETY: there is that much room.
-        number(unsafe { sys::wss_port_receive(self.fd, space.as_mut_ptr(), space.len()) })
+        number(unsafe { sys::wss_port_receive(self.fd(), space.as_mut_ptr(), space.len()) })
     }
 
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
@@ -171,11 +186,11 @@ impl Socket for Descriptor {
             });
         }
         // SAFETY: there are that many parts, which live until this returns.
-        number(unsafe { sys::wss_port_send(self.fd, list.as_ptr(), list.len()) })
+        number(unsafe { sys::wss_port_send(self.fd(), list.as_ptr(), list.len()) })
     }
 
     fn has_buffers(&self) -> bool {
-        sys::wss_port_has_buffers(self.fd)
+        sys::wss_port_has_buffers(self.fd())
     }
 
     fn shutdown_write(&self) -> Result<(), SocketError> {
@@ -470,7 +485,7 @@ impl Port for ZephyrPort {
                 match number(accepted) {
                     Ok(fd) => {
                         let fd = i32::try_from(fd).unwrap_or(-1);
-                        return Ok(Descriptor { fd, peer });
+                        return Descriptor::new(fd, peer).ok_or(SocketError::Failed);
                     }
                     Err(SocketError::WouldBlock) => {}
                     Err(error) => outcome = Err(error),
@@ -505,7 +520,7 @@ impl Port for ZephyrPort {
             return Err(SocketError::WouldBlock);
         }
         if let Some(fd) = table.descriptors.get_mut(slot) {
-            *fd = socket.fd;
+            *fd = socket.fd();
         }
         table.poll_for(slot, Interest::empty());
         Ok(())
@@ -513,7 +528,7 @@ impl Port for ZephyrPort {
 
     fn watch(&self, slot: usize, socket: &Descriptor, interest: Interest) {
         let mut table = self.table.lock();
-        if table.descriptors.get(slot) == Some(&socket.fd) {
+        if table.descriptors.get(slot) == Some(&socket.fd()) {
             table.poll_for(slot, interest);
             if !interest.is_empty() {
                 self.changed(&mut table);
@@ -523,7 +538,7 @@ impl Port for ZephyrPort {
 
     fn close(&self, slot: usize, socket: Descriptor) {
         let mut table = self.table.lock();
-        if table.descriptors.get(slot) == Some(&socket.fd) {
+        if table.descriptors.get(slot) == Some(&socket.fd()) {
             table.poll_for(slot, Interest::empty());
             if let Some(fd) = table.descriptors.get_mut(slot) {
                 *fd = -1;
@@ -532,11 +547,11 @@ impl Port for ZephyrPort {
         let closes_now = table.ended || sys::wss_port_on_wss_thread(self.server());
         match table.closing.get_mut(slot) {
             Some(closing) if !closes_now => {
-                *closing = socket.fd;
+                *closing = socket.fd();
                 table.closes = true;
                 self.changed(&mut table);
             }
-            _ => sys::wss_port_close(socket.fd),
+            _ => sys::wss_port_close(socket.fd()),
         }
     }
 

@@ -24,11 +24,13 @@ pub mod handler;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod protocol;
+mod reader;
 pub mod service;
 
 pub use clients::{Clients, PeerName};
 pub use handler::{Answer, Answered, ErrorEvent, Handler};
 pub use protocol::{CloseCode, MessageKind, Opcode, Request, Status};
+pub use reader::EventReader;
 pub use service::{
     AdoptError, AnswerError, ClientId, ClientState, Event, EventMask, Message, Opening, RecvError,
     SendError, Stats, Target, Verdict,

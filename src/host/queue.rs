@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::application::ServerService;
 use super::monitor::Monitor;
 use super::port::HostPort;
-use crate::clients::milliseconds;
+use crate::clients::{Clients, milliseconds};
+use crate::reader::EventReader;
 use crate::service::{
     ClientId, Event, EventMask, KeptEvent, QueueSink, QueueState, QueueStorage, RecvError,
 };
@@ -77,11 +78,35 @@ pub(super) fn keep(event: &Event<'_>) -> Box<[u8]> {
 pub struct EventQueue {
     sink: Arc<Sink>,
     service: Arc<ServerService>,
+    clients: Clients,
+}
+
+impl EventReader for EventQueue {
+    fn read<T>(
+        &self,
+        timeout: Option<Duration>,
+        handle: impl FnOnce(Option<ClientId>, &Event<'_>) -> T,
+    ) -> Result<T, RecvError> {
+        let queued = self.take(timeout.map(milliseconds))?;
+        Ok(handle(queued.client(), &queued.event()))
+    }
+
+    fn clients(&self) -> Clients {
+        self.clients.clone()
+    }
 }
 
 impl EventQueue {
-    pub(super) const fn new(sink: Arc<Sink>, service: Arc<ServerService>) -> Self {
-        Self { sink, service }
+    pub(super) const fn new(
+        sink: Arc<Sink>,
+        service: Arc<ServerService>,
+        clients: Clients,
+    ) -> Self {
+        Self {
+            sink,
+            service,
+            clients,
+        }
     }
 
     /// Takes the next event, waiting for it; `None` once the server has ended and all is taken.

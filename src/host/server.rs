@@ -131,7 +131,9 @@ impl<'a> Builder<'a> {
             addr: running.addr,
             threads: Mutex::new((running.threads, ended)),
         };
-        let queues = queues.map(|queue| EventQueue::new(queue, Arc::clone(&server.service)));
+        let queues = queues.map(|queue| {
+            EventQueue::new(queue, Arc::clone(&server.service), server.clients.clone())
+        });
         Ok((server, queues))
     }
 }

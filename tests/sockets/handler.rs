@@ -11,8 +11,8 @@ use std::time::Duration;
 use wss::host::{Options, Server};
 use wss::service::{ClientState, RecvError};
 use wss::{
-    Answer, Answered, ClientId, Clients, CloseCode, ErrorEvent, EventMask, Handler, Message,
-    MessageKind, Opening, Request, SendError, Status, Verdict,
+    Answer, Answered, ClientId, Clients, CloseCode, ErrorEvent, Event, EventMask, EventReader,
+    Handler, Message, MessageKind, Opening, Request, SendError, Status, Verdict,
 };
 
 use super::client::{
@@ -511,4 +511,33 @@ fn a_reader_of_a_queue_tells_the_end_from_a_timeout() {
         assert_eq!(reader.join().unwrap(), Some(RecvError::Ended));
     });
     assert_eq!(queue.recv_timeout(short).err(), Some(RecvError::Ended));
+}
+
+/// What an application does on either platform.
+fn echo_from(queue: &impl EventReader) -> RecvError {
+    let clients = queue.clients();
+    loop {
+        let sent = queue.read(Some(PATIENCE), |client, event| match (client, event) {
+            (Some(client), Event::Text(message)) => clients.send_text(client, message.text()),
+            _ => Ok(()),
+        });
+        match sent {
+            Ok(sent) => assert!(matches!(sent, Ok(()) | Err(SendError::NotConnected))),
+            Err(error) => return error,
+        }
+    }
+}
+
+#[test]
+fn a_reader_of_either_platform_takes_the_events_of_a_queue() {
+    let (server, queue) = Server::with_queue(&options(), EventMask::all(), 4).unwrap();
+    let none = queue.read(Some(Duration::ZERO), |_, _| ());
+    assert_eq!(none, Err(RecvError::Timeout));
+    let reader = thread::spawn(move || echo_from(&queue));
+    let mut client = Client::open(server.local_addr());
+    client.echo("one");
+    client.echo("two");
+    drop(client);
+    assert!(server.stop());
+    assert_eq!(reader.join().unwrap(), RecvError::Ended);
 }

@@ -13,7 +13,10 @@ use core::time::Duration;
 
 use sensor::SimulatedSensor;
 use serde::{Deserialize, Serialize};
-use wss::{ClientId, Clients, CloseCode, Event, EventMask, Message, MessageKind, RecvError};
+use wss::{
+    ClientId, Clients, CloseCode, Event, EventMask, EventReader as _, Message, MessageKind,
+    RecvError,
+};
 use wss_zephyr::{EventQueue, Options, Server, kconfig, uptime_ms};
 // It has the panic handler.
 use zephyr as _;

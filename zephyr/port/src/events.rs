@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use wss::clients::milliseconds;
 use wss::service::{KeptEvent, QueueSink};
-use wss::{ClientId, Clients, Event, RecvError};
+use wss::{ClientId, Clients, Event, EventReader, RecvError};
 
 use crate::application::ServerService;
 use crate::kconfig;
@@ -55,6 +55,25 @@ pub struct EventQueue {
     index: usize,
 }
 
+impl EventReader for EventQueue {
+    fn read<T>(
+        &self,
+        timeout: Option<Duration>,
+        handle: impl FnOnce(Option<ClientId>, &Event<'_>) -> T,
+    ) -> Result<T, RecvError> {
+        let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
+        let (client, event) = match timeout {
+            Some(timeout) => self.recv_timeout(&mut buffer, timeout),
+            None => self.take(&mut buffer, None),
+        }?;
+        Ok(handle(client, &event))
+    }
+
+    fn clients(&self) -> Clients {
+        self.server.clients()
+    }
+}
+
 impl EventQueue {
     pub(crate) const fn new(server: &'static Base, run: u32, index: usize) -> Self {
         Self { server, run, index }
@@ -87,12 +106,6 @@ impl EventQueue {
         let now = crate::uptime_ms();
         let timeout_ms = u64::from(milliseconds(timeout));
         self.take(buffer, Some(now.saturating_add(timeout_ms)))
-    }
-
-    /// What to send with, and to ask about clients.
-    #[must_use]
-    pub const fn clients(&self) -> Clients {
-        self.server.clients()
     }
 
     fn take<'a>(

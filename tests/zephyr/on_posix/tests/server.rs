@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tungstenite::{Error, Message, WebSocket};
 use wss::{
     AdoptError, Answer, Answered, ClientId, ClientState, Clients, CloseCode, Event, EventMask,
-    Handler, MessageKind, Opening, RecvError, Request, Status, Target, Verdict,
+    EventReader, Handler, MessageKind, Opening, RecvError, Request, Status, Target, Verdict,
 };
 use wss_on_posix as _;
 use wss_zephyr::{EventQueue, ListenError, MessageBuffer, Options, StartError, kconfig};
@@ -873,4 +873,22 @@ fn the_end_that_a_handle_begins_wakes_the_readers_of_a_queue() {
         assert_eq!(reader.join().expect("no panic"), Some(RecvError::Ended));
         assert!(began.elapsed() < PATIENCE / 2);
     });
+}
+
+#[test]
+fn a_reader_of_either_platform_takes_the_events_of_a_queue() {
+    let _alone = alone();
+    let (server, queue) = with_queue(EventMask::TEXT, 4);
+    let none = queue.read(Some(Duration::ZERO), |_, _| ());
+    assert_eq!(none, Err(RecvError::Timeout));
+    let mut client = connect(&server);
+    client.send(Message::text("hello")).expect("sent");
+    let sent = queue.read(None, |client, event| match (client, event) {
+        (Some(client), Event::Text(text)) => queue.clients().send_text(client, text.text()),
+        _ => panic!("{event:?}"),
+    });
+    assert_eq!(sent, Ok(Ok(())));
+    assert_eq!(client.read().expect("an echo"), Message::text("hello"));
+    server.clients().stop();
+    assert_eq!(queue.read(None, |_, _| ()), Err(RecvError::Ended));
 }

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use wss::{ClientId, Clients, CloseCode, Event, EventMask, RecvError};
+use wss::{ClientId, Clients, CloseCode, Event, EventMask, EventReader as _, RecvError};
 use wss_zephyr::{EventQueue, MessageBuffer, Options, StartError, kconfig, uptime_ms};
 
 use crate::app::{App, Role};

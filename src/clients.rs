@@ -411,7 +411,9 @@ impl<P: Port, A: Application<P>> ErasedService for Service<P, A> {
         timeout_ms: Option<u32>,
     ) -> Result<(), SendError> {
         match timeout_ms {
-            Some(timeout_ms) => self.send_frame_within(to, fin, opcode, payload, timeout_ms),
+            Some(timeout_ms) => {
+                self.send_frame_within(to, (fin, opcode), payload, false, timeout_ms)
+            }
             None => self.send_frame(to, fin, opcode, payload),
         }
     }

@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the Rust library of a C application needs beside the port. */
+#include <errno.h>
+
 #include <zephyr/kernel.h>
+
+/* The numbers of errno.h, in the order of `Errno` in sys_wss/src/error.rs: C libraries differ. */
+static const uint8_t errnos[] = {
+	EAGAIN, EMSGSIZE, ENOTCONN, ECONNABORTED, EBADMSG, EINVAL, ENOENT, EBUSY, EIO, EPIPE, EADDRINUSE,
+};
+
+int wss_port_errno(uint8_t which);
+
+int wss_port_errno(uint8_t which)
+{
+	return which < ARRAY_SIZE(errnos) ? errnos[which] : EIO;
+}
 
 FUNC_NORETURN void wss_port_panic(void);
 

@@ -26,7 +26,7 @@ struct wss_lock {
 	struct k_mutex mutex;
 };
 
-static struct wss_server {
+static struct wss_port_server {
 	/* What is bound to it; NULL: nothing yet. */
 	const void *object;
 	const struct wss_calls *calls;
@@ -67,18 +67,18 @@ static int32_t failed(void)
 
 /* Sockets. */
 
-int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
+int32_t wss_port_listen(struct wss_port_server *server, const char *address, uint16_t *port,
 			int32_t *fds)
 {
 	return wss_network_listen(&server->network, address, port, fds);
 }
 
-int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds)
+int32_t wss_port_listen_again(struct wss_port_server *server, int32_t *fds)
 {
 	return wss_network_listen_again(&server->network, fds);
 }
 
-int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *peer)
+int32_t wss_port_accept(struct wss_port_server *server, int32_t listener, uint8_t *peer)
 {
 	return wss_network_accept(&server->network, listener, peer);
 }
@@ -95,13 +95,13 @@ int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
 	return count < 0 ? failed() : (int32_t)count;
 }
 
-BUILD_ASSERT(sizeof(struct wss_part) == sizeof(struct iovec) &&
-	     offsetof(struct wss_part, data) == offsetof(struct iovec, iov_base) &&
-	     offsetof(struct wss_part, len) == offsetof(struct iovec, iov_len),
-	     "struct wss_part is not as struct iovec");
+BUILD_ASSERT(sizeof(struct wss_port_part) == sizeof(struct iovec) &&
+	     offsetof(struct wss_port_part, data) == offsetof(struct iovec, iov_base) &&
+	     offsetof(struct wss_port_part, len) == offsetof(struct iovec, iov_len),
+	     "struct wss_port_part is not as struct iovec");
 
 /* Apart, since most frames leave in one part: a message takes time to fill with zeroes. */
-static __noinline ssize_t send_parts(int fd, const struct wss_part *parts, size_t count)
+static __noinline ssize_t send_parts(int fd, const struct wss_port_part *parts, size_t count)
 {
 	/* A part is what an iovec is. Only read from. */
 	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
@@ -110,9 +110,9 @@ static __noinline ssize_t send_parts(int fd, const struct wss_part *parts, size_
 }
 
 /* Sends what there are buffers for. Rare, and apart for the room that it takes. */
-static __noinline ssize_t send_some(int fd, const struct wss_part *parts, size_t count, size_t room)
+static __noinline ssize_t send_some(int fd, const struct wss_port_part *parts, size_t count, size_t room)
 {
-	struct wss_part some[MAX_PARTS];
+	struct wss_port_part some[MAX_PARTS];
 	size_t i;
 
 	for (i = 0; i < count && i < ARRAY_SIZE(some) && room > 0; i++) {
@@ -131,7 +131,7 @@ bool wss_port_has_buffers(int32_t fd)
 	return wss_network_room(fd, RESPONSE) != WSS_NO_BUFFERS;
 }
 
-int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
+int32_t wss_port_send(int32_t fd, const struct wss_port_part *parts, size_t count)
 {
 	size_t total = 0;
 	int32_t room;
@@ -187,7 +187,7 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 
 static int wake_ioctl(void *object, unsigned int request, va_list args)
 {
-	struct wss_server *server = object;
+	struct wss_port_server *server = object;
 	struct zsock_pollfd *entry;
 	struct k_poll_event **event;
 
@@ -215,7 +215,7 @@ static int wake_ioctl(void *object, unsigned int request, va_list args)
 
 static const struct fd_op_vtable wake_calls = {.ioctl = wake_ioctl};
 
-int32_t wss_port_wake_open(struct wss_server *server)
+int32_t wss_port_wake_open(struct wss_port_server *server)
 {
 	int fd = zvfs_reserve_fd();
 
@@ -226,12 +226,12 @@ int32_t wss_port_wake_open(struct wss_server *server)
 	return fd;
 }
 
-void wss_port_wake(struct wss_server *server)
+void wss_port_wake(struct wss_port_server *server)
 {
 	(void)k_poll_signal_raise(&server->wake, 0);
 }
 
-void wss_port_wake_take(struct wss_server *server)
+void wss_port_wake_take(struct wss_port_server *server)
 {
 	k_poll_signal_reset(&server->wake);
 }
@@ -240,24 +240,24 @@ void wss_port_wake_take(struct wss_server *server)
 
 static void timer_expired(struct k_timer *timer)
 {
-	struct wss_server *server = CONTAINER_OF(timer, struct wss_server, timer);
+	struct wss_port_server *server = CONTAINER_OF(timer, struct wss_port_server, timer);
 
 	(void)atomic_set(&server->timer_due, 1);
 	wss_port_wake(server);
 }
 
-void wss_port_timer_start(struct wss_server *server, uint32_t ms)
+void wss_port_timer_start(struct wss_port_server *server, uint32_t ms)
 {
 	k_timer_start(&server->timer, K_MSEC(ms), K_NO_WAIT);
 }
 
-static void stop_timer(struct wss_server *server)
+static void stop_timer(struct wss_port_server *server)
 {
 	k_timer_stop(&server->timer);
 	(void)atomic_clear(&server->timer_due);
 }
 
-bool wss_port_timer_take(struct wss_server *server)
+bool wss_port_timer_take(struct wss_port_server *server)
 {
 	return atomic_clear(&server->timer_due) != 0;
 }
@@ -268,7 +268,7 @@ static K_MUTEX_DEFINE(shared_mutex);
 /* Of all locks: a thread that waits looks again, whatever woke it up, and few wait at any time. */
 static K_CONDVAR_DEFINE(changed);
 
-struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number)
+struct wss_lock *wss_port_lock_of(struct wss_port_server *server, size_t number)
 {
 	return &server->locks[number];
 }
@@ -326,7 +326,7 @@ static struct k_work_q work_queue;
 #endif
 
 /* Does an item of a server. */
-static void do_item(struct wss_server *server, uint32_t item)
+static void do_item(struct wss_port_server *server, uint32_t item)
 {
 	if (item == LINK_ITEM) {
 		uint32_t events = wss_network_take(&server->network);
@@ -343,7 +343,7 @@ static void do_item(struct wss_server *server, uint32_t item)
 static void work(struct k_work *item)
 {
 	size_t number = ((uintptr_t)item - (uintptr_t)servers) / sizeof(servers[0]);
-	struct wss_server *server = &servers[CONFIG_WSS_SERVERS > 1 ? number : 0];
+	struct wss_port_server *server = &servers[CONFIG_WSS_SERVERS > 1 ? number : 0];
 	uint32_t index = (uint32_t)(item - server->items);
 
 	if (index == END_ITEM) {
@@ -353,7 +353,7 @@ static void work(struct k_work *item)
 	}
 }
 
-static void init_work(struct wss_server *server)
+static void init_work(struct wss_port_server *server)
 {
 	for (size_t i = 0; i < ITEMS; i++) {
 		k_work_init(&server->items[i], work);
@@ -370,18 +370,18 @@ static void start_work_queue(void)
 			   CONFIG_WSS_WORKQ_PRIORITY, &config);
 }
 
-void wss_port_submit(struct wss_server *server, uint32_t item)
+void wss_port_submit(struct wss_port_server *server, uint32_t item)
 {
 	(void)k_work_submit_to_queue(&work_queue, &server->items[item]);
 }
 
-void wss_port_work(struct wss_server *server)
+void wss_port_work(struct wss_port_server *server)
 {
 	ARG_UNUSED(server);
 }
 
 /* Waits for the items that were submitted before. */
-static void finish_work(struct wss_server *server)
+static void finish_work(struct wss_port_server *server)
 {
 	wss_port_submit(server, END_ITEM);
 	(void)k_sem_take(&server->idle, K_FOREVER);
@@ -392,7 +392,7 @@ static bool is_work_queue(k_tid_t thread)
 	return thread == k_work_queue_thread_get(&work_queue);
 }
 #else
-static void init_work(struct wss_server *server)
+static void init_work(struct wss_port_server *server)
 {
 	ARG_UNUSED(server);
 }
@@ -401,7 +401,7 @@ static void start_work_queue(void)
 {
 }
 
-void wss_port_submit(struct wss_server *server, uint32_t item)
+void wss_port_submit(struct wss_port_server *server, uint32_t item)
 {
 	atomic_set_bit(server->items, item);
 	/* The thread itself looks before it waits. */
@@ -411,7 +411,7 @@ void wss_port_submit(struct wss_server *server, uint32_t item)
 }
 
 /* Does each item once that is there; true if there are more. */
-static bool do_work(struct wss_server *server)
+static bool do_work(struct wss_port_server *server)
 {
 	bool more = false;
 
@@ -429,7 +429,7 @@ static bool do_work(struct wss_server *server)
 	return more;
 }
 
-void wss_port_work(struct wss_server *server)
+void wss_port_work(struct wss_port_server *server)
 {
 	if (do_work(server)) {
 		/* Sockets have their turn before the rest, but nothing is waited for. */
@@ -437,7 +437,7 @@ void wss_port_work(struct wss_server *server)
 	}
 }
 
-static void finish_work(struct wss_server *server)
+static void finish_work(struct wss_port_server *server)
 {
 	while (do_work(server)) {
 	}
@@ -450,7 +450,7 @@ static bool is_work_queue(k_tid_t thread)
 }
 #endif
 
-static void init_server(struct wss_server *server)
+static void init_server(struct wss_port_server *server)
 {
 	for (size_t i = 0; i < LOCKS; i++) {
 		(void)k_mutex_init(&server->locks[i].mutex);
@@ -460,9 +460,9 @@ static void init_server(struct wss_server *server)
 	init_work(server);
 }
 
-struct wss_server *wss_port_bind(const void *object, const struct wss_calls *calls)
+struct wss_port_server *wss_port_bind(const void *object, const struct wss_calls *calls)
 {
-	struct wss_server *found = NULL;
+	struct wss_port_server *found = NULL;
 	size_t i = 0;
 
 	wss_port_lock(NULL);
@@ -487,7 +487,7 @@ struct wss_server *wss_port_bind(const void *object, const struct wss_calls *cal
 
 static void serve(void *p1, void *p2, void *p3)
 {
-	struct wss_server *server = p1;
+	struct wss_port_server *server = p1;
 
 	ARG_UNUSED(p2);
 	ARG_UNUSED(p3);
@@ -496,7 +496,7 @@ static void serve(void *p1, void *p2, void *p3)
 	finish_work(server);
 }
 
-void wss_port_start(struct wss_server *server)
+void wss_port_start(struct wss_port_server *server)
 {
 	size_t number = CONFIG_WSS_SERVERS > 1 ? (size_t)(server - servers) : 0;
 
@@ -514,7 +514,7 @@ static bool is_running(atomic_val_t run)
 	return (run & 1) != 0;
 }
 
-bool wss_port_join(struct wss_server *server, uint32_t ms)
+bool wss_port_join(struct wss_port_server *server, uint32_t ms)
 {
 	atomic_val_t run = atomic_get(&server->run);
 
@@ -534,7 +534,7 @@ uintptr_t wss_port_thread(void)
 	return (uintptr_t)k_current_get();
 }
 
-bool wss_port_on_wss_thread(const struct wss_server *server)
+bool wss_port_on_wss_thread(const struct wss_port_server *server)
 {
 	return k_current_get() == &server->thread;
 }
@@ -553,14 +553,14 @@ bool wss_port_on_service_thread(void)
 
 /* The network interfaces. */
 
-void wss_port_network_forget(struct wss_server *server)
+void wss_port_network_forget(struct wss_port_server *server)
 {
 	wss_network_forget(&server->network);
 }
 
 void wss_network_changed(struct wss_network *network)
 {
-	struct wss_server *server = CONTAINER_OF(network, struct wss_server, network);
+	struct wss_port_server *server = CONTAINER_OF(network, struct wss_port_server, network);
 
 	if (is_running(atomic_get(&server->run))) {
 		wss_port_submit(server, LINK_ITEM);

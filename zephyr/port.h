@@ -30,7 +30,7 @@ struct wss_poll {
 };
 
 /* As struct iovec. None is empty. */
-struct wss_part {
+struct wss_port_part {
 	const uint8_t *data;
 	size_t len;
 };
@@ -39,7 +39,7 @@ struct wss_part {
  * The kernel objects of a server: there are CONFIG_WSS_SERVERS of them. One is bound to a server in Rust at
  * its first start, and stays so.
  */
-struct wss_server;
+struct wss_port_server;
 
 struct wss_shell_calls;
 
@@ -58,19 +58,19 @@ struct wss_calls {
 };
 
 /* NULL if all are bound. */
-struct wss_server *wss_port_bind(const void *object, const struct wss_calls *calls);
+struct wss_port_server *wss_port_bind(const void *object, const struct wss_calls *calls);
 
 /* Sockets: a descriptor, a count, or an error. */
-int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
+int32_t wss_port_listen(struct wss_port_server *server, const char *address, uint16_t *port,
 			int32_t *fds);
 /* Where a descriptor is below 0. WSS_AGAIN: that is to be tried at WSS_LISTEN. */
-int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds);
+int32_t wss_port_listen_again(struct wss_port_server *server, int32_t *fds);
 /* The peer has CONFIG_WSS_PEER_SIZE bytes: its address, of IPv4 as one of IPv6 where there is both. */
-int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *peer);
+int32_t wss_port_accept(struct wss_port_server *server, int32_t listener, uint8_t *peer);
 /* A connection that the application has accepted. */
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
-int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count);
+int32_t wss_port_send(int32_t fd, const struct wss_port_part *parts, size_t count);
 /* Whether there are buffers for a response to a request. */
 bool wss_port_has_buffers(int32_t fd);
 /* Waits for ms, or below 0 as long as it takes. */
@@ -81,20 +81,20 @@ void wss_port_close(int32_t fd);
 void wss_port_name(int32_t fd, char *name);
 
 /* A descriptor that ends the poll of a server: readable from wake to wake_take. Opened once. */
-int32_t wss_port_wake_open(struct wss_server *server);
-void wss_port_wake(struct wss_server *server);
-void wss_port_wake_take(struct wss_server *server);
+int32_t wss_port_wake_open(struct wss_port_server *server);
+void wss_port_wake(struct wss_port_server *server);
+void wss_port_wake_take(struct wss_port_server *server);
 
 /* A timer of a server, that wakes it up. */
-void wss_port_timer_start(struct wss_server *server, uint32_t ms);
-bool wss_port_timer_take(struct wss_server *server);
+void wss_port_timer_start(struct wss_port_server *server, uint32_t ms);
+bool wss_port_timer_take(struct wss_port_server *server);
 
 /*
  * Locks: a k_mutex, with a k_condvar that may wake up the threads of others, too. Those of a server are counted from 0: one for each client, then three.
  * NULL is one that the others share, which there is from the beginning.
  */
 struct wss_lock;
-struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number);
+struct wss_lock *wss_port_lock_of(struct wss_port_server *server, size_t number);
 void wss_port_lock(struct wss_lock *lock);
 void wss_port_unlock(struct wss_lock *lock);
 void wss_port_wait(struct wss_lock *lock, uint32_t ms);
@@ -107,15 +107,15 @@ uint32_t wss_port_uptime_ms32(void);
 void wss_port_sleep_ms(uint32_t ms);
 
 /* The WSS thread of a server, and the work queue of all. */
-void wss_port_start(struct wss_server *server);
+void wss_port_start(struct wss_port_server *server);
 /* Waits until the thread has ended, and with it all work of the server; whether it has. */
-bool wss_port_join(struct wss_server *server, uint32_t ms);
-void wss_port_submit(struct wss_server *server, uint32_t item);
+bool wss_port_join(struct wss_port_server *server, uint32_t ms);
+void wss_port_submit(struct wss_port_server *server, uint32_t item);
 /* Called by the WSS thread before it waits: without a work queue it does what was submitted. */
-void wss_port_work(struct wss_server *server);
+void wss_port_work(struct wss_port_server *server);
 uintptr_t wss_port_thread(void);
 /* That of the server. */
-bool wss_port_on_wss_thread(const struct wss_server *server);
+bool wss_port_on_wss_thread(const struct wss_port_server *server);
 /* Any of these. */
 bool wss_port_on_service_thread(void);
 
@@ -134,7 +134,7 @@ bool wss_port_queue_get(void *queue, void *entry);
 /* It may be possible to listen where it was not. */
 #define WSS_LISTEN 4
 /* Forgets which interfaces the server uses, and what happened to them. */
-void wss_port_network_forget(struct wss_server *server);
+void wss_port_network_forget(struct wss_port_server *server);
 
 /* The log, with Zephyr's levels. */
 void wss_port_log(uint32_t level, const char *text);

@@ -2,6 +2,8 @@
 /*
  * Event queues: k_msgq. CONFIG_WSS_QUEUES of them are the library's; others are the application's own.
  */
+#include <errno.h>
+
 #include <zephyr/kernel.h>
 
 #include <wss/zephyr.h>
@@ -12,7 +14,7 @@
 static struct {
 	struct k_msgq queue;
 	/* Entries of Rust are smaller. */
-	wss_message entries[CONFIG_WSS_QUEUE_DEPTH];
+	struct wss_event entries[CONFIG_WSS_QUEUE_DEPTH];
 	bool used;
 } queues[CONFIG_WSS_QUEUES];
 static struct k_spinlock queues_lock;
@@ -27,7 +29,7 @@ void *wss_port_queue_new(size_t depth, size_t size)
 
 	for (size_t i = 0; i < ARRAY_SIZE(queues) && found == NULL; i++) {
 		if (!queues[i].used && depth <= CONFIG_WSS_QUEUE_DEPTH &&
-		    size <= sizeof(wss_message)) {
+		    size <= sizeof(struct wss_event)) {
 			queues[i].used = true;
 			found = &queues[i].queue;
 			k_msgq_init(found, (char *)queues[i].entries, size, (uint32_t)depth);
@@ -66,22 +68,13 @@ bool wss_port_queue_get(void *queue, void *entry)
 
 #if defined(CONFIG_WSS_C_LIBRARY)
 /* In Rust. */
-wss_result wss_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
-wss_result wss_server_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
+int wss_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
 
-wss_result wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue)
+int wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue)
 {
-	if (messages == NULL || messages->msg_size != sizeof(wss_message)) {
-		return WSS_INVALID;
+	if (messages == NULL || messages->msg_size != sizeof(struct wss_event)) {
+		return -EINVAL;
 	}
 	return wss_queue_adopt(mask, messages, queue);
-}
-
-wss_result wss_server_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue)
-{
-	if (messages == NULL || messages->msg_size != sizeof(wss_message)) {
-		return WSS_INVALID;
-	}
-	return wss_server_queue_adopt(mask, messages, queue);
 }
 #endif

@@ -42,7 +42,7 @@ pub use opening::AnswerError;
 pub use pool::Pool;
 pub use port::{Interest, Lock, Port, Ready, Socket, SocketError, Work};
 pub use queue::{Entry, KeptEvent, Queue, QueueSink, QueueState, QueueStorage, RecvError};
-pub use send::{SendError, Target};
+pub use send::{MAX_VECTORED, SendError, Target};
 pub use serve::Serving;
 pub use slot::{Inner as SlotState, Slot};
 pub use stats::{Stats, Traffic};

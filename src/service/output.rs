@@ -13,7 +13,7 @@ use super::time::Instant;
 use crate::protocol::{CloseCode, FrameHeader, Incoming, Opcode, Storage};
 
 /// The most parts that are written at once: a block and a handshake response.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 bitflags::bitflags! {
     /// What is unusual about an output, in one word: nothing for a client that takes what it is sent.

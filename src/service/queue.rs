@@ -59,6 +59,11 @@ impl<S> QueueState<S> {
         }
     }
 
+    /// Events may come again.
+    pub const fn resume(&mut self) {
+        self.ended = false;
+    }
+
     /// Where the entries are, if there is a queue.
     pub const fn storage(&mut self) -> Option<&mut S> {
         self.storage.as_mut()
@@ -136,16 +141,6 @@ pub trait Queue {
             (true, true) => Delivery::Held,
             (true, false) => Delivery::Done,
         }
-    }
-
-    /// Takes the oldest event as [`recv`](Self::recv) does. Returns `None` where that fails.
-    fn take(
-        &self,
-        timeout_ms: Option<u32>,
-        now: impl Fn() -> Instant,
-        room: impl FnOnce(),
-    ) -> Option<Entry<Self>> {
-        self.recv(timeout_ms, now, room).ok()
     }
 
     /// Takes the oldest event, or waits for one for up to `timeout_ms`; `None` is no timeout. Calls `room` if

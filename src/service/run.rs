@@ -507,7 +507,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Step::Ping(range) if inbound.unanswered && inner.phase == Phase::Open => {
                 let payload = inbound.bytes(range);
                 let header = FrameHeader::control(Opcode::Pong, payload.len());
-                let sent = self.emit(inner, &header, payload, Some(range.clone()), true);
+                let parts = [header.as_bytes(), payload];
+                let sent = self.emit(inner, &header, parts, Some(range.clone()), true);
                 inbound.unanswered = sent == Err(SendError::WouldBlock);
             }
             _ => inbound.unanswered = false,
@@ -624,7 +625,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let [a, b, c] = KEEP_ALIVE;
         // Short enough to be kept without a block, which slow readers may have used up.
         let ping = FrameHeader::ping([a, b, c, count]);
-        if self.emit(inner, &ping, &[], Some(0..0), false).is_ok() {
+        if self
+            .emit(inner, &ping, [ping.as_bytes(), &[]], Some(0..0), false)
+            .is_ok()
+        {
             // More than 255 that are not answered cannot be told apart: the oldest one is let go.
             let forgotten = u8::from(count == answered);
             inner.keep_alive = (count, answered.wrapping_add(forgotten));

@@ -5,7 +5,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::event::ClientId;
-use super::output::total_len;
+use super::output::{PARTS, total_len};
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
 use super::stats::Counter;
@@ -13,7 +13,7 @@ use super::time::{Instant, MAX_LIMIT_MS};
 use super::{Application, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,
-    Outgoing, Planned,
+    Outgoing, Planned, Utf8,
 };
 
 /// Whom a call is for.
@@ -88,12 +88,16 @@ const COPIED: usize = 256;
 /// Stands for the send timeout of the service.
 const SEND_TIMEOUT: u32 = u32::MAX;
 
-/// A frame that the application wants to send.
+/// The most parts of a vectored message.
+pub const MAX_VECTORED: usize = PARTS - 2;
+
+/// A frame that the application wants to send, with one part for its header and the others for its payload.
 #[derive(Clone, Copy)]
-struct Frame<'a> {
+struct Frame<'a, const N: usize> {
     fin: bool,
     opcode: Opcode,
-    payload: &'a [u8],
+    /// The first one is empty.
+    parts: [&'a [u8]; N],
     /// More follows, so that it need not leave at once.
     more: bool,
     /// The payload is known to be UTF-8.
@@ -104,13 +108,19 @@ struct Frame<'a> {
     timeout_ms: u32,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> Frame<'a, 2> {
     /// A frame that leaves at once.
     const fn new(fin: bool, opcode: Opcode, payload: &'a [u8]) -> Self {
+        Self::of_parts(fin, opcode, [&[], payload])
+    }
+}
+
+impl<'a, const N: usize> Frame<'a, N> {
+    const fn of_parts(fin: bool, opcode: Opcode, parts: [&'a [u8]; N]) -> Self {
         Self {
             fin,
             opcode,
-            payload,
+            parts,
             more: false,
             is_utf8: false,
             to_many: false,
@@ -118,15 +128,40 @@ impl<'a> Frame<'a> {
         }
     }
 
+    fn len(&self) -> usize {
+        total_len(&self.parts)
+    }
+
     #[inline]
     fn header(&self) -> FrameHeader {
-        FrameHeader::new(self.fin, self.opcode, self.payload.len())
+        FrameHeader::new(self.fin, self.opcode, self.len())
+    }
+
+    /// The frame as it is sent, with its header.
+    fn with_header<'b>(&self, header: &'b FrameHeader) -> [&'b [u8]; N]
+    where
+        'a: 'b,
+    {
+        let mut parts = self.parts;
+        if let Some(first) = parts.first_mut() {
+            *first = header.as_bytes();
+        }
+        parts
+    }
+
+    /// The payload, if it is in one part.
+    fn payload(&self) -> &'a [u8] {
+        match self.parts.as_slice() {
+            [_, payload] => payload,
+            _ => &[],
+        }
     }
 
     /// Checks the text of a message for all. What goes on has to be looked at for each client.
     fn check_text(&mut self) -> Result<(), FrameError> {
         if self.opcode == Opcode::Text && !self.is_utf8 {
-            Outgoing::default().plan(self.fin, self.opcode, self.payload, false)?;
+            let payload = self.payload();
+            Outgoing::default().plan(self.fin, self.opcode, payload, false)?;
             self.is_utf8 = self.fin;
         }
         Ok(())
@@ -137,9 +172,10 @@ impl<'a> Frame<'a> {
         if self.opcode.is_control() {
             return Ok(Planned::default());
         }
-        let is_utf8 = self.is_utf8 || inner.is_own_text(self.payload);
+        let payload = self.payload();
+        let is_utf8 = self.is_utf8 || inner.is_own_text(payload);
         let outgoing = &inner.outgoing;
-        outgoing.plan(self.fin, self.opcode, self.payload, is_utf8)
+        outgoing.plan(self.fin, self.opcode, payload, is_utf8)
     }
 }
 
@@ -196,6 +232,34 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), frame)
     }
 
+    /// Sends a whole message that is in several parts, up to [`MAX_VECTORED`], in one frame. Otherwise as
+    /// [`send_frame_within`](Self::send_frame_within).
+    ///
+    /// # Errors
+    /// See [`SendError`]. [`SendError::TooLong`] also for too many parts.
+    pub fn send_vectored_within(
+        &self,
+        to: impl Into<Target>,
+        kind: MessageKind,
+        parts: &[&[u8]],
+        timeout_ms: u32,
+    ) -> Result<(), SendError> {
+        let mut all = [&[][..]; MAX_VECTORED + 1];
+        let places = all.get_mut(1..=parts.len());
+        places.ok_or(SendError::TooLong)?.copy_from_slice(parts);
+        let mut frame = Frame::of_parts(true, kind.into(), all);
+        if kind == MessageKind::Text {
+            let mut utf8 = Utf8::default();
+            let is_utf8 = parts.iter().try_for_each(|part| utf8.push(part));
+            is_utf8
+                .and_then(|()| utf8.finish())
+                .map_err(|_| FrameError::NotUtf8)?;
+            frame.is_utf8 = true;
+        }
+        frame.timeout_ms = timeout_ms.min(MAX_LIMIT_MS);
+        self.send_to(to.into(), frame)
+    }
+
     /// Has everything leave that was sent with [`send_more`](Self::send_more).
     ///
     /// # Errors
@@ -232,22 +296,23 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// As [`send_frame`](Self::send_frame), but waits no longer than `timeout_ms` for its turn and for the first
     /// byte to leave, and for 0 not at all. A frame that has begun is finished within the send timeout, or the
-    /// connection is aborted.
+    /// connection is aborted. With `more`, it need not leave before the next one: see [`send_more`](Self::send_more).
     ///
     /// # Errors
     /// See [`SendError`].
     pub fn send_frame_within(
         &self,
         to: impl Into<Target>,
-        fin: bool,
-        opcode: Opcode,
+        (fin, opcode): (bool, Opcode),
         payload: &[u8],
+        more: bool,
         timeout_ms: u32,
     ) -> Result<(), SendError> {
         if opcode.is_control() {
             return Err(SendError::Frame(FrameError::ControlOpcode));
         }
         let mut frame = Frame::new(fin, opcode, payload);
+        frame.more = more;
         frame.timeout_ms = timeout_ms.min(MAX_LIMIT_MS);
         self.send_to(to.into(), frame)
     }
@@ -355,7 +420,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         outcome
     }
 
-    fn send_to(&self, to: Target, mut frame: Frame<'_>) -> Result<(), SendError> {
+    fn send_to<const N: usize>(
+        &self,
+        to: Target,
+        mut frame: Frame<'_, N>,
+    ) -> Result<(), SendError> {
         if to == Target::All {
             frame.to_many = true;
             // Once for all clients, and also if there is none.
@@ -373,7 +442,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             };
             match outcome {
                 Ok(()) if !frame.opcode.is_control() => {
-                    inner.traffic.sent(frame.payload.len());
+                    inner.traffic.sent(frame.len());
                     if frame.fin && inner.output.was_refused() {
                         // Others may have been refused because this message was not finished.
                         self.kick(index, &mut inner);
@@ -392,7 +461,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Checks that a frame may go out, as far as the connection and other threads are concerned.
-    fn check(&self, inner: &Inner<P>, frame: &Frame<'_>) -> Result<(), SendError> {
+    fn check<const N: usize>(
+        &self,
+        inner: &Inner<P>,
+        frame: &Frame<'_, N>,
+    ) -> Result<(), SendError> {
         if inner.phase != Phase::Open || inner.output.is_broken() {
             return Err(SendError::NotConnected);
         }
@@ -404,7 +477,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// The planned frame goes out, or is kept to go out.
-    fn commit(&self, slot: &Slot<P>, inner: &mut Inner<P>, frame: &Frame<'_>, planned: &Planned) {
+    fn commit<const N: usize>(
+        &self,
+        slot: &Slot<P>,
+        inner: &mut Inner<P>,
+        frame: &Frame<'_, N>,
+        planned: &Planned,
+    ) {
         if frame.opcode.is_control() {
             return;
         }
@@ -417,11 +496,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Sends without waiting.
-    fn send_at_once(
+    fn send_at_once<const N: usize>(
         &self,
         slot: &Slot<P>,
         inner: &mut Inner<P>,
-        frame: &Frame<'_>,
+        frame: &Frame<'_, N>,
         on_service_thread: bool,
     ) -> Result<(), SendError> {
         self.check(inner, frame)?;
@@ -431,31 +510,31 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         // During a pause only a reply may keep a client from being received from.
         let own = inner
-            .own_range(frame.payload)
+            .own_range(frame.payload())
             .filter(|_| !(frame.to_many && self.is_paused()));
         // Frames for the client whose work item runs leave together when it ends.
         let running = inner.inbound.is_none() && on_service_thread;
         let batch = running || frame.more;
-        self.emit(inner, &frame.header(), frame.payload, own, batch)?;
+        let header = frame.header();
+        self.emit(inner, &header, frame.with_header(&header), own, batch)?;
         self.commit(slot, inner, frame, &planned);
         Ok(())
     }
 
-    /// Sends a frame, or keeps what the socket does not take: in place where its payload is the
+    /// Sends a frame, which is `parts`, or keeps what the socket does not take: in place where its payload is the
     /// message being delivered (`own`), in a block otherwise. With `batch`, a frame that fits into the
     /// block is only put there. Refused whole or not at all.
-    pub(super) fn emit(
+    pub(super) fn emit<const N: usize>(
         &self,
         inner: &mut Inner<P>,
         header: &FrameHeader,
-        payload: &[u8],
+        mut parts: [&[u8]; N],
         own: Option<Range<usize>>,
         batch: bool,
     ) -> Result<(), SendError> {
         if !inner.output.is_clear() {
             return Err(SendError::WouldBlock);
         }
-        let parts = [header.as_bytes(), payload];
         let total = total_len(&parts);
         let fits = total <= self.block_size.load(Relaxed);
         // A long message that is sent back is not copied, unless more frames are likely to follow it.
@@ -485,10 +564,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         match own {
             Some(range) => inner.output.keep_own(*header, range, sent),
             // No room for the rest: something older is still in the block, so none of this has gone.
-            None if !self.keep_rest(inner, &unsent(&parts, sent)) => {
-                return Err(SendError::WouldBlock);
+            None => {
+                advance(&mut parts, sent);
+                if !self.keep_rest(inner, &parts) {
+                    return Err(SendError::WouldBlock);
+                }
             }
-            None => {}
         }
         Ok(())
     }
@@ -550,12 +631,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Sends on a thread that may wait.
     #[inline(never)] // So that sending in a callback needs no room for this.
-    fn send_waiting<'a>(
+    fn send_waiting<'a, const N: usize>(
         &self,
         index: usize,
         slot: &'a Slot<P>,
         mut inner: Guard<'a, P>,
-        frame: Frame<'_>,
+        frame: Frame<'_, N>,
     ) -> (Guard<'a, P>, Result<(), SendError>) {
         let generation = inner.generation;
         let timeout_ms = match frame.timeout_ms {
@@ -564,9 +645,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         let mut until = self.port.now() + timeout_ms;
         let header = frame.header();
-        let parts = [header.as_bytes(), frame.payload];
+        let mut parts = frame.with_header(&header);
         let total = total_len(&parts);
-        let (planned, mut sent) = loop {
+        let (planned, sent) = loop {
             match self.check(&inner, &frame) {
                 Ok(()) => match frame.plan(&inner) {
                     Ok(planned) if inner.output.is_clear() => {
@@ -598,7 +679,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             inner.output.waiters = inner.output.waiters.saturating_sub(1);
         };
-        let kept = sent == total || self.keep_rest(&mut inner, &unsent(&parts, sent));
+        let mut has_begun = sent > 0;
+        advance(&mut parts, sent);
+        let kept = sent == total || self.keep_rest(&mut inner, &parts);
         if !kept {
             // The rest goes from here, as the client takes it.
             inner.output.set_caller(true);
@@ -616,16 +699,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     break Err(SendError::Aborted);
                 }
                 if !inner.output.is_blocked() {
-                    match self.write(&mut inner, &unsent(&parts, sent)) {
-                        Ok(more) => sent = sent.saturating_add(more),
+                    match self.write(&mut inner, &parts) {
+                        Ok(sent) => {
+                            has_begun |= sent > 0;
+                            advance(&mut parts, sent);
+                        }
                         Err(_) => break Err(SendError::Aborted),
                     }
                 }
-                if sent == total {
+                if total_len(&parts) == 0 {
                     break Ok(());
                 }
                 if self.port.now().has_reached(until) {
-                    if sent == 0 {
+                    if !has_begun {
                         break Err(SendError::WouldBlock);
                     }
                     self.abort(&mut inner);
@@ -703,10 +789,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// What is left of a frame after `sent` bytes.
+/// Takes the `sent` bytes that have left off the front.
 #[inline(never)] // for size
-fn unsent<'a>([header, payload]: &[&'a [u8]; 2], sent: usize) -> [&'a [u8]; 2] {
-    let rest = header.get(sent..).unwrap_or_default();
-    let payload_sent = sent.saturating_sub(header.len());
-    [rest, payload.get(payload_sent..).unwrap_or_default()]
+fn advance(parts: &mut [&[u8]], mut sent: usize) {
+    for part in parts {
+        let gone = part.len().min(sent);
+        *part = part.get(gone..).unwrap_or_default();
+        sent = sent.saturating_sub(gone);
+    }
 }

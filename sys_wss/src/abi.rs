@@ -2,7 +2,7 @@
 //! Types and values of the header. `tests/agreement.rs` compares them with it.
 #![allow(unsafe_code)]
 
-use core::ffi::{c_char, c_uint, c_void};
+use core::ffi::{c_char, c_int, c_uint, c_void};
 
 /// `SYS_MODULE_OBJ`.
 pub type ModuleObj = usize;
@@ -17,13 +17,13 @@ pub const MASK_ALL: u32 = 0xFFFF;
 /// `WSS_MAX_QUEUES`.
 pub const MAX_QUEUES: usize = 3;
 /// `WSS_LATER`.
-pub const LATER: u16 = 1;
+pub const LATER: c_int = 1;
 /// `WSS_NO_CLIENT`.
 pub const NO_CLIENT: u64 = 0;
-/// `WSS_ALL_CLIENTS`.
-pub const ALL_CLIENTS: u64 = u64::MAX;
-/// `WSS_NO_SERVER`.
-pub const NO_SERVER: u32 = 0;
+/// `WSS_FRAGMENT`.
+pub const FRAGMENT: u32 = 0x100;
+/// `WSS_MORE`.
+pub const MORE: u32 = 0x200;
 
 /// `SYS_WSS_RESULT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum SysResult {
     InvalidFrame = 4,
 }
 
-/// `SYS_WSS_STATE`.
+/// `SYS_WSS_STATE` and `enum wss_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub enum State {
@@ -55,32 +55,6 @@ pub enum State {
     Connected = 3,
 }
 
-/// `wss_result`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub enum WssResult {
-    /// `WSS_OK`
-    Ok = 0,
-    /// `WSS_NOT_CONNECTED`
-    NotConnected = 1,
-    /// `WSS_WOULD_BLOCK`
-    WouldBlock = 2,
-    /// `WSS_TOO_LONG`
-    TooLong = 3,
-    /// `WSS_ABORTED`
-    Aborted = 4,
-    /// `WSS_INVALID_FRAME`
-    InvalidFrame = 5,
-    /// `WSS_INVALID`
-    Invalid = 6,
-    /// `WSS_NONE`
-    None = 7,
-    /// `WSS_BUSY`
-    Busy = 8,
-    /// `WSS_FAILED`
-    Failed = 9,
-}
-
 /// `SYS_WSS_CONFIG`.
 #[repr(C)]
 pub struct Config {
@@ -90,7 +64,7 @@ pub struct Config {
     pub is_tls_enabled: u8,
 }
 
-/// `SYS_WSS_HANDSHAKE_CTXT`.
+/// `SYS_WSS_HANDSHAKE_CTXT`, which is `struct wss_handshake`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Handshake {
@@ -121,32 +95,13 @@ pub struct RxData {
     pub len: i64,
 }
 
-/// `wss_rxdata`.
-#[repr(C)]
-pub struct RxDataInFull {
-    /// `rx`
-    pub rx: RxData,
-    /// `client`
-    pub client: u64,
-    /// `first`
-    pub first: bool,
-    /// `last`
-    pub last: bool,
-}
-
 /// `SYS_WSS_CALLBACK`.
 pub type Callback =
     unsafe extern "C" fn(event: c_uint, data: *mut c_void, client: i32, cookie: *mut c_void);
 
-/// `wss_limits`.
+/// `struct wss_limits`.
 #[repr(C)]
 pub struct Limits {
-    /// `address`
-    pub address: *const c_char,
-    /// `origins`
-    pub origins: *const *const c_char,
-    /// `origin_count`
-    pub origin_count: usize,
     /// `rx_buffer_size`
     pub rx_buffer_size: usize,
     /// `max_clients`
@@ -181,63 +136,35 @@ pub struct Limits {
     pub fragments_per_message: u16,
 }
 
-/// `wss_request`.
+/// `struct wss_server`: only its address is of use.
+#[repr(C)]
+pub struct Server {
+    _private: [u8; 0],
+}
+
+/// `struct wss_request`: only its address is of use in C.
 #[repr(C)]
 pub struct Request {
-    /// `path`
-    pub path: *const c_char,
-    /// `query`
-    pub query: *const c_char,
-    /// `host`
-    pub host: *const c_char,
-    /// `origin`
-    pub origin: *const c_char,
-    /// `subprotocols`
-    pub subprotocols: *const *const c_char,
-    /// `subprotocol_count`
-    pub subprotocol_count: usize,
+    _private: [u8; 0],
 }
 
-/// `wss_accept_hook`.
-pub type AcceptHook = unsafe extern "C" fn(
-    client: u64,
-    request: *const Request,
-    subprotocol: *mut *const c_char,
-    cookie: *mut c_void,
-) -> u16;
-
-/// `wss_server_config`.
-#[repr(C)]
-pub struct ServerConfig {
-    /// `port`
-    pub port: u16,
-    /// `limits`
-    pub limits: *const Limits,
-    /// `callback`
-    pub callback: Option<Callback>,
-    /// `accept_hook`
-    pub accept_hook: Option<AcceptHook>,
-    /// `cookie`
-    pub cookie: *mut c_void,
-    /// `queues`
-    pub queues: *const u32,
-    /// `queue_count`
-    pub queue_count: usize,
-}
-
-/// `wss_message`.
+/// `struct wss_event`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub struct Message {
-    /// `event`
+pub struct Event {
+    /// `type`
     pub event: u32,
-    /// `clientIndex`
-    pub client_index: i32,
+    /// `index`
+    pub index: i32,
     /// `client`
     pub client: u64,
+    /// `server`
+    pub server: *const Server,
+    /// `user_data`
+    pub user_data: *mut c_void,
     /// `data`
     pub data: *const u8,
-    /// `datalen`
+    /// `len`
     pub len: usize,
     /// `first`
     pub first: bool,
@@ -247,10 +174,61 @@ pub struct Message {
     pub hold: *mut c_void,
 }
 
-// SAFETY: it moves between threads as C has it do: the data is read only, and released by one of them.
-unsafe impl Send for Message {}
+// SAFETY: it moves between threads as C has it do: the data is read only, and released by one of them; the other
+// pointers are never followed here.
+unsafe impl Send for Event {}
 
-/// `wss_stats`.
+/// `struct wss_part`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Part {
+    /// `data`
+    pub data: *const u8,
+    /// `len`
+    pub len: usize,
+}
+
+/// `wss_event_callback`.
+pub type EventCallback = unsafe extern "C" fn(event: *const Event, cookie: *mut c_void);
+
+/// `wss_request_hook`.
+pub type RequestHook = unsafe extern "C" fn(request: *mut Request, cookie: *mut c_void) -> c_int;
+
+/// `wss_tick_callback`.
+pub type TickCallback = unsafe extern "C" fn(server: *const Server, cookie: *mut c_void);
+
+/// `struct wss_config`.
+#[repr(C)]
+pub struct ServerConfig {
+    /// `port`
+    pub port: u16,
+    /// `address`
+    pub address: *const c_char,
+    /// `limits`
+    pub limits: *const Limits,
+    /// `on_event`
+    pub on_event: Option<EventCallback>,
+    /// `events`
+    pub events: u32,
+    /// `tick_ms`
+    pub tick_ms: u32,
+    /// `on_tick`
+    pub on_tick: Option<TickCallback>,
+    /// `on_request`
+    pub on_request: Option<RequestHook>,
+    /// `cookie`
+    pub cookie: *mut c_void,
+    /// `queues`
+    pub queues: *const u32,
+    /// `queue_count`
+    pub queue_count: usize,
+    /// `origins`
+    pub origins: *const c_char,
+    /// `request_fields`
+    pub request_fields: *const c_char,
+}
+
+/// `struct wss_stats`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Stats {

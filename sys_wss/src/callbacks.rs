@@ -2,158 +2,207 @@
 //! Functions that C registered, and calling them.
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char, c_uint, c_void};
+use core::ffi::{c_int, c_uint};
 use core::ptr;
 
 use wss::service::{Lock as _, Message};
-use wss::{ClientId, Request};
+use wss::{ClientId, Request, Status, Verdict};
 
-use crate::abi::{self, AcceptHook, Callback, Cookie, RxData, RxDataInFull};
-use crate::c_text::c_text;
-use crate::convert::{Client, client_or_none};
-use crate::instance::PerServer;
+use crate::abi::{self, Callback, Cookie, EventCallback, RequestHook, RxData, TickCallback};
+use crate::client::{Client, client_or_none};
 use crate::platform::{Monitor, SERVERS, monitor};
+use crate::request::{Asked, is_same_origin};
+use crate::server::{self, PerServer};
 
-/// A hook is shown no more subprotocols than these.
-const MAX_SUBPROTOCOLS: usize = 16;
-
-/// A function with the cookie that it is to be given.
+/// What happened.
 #[derive(Clone, Copy)]
-pub struct Registered<F> {
-    pub function: F,
-    pub cookie: Cookie,
+pub struct Happened<'a> {
+    /// The place of the server.
+    pub place: usize,
+    /// The client, unless it concerns the server as a whole.
+    pub client: Option<ClientId>,
+    /// As C numbers events.
+    pub event: c_uint,
+    /// What was received.
+    pub message: Option<Message<'a>>,
 }
 
-/// A place for one.
-pub type Registration<F> = Monitor<Option<Registered<F>>>;
+impl Happened<'_> {
+    /// The event as C has it, without its bytes.
+    pub fn to_c(self) -> abi::Event {
+        let Self { place, client, .. } = self;
+        let client = client.map(|id| Client { place, id });
+        let user_data = client.and_then(server::user_data);
+        let (number, index) = client_or_none(client);
+        abi::Event {
+            event: self.event,
+            index,
+            client: number,
+            server: server::to_c(place),
+            user_data: user_data.unwrap_or(ptr::null_mut()),
+            data: ptr::null(),
+            len: self.message.map_or(0, |message| message.bytes.len()),
+            first: self.message.is_some_and(|message| message.first),
+            last: self.message.is_some_and(|message| message.last),
+            hold: ptr::null_mut(),
+        }
+    }
+}
 
-static CALLBACKS: PerServer<Registration<Callback>> = PerServer([const { monitor(None) }; SERVERS]);
-static ACCEPT_HOOKS: PerServer<Registration<Hook>> = PerServer([const { monitor(None) }; SERVERS]);
-
-/// The hook, and what calls it. Nobody else refers to that, so that a program that registers no hook is
-/// linked without it.
+/// A function that events are given to. What calls it is known only where it is registered, so that a program is
+/// linked without what calls the other kind.
 #[derive(Clone, Copy)]
-struct Hook {
-    function: AcceptHook,
-    call: for<'a> fn(Registered<AcceptHook>, Client, &Request<'a>) -> Answer<'a>,
+pub struct Sink {
+    call: fn(Self, Happened<'_>),
+    original: Option<Callback>,
+    own: Option<EventCallback>,
+    cookie: Cookie,
 }
 
-/// Registers a function instead of the one before; whether there was one.
-pub fn register<F>(place: &Registration<F>, function: Option<F>, cookie: *mut c_void) -> bool {
-    let cookie = Cookie(cookie);
-    let function = function.map(|function| Registered { function, cookie });
-    core::mem::replace(&mut *place.lock(), function).is_some()
-}
+impl Sink {
+    /// A callback of `wss.h`.
+    pub fn new(function: EventCallback, cookie: Cookie) -> Self {
+        Self {
+            call: Self::call_own,
+            original: None,
+            own: Some(function),
+            cookie,
+        }
+    }
 
-/// What is registered, taken out of its lock, so that the function may register another.
-pub fn registered<F: Copy>(place: &Registration<F>) -> Option<Registered<F>> {
-    *place.lock()
-}
+    /// A callback of `sys_wss.h`.
+    pub fn original(function: Callback, cookie: Cookie) -> Self {
+        Self {
+            call: Self::call_original,
+            original: Some(function),
+            own: None,
+            cookie,
+        }
+    }
 
-/// From now on events of the service at `place` go to `callback`.
-pub fn set_callback(place: usize, callback: Option<Callback>, cookie: *mut c_void) {
-    register(CALLBACKS.at(place), callback, cookie);
-}
+    fn call_own(self, happened: Happened<'_>) {
+        let Some(function) = self.own else { return };
+        let mut event = happened.to_c();
+        if let Some(message) = happened.message {
+            event.data = message.bytes.as_ptr();
+        }
+        // SAFETY: C registered the function as a `wss_event_callback`, which the header asks not to unwind; the
+        // event and its bytes live until it returns.
+        unsafe { function(&raw const event, self.cookie.0) };
+    }
 
-/// Calls the callback of the service at `place`, if there is one. `message` is what the event brings.
-pub fn call_callback(
-    place: usize,
-    event: c_uint,
-    client: Option<ClientId>,
-    message: Option<Message<'_>>,
-) {
-    let Some(Registered { function, cookie }) = registered(CALLBACKS.at(place)) else {
-        return;
-    };
-    let (client, index) = client_or_none(client.map(|id| Client { place, id }));
-    let mut rx = message.map(|message| RxDataInFull {
-        rx: RxData {
+    fn call_original(self, happened: Happened<'_>) {
+        let Some(function) = self.original else {
+            return;
+        };
+        let mut rx = happened.message.map(|message| RxData {
             data: message.bytes.as_ptr().cast_mut(),
             // A slice has at most `isize::MAX` bytes.
             len: i64::try_from(message.bytes.len()).unwrap_or(i64::MAX),
-        },
-        client,
-        first: message.first,
-        last: message.last,
-    });
-    let data = rx
-        .as_mut()
-        .map_or(ptr::null_mut(), |rx| ptr::from_mut(rx).cast());
-    // SAFETY: C registered the function as an `SYS_WSS_CALLBACK`, which the header asks not to unwind;
-    // `data` is NULL or lives until it returns, as do the bytes.
-    unsafe { function(event, data, index, cookie.0) };
-}
-
-/// From now on `hook` decides on opening requests to the service at `place`; whether one did before.
-pub fn set_accept_hook(place: usize, hook: Option<AcceptHook>, cookie: *mut c_void) -> bool {
-    let hook = hook.map(|function| Hook {
-        function,
-        call: call_hook,
-    });
-    register(ACCEPT_HOOKS.at(place), hook, cookie)
-}
-
-/// What the accept hook says.
-pub enum Answer<'a> {
-    Accept,
-    /// With a subprotocol: one of those offered.
-    AcceptSubprotocol(&'a str),
-    /// With a subprotocol that was not offered.
-    NotOffered,
-    /// With this status.
-    Refuse(u16),
-    /// Somebody says it later.
-    Later,
-}
-
-/// What the hook says to a request.
-pub fn call_accept_hook<'a>(client: Client, request: &Request<'a>) -> Answer<'a> {
-    let Some(Registered { function, cookie }) = registered(ACCEPT_HOOKS.at(client.place)) else {
-        return Answer::Accept;
-    };
-    let Hook { function, call } = function;
-    call(Registered { function, cookie }, client, request)
-}
-
-fn call_hook<'a>(
-    Registered { function, cookie }: Registered<AcceptHook>,
-    client: Client,
-    request: &Request<'a>,
-) -> Answer<'a> {
-    let text = |text: Option<&str>| {
-        let text = text.and_then(|text| c_text(request, text));
-        text.map_or(ptr::null::<c_char>(), CStr::as_ptr)
-    };
-    let mut subprotocols = [ptr::null(); MAX_SUBPROTOCOLS];
-    let mut count = 0;
-    for (place, name) in subprotocols.iter_mut().zip(request.subprotocols()) {
-        *place = text(Some(name));
-        count += 1;
+        });
+        let data = rx
+            .as_mut()
+            .map_or(ptr::null_mut(), |rx| ptr::from_mut(rx).cast());
+        let index = happened
+            .client
+            .map_or(-1, |id| i32::try_from(id.slot()).unwrap_or(-1));
+        // SAFETY: C registered the function as an `SYS_WSS_CALLBACK`, which the header asks not to unwind;
+        // `data` is NULL or lives until it returns, as do the bytes.
+        unsafe { function(happened.event, data, index, self.cookie.0) };
     }
-    let shown = abi::Request {
-        path: text(Some(request.path())),
-        query: text(request.query()),
-        host: text(Some(request.host())),
-        origin: text(request.origin()),
-        subprotocols: subprotocols.as_ptr(),
-        subprotocol_count: count,
-    };
-    let mut chosen = ptr::null();
-    // SAFETY: C registered the function as a `wss_accept_hook`, which the header asks not to unwind; all
-    // that it is given lives until it returns.
-    let status = unsafe { function(client.to_c(), &raw const shown, &raw mut chosen, cookie.0) };
-    match status {
-        0 => {}
-        abi::LATER => return Answer::Later,
-        _ => return Answer::Refuse(status),
+}
+
+/// The callback of each server.
+static CALLBACKS: PerServer<Monitor<Option<Sink>>> = PerServer([const { monitor(None) }; SERVERS]);
+
+/// From now on events of the server at `place` go to `sink`.
+pub fn set_callback(place: usize, sink: Option<Sink>) {
+    *CALLBACKS.at(place).lock() = sink;
+}
+
+/// Whether the server at `place` has a callback of the original interface.
+pub fn has_original_callback(place: usize) -> bool {
+    let sink = *CALLBACKS.at(place).lock();
+    sink.is_some_and(|sink| sink.original.is_some())
+}
+
+/// Calls the callback of the server at `happened.place`, if there is one.
+pub fn call_callback(happened: Happened<'_>) {
+    // Taken out of its lock, so that the callback may register another.
+    let sink = *CALLBACKS.at(happened.place).lock();
+    if let Some(sink) = sink {
+        (sink.call)(sink, happened);
     }
-    if chosen.is_null() {
-        return Answer::Accept;
+}
+
+/// A hook, and what calls it: as in [`Sink`].
+#[derive(Clone, Copy)]
+pub struct Hook {
+    call: for<'a> fn(Self, Client, &Request<'a>) -> Verdict<'a>,
+    is_same_origin: fn(&Request<'_>) -> bool,
+    function: RequestHook,
+    cookie: Cookie,
+}
+
+impl Hook {
+    /// A hook of `wss.h`.
+    pub fn new(function: RequestHook, cookie: Cookie) -> Self {
+        Self {
+            call: Self::call_hook,
+            is_same_origin,
+            function,
+            cookie,
+        }
     }
-    // SAFETY: the hook set it to a text that ends with NUL: one of those shown, or its own.
-    let chosen = unsafe { CStr::from_ptr(chosen) }.to_bytes();
-    let offered = request
-        .subprotocols()
-        .find(|name| name.as_bytes() == chosen);
-    offered.map_or(Answer::NotOffered, Answer::AcceptSubprotocol)
+
+    /// Whether the hook may be asked, without a list of origins: browsers of other origins may not connect.
+    pub fn may_connect(self, request: &Request<'_>) -> bool {
+        (self.is_same_origin)(request)
+    }
+
+    /// What the hook says to a request.
+    pub fn ask<'a>(self, client: Client, request: &Request<'a>) -> Verdict<'a> {
+        (self.call)(self, client, request)
+    }
+
+    fn call_hook<'a>(self, client: Client, request: &Request<'a>) -> Verdict<'a> {
+        let mut asked = Asked { client, request };
+        // SAFETY: C registered the function as a `wss_request_hook`, which the header asks not to unwind; what it
+        // is given lives until it returns.
+        let answer: c_int =
+            unsafe { (self.function)(ptr::from_mut(&mut asked).cast(), self.cookie.0) };
+        match answer {
+            0 => Verdict::Accept,
+            abi::LATER => Verdict::Later,
+            _ => {
+                let status = u16::try_from(answer).ok().and_then(Status::new);
+                if status.is_none() {
+                    log::error!(
+                        "the hook returned {answer}, which is no status to refuse a client with"
+                    );
+                }
+                Verdict::Refuse(status.unwrap_or(Status::INTERNAL_ERROR))
+            }
+        }
+    }
+}
+
+/// A function that runs periodically.
+#[derive(Clone, Copy)]
+pub struct Tick {
+    function: TickCallback,
+    cookie: Cookie,
+}
+
+impl Tick {
+    /// A function of `wss.h`.
+    pub const fn new(function: TickCallback, cookie: Cookie) -> Self {
+        Self { function, cookie }
+    }
+
+    /// Runs it for the server at `place`.
+    pub fn call(self, place: usize) {
+        // SAFETY: C registered the function as a `wss_tick_callback`, which the header asks not to unwind.
+        unsafe { (self.function)(server::to_c(place), self.cookie.0) };
+    }
 }

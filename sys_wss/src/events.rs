@@ -1,111 +1,147 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The application of the service: its events go to the callback and to the queues.
+//! The application of a service: its events go to the callback and to the queues.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
+use wss::protocol::origin_allowed;
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
 use wss::{ClientId, Event, Request, Status, Verdict};
 
-use crate::abi::{MAX_QUEUES, NO_SERVER};
-use crate::callbacks::{self, Answer};
-use crate::convert::Client;
-use crate::handshake::requests;
-use crate::instance::{DEFAULT, DEFAULT_PLACE, place};
-use crate::platform::{Monitor, Origins, SERVERS, monitor};
-use crate::queues::{self, Number, Of, QUEUES};
+use crate::abi::MAX_QUEUES;
+use crate::callbacks::{self, Happened, Hook, Tick};
+use crate::client::Client;
+use crate::config::Options;
+use crate::platform::{self, Monitor, SERVERS, monitor};
+use crate::queues::{self, Number};
+use crate::request::requests;
+use crate::server::{DEFAULT, PerServer};
 
 /// The sink that is the callback; the others are queues.
 const CALLBACK: usize = 0;
 
-/// What everybody wants: the callback of the default service and all queues, of which the first are the
-/// other sinks of the default service; then the callbacks of further servers. They are asked for with
-/// every piece of work.
-static MASKS: [AtomicU32; QUEUES + SERVERS] = [const { AtomicU32::new(0) }; QUEUES + SERVERS];
+/// The events that a callback of the original interface gets: all but those that it has no name for.
+pub const ORIGINAL: EventMask = EventMask::all().difference(EventMask::WRITABLE);
 
-/// The queues of each further server, by their numbers; 0: none.
-static SERVER_QUEUES: [[AtomicU32; MAX_QUEUES]; SERVERS - 1] =
-    [const { [const { AtomicU32::new(0) }; MAX_QUEUES] }; SERVERS - 1];
+/// Where the events of a server go.
+struct Sinks {
+    /// The events that each sink gets. They are asked for with every piece of work.
+    masks: [AtomicU32; MAX_SINKS],
+    /// The queues, by their numbers; 0: none.
+    queues: [AtomicU32; MAX_QUEUES],
+    /// Events may still come.
+    runs: AtomicBool,
+}
 
-fn set_mask(index: usize, mask: EventMask) {
-    if let Some(place) = MASKS.get(index) {
-        place.store(mask.bits(), Ordering::Relaxed);
+impl Sinks {
+    const fn none() -> Self {
+        Self {
+            masks: [const { AtomicU32::new(0) }; MAX_SINKS],
+            queues: [const { AtomicU32::new(0) }; MAX_QUEUES],
+            runs: AtomicBool::new(false),
+        }
+    }
+
+    fn set_mask(&self, sink: usize, mask: EventMask) {
+        if let Some(place) = self.masks.get(sink) {
+            place.store(mask.bits(), Ordering::Relaxed);
+        }
+    }
+
+    fn mask(&self, sink: usize) -> EventMask {
+        let mask = self.masks.get(sink);
+        EventMask::from_bits_truncate(mask.map_or(0, |mask| mask.load(Ordering::Relaxed)))
+    }
+
+    /// The queue that is a sink.
+    fn queue(&self, sink: usize) -> Option<Number> {
+        let queue = self.queues.get(sink.checked_sub(1)?)?;
+        Number::from_c(queue.load(Ordering::Relaxed))
+    }
+
+    /// The sinks that are queues, each with its queue.
+    fn queues(&self) -> impl Iterator<Item = (usize, Number)> {
+        (1..MAX_SINKS).filter_map(|sink| Some((sink, self.queue(sink)?)))
     }
 }
 
-/// What the queue at a place wants from now on.
-pub fn set_queue_mask(place: usize, mask: EventMask) {
-    set_mask(place.saturating_add(1), mask);
+static SINKS: PerServer<Sinks> = PerServer([const { Sinks::none() }; SERVERS]);
+
+/// The events that the callback of the server at `place` gets; `None`: there is none.
+pub fn set_callback_mask(place: usize, mask: Option<EventMask>) {
+    let mask = mask.unwrap_or(EventMask::empty());
+    SINKS.at(place).set_mask(CALLBACK, mask);
 }
 
-/// Whether the service at `place` has a callback. It gets every event but those of the extension.
-pub fn set_has_callback(place: usize, has_callback: bool) {
-    let mask = if has_callback {
-        EventMask::all().difference(EventMask::WRITABLE)
-    } else {
-        EventMask::empty()
-    };
-    set_mask(callback_index(place), mask);
-}
-
-const fn callback_index(place: usize) -> usize {
-    match place {
-        DEFAULT_PLACE => CALLBACK,
-        place => QUEUES + place,
+/// Gives the server at `place` these queues. Called by [`queues`], as are the other functions with queues: so a program
+/// without queues is linked without them.
+pub fn set_queues(place: usize, queues: &[u32; MAX_QUEUES]) {
+    let sinks = SINKS.at(place);
+    for ((sink, place), number) in (1..).zip(&sinks.queues).zip(queues) {
+        place.store(*number, Ordering::Relaxed);
+        let queue = Number::from_c(*number);
+        let mask = queue.and_then(Number::resume);
+        sinks.set_mask(sink, mask.unwrap_or(EventMask::empty()));
     }
 }
 
-/// Gives the service at `place`, which is a further server, these queues.
-pub fn set_queues(place: usize, numbers: &[u32]) {
-    let numbers = numbers.iter().copied().chain(core::iter::repeat(0));
-    for (queue, number) in server_queues(place).into_iter().flatten().zip(numbers) {
-        queue.store(number, Ordering::Relaxed);
+/// Lets the readers of the queues of the server at `place`, which has stopped, see their end, unless another server
+/// gives events to them.
+pub fn end_queues(place: usize) {
+    for (_, queue) in SINKS.at(place).queues() {
+        let is_shared = SINKS.0.iter().any(|sinks| {
+            sinks.runs.load(Ordering::SeqCst) && sinks.queues().any(|(_, other)| other == queue)
+        });
+        if !is_shared {
+            queue.end_readers();
+        }
     }
 }
 
-fn server_queues(place: usize) -> Option<&'static [AtomicU32; MAX_QUEUES]> {
-    SERVER_QUEUES.get(place.checked_sub(1)?)
-}
-
-/// The queue that is a sink of the service at `place`.
-fn queue(place: usize, sink: usize) -> Option<Number> {
-    let index = sink.checked_sub(1)?;
-    if place == DEFAULT_PLACE {
-        return Some(Number::at(index));
+/// No server gives events to a queue any more.
+pub fn remove_queue(queue: Number) {
+    for sinks in &SINKS.0 {
+        for (sink, _) in sinks.queues().filter(|(_, number)| *number == queue) {
+            sinks.set_mask(sink, EventMask::empty());
+        }
     }
-    let number = server_queues(place)?.get(index)?.load(Ordering::Relaxed);
-    Number::from_c(number)
-}
-
-fn mask(place: usize, sink: usize) -> EventMask {
-    let index = match sink {
-        _ if place == DEFAULT_PLACE => Some(sink),
-        CALLBACK => Some(callback_index(place)),
-        _ => queue(place, sink).map(|queue| queue.place.saturating_add(1)),
-    };
-    let mask = index.and_then(|index| MASKS.get(index));
-    let bits = mask.map_or(0, |mask| mask.load(Ordering::Relaxed));
-    EventMask::from_bits_truncate(bits)
 }
 
 /// The application of a service.
 pub struct Events {
-    number: AtomicU32,
-    origins: Monitor<Origins>,
+    place: AtomicUsize,
+    active: Monitor<Active>,
+}
+
+/// What counts of the configuration while a server runs.
+#[derive(Clone, Copy)]
+struct Active {
+    origins: Option<&'static str>,
+    hook: Option<Hook>,
+    tick: Option<Tick>,
 }
 
 impl Events {
     /// That of a service that was not started yet.
     pub const fn new() -> Self {
         Self {
-            number: AtomicU32::new(NO_SERVER),
-            origins: monitor(Origins::new()),
+            place: AtomicUsize::new(DEFAULT),
+            active: monitor(Active {
+                origins: None,
+                hook: None,
+                tick: None,
+            }),
         }
     }
 
-    /// From now on it is that of this server, to which these origins may connect.
-    pub fn begin(&self, number: u32, origins: Origins) {
-        self.number.store(number, Ordering::Relaxed);
-        *self.origins.lock() = origins;
+    /// From now on it is that of this server.
+    pub fn begin(&self, place: usize, options: &Options) {
+        self.place.store(place, Ordering::Relaxed);
+        *self.active.lock() = Active {
+            origins: options.origins,
+            hook: options.hook,
+            tick: options.tick,
+        };
+        SINKS.at(place).runs.store(true, Ordering::SeqCst);
     }
 
     /// Keeps a request unless it is refused.
@@ -118,12 +154,8 @@ impl Events {
         requests(self.place()).keep(client, request, subprotocol);
     }
 
-    fn number(&self) -> u32 {
-        self.number.load(Ordering::Relaxed)
-    }
-
     fn place(&self) -> usize {
-        place(self.number())
+        self.place.load(Ordering::Relaxed)
     }
 
     /// A client of this server.
@@ -131,35 +163,31 @@ impl Events {
         let place = self.place();
         Client { place, id }
     }
-
-    /// What the hook says to a request.
-    fn ask<'a>(client: Client, request: &Request<'a>) -> Verdict<'a> {
-        match callbacks::call_accept_hook(client, request) {
-            Answer::Accept => Verdict::Accept,
-            Answer::AcceptSubprotocol(name) => Verdict::AcceptSubprotocol(name),
-            Answer::Later => Verdict::Later,
-            Answer::Refuse(status) => {
-                Verdict::Refuse(Status::new(status).unwrap_or(Status::INTERNAL_ERROR))
-            }
-            Answer::NotOffered => {
-                log::error!("the accept hook chose a subprotocol that was not offered");
-                Verdict::Refuse(Status::INTERNAL_ERROR)
-            }
-        }
-    }
 }
 
 impl<P: Port> Application<P> for Events {
+    const TICKS: bool = platform::TICKS;
+
     fn masks(&self) -> [EventMask; MAX_SINKS] {
-        let place = self.place();
-        core::array::from_fn(|sink| mask(place, sink))
+        let sinks = SINKS.at(self.place());
+        core::array::from_fn(|sink| sinks.mask(sink))
     }
 
     fn accept<'a>(&'a self, id: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        if !self.origins.lock().allow(request.origin()) {
+        let Active { origins, hook, .. } = *self.active.lock();
+        let is_allowed = match (origins.unwrap_or(platform::ORIGINS), hook) {
+            ("", None) => true,
+            ("", Some(hook)) => hook.may_connect(request),
+            (origins, _) => {
+                let mut origins = origins.split_ascii_whitespace();
+                origins.clone().any(|origin| origin == "*")
+                    || origin_allowed(request.origin(), &mut origins)
+            }
+        };
+        if !is_allowed {
             return Verdict::Refuse(Status::FORBIDDEN);
         }
-        let verdict = Self::ask(self.client(id), request);
+        let verdict = hook.map_or(Verdict::Accept, |hook| hook.ask(self.client(id), request));
         // One that is answered later can be asked for until then, to decide.
         self.keep(id, request, verdict);
         verdict
@@ -172,46 +200,72 @@ impl<P: Port> Application<P> for Events {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
-        if !mask(self.place(), sink).contains(event.mask()) {
+        let place = self.place();
+        if !SINKS.at(place).mask(sink).contains(event.mask()) {
             // The sink has changed since the event was noted for it.
             return Delivery::Done;
         }
-        deliver(self.number(), sink, client, event)
+        deliver(place, sink, client, event)
+    }
+
+    fn tick(&self, _service: &Service<P, Self>) {
+        let tick = self.active.lock().tick;
+        if let Some(tick) = tick {
+            tick.call(self.place());
+        }
+    }
+
+    fn ended(&self) {
+        end(self.place());
     }
 }
 
-fn deliver(server: u32, sink: usize, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
-    let place = place(server);
-    // The bits are numbered as the events of the interface.
-    let number = event.mask().bits().trailing_zeros();
-    let message = event.message();
+/// The server at `place` has stopped, or did not start: no more events come.
+pub fn end(place: usize) {
+    SINKS.at(place).runs.store(false, Ordering::SeqCst);
+    if let Some(queues) = queues::functions() {
+        (queues.end)(place);
+    }
+}
+
+fn deliver(place: usize, sink: usize, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
+    let happened = Happened {
+        place,
+        client,
+        // The bits are numbered as the events of the interface.
+        event: event.mask().bits().trailing_zeros(),
+        message: event.message(),
+    };
     if sink == CALLBACK {
-        callbacks::call_callback(place, number, client, message);
+        callbacks::call_callback(happened);
         return Delivery::Done;
     }
-    match (queue(place, sink), queues::delivery()) {
-        (Some(queue), Some(deliver)) => deliver(queue, number, Of { server, client }, message),
+    match (SINKS.at(place).queue(sink), queues::functions()) {
+        (Some(queue), Some(queues)) => (queues.deliver)(queue, happened),
         _ => Delivery::Done,
     }
 }
 
-/// The sinks of the default service, a bit each, that had no room to be told that it could not be started.
-static UNTOLD: AtomicU32 = AtomicU32::new(0);
+/// The sinks of the default server, a bit each, that had no room for the event that it could not be started.
+static UNDELIVERED: AtomicU32 = AtomicU32::new(0);
 
-/// Tells the callback and the queues that the default service could not be started.
-pub fn tell_listen_failed() {
-    UNTOLD.store((1 << MAX_SINKS) - 1, Ordering::SeqCst);
-    tell_untold();
+/// Emits that the default server could not be started.
+pub fn emit_listen_failed() {
+    UNDELIVERED.store((1 << MAX_SINKS) - 1, Ordering::SeqCst);
+    deliver_listen_failed();
 }
 
-/// Tells those that had no room.
-pub fn tell_untold() {
-    let untold = UNTOLD.swap(0, Ordering::SeqCst);
-    for sink in (0..MAX_SINKS).filter(|sink| untold & 1 << sink != 0) {
-        if mask(DEFAULT_PLACE, sink).contains(EventMask::LISTEN_FAILED)
+/// Delivers that to the sinks that had no room.
+pub fn deliver_listen_failed() {
+    let undelivered = UNDELIVERED.swap(0, Ordering::SeqCst);
+    for sink in (0..MAX_SINKS).filter(|sink| undelivered & 1 << sink != 0) {
+        if SINKS
+            .at(DEFAULT)
+            .mask(sink)
+            .contains(EventMask::LISTEN_FAILED)
             && deliver(DEFAULT, sink, None, &Event::ListenFailed) == Delivery::Full
         {
-            UNTOLD.fetch_or(1 << sink, Ordering::SeqCst);
+            UNDELIVERED.fetch_or(1 << sink, Ordering::SeqCst);
         }
     }
 }

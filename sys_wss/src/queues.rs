@@ -1,47 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Event queues. They outlive the services.
+//! Event queues. They outlive the servers.
 #![allow(unsafe_code)]
 
-use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicBool;
 
-use wss::ClientId;
-use wss::service::{Delivery, EventMask, Instant, Lock as _, Message, Queue, QueueState};
+use wss::service::{Delivery, EventMask, Instant, Lock as _, Queue, QueueState, RecvError};
 
-use crate::abi::{self, MAX_QUEUES, NO_CLIENT};
-use crate::convert::{Client, Error, all_clients, client_or_none};
-use crate::events::{self, set_queue_mask};
-use crate::instance::{self, DEFAULT_PLACE, PerServer, place};
+use crate::abi::{self, MAX_QUEUES};
+use crate::callbacks::Happened;
+use crate::client::Client;
+use crate::error::Error;
+use crate::events;
 use crate::platform::queue::{self, Storage};
 use crate::platform::{self, Monitor, SERVERS, monitor};
+use crate::server::{self, PerServer};
 
-/// How many queues there can be: those of the default service, then those of the further servers.
-pub const QUEUES: usize = MAX_QUEUES * SERVERS;
-/// The places of the queues of the default service.
-pub const OF_DEFAULT: Range<usize> = 0..MAX_QUEUES;
-/// The places of the other queues.
-pub const OF_SERVERS: Range<usize> = MAX_QUEUES..QUEUES;
+/// The number of queues.
+const QUEUES: usize = MAX_QUEUES * SERVERS;
 
-/// The queues, each lock with as many of them as a service has.
-static PLACES: PerServer<Monitor<[Place; MAX_QUEUES]>> =
+/// The queues: each lock has as many of them as a server may have.
+static PLACES: PerServer<Monitor<Places>> =
     PerServer([const { monitor([const { Place::EMPTY }; MAX_QUEUES]) }; SERVERS]);
 
 static TURNED_AWAY: [AtomicBool; QUEUES] = [const { AtomicBool::new(false) }; QUEUES];
 
-/// Delivers to queues, once there was one: nothing else refers to that, so that a program without queues
+/// What servers do with queues, once there was one: nothing else refers to that, so that a program without queues
 /// is linked without it.
-static DELIVERY: Monitor<Option<Deliver>> = monitor(None);
+static FUNCTIONS: Monitor<Option<&'static Functions>> = monitor(None);
 
-type Deliver = fn(Number, u32, Of, Option<Message<'_>>) -> Delivery;
+type Places = [Place; MAX_QUEUES];
 
-/// What delivers an event to a queue, if there ever was one.
-pub fn delivery() -> Option<Deliver> {
-    *DELIVERY.lock()
+/// What servers do with queues.
+pub struct Functions {
+    /// Puts an event on a queue.
+    pub deliver: fn(Number, Happened<'_>) -> Delivery,
+    /// Gives a server its queues.
+    pub set: fn(usize, &[u32; MAX_QUEUES]),
+    /// A server has stopped.
+    pub end: fn(usize),
+}
+
+/// What servers do with queues, if there ever was one.
+pub fn functions() -> Option<&'static Functions> {
+    *FUNCTIONS.lock()
 }
 
 pub struct Place {
     queue: QueueState<Storage>,
+    /// The events that it gets.
+    mask: EventMask,
     /// Counts the queues that were here, for their numbers.
     generation: u32,
 }
@@ -49,6 +57,7 @@ pub struct Place {
 impl Place {
     const EMPTY: Self = Self {
         queue: QueueState::EMPTY,
+        mask: EventMask::empty(),
         generation: 0,
     };
 }
@@ -56,46 +65,55 @@ impl Place {
 /// Which queue: its place, and a generation, so that one that has ended is never another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number {
-    pub place: usize,
-    /// `None`: whichever queue is there.
-    generation: Option<u32>,
+    place: usize,
+    generation: u32,
 }
 
 #[allow(clippy::cast_possible_truncation)] // there are not so many
 const STEP: u32 = QUEUES as u32;
 
 impl Number {
-    /// Whichever queue is at a place.
-    pub const fn at(place: usize) -> Self {
-        Self {
-            place,
-            generation: None,
-        }
-    }
-
     /// The queue that has this number in C, if one can have it.
     pub fn from_c(number: u32) -> Option<Self> {
         let place = usize::try_from(number % STEP).ok()?;
-        let generation = Some(number / STEP).filter(|generation| *generation > 0);
-        generation.is_some().then_some(Self { place, generation })
+        let generation = number / STEP;
+        (generation > 0).then_some(Self { place, generation })
+    }
+
+    /// Does something with the queue, if it is there.
+    fn with<T>(self, act: impl FnOnce(&mut Place) -> T) -> Option<T> {
+        let mut shared = self.lock().lock();
+        let place = shared.get_mut(self.place % MAX_QUEUES)?;
+        let is_there = place.generation == self.generation && place.queue.storage().is_some();
+        is_there.then(|| act(place))
+    }
+
+    /// A server that gives events to the queue is about to start; which events.
+    pub fn resume(self) -> Option<EventMask> {
+        self.with(|place| {
+            place.queue.resume();
+            place.mask
+        })
+    }
+
+    /// No server gives events to the queue any more.
+    pub fn end_readers(self) {
+        Queue::end(&self);
     }
 }
 
 impl Queue for Number {
     type Storage = Storage;
-    type Shared = [Place; MAX_QUEUES];
-    type Lock = Monitor<Self::Shared>;
+    type Shared = Places;
+    type Lock = Monitor<Places>;
 
     fn lock(&self) -> &Self::Lock {
         PLACES.at(self.place / MAX_QUEUES)
     }
 
-    fn state<'a>(&self, shared: &'a mut Self::Shared) -> Option<&'a mut QueueState<Storage>> {
+    fn state<'a>(&self, shared: &'a mut Places) -> Option<&'a mut QueueState<Storage>> {
         let found = shared.get_mut(self.place % MAX_QUEUES)?;
-        let is_it = |generation| generation == found.generation;
-        self.generation
-            .is_none_or(is_it)
-            .then_some(&mut found.queue)
+        (self.generation == found.generation).then_some(&mut found.queue)
     }
 
     fn turned_away(&self) -> &AtomicBool {
@@ -103,20 +121,19 @@ impl Queue for Number {
     }
 
     fn unsubscribe(&self) {
-        set_queue_mask(self.place, EventMask::empty());
+        events::remove_queue(*self);
     }
 }
 
-/// Makes a queue for events in `mask`, at one of these places; its number in C.
-pub fn create(
-    places: Range<usize>,
-    mask: EventMask,
-    storage: impl FnOnce() -> Option<Storage>,
-) -> Result<u32, Error> {
-    *DELIVERY.lock() = Some(deliver);
-    for place in places {
-        let number = Number::at(place);
-        let mut shared = number.lock().lock();
+/// Creates a queue for events in `mask`; its number in C.
+pub fn create(mask: EventMask, storage: impl FnOnce() -> Option<Storage>) -> Result<u32, Error> {
+    *FUNCTIONS.lock() = Some(&Functions {
+        deliver,
+        set: events::set_queues,
+        end: events::end_queues,
+    });
+    for place in 0..QUEUES {
+        let mut shared = PLACES.at(place / MAX_QUEUES).lock();
         let Some(free) = shared.get_mut(place % MAX_QUEUES) else {
             continue;
         };
@@ -124,8 +141,8 @@ pub fn create(
         let next = free.generation.saturating_add(1);
         if free.queue.storage().is_none() && next < u32::MAX / STEP {
             free.queue = QueueState::new(storage().ok_or(Error::Busy)?);
+            free.mask = mask;
             free.generation = next;
-            set_queue_mask(place, mask);
             let place = u32::try_from(place).unwrap_or_default();
             return Ok(next.saturating_mul(STEP).saturating_add(place));
         }
@@ -133,105 +150,90 @@ pub fn create(
     Err(Error::Busy)
 }
 
-/// The queue that has this number in C.
-fn find(number: u32) -> Result<Number, Error> {
-    let number = Number::from_c(number).ok_or(Error::BadArgument)?;
-    let mut shared = number.lock().lock();
-    let queue = number.state(&mut shared).and_then(QueueState::storage);
-    queue.map(|_| number).ok_or(Error::BadArgument)
-}
-
 /// Whether there is a queue that has this number in C.
 pub fn exists(number: u32) -> bool {
-    find(number).is_ok()
+    let queue = Number::from_c(number);
+    queue.is_some_and(|queue| queue.with(|_| ()).is_some())
 }
 
 /// Ends a queue.
 pub fn destroy(number: u32) -> Result<(), Error> {
-    let number = Number::from_c(number).ok_or(Error::BadArgument)?;
+    let queue = Number::from_c(number).ok_or(Error::BadArgument)?;
     // SAFETY: what was on the queue comes from `deliver`, and is released once.
-    let release = |mut message| unsafe { release(&mut message) };
-    let was_there = number.abandon(release, room);
+    let release = |mut event| unsafe { release(&mut event) };
+    let was_there = queue.abandon(release, room);
     was_there.then_some(()).ok_or(Error::BadArgument)
 }
 
 /// The service has to know that there is room.
 fn room() {
-    events::tell_untold();
-    instance::room();
+    events::deliver_listen_failed();
+    server::room();
 }
 
-/// Puts an event, as C numbers it, on a queue. `message` is what it brings.
-fn deliver(to: Number, event: u32, of: Of, message: Option<Message<'_>>) -> Delivery {
-    let (client, client_index) = of.to_c();
-    to.deliver(message.is_some(), || {
+/// Puts an event on a queue.
+fn deliver(to: Number, happened: Happened<'_>) -> Delivery {
+    // Before the queue is locked.
+    let event = happened.to_c();
+    to.deliver(happened.message.is_some(), || {
         // Without data `hold` only says that the event was not released yet.
         let nothing = (ptr::null(), NonNull::dangling().as_ptr());
-        let (data, hold) = message.map_or(nothing, |message| queue::keep(message.bytes));
-        abi::Message {
-            event,
-            client_index,
-            client,
+        let kept = happened.message.map(|message| queue::keep(message.bytes));
+        let (data, hold) = kept.unwrap_or(nothing);
+        abi::Event {
             data,
-            len: message.map_or(0, |message| message.bytes.len()),
-            first: message.is_some_and(|message| message.first),
-            last: message.is_some_and(|message| message.last),
             hold,
+            ..event
         }
     })
 }
 
 /// Takes the next event, waiting for it for `timeout_ms`, or below 0 as long as it takes.
-pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Message, Error> {
+pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Event, Error> {
     #[allow(clippy::cast_possible_truncation)] // it wraps
     let now = || Instant(platform::now_ms() as u32);
-    let timeout = u32::try_from(timeout_ms).ok();
-    let taken = find(number)?.take(timeout, now, room);
-    taken.ok_or(Error::Nothing)
+    if !exists(number) {
+        return Err(Error::BadArgument);
+    }
+    let queue = Number::from_c(number).ok_or(Error::BadArgument)?;
+    let received = queue.recv(u32::try_from(timeout_ms).ok(), now, room);
+    received.map_err(|error| match error {
+        RecvError::Timeout => Error::NoEvent,
+        _ => Error::Ended,
+    })
 }
 
 /// Gives back an event that came from a queue, unless it was given back before.
 ///
 /// # Safety
-/// `message` comes from a queue, or is all 0; it is no copy of one that was given back.
-pub unsafe fn release(message: &mut abi::Message) {
-    let hold = core::mem::replace(&mut message.hold, ptr::null_mut());
-    let data = core::mem::replace(&mut message.data, ptr::null());
-    message.len = 0;
+/// `event` comes from a queue, or is all 0; it is no copy of one that was given back.
+pub unsafe fn release(event: &mut abi::Event) {
+    let hold = core::mem::replace(&mut event.hold, ptr::null_mut());
+    let data = core::mem::replace(&mut event.data, ptr::null());
+    event.len = 0;
     if hold.is_null() {
         return;
     }
     if !data.is_null() {
-        // SAFETY: `hold` comes from `keep`, and `message` has it no longer.
+        // SAFETY: `hold` comes from `keep`, and `event` has it no longer.
         unsafe { queue::give_back(hold) };
-        if let Some(client) = Client::from_c(message.client) {
-            instance::release(client);
+        if let Some(client) = Client::from_c(event.client) {
+            server::release(client);
         }
     }
     // Only now it is known that an entry was taken directly, though not from which queue.
-    let made_room = |place: &usize| Number::at(*place).has_made_room();
-    if queue::IS_READ_DIRECTLY && (0..QUEUES).filter(made_room).count() > 0 {
+    if queue::IS_READ_DIRECTLY && made_room() {
         room();
     }
 }
 
-/// Of whom an event is: of a client, or of the service as a whole.
-#[derive(Clone, Copy)]
-pub struct Of {
-    pub server: u32,
-    pub client: Option<ClientId>,
-}
-
-impl Of {
-    /// The numbers that C has for it, of a client and of its index.
-    pub fn to_c(self) -> (u64, i32) {
-        let place = place(self.server);
-        match self.client {
-            Some(id) => client_or_none(Some(Client { place, id })),
-            None if place == DEFAULT_PLACE => (NO_CLIENT, -1),
-            None => (all_clients(self.server), -1),
-        }
-    }
+/// Whether an event was turned away that now has room, on any queue.
+fn made_room() -> bool {
+    let made_room = |place: usize| {
+        let generation = 0;
+        Number { place, generation }.has_made_room()
+    };
+    (0..QUEUES).filter(|place| made_room(*place)).count() > 0
 }
 
 #[cfg(test)]
@@ -245,7 +247,7 @@ mod tests {
         let number = Number::from_c(70_000 * STEP + 2);
         let expected = Number {
             place: 2,
-            generation: Some(70_000),
+            generation: 70_000,
         };
         assert_eq!(number, Some(expected));
     }

@@ -9,11 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 use sys_wss::abi::{
-    self, Config, Handshake, Limits, Message, Request, RxData, RxDataInFull, ServerConfig, State,
-    Stats, SysResult, WssResult,
+    self, Config, Event, Handshake, Limits, Part, RxData, ServerConfig, State, Stats, SysResult,
 };
 use wss::protocol::Opcode;
-use wss::service::{EventMask, TIMER_GRANULARITY_MS};
+use wss::service::{EventMask, MAX_VECTORED, TIMER_GRANULARITY_MS};
 use wss::{CloseCode, MessageKind};
 
 /// Compiles and runs `program`, which prints lines of a name and a number.
@@ -93,13 +92,22 @@ fn constants(table: &mut Table) {
     table.row("sizeof(SYS_WSS_CALLBACK)", size_of::<abi::Callback>());
     table.row("WSS_LATER", abi::LATER);
     table.row("WSS_NO_CLIENT", abi::NO_CLIENT);
-    table.row("WSS_ALL_CLIENTS", abi::ALL_CLIENTS);
-    table.row("WSS_NO_SERVER", abi::NO_SERVER);
-    table.row("sizeof(wss_server)", size_of::<u32>());
     table.row("WSS_MASK_ALL", abi::MASK_ALL);
     table.row("WSS_MAX_QUEUES", abi::MAX_QUEUES);
     table.row("sizeof(wss_client)", size_of::<u64>());
     table.row("sizeof(wss_queue)", size_of::<u32>());
+    table.row(
+        "sizeof(wss_event_callback)",
+        size_of::<abi::EventCallback>(),
+    );
+    table.row("sizeof(wss_request_hook)", size_of::<abi::RequestHook>());
+    table.row("sizeof(wss_tick_callback)", size_of::<abi::TickCallback>());
+    table.row("WSS_CONTINUATION", Opcode::Continuation as u32);
+    table.row("WSS_TEXT", Opcode::Text as u32);
+    table.row("WSS_BINARY", Opcode::Binary as u32);
+    table.row("WSS_FRAGMENT", abi::FRAGMENT);
+    table.row("WSS_MORE", abi::MORE);
+    table.row("WSS_MAX_PARTS", MAX_VECTORED);
 }
 
 fn enumerations(table: &mut Table) {
@@ -119,6 +127,7 @@ fn enumerations(table: &mut Table) {
         ("CONNECTED", State::Connected),
     ] {
         table.row(&format!("SYS_WSS_STATE_{name}"), value as u32);
+        table.row(&format!("WSS_STATE_{name}"), value as u32);
     }
     for (name, value) in [
         ("CONTINUATION", Opcode::Continuation),
@@ -150,10 +159,12 @@ fn enumerations(table: &mut Table) {
         ("SYS_WSS_EVENT_SOCK_OPEN_FAILED", EventMask::LISTEN_FAILED),
         ("SYS_WSS_EVENT_LL_INTF_DOWN", EventMask::LINK_DOWN),
         ("SYS_WSS_EVENT_LL_INTF_UP", EventMask::LINK_UP),
-        ("WSS_EVENT_WRITABLE", EventMask::WRITABLE),
     ] {
         table.row(name, mask.bits().trailing_zeros());
         table.row(&format!("WSS_MASK({name})"), mask.bits());
+    }
+    for (name, mask) in EventMask::all().iter_names() {
+        table.row(&format!("WSS_EVENT_{name}"), mask.bits().trailing_zeros());
     }
     for (name, code) in [
         ("NORMAL_CLOSURE", CloseCode::NORMAL),
@@ -171,20 +182,6 @@ fn enumerations(table: &mut Table) {
     ] {
         table.row(&format!("SYS_WSS_STATUS_CODE_{name}"), code.get());
     }
-    for (name, value) in [
-        ("WSS_OK", WssResult::Ok),
-        ("WSS_NOT_CONNECTED", WssResult::NotConnected),
-        ("WSS_WOULD_BLOCK", WssResult::WouldBlock),
-        ("WSS_TOO_LONG", WssResult::TooLong),
-        ("WSS_ABORTED", WssResult::Aborted),
-        ("WSS_INVALID_FRAME", WssResult::InvalidFrame),
-        ("WSS_INVALID", WssResult::Invalid),
-        ("WSS_NONE", WssResult::None),
-        ("WSS_BUSY", WssResult::Busy),
-        ("WSS_FAILED", WssResult::Failed),
-    ] {
-        table.row(name, value as u32);
-    }
 }
 
 fn structures(table: &mut Table) {
@@ -196,11 +193,7 @@ fn structures(table: &mut Table) {
         "clientKey" client_key, "serverKey" server_key,
     });
     layout!(table, "SYS_WSS_RXDATA", RxData { "data" data, "datalen" len });
-    layout!(table, "wss_rxdata", RxDataInFull {
-        "rx" rx, "client" client, "first" first, "last" last,
-    });
-    layout!(table, "wss_limits", Limits {
-        "address" address, "origins" origins, "origin_count" origin_count,
+    layout!(table, "struct wss_limits", Limits {
         "rx_buffer_size" rx_buffer_size, "max_clients" max_clients, "tx_blocks" tx_blocks,
         "handshake_size" handshake_size, "streaming" streaming, "listens" listens,
         "handshake_timeout_ms" handshake_timeout_ms, "client_timeout_ms" client_timeout_ms,
@@ -211,19 +204,21 @@ fn structures(table: &mut Table) {
         "control_frames_per_second" control_frames_per_second,
         "fragments_per_message" fragments_per_message,
     });
-    layout!(table, "wss_request", Request {
-        "path" path, "query" query, "host" host, "origin" origin,
-        "subprotocols" subprotocols, "subprotocol_count" subprotocol_count,
+    layout!(table, "struct wss_config", ServerConfig {
+        "port" port, "address" address, "limits" limits, "on_event" on_event, "events" events,
+        "tick_ms" tick_ms, "on_tick" on_tick, "on_request" on_request, "cookie" cookie,
+        "queues" queues, "queue_count" queue_count, "origins" origins,
+        "request_fields" request_fields,
     });
-    layout!(table, "wss_server_config", ServerConfig {
-        "port" port, "limits" limits, "callback" callback, "accept_hook" accept_hook,
-        "cookie" cookie, "queues" queues, "queue_count" queue_count,
+    layout!(table, "struct wss_event", Event {
+        "type" event, "index" index, "client" client, "server" server, "user_data" user_data,
+        "data" data, "len" len, "first" first, "last" last, "hold" hold,
     });
-    layout!(table, "wss_message", Message {
-        "event" event, "clientIndex" client_index, "client" client, "data" data,
-        "datalen" len, "first" first, "last" last, "hold" hold,
+    layout!(table, "struct wss_part", Part { "data" data, "len" len });
+    layout!(table, "struct wss_handshake", Handshake {
+        "http_version" http_version, "serverKey" server_key,
     });
-    layout!(table, "wss_stats", Stats {
+    layout!(table, "struct wss_stats", Stats {
         "bytes_received" bytes_received, "bytes_sent" bytes_sent,
         "messages_received" messages_received, "messages_sent" messages_sent,
         "accepted" accepted, "connected" connected, "closed" closed,
@@ -257,25 +252,37 @@ fn every_value_and_layout_of_the_header_is_that_of_rust() {
 }
 
 #[test]
-fn every_name_of_the_header_is_compared() {
+fn every_name_of_the_headers_is_compared() {
     let mut table = Table::default();
     constants(&mut table);
     enumerations(&mut table);
     structures(&mut table);
     let compared: Vec<&str> = table.0.iter().map(|(name, _)| name.as_str()).collect();
-    let header = include_str!("../../include/wss/sys_wss.h");
-    for line in header.lines() {
+    let headers = [
+        include_str!("../../include/wss/sys_wss.h"),
+        include_str!("../../include/wss/wss.h"),
+    ];
+    for line in headers.iter().flat_map(|header| header.lines()) {
         let line = line.trim();
         let name = match line.strip_prefix("#define ") {
             Some(definition) => definition.split([' ', '(']).next().unwrap(),
             // An enumerator.
             None => match line.split_once(" = ") {
-                Some((name, _)) if !line.starts_with('*') => name,
+                Some((name, _)) if name.starts_with(char::is_uppercase) && !name.contains(' ') => {
+                    name
+                }
                 _ => continue,
             },
         };
-        let elsewhere = ["WSS_SYS_WSS_H", "WSS_FOREVER", "WSS_MASK", "SYS_WSS_GUID"];
-        let by_number = name.starts_with("WSS_FIELD_") || name.starts_with("WSS_LOG_");
+        let elsewhere = [
+            "WSS_SYS_WSS_H",
+            "WSS_WSS_H",
+            "WSS_FOREVER",
+            "WSS_FOR_EACH_CLIENT",
+            "WSS_MASK",
+            "SYS_WSS_GUID",
+        ];
+        let by_number = name.starts_with("WSS_CLIENT_") || name.starts_with("WSS_LOG_");
         let known = compared.contains(&name) || elsewhere.contains(&name) || by_number;
         assert!(known, "{name} is not compared");
     }

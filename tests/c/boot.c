@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What starts the default service by itself, with CONFIG_WSS_START_AT_BOOT, and what does not. It does so
+ * What starts the default server by itself, with CONFIG_WSS_START_AT_BOOT, and what does not. It does so
  * once in a program, so tests/c/run runs each case in a program of its own.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,30 +15,28 @@
 
 static atomic_int asked;
 
-static uint16_t refuse(wss_client client, const wss_request *request, const char **subprotocol,
-		       void *given)
+static int refuse(struct wss_request *request, void *given)
 {
-	(void)client;
 	(void)request;
-	(void)subprotocol;
-	(void)given;
+	CHECK(given == &cookie);
 	asked++;
 	return 401;
 }
 
+/* The default server does not run, and never has. */
 static void expect_idle(void)
 {
-	wss_stats stats;
+	struct wss_stats stats;
 
-	CHECK_INT(wss_port(), 0);
-	CHECK_INT(wss_get_stats(&stats), WSS_NOT_CONNECTED);
+	CHECK_INT(wss_port(wss_default_server()), -ENOTCONN);
+	CHECK_INT(wss_get_stats(wss_default_server(), &stats), -ENOTCONN);
 }
 
 static void expect_refused(void)
 {
 	char head[512];
 	int before = asked;
-	int fd = wire_connect(wss_port());
+	int fd = wire_connect(default_port());
 
 	wire_say(fd, REQUEST);
 	CHECK_INT(wire_response(fd, head, sizeof(head)), 401);
@@ -45,50 +44,79 @@ static void expect_refused(void)
 	close(fd);
 }
 
-/* As the service runs already, only its own port will do. */
+/* As it runs already, only its own port will do. */
 static SYS_MODULE_OBJ take_over(SYS_WSS_CALLBACK with)
 {
-	SYS_WSS_CONFIG config = {.port = wss_port(), .isTLSEnabled = false};
+	SYS_WSS_CONFIG config = {.port = default_port(), .isTLSEnabled = false};
 	SYS_MODULE_OBJ service = SYS_WSS_Initialize(&config, with, &cookie);
 
 	CHECK(service != SYS_MODULE_OBJ_INVALID);
 	return service;
 }
 
-static void a_server_with_a_hook_never_serves_without_it(void)
+static struct wss_config refusing(void)
 {
-	SYS_MODULE_OBJ service;
-	wss_queue queue;
+	struct wss_config config = config_for_tests(NULL);
 
-	CHECK_INT(wss_queue_create(WSS_MASK_ALL, 8, &queue), WSS_OK);
-	expect_idle();
-	wss_set_accept_hook(refuse, NULL);
-	expect_idle();
-	service = take_over(NULL);
-	expect_refused();
-	SYS_WSS_Deinitialize(&service);
-	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	config.on_request = refuse;
+	return config;
 }
 
-static void queues_limits_a_hook_and_other_servers_start_nothing(void)
+static void a_configuration_queues_and_other_servers_start_nothing(void)
 {
-	wss_server_config config = {.port = 0};
-	wss_limits limits = limits_for_tests();
-	wss_server server;
-	wss_queue queues[2];
+	struct wss_config config = refusing();
+	struct wss_config other = {.port = 0};
+	wss_queue queue;
 
-	CHECK_INT(wss_set_limits(&limits), WSS_OK);
-	wss_set_accept_hook(refuse, NULL);
-	wss_set_accept_hook(NULL, NULL);
-	CHECK_INT(wss_queue_create(WSS_MASK_ALL, 8, &queues[0]), WSS_OK);
-	CHECK_INT(wss_server_queue_create(WSS_MASK_ALL, 8, &queues[1]), WSS_OK);
-	CHECK_INT(wss_server_start(&config, &server), WSS_OK);
+	expect_idle();
+	CHECK_INT(wss_queue_create(WSS_MASK_ALL, 8, &queue), 0);
+	config.queues = &queue;
+	config.queue_count = 1;
+	CHECK_INT(wss_configure(wss_default_server(), &config), 0);
+	CHECK_INT(wss_start(wss_server_at(1), &other), 0);
 	CHECK_INT(SYS_WSS_register_callback(NULL, NULL), SYS_WSS_SUCCESS);
 	expect_idle();
-	CHECK_INT(wss_server_stop(server), WSS_OK);
-	for (int i = 0; i < 2; i++) {
-		CHECK_INT(wss_queue_destroy(queues[i]), WSS_OK);
-	}
+	CHECK_INT(wss_stop(wss_server_at(1)), 0);
+	CHECK_INT(wss_configure(wss_default_server(), NULL), 0);
+	CHECK_INT(wss_queue_destroy(queue), 0);
+}
+
+static void a_server_with_a_hook_never_serves_without_it(void)
+{
+	struct wss_config config = refusing();
+	struct wss_config other = config_for_tests(NULL);
+	SYS_MODULE_OBJ service;
+
+	CHECK_INT(wss_configure(wss_default_server(), &config), 0);
+	expect_idle();
+	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
+	expect_refused();
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect_closing(0);
+	/* The hook cannot be taken away while it runs. */
+	CHECK_INT(wss_configure(wss_default_server(), &other), -EBUSY);
+	service = take_over(NULL);
+	wait_for_slots();
+	expect_refused();
+	expect(EVENT(CLIENT_CONNECTING), 0);
+	expect_closing(0);
+	end(&service);
+}
+
+static void initialize_without_a_callback_starts_it_with_its_configuration(void)
+{
+	SYS_WSS_CONFIG own = {.port = 0, .isTLSEnabled = false};
+	struct wss_config config = refusing();
+	SYS_MODULE_OBJ service;
+
+	CHECK_INT(wss_configure(wss_default_server(), &config), 0);
+	service = SYS_WSS_Initialize(&own, NULL, NULL);
+	CHECK(service != SYS_MODULE_OBJ_INVALID);
+	expect_refused();
+	/* To on_event() of the configuration. */
+	expect(WSS_EVENT_CONNECTING, 0);
+	expect_closing(0);
+	end(&service);
 }
 
 static void the_first_callback_starts_it_and_initialize_takes_it_over(void)
@@ -97,10 +125,9 @@ static void the_first_callback_starts_it_and_initialize_takes_it_over(void)
 	SYS_MODULE_OBJ service;
 
 	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
-	CHECK(wss_port() != 0);
 	close(open_client(0));
 	expect_closing(0);
-	other.port = wss_port() == 65535 ? 65534 : wss_port() + 1u;
+	other.port = default_port() == 65535 ? 65534 : default_port() + 1u;
 	other.isTLSEnabled = false;
 	CHECK(SYS_WSS_Initialize(&other, NULL, NULL) == SYS_MODULE_OBJ_INVALID);
 	service = take_over(NULL);
@@ -110,55 +137,23 @@ static void the_first_callback_starts_it_and_initialize_takes_it_over(void)
 	end(&service);
 	/* An application that has ended it does not want it. */
 	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
-	expect_idle();
+	CHECK_INT(wss_port(wss_default_server()), -ENOTCONN);
 }
 
-static void a_hook_set_before_the_callback_is_asked_from_the_start(void)
+static void a_server_that_was_started_is_not_started_again_by_a_callback(void)
 {
-	SYS_MODULE_OBJ service;
-
-	wss_set_accept_hook(refuse, NULL);
+	serve(NULL);
+	stop_serving();
 	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
-	expect_refused();
-	expect(EVENT(CLIENT_CONNECTING), 0);
-	expect_closing(0);
-	service = take_over(NULL);
-	end(&service);
-}
-
-static void a_hook_that_comes_late_ends_the_clients_that_it_was_not_asked_about(void)
-{
-	SYS_MODULE_OBJ service;
-	int early;
-
-	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
-	early = open_client(0);
-	wss_set_accept_hook(refuse, NULL);
-	wire_expect_close(early, 1008, "");
-	close(early);
-	expect_closing(0);
-	service = take_over(NULL);
-	wait_for_slots();
-	expect_refused();
-	expect(EVENT(CLIENT_CONNECTING), 0);
-	expect_closing(0);
-	/* From then on it is for the clients to come. */
-	wss_set_accept_hook(NULL, NULL);
-	early = open_client(0);
-	wss_set_accept_hook(refuse, NULL);
-	wire_text(early, "still here");
-	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "still here", 10);
-	close(early);
-	expect_closing(0);
-	end(&service);
+	CHECK_INT(wss_port(wss_default_server()), -ENOTCONN);
 }
 
 #define SUITE boot
 #define CASES(CASE)                                                                                \
+	CASE(a_configuration_queues_and_other_servers_start_nothing)                               \
 	CASE(a_server_with_a_hook_never_serves_without_it)                                         \
-	CASE(queues_limits_a_hook_and_other_servers_start_nothing)                                 \
+	CASE(initialize_without_a_callback_starts_it_with_its_configuration)                       \
 	CASE(the_first_callback_starts_it_and_initialize_takes_it_over)                            \
-	CASE(a_hook_set_before_the_callback_is_asked_from_the_start)                               \
-	CASE(a_hook_that_comes_late_ends_the_clients_that_it_was_not_asked_about)
+	CASE(a_server_that_was_started_is_not_started_again_by_a_callback)
 
 TEST_PROGRAM(CASES)

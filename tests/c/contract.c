@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contract of the original interface, row by row: each case is named after its rule. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -18,9 +19,9 @@
 #define EVENT(name) SYS_WSS_EVENT_##name
 
 /* The original's functions take bytes that are not constant. */
-static uint8_t *bytes(const char *text)
+static uint8_t *bytes(const void *data)
 {
-	return (uint8_t *)(uintptr_t)text;
+	return (uint8_t *)(uintptr_t)data;
 }
 
 static SYS_WSS_RESULT send_text(const char *text, int32_t client)
@@ -70,7 +71,7 @@ static void a_frame_header_is_laid_out_as_on_the_wire(void)
 static void an_open_handshake_tells_connecting_then_connected(void)
 {
 	SYS_MODULE_OBJ service = start(NULL);
-	int fd = wire_open(wss_port());
+	int fd = wire_open(default_port());
 	struct record connecting = next_event();
 	struct record connected = next_event();
 
@@ -90,7 +91,7 @@ static void an_open_handshake_tells_connecting_then_connected(void)
 	end(&service);
 }
 
-static void greet(const struct record *record, SYS_WSS_RXDATA *data)
+static void greet(const struct record *record, const void *data)
 {
 	(void)data;
 	if (record->event == EVENT(CLIENT_CONNECTING)) {
@@ -120,7 +121,7 @@ static void refused(const char *request, int status, const char *field)
 	int fd;
 
 	wait_for_slots();
-	fd = wire_connect(wss_port());
+	fd = wire_connect(default_port());
 	wire_say(fd, request);
 	CHECK_INT(wire_response(fd, head, sizeof(head)), status);
 	CHECK(strstr(head, field) != NULL);
@@ -158,7 +159,7 @@ static void connection_and_upgrade_are_token_lists(void)
 {
 	SYS_MODULE_OBJ service = start(NULL);
 	char head[512];
-	int fd = wire_connect(wss_port());
+	int fd = wire_connect(default_port());
 
 	wire_say(fd, "GET / HTTP/1.2\r\nHost: a\r\nUPGRADE: h2c, WebSocket\r\n"
 		     "Connection: keep-alive, upgrade\r\nSec-WebSocket-Key: " KEY
@@ -173,7 +174,7 @@ static void connection_and_upgrade_are_token_lists(void)
 
 static void a_request_over_the_limit_gets_431(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
 	char request[1024];
 
@@ -196,7 +197,7 @@ static void one_client_too_many_gets_503_and_no_event(void)
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		fds[i] = open_client(i);
 	}
-	more = wire_connect(wss_port());
+	more = wire_connect(default_port());
 	CHECK_INT(wire_response(more, head, sizeof(head)), 503);
 	close(more);
 	for (int i = 0; i < MAX_CLIENTS; i++) {
@@ -255,7 +256,7 @@ static void fragments_are_one_message_with_control_frames_between(void)
 static void any_split_of_the_bytes_gives_the_same_events(void)
 {
 	SYS_MODULE_OBJ service = start(NULL);
-	int fd = wire_connect(wss_port());
+	int fd = wire_connect(default_port());
 	char stream[1024];
 	char head[512];
 	size_t len = strlen(REQUEST);
@@ -276,7 +277,7 @@ static void any_split_of_the_bytes_gives_the_same_events(void)
 		expect_data(EVENT(CLIENT_BIN_DATA_RX), round, "three", 5);
 		if (round == 0) {
 			/* And all at once: the first frames come with the request. */
-			wire_write(wire_connect(wss_port()), stream, len);
+			wire_write(wire_connect(default_port()), stream, len);
 		}
 	}
 	end_and_drop(&service);
@@ -318,7 +319,7 @@ static void a_pong_is_told(void)
 
 static void an_idle_client_that_answers_pings_stays_without_an_event(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
 	struct frame ping;
 	int fd;
@@ -367,7 +368,7 @@ static void a_close_from_the_server_tells_closing_the_answer_and_closed(void)
 {
 	SYS_MODULE_OBJ service = start(NULL);
 	int fd = open_client(0);
-	wss_client id = wss_client_at(0);
+	wss_client id = wss_client_at(wss_default_server(), 0);
 
 	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_POLICY_VIOLATION, bytes("no"), 2, 0),
 		  SYS_WSS_SUCCESS);
@@ -415,7 +416,7 @@ static void an_end_and_a_reset_tell_closing_and_closed(void)
 	expect(EVENT(CLIENT_CLOSED), 0);
 	/* Also before the handshake. */
 	wait_for_slots();
-	wire_reset(wire_connect(wss_port()));
+	wire_reset(wire_connect(default_port()));
 	expect(EVENT(CLIENT_CONNECTING), 0);
 	expect(EVENT(CLIENT_CLOSING), 0);
 	expect(EVENT(CLIENT_CLOSED), 0);
@@ -424,7 +425,7 @@ static void an_end_and_a_reset_tell_closing_and_closed(void)
 
 static void a_silent_client_times_out_and_is_closed_with_1000(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
 	int64_t start_ms;
 	int fd;
@@ -447,7 +448,7 @@ static void a_silent_client_times_out_and_is_closed_with_1000(void)
 
 static void without_a_client_timeout_a_silent_client_stays(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
 	struct frame ping;
 	int fd;
@@ -479,13 +480,13 @@ static void without_a_client_timeout_a_silent_client_stays(void)
 
 static void a_handshake_that_is_not_finished_times_out(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
 	int fd;
 
 	limits.handshake_timeout_ms = 300;
 	service = start(&limits);
-	fd = wire_connect(wss_port());
+	fd = wire_connect(default_port());
 	wire_say(fd, "GET / HTTP/1.1\r\n");
 	expect(EVENT(CLIENT_CONNECTING), 0);
 	expect(EVENT(CLIENT_TIMEOUT), 0);
@@ -550,14 +551,14 @@ static void a_message_is_delivered_before_what_breaks_after_it(void)
 
 static atomic_int inside_callback;
 
-static void stay_a_while(const struct record *record, SYS_WSS_RXDATA *data)
+static void stay_a_while(const struct record *record, const void *data)
 {
 	/* One at a time. */
 	CHECK_INT(atomic_fetch_add(&inside_callback, 1), 0);
 	sleep_ms(5);
 	if (data != NULL) {
 		/* More has arrived meanwhile, and has not touched it. */
-		CHECK_BYTES(data->data, (size_t)data->datalen, record->data, record->len);
+		CHECK_BYTES(data, record->len, record->data, record->len);
 	}
 	CHECK_INT(atomic_fetch_sub(&inside_callback, 1), 1);
 }
@@ -589,7 +590,7 @@ static void events_come_one_at_a_time_and_data_is_valid_until_the_callback_retur
 
 static sem_t release_closed;
 
-static void wait_in_closed(const struct record *record, SYS_WSS_RXDATA *data)
+static void wait_in_closed(const struct record *record, const void *data)
 {
 	(void)data;
 	if (record->event == EVENT(CLIENT_CLOSED)) {
@@ -614,7 +615,7 @@ static void a_slot_is_used_again_only_after_closed_was_delivered(void)
 	expect(EVENT(CLIENT_CLOSING), 0);
 	expect(EVENT(CLIENT_CLOSED), 0);
 	/* The callback is still in there: without a work queue no client is accepted, with one there is no slot. */
-	fd = wire_connect(wss_port());
+	fd = wire_connect(default_port());
 	wire_say(fd, REQUEST);
 	sleep_ms(200);
 	expect_no_event();
@@ -623,7 +624,7 @@ static void a_slot_is_used_again_only_after_closed_was_delivered(void)
 	}
 	while (wire_response(fd, head, sizeof(head)) != 101) {
 		close(fd);
-		fd = wire_connect(wss_port());
+		fd = wire_connect(default_port());
 		wire_say(fd, REQUEST);
 	}
 	fds[0] = fd;
@@ -640,8 +641,8 @@ static void a_slot_is_used_again_only_after_closed_was_delivered(void)
 static void a_connection_for_which_there_is_no_descriptor_is_an_error(void)
 {
 	SYS_MODULE_OBJ service = start(NULL);
-	struct sockaddr_in address = wire_address(wss_port());
-	wss_stats stats;
+	struct sockaddr_in address = wire_address(default_port());
+	struct wss_stats stats;
 	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 
 	use_up_descriptors();
@@ -652,7 +653,7 @@ static void a_connection_for_which_there_is_no_descriptor_is_an_error(void)
 	/* It is accepted as soon as it can be (though not by valgrind), and the error may be told again. */
 	do {
 		sleep_ms(300);
-		CHECK_INT(wss_get_stats(&stats), WSS_OK);
+		stats = stats_of(wss_default_server());
 	} while (stats.accepted != stats.closed);
 	CHECK(stats.accept_errors > 0);
 	forget_events();
@@ -772,16 +773,16 @@ static void the_service_can_be_initialized_again(void)
 static void the_same_port_can_be_opened_again(void)
 {
 	SYS_WSS_CONFIG config = {.port = TEST_PORT, .isTLSEnabled = false};
-	wss_limits limits = limits_for_tests();
+	struct wss_config server = config_for_tests(NULL);
 
-	CHECK_INT(wss_set_limits(&limits), WSS_OK);
+	CHECK_INT(wss_configure(wss_default_server(), &server), 0);
 	for (int round = 0; round < 3; round++) {
 		SYS_MODULE_OBJ service = SYS_WSS_Initialize(&config, callback, &cookie);
 		int fd;
 
 		CHECK(service != SYS_MODULE_OBJ_INVALID);
-		CHECK(config.port == 0 || config.port == wss_port());
-		config.port = wss_port();
+		CHECK(config.port == 0 || config.port == default_port());
+		config.port = default_port();
 		fd = open_client(0);
 		/* The server closes first, which leaves its end in TIME_WAIT. */
 		CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 0),
@@ -810,7 +811,7 @@ static void deinitialize_leaves_no_descriptor_and_no_thread(void)
 	threads = running_threads();
 	service = start(NULL);
 	open = open_client(0);
-	connecting = wire_connect(wss_port());
+	connecting = wire_connect(default_port());
 	expect(EVENT(CLIENT_CONNECTING), 1);
 	CHECK(open_descriptors() > descriptors);
 	CHECK(running_threads() > threads);
@@ -844,7 +845,7 @@ static void an_old_object_does_not_end_a_new_service(void)
 static SYS_MODULE_OBJ inside;
 static SYS_MODULE_OBJ inside_again;
 
-static void deinitialize_inside(const struct record *record, SYS_WSS_RXDATA *data)
+static void deinitialize_inside(const struct record *record, const void *data)
 {
 	SYS_WSS_CONFIG config = {.port = TEST_PORT, .isTLSEnabled = false};
 
@@ -859,7 +860,7 @@ static void deinitialize_inside(const struct record *record, SYS_WSS_RXDATA *dat
 
 static void deinitialize_inside_the_callback_ends_after_it(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_config config = config_for_tests(NULL);
 
 	for (int round = 0; round < 3; round++) {
 		SYS_MODULE_OBJ copy;
@@ -882,7 +883,7 @@ static void deinitialize_inside_the_callback_ends_after_it(void)
 			SYS_WSS_Deinitialize(&copy);
 		}
 		for (int64_t until = now_ms() + PATIENCE * 1000;
-		     wss_set_limits(&limits) != WSS_OK;) {
+		     wss_configure(wss_default_server(), &config) != 0;) {
 			CHECK(round == 0 && now_ms() < until);
 			sleep_ms(1);
 		}
@@ -917,7 +918,7 @@ static void deinitialize_from_several_threads_waits_in_each(void)
 		pthread_join(threads[i], NULL);
 	}
 	close(fd);
-	CHECK_INT(wss_port(), 0);
+	CHECK_INT(wss_port(wss_default_server()), -ENOTCONN);
 	forget_events();
 	of_service = start(NULL);
 	end(&of_service);
@@ -925,7 +926,7 @@ static void deinitialize_from_several_threads_waits_in_each(void)
 
 static sem_t never_ending;
 
-static void stay(const struct record *record, SYS_WSS_RXDATA *data)
+static void stay(const struct record *record, const void *data)
 {
 	(void)data;
 	if (record->event == EVENT(CLIENT_TXT_DATA_RX)) {
@@ -987,12 +988,14 @@ static void tls_is_refused(void)
 
 static void take_open_failed(wss_queue queue)
 {
-	wss_message message;
+	struct wss_event event;
 
-	CHECK_INT(wss_queue_get(queue, &message, 0), WSS_OK);
-	CHECK_INT(message.event, EVENT(SOCK_OPEN_FAILED));
-	CHECK_INT(message.clientIndex, -1);
-	wss_message_release(&message);
+	CHECK_INT(wss_queue_get(queue, &event, 0), 0);
+	CHECK_INT(event.type, WSS_EVENT_LISTEN_FAILED);
+	CHECK_INT(event.index, -1);
+	CHECK(event.server == wss_default_server());
+	wss_event_release(&event);
+	CHECK_INT(wss_queue_get(queue, &event, 0), -EAGAIN);
 }
 
 static void a_port_that_cannot_be_opened_is_told(void)
@@ -1000,15 +1003,17 @@ static void a_port_that_cannot_be_opened_is_told(void)
 	struct sockaddr_in address = wire_address(TEST_PORT);
 	socklen_t len = sizeof(address);
 	SYS_WSS_CONFIG config = {.port = 70000, .isTLSEnabled = false};
-	wss_limits limits = limits_for_tests();
+	struct wss_config server = config_for_tests(NULL);
 	wss_queue queue;
 	SYS_MODULE_OBJ service;
 	int64_t until;
 	const int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 
-	CHECK_INT(wss_queue_create(WSS_MASK(SYS_WSS_EVENT_SOCK_OPEN_FAILED), 1, &queue), WSS_OK);
-	CHECK_INT(wss_set_limits(&limits), WSS_OK);
+	CHECK_INT(wss_queue_create(WSS_MASK(WSS_EVENT_LISTEN_FAILED), 1, &queue), 0);
+	server.queues = &queue;
+	server.queue_count = 1;
+	CHECK_INT(wss_configure(wss_default_server(), &server), 0);
 	CHECK(SYS_WSS_Initialize(&config, callback, &cookie) == SYS_MODULE_OBJ_INVALID);
 	expect(EVENT(SOCK_OPEN_FAILED), -1);
 	take_open_failed(queue);
@@ -1023,7 +1028,7 @@ static void a_port_that_cannot_be_opened_is_told(void)
 	CHECK(SYS_WSS_Initialize(&config, NULL, NULL) == SYS_MODULE_OBJ_INVALID);
 	expect(EVENT(SOCK_OPEN_FAILED), -1);
 	take_open_failed(queue);
-	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	CHECK_INT(wss_queue_destroy(queue), 0);
 	close(fd);
 	/* And then it can be opened, once the system has let go of it. */
 	until = now_ms() + PATIENCE * 1000;
@@ -1032,7 +1037,7 @@ static void a_port_that_cannot_be_opened_is_told(void)
 		CHECK(now_ms() < until);
 		sleep_ms(10);
 	}
-	CHECK_INT(wss_port(), config.port);
+	CHECK_INT(default_port(), config.port);
 	end(&service);
 }
 
@@ -1045,18 +1050,19 @@ static void without_a_configuration_the_port_is_8000(void)
 		expect(EVENT(SOCK_OPEN_FAILED), -1);
 		return;
 	}
-	CHECK_INT(wss_port(), 8000);
+	CHECK_INT(default_port(), 8000);
 	end(&service);
 }
 
 static void a_callback_may_be_registered_before_and_after_initialize(void)
 {
 	SYS_WSS_CONFIG config = {.port = TEST_PORT, .isTLSEnabled = false};
-	wss_limits limits = limits_for_tests();
+	struct wss_config server = config_for_tests(NULL);
 	SYS_MODULE_OBJ service;
 	int fd;
 
-	CHECK_INT(wss_set_limits(&limits), WSS_OK);
+	/* Events go to one callback, and that is not the one of the configuration. */
+	CHECK_INT(wss_configure(wss_default_server(), &server), 0);
 	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
 	service = SYS_WSS_Initialize(&config, NULL, NULL);
 	fd = open_client(0);
@@ -1080,7 +1086,7 @@ static void calls_without_a_service_fail(void)
 
 	for (int round = 0; round < 2; round++) {
 		SYS_WSS_HANDSHAKE_CTXT handshake;
-		wss_stats stats;
+		struct wss_stats stats;
 
 		for (int32_t index = -1; index < 2; index++) {
 			CHECK_INT(send_text("x", index), SYS_WSS_FAILURE);
@@ -1090,13 +1096,13 @@ static void calls_without_a_service_fail(void)
 				  SYS_WSS_FAILURE);
 		}
 		CHECK_INT(SYS_WSS_Task(SYS_MODULE_OBJ_INVALID), 0);
-		CHECK(wss_client_at(0) == WSS_NO_CLIENT);
-		CHECK_INT(wss_client_state(WSS_NO_CLIENT), SYS_WSS_STATE_CLOSED);
-		CHECK_INT(wss_send(WSS_ALL_CLIENTS, true, SYS_WSS_FRAME_TEXT, "", 0),
-			  WSS_NOT_CONNECTED);
-		CHECK_INT(wss_get_stats(&stats), WSS_NOT_CONNECTED);
-		CHECK_INT(wss_handshake(WSS_NO_CLIENT, &handshake), WSS_NOT_CONNECTED);
-		CHECK_INT(wss_port(), 0);
+		CHECK(wss_client_at(wss_default_server(), 0) == WSS_NO_CLIENT);
+		CHECK_INT(wss_client_state(WSS_NO_CLIENT), WSS_STATE_CLOSED);
+		CHECK_INT(wss_send(WSS_NO_CLIENT, WSS_TEXT, "", 0, WSS_FOREVER), -ENOTCONN);
+		CHECK_INT(wss_broadcast(wss_default_server(), 0, WSS_TEXT, "", 0), -ENOTCONN);
+		CHECK_INT(wss_get_stats(wss_default_server(), &stats), -ENOTCONN);
+		CHECK_INT(wss_client_handshake(WSS_NO_CLIENT, &handshake), -ENOTCONN);
+		CHECK_INT(wss_port(wss_default_server()), -ENOTCONN);
 		/* Before the first Initialize, and after Deinitialize. */
 		service = start(NULL);
 		CHECK_INT(SYS_WSS_Task(service), 0);
@@ -1134,7 +1140,7 @@ static void send_message_checks_every_argument(void)
 	CHECK_INT(send_text("x", 0), SYS_WSS_FAILURE);
 	/* A client that is only connecting. */
 	wait_for_slots();
-	fd = wire_connect(wss_port());
+	fd = wire_connect(default_port());
 	expect(EVENT(CLIENT_CONNECTING), 0);
 	CHECK_INT(send_text("x", 0), SYS_WSS_FAILURE);
 	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 0),
@@ -1210,7 +1216,7 @@ static void frames_of_every_length_are_sent(void)
 
 static void frames_of_every_length_are_received(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
 	int fd;
 
@@ -1292,7 +1298,7 @@ static void an_index_below_0_is_every_connected_client(void)
 		clients[i] = open_client(i);
 	}
 	/* One that is only connecting is none of them. */
-	fd = wire_connect(wss_port());
+	fd = wire_connect(default_port());
 	expect(EVENT(CLIENT_CONNECTING), 3);
 	CHECK_INT(send_text("all", -1), SYS_WSS_SUCCESS);
 	CHECK_INT(send_text("all", INT32_MIN), SYS_WSS_SUCCESS);
@@ -1397,22 +1403,21 @@ static void ping_client_checks_every_argument(void)
 	end(&service);
 }
 
-static void everything_inside(const struct record *record, SYS_WSS_RXDATA *data)
+static void everything_inside(const struct record *record, const void *data)
 {
 	if (record->event != EVENT(CLIENT_TXT_DATA_RX)) {
 		return;
 	}
 	/* An echo of the very bytes, and others. */
-	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, data->data, (size_t)data->datalen,
+	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, bytes(data), record->len,
 				      record->client),
 		  SYS_WSS_SUCCESS);
-	CHECK_INT(SYS_WSS_PingClient(data->data, (size_t)data->datalen, record->client),
-		  SYS_WSS_SUCCESS);
+	CHECK_INT(SYS_WSS_PingClient(bytes(data), record->len, record->client), SYS_WSS_SUCCESS);
 	CHECK_INT(send_text("to all", -1), SYS_WSS_SUCCESS);
 	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
 	CHECK_INT(SYS_WSS_Task(0), 0);
-	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, data->data,
-					  (size_t)data->datalen, record->client),
+	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, bytes(data),
+					  record->len, record->client),
 		  SYS_WSS_SUCCESS);
 }
 
@@ -1502,38 +1507,38 @@ static void two_threads_may_send_to_one_client(void)
 	end(&service);
 }
 
-static void fill(const struct record *record, SYS_WSS_RXDATA *data)
+static void fill(const struct record *record, const void *data)
 {
 	static uint8_t block[1000];
 	static uint8_t large[2000];
 	SYS_WSS_RESULT result;
-	wss_result said;
+	int said;
 
 	(void)data;
 	if (record->event != EVENT(CLIENT_TXT_DATA_RX) || record->client != 0) {
 		return;
 	}
 	/* Longer than what can be kept without waiting. */
-	CHECK_INT(wss_send(record->id, true, SYS_WSS_FRAME_BINARY, large, sizeof(large)),
-		  WSS_TOO_LONG);
+	CHECK_INT(wss_send(record->id, WSS_BINARY, large, sizeof(large), 0), -EMSGSIZE);
 	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, large, sizeof(large), 0),
 		  SYS_WSS_FAILURE);
 	do {
-		said = wss_send(record->id, true, SYS_WSS_FRAME_BINARY, block, sizeof(block));
+		said = wss_send(record->id, WSS_BINARY, block, sizeof(block), 0);
 		result = SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, block, sizeof(block), 0);
-	} while (said == WSS_OK || result == SYS_WSS_SUCCESS);
-	CHECK_INT(said, WSS_WOULD_BLOCK);
+	} while (said == 0 || result == SYS_WSS_SUCCESS);
+	CHECK_INT(said, -EAGAIN);
 	CHECK_INT(result, SYS_WSS_FAILURE);
 }
 
 static void no_room_is_a_failure_and_a_slow_client_stalls_no_other(void)
 {
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
 	SYS_MODULE_OBJ service;
 	static struct frame frame;
 	static uint8_t block[1000];
+	struct wss_config config = config_for_tests(&limits);
 	SYS_WSS_RESULT result;
-	wss_message message;
+	struct wss_event event;
 	wss_queue queue;
 	bool writable;
 	int slow;
@@ -1541,9 +1546,11 @@ static void no_room_is_a_failure_and_a_slow_client_stalls_no_other(void)
 
 	limits.send_timeout_ms = PATIENCE * 1000;
 	act = fill;
-	CHECK_INT(wss_queue_create(WSS_MASK(WSS_EVENT_WRITABLE), 4, &queue), WSS_OK);
-	service = start(&limits);
-	slow = wire_connect_narrow(wss_port());
+	CHECK_INT(wss_queue_create(WSS_MASK(WSS_EVENT_WRITABLE), 4, &queue), 0);
+	config.queues = &queue;
+	config.queue_count = 1;
+	service = start_with(&config);
+	slow = wire_connect_narrow(default_port());
 	wire_upgrade(slow);
 	expect(EVENT(CLIENT_CONNECTING), 0);
 	expect(EVENT(CLIENT_CONNECTED), 0);
@@ -1561,23 +1568,23 @@ static void no_room_is_a_failure_and_a_slow_client_stalls_no_other(void)
 			wire_expect(other, true, BINARY, block, sizeof(block));
 		} while (result == SYS_WSS_SUCCESS);
 		CHECK_INT(result, SYS_WSS_FAILURE);
-		writable = wss_queue_get(queue, &message, 200) == WSS_OK;
+		writable = wss_queue_get(queue, &event, 200) == 0;
 		if (writable) {
-			wss_message_release(&message);
+			wss_event_release(&event);
 		}
 	} while (writable);
 	/* The rest of what was taken comes, and then there is room again. */
 	do {
 		CHECK(wire_read(slow, &frame));
 		CHECK_INT(frame.len, 1000);
-	} while (wss_queue_get(queue, &message, 0) == WSS_NONE);
-	CHECK_INT(message.event, WSS_EVENT_WRITABLE);
-	CHECK_INT(message.clientIndex, 0);
-	CHECK(message.data == NULL);
-	wss_message_release(&message);
-	/* To queues that ask only. */
+	} while (wss_queue_get(queue, &event, 0) == -EAGAIN);
+	CHECK_INT(event.type, WSS_EVENT_WRITABLE);
+	CHECK_INT(event.index, 0);
+	CHECK(event.data == NULL);
+	wss_event_release(&event);
+	/* Never to a SYS_WSS callback. */
 	settle(other, 1);
-	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	CHECK_INT(wss_queue_destroy(queue), 0);
 	close(slow);
 	expect_closing(0);
 	close(other);
@@ -1587,16 +1594,19 @@ static void no_room_is_a_failure_and_a_slow_client_stalls_no_other(void)
 
 static void sending_to_a_client_that_is_gone_raises_no_signal(void)
 {
+	struct wss_config config = config_for_tests(NULL);
 	SYS_MODULE_OBJ service;
-	wss_message message;
+	struct wss_event event;
 	wss_queue queue;
 	int fd;
 
-	CHECK_INT(wss_queue_create(WSS_MASK(SYS_WSS_EVENT_CLIENT_TXT_DATA_RX), 1, &queue), WSS_OK);
-	service = start(NULL);
+	CHECK_INT(wss_queue_create(WSS_MASK(WSS_EVENT_TEXT), 1, &queue), 0);
+	config.queues = &queue;
+	config.queue_count = 1;
+	service = start_with(&config);
 	fd = open_client(0);
 	wire_text(fd, "held");
-	CHECK_INT(wss_queue_get(queue, &message, PATIENCE * 1000), WSS_OK);
+	CHECK_INT(wss_queue_get(queue, &event, PATIENCE * 1000), 0);
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "held", 4);
 	/* As long as that is held, nobody finds out that the client has gone but a send: the first is
 	 * answered by a reset, and the next would raise SIGPIPE, which ends this program. */
@@ -1607,9 +1617,9 @@ static void sending_to_a_client_that_is_gone_raises_no_signal(void)
 		sleep_ms(20);
 	}
 	CHECK_INT(send_text("to nobody", 0), SYS_WSS_FAILURE);
-	wss_message_release(&message);
+	wss_event_release(&event);
 	expect_closing(0);
-	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
+	CHECK_INT(wss_queue_destroy(queue), 0);
 	end(&service);
 }
 

@@ -3,6 +3,7 @@
  * A message queue of the application's own, as wss_queue_add() of Zephyr takes it, read without
  * wss_queue_get(). (With a k_msgq: see tests/zephyr/queue.)
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,102 +12,117 @@
 #include "service.h"
 #include "wire.h"
 
-#define EVENT(name) SYS_WSS_EVENT_##name
-
 /* What wss_queue_add() calls. */
-wss_result wss_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
+int wss_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
 
 static void *own;
 
 /* As k_msgq_get() does. */
-static wss_message take(uint32_t event)
+static struct wss_event take(uint32_t type)
 {
 	int64_t until = now_ms() + PATIENCE * 1000;
-	wss_message message;
+	struct wss_event event;
 
-	while (!wss_port_queue_get(own, &message)) {
+	while (!wss_port_queue_get(own, &event)) {
 		CHECK(now_ms() < until);
 		sleep_ms(1);
 	}
-	CHECK_INT(message.event, event);
-	CHECK(message.hold != NULL);
-	return message;
+	CHECK_INT(event.type, type);
+	CHECK(event.server == wss_default_server());
+	CHECK(event.hold != NULL);
+	return event;
 }
 
-static void expect_own(uint32_t event, const char *data)
+static void expect_own(uint32_t type, const char *data)
 {
-	wss_message message = take(event);
+	struct wss_event event = take(type);
 
-	CHECK_INT(message.datalen, strlen(data));
-	CHECK_BYTES(message.data, message.datalen, data, strlen(data));
-	wss_message_release(&message);
-	CHECK(message.data == NULL);
+	CHECK_BYTES(event.data, event.len, data, strlen(data));
+	wss_event_release(&event);
+	CHECK(event.data == NULL);
 }
 
+/* A queue of two events. */
 static wss_queue add(uint32_t mask)
 {
 	wss_queue queue;
 
-	own = wss_port_queue_new(2, sizeof(wss_message));
+	own = wss_port_queue_new(2, sizeof(struct wss_event));
 	CHECK(own != NULL);
-	CHECK_INT(wss_queue_adopt(mask, own, &queue), WSS_OK);
+	CHECK_INT(wss_queue_adopt(mask, own, &queue), 0);
 	return queue;
+}
+
+static void serve_queue(const wss_queue *queue)
+{
+	struct wss_config config = config_for_tests(NULL);
+
+	config.queues = queue;
+	config.queue_count = 1;
+	serve(&config);
 }
 
 static void a_full_queue_that_is_read_directly_loses_nothing(void)
 {
 	wss_queue queue = add(WSS_MASK_ALL);
-	SYS_MODULE_OBJ service = start(NULL);
-	int fd = wire_open(wss_port());
+	struct wss_event event;
 	char text[16];
+	int fd;
 
+	serve_queue(&queue);
+	fd = wire_open(default_port());
 	for (int i = 0; i < 50; i++) {
 		snprintf(text, sizeof(text), "%d", i);
 		wire_text(fd, text);
 	}
-	expect_own(EVENT(CLIENT_CONNECTING), "");
-	expect_own(EVENT(CLIENT_CONNECTED), "");
+	expect_own(WSS_EVENT_CONNECTING, "");
+	expect_own(WSS_EVENT_CONNECTED, "");
 	for (int i = 0; i < 50; i++) {
 		snprintf(text, sizeof(text), "%d", i);
-		expect_own(EVENT(CLIENT_TXT_DATA_RX), text);
+		expect_own(WSS_EVENT_TEXT, text);
 	}
 	close(fd);
-	expect_own(EVENT(CLIENT_CLOSING), "");
-	expect_own(EVENT(CLIENT_CLOSED), "");
-	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
-	end_and_drop(&service);
+	expect_own(WSS_EVENT_CLOSING, "");
+	expect_own(WSS_EVENT_CLOSED, "");
+	CHECK_INT(wss_queue_get(queue, &event, 0), -EAGAIN);
+	stop_and_drop();
+	/* Its end is that of the server, too. */
+	CHECK_INT(wss_queue_get(queue, &event, WSS_FOREVER), -EPIPE);
+	CHECK_INT(wss_queue_destroy(queue), 0);
 }
 
 static void a_client_is_held_until_what_was_read_directly_is_released(void)
 {
-	wss_queue queue = add(WSS_MASK(SYS_WSS_EVENT_CLIENT_TXT_DATA_RX));
-	SYS_MODULE_OBJ service = start(NULL);
-	int fd = open_client(0);
-	wss_message message;
-	wss_message other;
+	wss_queue queue = add(WSS_MASK(WSS_EVENT_TEXT));
+	struct wss_event event;
+	struct wss_event other;
+	int fd;
 
+	serve_queue(&queue);
+	fd = open_client(0);
 	wire_text(fd, "one");
-	message = take(EVENT(CLIENT_TXT_DATA_RX));
+	event = take(WSS_EVENT_TEXT);
+	CHECK(event.client == wss_client_at(wss_default_server(), 0));
 	wire_text(fd, "two");
 	sleep_ms(100);
 	CHECK(!wss_port_queue_get(own, &other));
-	CHECK_BYTES(message.data, message.datalen, "one", 3);
-	wss_message_release(&message);
+	CHECK_BYTES(event.data, event.len, "one", 3);
+	wss_event_release(&event);
 	/* By wss_queue_get() it is taken as well. */
-	CHECK_INT(wss_queue_get(queue, &message, PATIENCE * 1000), WSS_OK);
-	CHECK_BYTES(message.data, message.datalen, "two", 3);
-	wss_message_release(&message);
+	CHECK_INT(wss_queue_get(queue, &event, PATIENCE * 1000), 0);
+	CHECK_BYTES(event.data, event.len, "two", 3);
+	wss_event_release(&event);
 	/* What is left on it is released. */
 	wire_text(fd, "three");
 	wire_text(fd, "four");
 	for (int i = 0; i < 3; i++) {
 		(void)next_event();
 	}
-	CHECK_INT(wss_queue_destroy(queue), WSS_OK);
-	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "four", 4);
+	CHECK_INT(wss_queue_destroy(queue), 0);
+	expect_data(WSS_EVENT_TEXT, 0, "four", 4);
 	close(fd);
 	expect_closing(0);
-	end(&service);
+	stop_serving();
 }
 
 #define SUITE own_queue

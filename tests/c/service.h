@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service under test, with a callback that records what it is told. */
+/* The default server under test, with callbacks that record its events. */
 #ifndef SERVICE_H
 #define SERVICE_H
 
@@ -14,31 +14,55 @@ struct record {
 	int32_t client;
 	bool has_data;
 	size_t len;
+	/* Always true of a SYS_WSS callback, which is not given them. */
 	bool first;
 	bool last;
 	wss_client id;
-	SYS_WSS_STATE state;
+	enum wss_state state;
+	/* Of an event of wss.h. */
+	void *user_data;
 	/* Ended by NUL. */
 	char data[4096];
 };
 
-/* Called in the callback, after the event was recorded; to be set before the service is started. */
-typedef void (*act_fn)(const struct record *record, SYS_WSS_RXDATA *data);
+/* Called in the callback, after the event was recorded; to be set before the server is started. `data` has
+ * `record->len` bytes, and is NULL for an event without data.
+ */
+typedef void (*act_fn)(const struct record *record, const void *data);
 extern act_fn act;
-/* What the callback gets as its cookie. */
+/* What the callbacks get as their cookie. */
 extern int cookie;
 
+/* The callbacks: of the SYS_WSS interface, and of wss.h. */
 void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *given);
+void on_event(const struct wss_event *event, void *given);
 
-/* Limits for tests: MAX_CLIENTS, and short time-outs for what tests wait for. */
-wss_limits limits_for_tests(void);
+/* Limits for tests: MAX_CLIENTS, and short timeouts for what tests wait for. */
+struct wss_limits limits_for_tests(void);
+/* A configuration for tests: port TEST_PORT of 127.0.0.1, limits_for_tests() unless `limits`, and on_event(). */
+struct wss_config config_for_tests(const struct wss_limits *limits);
 /* A receive buffer of this size where it can be set; on Zephyr it is that of the build. */
 size_t rx_buffer_size(size_t wanted);
-/* Starts the service at TEST_PORT; NULL: limits_for_tests(). */
-SYS_MODULE_OBJ start(const wss_limits *limits);
+
+/* Starts the default server by SYS_WSS_Initialize(), with callback(); NULL: limits_for_tests(). */
+SYS_MODULE_OBJ start(const struct wss_limits *limits);
+SYS_MODULE_OBJ start_with(const struct wss_config *config);
 /* Ends it. All events have to have been taken by expect(), unless `drop`. */
 void end(SYS_MODULE_OBJ *service);
 void end_and_drop(SYS_MODULE_OBJ *service);
+
+/* Starts the default server by wss_start(); NULL: config_for_tests(). */
+struct wss_server *serve(const struct wss_config *config);
+struct wss_server *serve_within(const struct wss_limits *limits);
+/* Ends it by wss_stop(), as end() and end_and_drop(). */
+void stop_serving(void);
+void stop_and_drop(void);
+
+/* The port of a server, which has to listen; of the default server. */
+uint16_t port_of(const struct wss_server *server);
+uint16_t default_port(void);
+/* The counters of a server, which has to run. */
+struct wss_stats stats_of(const struct wss_server *server);
 
 /* Takes the next event. */
 struct record next_event(void);
@@ -48,6 +72,8 @@ void expect(int event, int32_t client);
 void expect_data(int event, int32_t client, const void *data, size_t len);
 /* CLOSING, and CLOSED, maybe with the close frame between. */
 void expect_closing(int32_t client);
+/* The end of so many clients, in whichever order. */
+void expect_closed(int clients);
 /* There is no event on record. */
 void expect_no_event(void);
 /* Waits until the slots of clients whose CLOSED was taken are free: they are once the callback returned. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many clients that come, echo and go, many of them by a reset, at two servers: stress [accepted [threads]].
- * Meanwhile others broadcast, ping, close at random, take from a queue and ask for everything, and do
+ * Meanwhile other threads broadcast, ping, close at random, take from a queue and call everything else, and do
  * not stop when at last both are ended and started again, over and over. At the end every
  * CONNECTING has had its CLOSING and its CLOSED.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,9 +22,9 @@
 #define MAX_CLIENTS 64
 #define RESTARTS    20
 
-/* The default service, and a further server. */
+/* The default server, by the SYS_WSS interface, and a further one, by wss.h. */
 static struct side {
-	atomic_uint server;
+	struct wss_server *server;
 	atomic_int connecting;
 	atomic_int connected;
 	atomic_int closing;
@@ -36,38 +37,31 @@ static atomic_int echoed;
 static int wanted;
 static atomic_bool over;
 
-static void callback(SYS_WSS_EVENTS event, void *data, int32_t index, void *cookie)
+static void count(struct side *side, uint32_t event, int32_t index)
 {
-	const wss_rxdata *rx = data;
-	struct side *side = cookie;
 	int *phase = side->phase;
 
 	switch (event) {
-	case SYS_WSS_EVENT_CLIENT_CONNECTING:
+	case WSS_EVENT_CONNECTING:
 		CHECK_INT(phase[index], 0);
 		phase[index] = 1;
 		side->connecting++;
 		break;
-	case SYS_WSS_EVENT_CLIENT_CONNECTED:
+	case WSS_EVENT_CONNECTED:
 		CHECK_INT(phase[index], 1);
 		phase[index] = 2;
 		side->connected++;
 		break;
-	case SYS_WSS_EVENT_CLIENT_TXT_DATA_RX:
-	case SYS_WSS_EVENT_CLIENT_BIN_DATA_RX:
+	case WSS_EVENT_TEXT:
+	case WSS_EVENT_BINARY:
 		CHECK_INT(phase[index], 2);
-		CHECK_INT(wss_client_index(rx->client), index);
-		wss_send(rx->client, true,
-			 event == SYS_WSS_EVENT_CLIENT_TXT_DATA_RX ? SYS_WSS_FRAME_TEXT
-								   : SYS_WSS_FRAME_BINARY,
-			 rx->rx.data, (size_t)rx->rx.datalen);
 		break;
-	case SYS_WSS_EVENT_CLIENT_CLOSING:
+	case WSS_EVENT_CLOSING:
 		CHECK(phase[index] == 1 || phase[index] == 2);
 		phase[index] = 3;
 		side->closing++;
 		break;
-	case SYS_WSS_EVENT_CLIENT_CLOSED:
+	case WSS_EVENT_CLOSED:
 		CHECK_INT(phase[index], 3);
 		phase[index] = 0;
 		side->closed++;
@@ -77,24 +71,72 @@ static void callback(SYS_WSS_EVENTS event, void *data, int32_t index, void *cook
 	}
 }
 
-static uint16_t port_of(struct side *side)
+static void callback(SYS_WSS_EVENTS event, void *data, int32_t index, void *cookie)
 {
-	return side == &sides[0] ? wss_port() : wss_server_port(side->server);
+	const SYS_WSS_RXDATA *rx = data;
+
+	count(cookie, event, index);
+	if (event == SYS_WSS_EVENT_CLIENT_TXT_DATA_RX || event == SYS_WSS_EVENT_CLIENT_BIN_DATA_RX) {
+		SYS_WSS_FRAME type = event == SYS_WSS_EVENT_CLIENT_TXT_DATA_RX
+					     ? SYS_WSS_FRAME_TEXT
+					     : SYS_WSS_FRAME_BINARY;
+
+		(void)SYS_WSS_sendMessage(true, type, rx->data, (size_t)rx->datalen, index);
+	}
 }
 
-static wss_result stats_of(struct side *side, wss_stats *stats)
+static void on_event(const struct wss_event *event, void *cookie)
 {
-	return side == &sides[0] ? wss_get_stats(stats) : wss_server_stats(side->server, stats);
+	struct side *side = cookie;
+
+	CHECK(event->server == side->server);
+	CHECK_INT(wss_client_index(event->client), event->index);
+	count(side, event->type, event->index);
+	if (event->type == WSS_EVENT_TEXT || event->type == WSS_EVENT_BINARY) {
+		(void)wss_send(event->client,
+			       event->type == WSS_EVENT_TEXT ? WSS_TEXT : WSS_BINARY, event->data,
+			       event->len, 0);
+	}
 }
 
-static void start_other(const wss_limits *limits)
+static void on_tick(struct wss_server *server, void *cookie)
 {
-	const wss_server_config config = {
-		.limits = limits, .callback = callback, .cookie = &sides[1]};
-	wss_server server;
+	CHECK(cookie == &sides[1]);
+	(void)wss_broadcast(server, 1, WSS_TEXT, "tick", 4);
+}
 
-	CHECK_INT(wss_server_start(&config, &server), WSS_OK);
-	sides[1].server = server;
+static uint16_t port_of(const struct side *side)
+{
+	int port = wss_port(side->server);
+
+	CHECK(port > 0);
+	return (uint16_t)port;
+}
+
+/* Of the default server, and of the other. */
+static struct wss_config configs[2];
+static struct wss_limits limits;
+/* One that is read from, and one that is not. */
+static wss_queue own_queues[2];
+
+static wss_queue create_queue(void)
+{
+	wss_queue queue;
+
+	CHECK_INT(wss_queue_create(WSS_MASK_ALL | WSS_MASK(WSS_EVENT_WRITABLE), 8, &queue), 0);
+	return queue;
+}
+
+static SYS_MODULE_OBJ start_both(void)
+{
+	SYS_WSS_CONFIG own = {.port = 0, .isTLSEnabled = false};
+	SYS_MODULE_OBJ service;
+
+	CHECK_INT(wss_configure(sides[0].server, &configs[0]), 0);
+	service = SYS_WSS_Initialize(&own, callback, &sides[0]);
+	CHECK(service != SYS_MODULE_OBJ_INVALID);
+	CHECK_INT(wss_start(sides[1].server, &configs[1]), 0);
+	return service;
 }
 
 /* Reads up to an echo of `len` bytes: false if the connection ends before. */
@@ -171,50 +213,65 @@ static void *client(void *given)
 static void *meddle(void *given)
 {
 	unsigned int seed = 7;
-	SYS_WSS_HANDSHAKE_CTXT handshake;
-	wss_stats stats;
+	const struct wss_config wrong = {.queue_count = SIZE_MAX};
+	struct wss_handshake handshake;
+	struct wss_stats stats;
 	char text[64];
 
 	(void)given;
 	while (!over) {
 		int32_t index = (int32_t)(rand_r(&seed) % (MAX_CLIENTS + 2)) - 1;
-		wss_server other = sides[1].server;
-		wss_client id = rand_r(&seed) % 2 == 0 ? wss_client_at(index)
-						       : wss_server_client_at(other, index);
+		struct wss_server *server = sides[rand_r(&seed) % 2].server;
+		wss_client id = wss_client_at(server, index);
 
-		wss_ping(wss_server_all(other), NULL, 0);
 		SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, (uint8_t *)text, 0, index);
 		SYS_WSS_PingClient(NULL, 0, index);
+		(void)wss_set_groups(id, (uint32_t)rand_r(&seed));
+		(void)wss_broadcast(server, 3, WSS_TEXT, "3", 1);
+		(void)wss_send(id, WSS_BINARY | WSS_MORE, "", 0, 1);
+		(void)wss_flush(id);
 		if (rand_r(&seed) % 4 == 0) {
-			wss_close(id, 4000, "meddled", 7);
+			(void)wss_close(id, 4000, "meddled");
 		}
-		wss_client_state(id);
-		wss_handshake(id, &handshake);
-		wss_request_field(id, WSS_FIELD_PATH, text, sizeof(text));
-		wss_get_stats(&stats);
-		wss_server_stats(other, &stats);
+		WSS_FOR_EACH_CLIENT(server, client) {
+			(void)wss_ping(client, NULL, 0);
+		}
+		(void)wss_set_user_data(id, text);
+		(void)wss_user_data(id);
+		(void)wss_client_state(id);
+		(void)wss_client_handshake(id, &handshake);
+		(void)wss_client_text(id, WSS_CLIENT_PATH, text, sizeof(text));
+		(void)wss_client_address(id, text, sizeof(text));
+		(void)wss_get_stats(server, &stats);
+		(void)wss_port(server);
+		CHECK(wss_configure(server, &wrong) < 0);
 		SYS_WSS_register_callback(callback, &sides[0]);
 		sleep_ms(1);
 	}
 	return NULL;
 }
 
+/* Takes from a queue of both servers for as long as one of them runs, and again. */
 static void *drain(void *given)
 {
-	wss_queue queue;
-	wss_message message;
+	wss_queue queue = *(wss_queue *)given;
+	struct wss_event event;
+	int taken = 0;
 
-	(void)given;
 	while (!over) {
-		CHECK_INT(wss_queue_create(WSS_MASK_ALL | WSS_MASK(WSS_EVENT_WRITABLE), 8, &queue),
-			  WSS_OK);
-		for (int i = 0; i < 200 && !over; i++) {
-			if (wss_queue_get(queue, &message, 5) == WSS_OK) {
-				wss_message_release(&message);
-			}
+		int result = wss_queue_get(queue, &event, 5);
+
+		if (result == 0) {
+			CHECK(event.server == sides[0].server || event.server == sides[1].server);
+			wss_event_release(&event);
+			taken++;
+		} else if (result == -EPIPE) {
+			sleep_ms(1);
+		} else {
+			CHECK_INT(result, -EAGAIN);
 		}
-		CHECK_INT(wss_queue_destroy(queue), WSS_OK);
 	}
+	CHECK(taken > 0);
 	return NULL;
 }
 
@@ -245,14 +302,14 @@ static void every_client_had_its_end(struct side *side)
 }
 
 /* Ends both with clients in every phase, while others call them. */
-static void restart(SYS_WSS_CONFIG *config, const wss_limits *limits)
+static void restart(void)
 {
 	for (int round = 0; round < RESTARTS; round++) {
-		SYS_MODULE_OBJ service = SYS_WSS_Initialize(config, callback, &sides[0]);
+		SYS_MODULE_OBJ service;
 		int fds[8];
 
-		CHECK(service != SYS_MODULE_OBJ_INVALID);
-		start_other(limits);
+		own_queues[1] = create_queue();
+		service = start_both();
 		for (int i = 0; i < 8; i++) {
 			fds[i] = wire_connect(port_of(&sides[i / 4]));
 			send(fds[i], REQUEST, strlen(REQUEST) - (i % 4 == 0 ? 9 : 0), MSG_NOSIGNAL);
@@ -264,14 +321,15 @@ static void restart(SYS_WSS_CONFIG *config, const wss_limits *limits)
 			/* In the first round some stay, do not answer the close, and are cut off. */
 		}
 		sleep_ms(round % 4);
+		CHECK_INT(wss_queue_destroy(own_queues[1]), 0);
 		if (round % 2 == 0) {
-			CHECK_INT(wss_server_stop(sides[1].server), WSS_OK);
+			CHECK_INT(wss_stop(sides[1].server), 0);
 		}
 		SYS_WSS_Deinitialize(&service);
 		if (round % 2 != 0) {
-			CHECK_INT(wss_server_stop(sides[1].server), WSS_OK);
+			CHECK_INT(wss_stop(sides[1].server), 0);
 		}
-		/* And nothing is told any more. */
+		/* And no event comes any more. */
 		every_client_had_its_end(&sides[0]);
 		every_client_had_its_end(&sides[1]);
 		for (int i = 0; i < 8; i++) {
@@ -283,23 +341,22 @@ static void restart(SYS_WSS_CONFIG *config, const wss_limits *limits)
 }
 
 /* All clients of a server have come and gone, but those that are still closing. */
-static void await_the_last(struct side *side)
+static void await_the_last(struct side *side, struct wss_stats *stats)
 {
 	int64_t until = now_ms() + PATIENCE * 1000;
-	wss_stats stats;
 
 	come_last(side);
 	for (;; sleep_ms(10)) {
 		CHECK(now_ms() < until);
-		CHECK_INT(stats_of(side, &stats), WSS_OK);
-		if (stats.accepted == stats.closed) {
+		CHECK_INT(wss_get_stats(side->server, stats), 0);
+		if (stats->accepted == stats->closed) {
 			break;
 		}
 	}
 }
 
 /* How many connections a server turned away, once it has no clients. */
-static void account(struct side *side, const wss_stats *stats)
+static void account(struct side *side, const struct wss_stats *stats)
 {
 	int seen = side->connecting + (int)stats->refused_full;
 
@@ -310,7 +367,7 @@ static void account(struct side *side, const wss_stats *stats)
 	CHECK_INT(stats->accept_errors, 0);
 	every_client_had_its_end(side);
 	/*
-	 * Not every connection gets as far as the service. When more are waiting than the listener's
+	 * Not every connection gets as far as the server. When more are waiting than the listener's
 	 * backlog holds, the kernel drops the last packet of a handshake: connect() has returned by then,
 	 * and a client that resets its connection before the packet is repeated was never there.
 	 */
@@ -321,44 +378,55 @@ static void account(struct side *side, const wss_stats *stats)
 int main(int argc, char **argv)
 {
 	int clients = argc > 2 ? atoi(argv[2]) : MAX_CLIENTS;
-	SYS_WSS_CONFIG config = {.port = 0, .isTLSEnabled = false};
 	SYS_MODULE_OBJ service;
 	pthread_t threads[MAX_CLIENTS + 2];
-	wss_limits limits;
-	wss_stats stats[2];
+	struct wss_stats stats[2];
 
 	/* At each. */
 	wanted = (argc > 1 ? atoi(argv[1]) : 10000) / 2;
 	CHECK(clients <= MAX_CLIENTS);
 	wss_limits_init(&limits);
-	limits.address = "127.0.0.1";
 	limits.send_timeout_ms = 1000;
 	limits.close_timeout_ms = 1000;
-	CHECK_INT(wss_set_limits(&limits), WSS_OK);
-	service = SYS_WSS_Initialize(&config, callback, &sides[0]);
-	CHECK(service != SYS_MODULE_OBJ_INVALID);
-	start_other(&limits);
+	for (int i = 0; i < 2; i++) {
+		own_queues[i] = create_queue();
+	}
+	for (int i = 0; i < 2; i++) {
+		sides[i].server = wss_server_at((size_t)i);
+		configs[i].address = "127.0.0.1";
+		configs[i].limits = &limits;
+		configs[i].queues = own_queues;
+		configs[i].queue_count = 2;
+	}
+	configs[1].on_event = on_event;
+	configs[1].on_tick = on_tick;
+	configs[1].tick_ms = 1;
+	configs[1].cookie = &sides[1];
+	service = start_both();
 	for (int i = 0; i < clients; i++) {
 		CHECK(pthread_create(&threads[i], NULL, client, (void *)(uintptr_t)(i + 1)) == 0);
 	}
 	CHECK(pthread_create(&threads[clients], NULL, meddle, NULL) == 0);
-	CHECK(pthread_create(&threads[clients + 1], NULL, drain, NULL) == 0);
+	CHECK(pthread_create(&threads[clients + 1], NULL, drain, &own_queues[0]) == 0);
+	/* Every client waits for room by then, and goes on. */
+	sleep_ms(100);
+	CHECK_INT(wss_queue_destroy(own_queues[1]), 0);
 	for (int i = 0; i < clients; i++) {
 		pthread_join(threads[i], NULL);
 	}
 	for (int i = 0; i < 2; i++) {
-		await_the_last(&sides[i]);
-		CHECK_INT(stats_of(&sides[i], &stats[i]), WSS_OK);
+		await_the_last(&sides[i], &stats[i]);
 	}
-	CHECK_INT(wss_server_stop(sides[1].server), WSS_OK);
+	CHECK_INT(wss_stop(sides[1].server), 0);
 	SYS_WSS_Deinitialize(&service);
 	for (int i = 0; i < 2; i++) {
 		account(&sides[i], &stats[i]);
 	}
 	CHECK(echoed > 0);
-	restart(&config, &limits);
+	restart();
 	over = true;
 	pthread_join(threads[clients], NULL);
 	pthread_join(threads[clients + 1], NULL);
+	CHECK_INT(wss_queue_destroy(own_queues[0]), 0);
 	return 0;
 }

@@ -41,7 +41,7 @@ struct wss_lock {
 	pthread_cond_t changed;
 };
 
-static struct wss_server {
+static struct wss_port_server {
 	const void *object;
 	const struct wss_calls *calls;
 	struct wss_lock locks[MAX_CLIENTS + 3];
@@ -57,12 +57,12 @@ static struct wss_server {
 
 /* Which thread this is, and of which server. */
 static _Thread_local enum { OTHER, WORK, WSS } role;
-static _Thread_local struct wss_server *own;
+static _Thread_local struct wss_port_server *own;
 
 /* Whose descriptors are. */
-static _Atomic(struct wss_server *) owners[1024];
+static _Atomic(struct wss_port_server *) owners[1024];
 
-static int owned(int fd, struct wss_server *server)
+static int owned(int fd, struct wss_port_server *server)
 {
 	CHECK(fd < 1024);
 	if (fd >= 0) {
@@ -76,7 +76,7 @@ static int32_t failed(void)
 	return errno == EAGAIN || errno == EINTR ? WSS_AGAIN : WSS_ERRNO(errno);
 }
 
-int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds)
+int32_t wss_port_listen_again(struct wss_port_server *server, int32_t *fds)
 {
 	struct sockaddr_in *listening = &server->listening;
 	socklen_t len = sizeof(*listening);
@@ -96,7 +96,7 @@ int32_t wss_port_listen_again(struct wss_server *server, int32_t *fds)
 	return 0;
 }
 
-int32_t wss_port_listen(struct wss_server *server, const char *address, uint16_t *port,
+int32_t wss_port_listen(struct wss_port_server *server, const char *address, uint16_t *port,
 			int32_t *fds)
 {
 	struct sockaddr_in *listening = &server->listening;
@@ -134,7 +134,7 @@ int32_t wss_port_adopt(int32_t fd, uint8_t *peer)
 								    : prepare(fd, &addr, peer);
 }
 
-int32_t wss_port_accept(struct wss_server *server, int32_t listener, uint8_t *peer)
+int32_t wss_port_accept(struct wss_port_server *server, int32_t listener, uint8_t *peer)
 {
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
@@ -158,7 +158,7 @@ int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
 	return count < 0 ? failed() : (int32_t)count;
 }
 
-int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
+int32_t wss_port_send(int32_t fd, const struct wss_port_part *parts, size_t count)
 {
 	struct iovec iov[8];
 	struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
@@ -175,7 +175,15 @@ int32_t wss_port_send(int32_t fd, const struct wss_part *parts, size_t count)
 
 void wss_port_name(int32_t fd, char *name)
 {
-	snprintf(name, WSS_NAME_SIZE, "descriptor %d", fd);
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+	char text[INET_ADDRSTRLEN] = "?";
+
+	memset(&addr, 0, sizeof(addr));
+	if (getpeername(fd, (struct sockaddr *)&addr, &len) == 0) {
+		inet_ntop(AF_INET, &addr.sin_addr, text, sizeof(text));
+	}
+	snprintf(name, WSS_NAME_SIZE, "%s:%d", text, ntohs(addr.sin_port));
 }
 
 bool wss_port_has_buffers(int32_t fd)
@@ -186,7 +194,7 @@ bool wss_port_has_buffers(int32_t fd)
 
 void wss_port_close(int32_t fd)
 {
-	struct wss_server *server = owners[fd];
+	struct wss_port_server *server = owners[fd];
 
 	/* On Zephyr, closing what another thread polls ends badly. */
 	CHECK(server == NULL || !server->polling || own == server);
@@ -225,19 +233,19 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 
 /* Waking up. */
 
-int32_t wss_port_wake_open(struct wss_server *server)
+int32_t wss_port_wake_open(struct wss_port_server *server)
 {
 	server->wake_fd = owned(eventfd(0, EFD_NONBLOCK), server);
 	CHECK(server->wake_fd >= 0);
 	return server->wake_fd;
 }
 
-void wss_port_wake(struct wss_server *server)
+void wss_port_wake(struct wss_port_server *server)
 {
 	CHECK(eventfd_write(server->wake_fd, 1) == 0);
 }
 
-void wss_port_wake_take(struct wss_server *server)
+void wss_port_wake_take(struct wss_port_server *server)
 {
 	eventfd_t count;
 
@@ -292,7 +300,7 @@ static void *run_timer(void *unused)
 		uint64_t next = UINT64_MAX;
 
 		for (int i = 0; i < SERVERS; i++) {
-			struct wss_server *server = &servers[i];
+			struct wss_port_server *server = &servers[i];
 
 			if (server->timer_at != 0 && server->timer_at <= now) {
 				server->timer_at = 0;
@@ -325,7 +333,7 @@ static void start_timer(void)
 }
 
 /* 0: not. */
-static void set_timer(struct wss_server *server, uint64_t at)
+static void set_timer(struct wss_port_server *server, uint64_t at)
 {
 	pthread_once(&timer_once, start_timer);
 	pthread_mutex_lock(&timer_lock);
@@ -334,12 +342,12 @@ static void set_timer(struct wss_server *server, uint64_t at)
 	pthread_mutex_unlock(&timer_lock);
 }
 
-void wss_port_timer_start(struct wss_server *server, uint32_t ms)
+void wss_port_timer_start(struct wss_port_server *server, uint32_t ms)
 {
 	set_timer(server, wss_port_uptime_ms() + ms);
 }
 
-bool wss_port_timer_take(struct wss_server *server)
+bool wss_port_timer_take(struct wss_port_server *server)
 {
 	return atomic_exchange(&server->timer_due, false);
 }
@@ -369,7 +377,7 @@ static void make_shared(void)
 	make_lock(&shared, PTHREAD_MUTEX_RECURSIVE);
 }
 
-struct wss_lock *wss_port_lock_of(struct wss_server *server, size_t number)
+struct wss_lock *wss_port_lock_of(struct wss_port_server *server, size_t number)
 {
 	CHECK(number < sizeof(server->locks) / sizeof(server->locks[0]));
 	return &server->locks[number];
@@ -429,13 +437,13 @@ static bool without_work_queue(void)
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 
 /* Does the first item, or the first one of a server; false if there is none. */
-static bool do_first(const struct wss_server *of)
+static bool do_first(const struct wss_port_server *of)
 {
 	pthread_mutex_lock(&work_lock);
 	for (size_t i = 0; i < queued; i++) {
 		uint32_t place = order[i];
 		uint32_t item = place % ITEMS_OF_ONE;
-		struct wss_server *server = &servers[place / ITEMS_OF_ONE];
+		struct wss_port_server *server = &servers[place / ITEMS_OF_ONE];
 
 		if (of != NULL && of != server) {
 			continue;
@@ -493,7 +501,7 @@ static void *run_serve(void *server)
 	return NULL;
 }
 
-void wss_port_work(struct wss_server *server)
+void wss_port_work(struct wss_port_server *server)
 {
 	/* Not for ever: sockets have their turn in between. */
 	for (size_t i = 0; without_work_queue(); i++) {
@@ -507,7 +515,7 @@ void wss_port_work(struct wss_server *server)
 	}
 }
 
-void wss_port_submit(struct wss_server *server, uint32_t item)
+void wss_port_submit(struct wss_port_server *server, uint32_t item)
 {
 	uint32_t place = (uint32_t)(server - servers) * ITEMS_OF_ONE + item;
 
@@ -527,9 +535,9 @@ void wss_port_submit(struct wss_server *server, uint32_t item)
 /* The threads' ids are read by themselves at once. */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 
-struct wss_server *wss_port_bind(const void *object, const struct wss_calls *calls)
+struct wss_port_server *wss_port_bind(const void *object, const struct wss_calls *calls)
 {
-	struct wss_server *found = NULL;
+	struct wss_port_server *found = NULL;
 
 	pthread_mutex_lock(&start_lock);
 	for (size_t i = 0; i < SERVERS && found == NULL; i++) {
@@ -546,7 +554,7 @@ struct wss_server *wss_port_bind(const void *object, const struct wss_calls *cal
 	return found;
 }
 
-bool wss_port_join(struct wss_server *server, uint32_t ms)
+bool wss_port_join(struct wss_port_server *server, uint32_t ms)
 {
 	uint64_t until = wss_port_uptime_ms() + ms;
 	bool joined;
@@ -567,7 +575,7 @@ bool wss_port_join(struct wss_server *server, uint32_t ms)
 	}
 }
 
-void wss_port_start(struct wss_server *server)
+void wss_port_start(struct wss_port_server *server)
 {
 	static bool working;
 
@@ -592,7 +600,7 @@ uintptr_t wss_port_thread(void)
 	return (uintptr_t)&here;
 }
 
-bool wss_port_on_wss_thread(const struct wss_server *server)
+bool wss_port_on_wss_thread(const struct wss_port_server *server)
 {
 	return own == server;
 }
@@ -604,7 +612,7 @@ bool wss_port_on_service_thread(void)
 
 /* The rest. */
 
-void wss_port_network_forget(struct wss_server *server)
+void wss_port_network_forget(struct wss_port_server *server)
 {
 	(void)server;
 }
@@ -617,11 +625,23 @@ void wss_port_log(uint32_t level, const char *text)
 }
 
 /* Not on Zephyr, which has a log of its own: for the linker. */
-void wss_set_log(wss_log_level level, wss_log_handler handler, void *given)
+void wss_set_log(enum wss_log_level level, wss_log_handler handler, void *given)
 {
 	(void)level;
 	(void)handler;
 	(void)given;
+}
+
+/* In the order of `Errno` in sys_wss/src/error.rs, as zephyr/library.c. */
+int wss_port_errno(uint8_t which);
+
+int wss_port_errno(uint8_t which)
+{
+	static const int errnos[] = {EAGAIN, EMSGSIZE, ENOTCONN, ECONNABORTED, EBADMSG,   EINVAL,
+				     ENOENT, EBUSY,    EIO,      EPIPE,        EADDRINUSE};
+
+	CHECK(which < sizeof(errnos) / sizeof(errnos[0]));
+	return errnos[which];
 }
 
 _Noreturn void wss_port_panic(void);
@@ -635,7 +655,7 @@ _Noreturn void wss_port_panic(void)
 /* Event queues. */
 
 static struct queue {
-	wss_message messages[QUEUE_DEPTH];
+	struct wss_event messages[QUEUE_DEPTH];
 	size_t depth;
 	size_t size;
 	size_t count;
@@ -649,7 +669,7 @@ void *wss_port_queue_new(size_t depth, size_t size)
 
 	pthread_mutex_lock(&queue_lock);
 	for (int i = 0; i < QUEUES && found == NULL; i++) {
-		if (!queues[i].used && depth <= QUEUE_DEPTH && size <= sizeof(wss_message)) {
+		if (!queues[i].used && depth <= QUEUE_DEPTH && size <= sizeof(struct wss_event)) {
 			queues[i].used = true;
 			queues[i].depth = depth;
 			queues[i].size = size;

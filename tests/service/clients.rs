@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use wss::protocol::{FrameError, Opcode};
-use wss::service::{Config, Lock as _};
+use wss::service::{Config, Lock as _, MAX_VECTORED};
 use wss::{MessageKind, SendError};
 
 use crate::harness::{Harness, RX, ignore, server_frame};
@@ -100,7 +100,7 @@ fn a_send_waits_for_as_long_as_it_may() {
     let send = |payload: &[u8], timeout_ms| {
         let before = Harness::now();
         let sent = h.as_thread(1, |service| {
-            service.send_frame_within(id, true, Opcode::Binary, payload, timeout_ms)
+            service.send_frame_within(id, (true, Opcode::Binary), payload, false, timeout_ms)
         });
         waited.set(Harness::now() - before);
         sent
@@ -134,9 +134,63 @@ fn a_frame_that_has_begun_is_finished_after_its_timeout() {
         others.rest();
     })));
     let sent = h.as_thread(1, |service| {
-        service.send_frame_within(id, true, Opcode::Binary, &payload, 50)
+        service.send_frame_within(id, (true, Opcode::Binary), &payload, false, 50)
     });
     Harness::while_waiting(None);
     assert_eq!(sent, Ok(()));
     assert_eq!(client.take(), server_frame(0x82, &payload));
+}
+
+#[test]
+fn a_message_in_parts_is_one_frame() {
+    let mut h = Harness::with_blocks(1, 1, Config::default(), ignore);
+    let client = h.connected();
+    let id = h.service.client(0).unwrap();
+    let send = |kind, parts: &[&[u8]]| {
+        h.as_thread(1, |service| {
+            service.send_vectored_within(id, kind, parts, 0)
+        })
+    };
+    assert_eq!(send(MessageKind::Binary, &[b"a", b"", b"bc"]), Ok(()));
+    assert_eq!(client.take(), server_frame(0x82, b"abc"));
+    assert_eq!(send(MessageKind::Text, &[]), Ok(()));
+    assert_eq!(client.take(), server_frame(0x81, b""));
+    // A character may be split between parts, but not be unfinished at the end.
+    assert_eq!(send(MessageKind::Text, &[b"\xe2\x82", b"\xac"]), Ok(()));
+    assert_eq!(client.take(), server_frame(0x81, "€".as_bytes()));
+    for wrong in [&[b"\xe2" as &[u8], b"\x82"] as &[&[u8]], &[b"\xe2", b"x"]] {
+        let sent = send(MessageKind::Text, wrong);
+        assert_eq!(sent, Err(SendError::Frame(FrameError::NotUtf8)));
+    }
+    let too_many = [b"x" as &[u8]; MAX_VECTORED + 1];
+    assert_eq!(send(MessageKind::Text, &too_many[1..]), Ok(()));
+    assert_eq!(send(MessageKind::Text, &too_many), Err(SendError::TooLong));
+    assert_eq!(client.take(), server_frame(0x81, &[b'x'; MAX_VECTORED]));
+}
+
+/// The rest of it is kept, or sent by the caller, from any part on.
+#[test]
+fn a_message_in_parts_leaves_in_any_number_of_writes() {
+    let parts: [&[u8]; 4] = [&[1; 200], &[2; 200], &[], &[3; 500]];
+    let expected = server_frame(0x82, &parts.concat());
+    for window in [0, 1, 3, 4, 200, 204, 205, 404, expected.len() - 1] {
+        let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
+        let client = h.connected();
+        client.set_window(window);
+        let id = h.service.client(0).unwrap();
+        let h = Rc::new(h);
+        let (others, wire) = (Rc::clone(&h), Arc::clone(&client.0));
+        Harness::while_waiting(Some(Rc::new(move |_| {
+            wire.lock().window = 97;
+            others.rest();
+        })));
+        let sent = h.as_thread(1, |service| {
+            service.send_vectored_within(id, MessageKind::Binary, &parts, 1000)
+        });
+        Harness::while_waiting(None);
+        assert_eq!(sent, Ok(()), "{window}");
+        client.set_window(1000);
+        h.rest();
+        assert_eq!(client.take(), expected, "{window}");
+    }
 }

@@ -120,7 +120,7 @@ fn now() -> Instant {
 /// Takes an entry without waiting, and whether the service has to know of room.
 fn take(queue: &Single32) -> (Option<u32>, bool) {
     let room = Cell::new(false);
-    let entry = queue.take(Some(0), now, || room.set(true));
+    let entry = queue.recv(Some(0), now, || room.set(true)).ok();
     (entry, room.get())
 }
 
@@ -166,14 +166,14 @@ fn an_ended_queue_gives_what_is_left_and_does_not_wait() {
     queue.deliver(true, || 2);
     assert_eq!(queue.deliver(true, || 3), Delivery::Full);
     queue.end();
-    assert_eq!(queue.take(None, now, || ()), Some(1));
+    assert_eq!(queue.recv(None, now, || ()).ok(), Some(1));
     // What a late handler delivers is not lost, such as CLOSED.
     assert_eq!(queue.deliver(false, || 3), Delivery::Done);
-    assert_eq!(queue.take(None, now, || ()), Some(2));
-    assert_eq!(queue.take(None, now, || ()), Some(3));
+    assert_eq!(queue.recv(None, now, || ()).ok(), Some(2));
+    assert_eq!(queue.recv(None, now, || ()).ok(), Some(3));
     for timeout in [None, Some(1000)] {
         let before = Harness::now();
-        assert_eq!(queue.take(timeout, now, || ()), None);
+        assert_eq!(queue.recv(timeout, now, || ()).ok(), None);
         assert_eq!(Harness::now(), before, "nothing is waited for");
     }
 }
@@ -200,7 +200,7 @@ fn an_abandoned_queue_releases_each_entry_once_and_takes_no_more() {
     assert!(!queue.subscribed.load(Ordering::Relaxed));
     // Too late: it holds nothing.
     assert_eq!(queue.deliver(true, || 5), Delivery::Done);
-    assert_eq!(queue.take(None, now, || ()), None);
+    assert_eq!(queue.recv(None, now, || ()).ok(), None);
     assert!(!abandon());
     assert_eq!((released.borrow().len(), rooms.get()), (2, 1));
 }
@@ -210,13 +210,13 @@ fn a_reader_waits_as_long_as_it_says() {
     let queue = queue(1);
     for timeout in [0, 1, 3_600_000, 10_000_000, u32::MAX] {
         let before = Harness::now();
-        assert_eq!(queue.take(Some(timeout), now, || ()), None);
+        assert_eq!(queue.recv(Some(timeout), now, || ()).ok(), None);
         assert_eq!(Harness::now() - before, u64::from(timeout));
     }
     // Woken up for nothing, it waits for the rest, however long each time is.
     Harness::while_waiting(Some(Rc::new(|_| Harness::set_now(Harness::now() + 7))));
     let before = Harness::now();
-    assert_eq!(queue.take(Some(20), now, || ()), None);
+    assert_eq!(queue.recv(Some(20), now, || ()).ok(), None);
     assert_eq!(Harness::now() - before, 21);
     Harness::while_waiting(None);
 }
@@ -237,8 +237,8 @@ fn a_reader_without_a_timeout_waits_until_there_is_an_event_or_the_end() {
         }
     };
     Harness::while_waiting(Some(Rc::new(others)));
-    assert_eq!(queue.take(None, now, || ()), Some(1));
-    assert_eq!(queue.take(None, now, || ()), None);
+    assert_eq!(queue.recv(None, now, || ()).ok(), Some(1));
+    assert_eq!(queue.recv(None, now, || ()).ok(), None);
     Harness::while_waiting(None);
     assert_eq!(waits.get(), 5);
 }
@@ -291,13 +291,13 @@ fn a_reader_of_a_queue_that_is_gone_does_not_take_from_the_next_one_there() {
         lock.lock()[0] = (3, QueueState::new(Bounded::new(2)));
         assert_eq!(numbered(0, 3).deliver(true, || 7), Delivery::Held);
     })));
-    assert_eq!(old.take(None, now, || ()), None);
+    assert_eq!(old.recv(None, now, || ()).ok(), None);
     Harness::while_waiting(None);
     assert_eq!(old.deliver(true, || 8), Delivery::Done);
     assert!(!old.abandon(|_| (), || ()));
     old.end();
-    assert_eq!(other.take(Some(0), now, || ()), None);
-    assert_eq!(next.take(None, now, || ()), Some(7));
+    assert_eq!(other.recv(Some(0), now, || ()).ok(), None);
+    assert_eq!(next.recv(None, now, || ()).ok(), Some(7));
     assert!(!turned_away.load(Ordering::Relaxed));
 }
 
@@ -492,7 +492,7 @@ fn nothing_that_is_put_on_a_queue_as_it_is_abandoned_stays_held() {
             let (queue, told) = (Arc::clone(&queue), Arc::clone(&told));
             shuttle::thread::spawn(move || {
                 let release = |entry| told.released.lock().push(entry);
-                if let Some(entry) = queue.take(Some(0), never, || told.room()) {
+                if let Ok(entry) = queue.recv(Some(0), never, || told.room()) {
                     release(entry);
                 }
                 assert!(queue.abandon(release, || told.room()));
@@ -519,7 +519,7 @@ fn readers_of_a_full_queue_take_all_and_none_waits_in_vain() {
             let (queue, told) = (Arc::clone(&queue), Arc::clone(&told));
             shuttle::thread::spawn(move || {
                 // Without a timeout.
-                while let Some(entry) = queue.take(None, never, || told.room()) {
+                while let Ok(entry) = queue.recv(None, never, || told.room()) {
                     told.released.lock().push(entry);
                 }
             })
@@ -597,7 +597,7 @@ fn a_reader_that_is_about_to_wait_sees_that_the_queue_is_gone() {
         let reader = {
             let (queue, told) = (Arc::clone(&queue), Arc::clone(&told));
             shuttle::thread::spawn(move || {
-                while let Some(entry) = queue.take(None, never, || told.room()) {
+                while let Ok(entry) = queue.recv(None, never, || told.room()) {
                     told.released.lock().push(entry);
                 }
             })
@@ -617,7 +617,7 @@ fn a_reader_that_is_about_to_wait_sees_the_end() {
         let readers = [(); 2].map(|()| {
             let (queue, taken) = (Arc::clone(&queue), Arc::clone(&taken));
             shuttle::thread::spawn(move || {
-                while queue.take(None, never, || ()).is_some() {
+                while queue.recv(None, never, || ()).is_ok() {
                     taken.fetch_add(1, Ordering::Relaxed);
                 }
             })

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// Numbers: the option, and its default.
-const NUMBERS: [(&str, u32); 23] = [
+const NUMBERS: [(&str, u32); 22] = [
     ("WSS_PORT", 8000),
     ("WSS_SERVERS", 1),
     ("WSS_MAX_CLIENTS", 2),
@@ -28,16 +28,16 @@ const NUMBERS: [(&str, u32); 23] = [
     ("WSS_FRAGMENTS_PER_MESSAGE", 0),
     ("WSS_PEER_SIZE", 0),
     ("WSS_REQUEST_SIZE", 0),
-    ("WSS_ORIGINS_SIZE", 0),
     ("WSS_QUEUES", 0),
     ("WSS_QUEUE_DEPTH", 8),
     ("WSS_LISTENERS", 1),
     ("WSS_LOG_LEVEL", 3),
 ];
 /// Switches, with the default.
-const SWITCHES: [(&str, bool); 4] = [
+const SWITCHES: [(&str, bool); 5] = [
     ("WSS_STREAMING", false),
     ("WSS_START_AT_BOOT", true),
+    ("WSS_TICK", true),
     ("WSS_WORK_QUEUE", true),
     ("WSS_SHELL", false),
 ];

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * An echo server on the WSS service: a callback that switches over every event, and sends back what it
- * is given.
- */
+/* An echo server on the WSS service: a callback that switches over every event, and sends messages back. */
 #include "echo.h"
 
 #include <stdio.h>
@@ -16,12 +13,10 @@ static void note(int32_t clientIndex, const char *what)
 	}
 }
 
-static void echo(SYS_WSS_FRAME type, const wss_rxdata *rx, int32_t clientIndex)
+static void echo(SYS_WSS_FRAME type, const SYS_WSS_RXDATA *rx, int32_t clientIndex)
 {
-	/* With streaming, what follows the first piece of a message goes on with it. */
-	SYS_WSS_RESULT result = SYS_WSS_sendMessage(
-		rx->last, rx->first ? type : SYS_WSS_FRAME_CONTINUATION, rx->rx.data,
-		(size_t)rx->rx.datalen, clientIndex);
+	SYS_WSS_RESULT result =
+		SYS_WSS_sendMessage(true, type, rx->data, (size_t)rx->datalen, clientIndex);
 
 	if (result != SYS_WSS_SUCCESS) {
 		note(clientIndex, "a message was not sent back");

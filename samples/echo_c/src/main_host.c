@@ -13,7 +13,7 @@ void print_event(int32_t clientIndex, const char *what)
 	printf("client %" PRId32 ": %s\n", clientIndex, what);
 }
 
-static void on_log(wss_log_level level, const char *text, void *cookie)
+static void on_log(enum wss_log_level level, const char *text, void *cookie)
 {
 	(void)level;
 	(void)cookie;
@@ -23,11 +23,11 @@ static void on_log(wss_log_level level, const char *text, void *cookie)
 static void usage(int status)
 {
 	fputs("Usage: echo_c [options]\n\n"
-	      "  --addr ADDR       address to listen at (127.0.0.1)\n"
-	      "  --port PORT       port to listen at (8000; 0 for any free one)\n"
+	      "  --addr ADDR       address to listen on (127.0.0.1)\n"
+	      "  --port PORT       port to listen on (8000; 0 for any free one)\n"
 	      "  --rx-buffer BYTES largest message that is received whole (1400)\n"
-	      "  --streaming       take larger messages too, piece by piece\n"
-	      "  -v                tell every event\n",
+	      "  --streaming       echo larger messages too, piece by piece\n"
+	      "  -v                print every event (not with --streaming)\n",
 	      status == 0 ? stdout : stderr);
 	exit(status);
 }
@@ -47,16 +47,32 @@ static unsigned long number(const char *text)
 	return value;
 }
 
+/*
+ * A SYS_WSS callback gets whole messages. Pieces of larger ones need a callback of wss/wss.h: each is sent
+ * back as a fragment, and the first one says what the message is.
+ */
+static void on_piece(const struct wss_event *event, void *cookie)
+{
+	uint32_t kind = event->type == WSS_EVENT_TEXT ? WSS_TEXT : WSS_BINARY;
+
+	(void)cookie;
+	(void)wss_send(event->client,
+		       (event->first ? kind : WSS_CONTINUATION) | (event->last ? 0 : WSS_FRAGMENT),
+		       event->data, event->len, 0);
+}
+
 int main(int argc, char **argv)
 {
-	SYS_WSS_CONFIG config = {.port = 8000, .isTLSEnabled = false};
+	struct wss_server *server = wss_default_server();
+	struct wss_config config = {.address = "127.0.0.1"};
+	SYS_WSS_CONFIG own = {.port = 8000, .isTLSEnabled = false};
 	SYS_MODULE_OBJ service;
-	wss_limits limits;
+	struct wss_limits limits;
 	sigset_t signals;
 	int signal;
 
 	wss_limits_init(&limits);
-	limits.address = "127.0.0.1";
+	config.limits = &limits;
 	for (int i = 1; i < argc; i++) {
 		/* NULL after the last one. */
 		const char *value = argv[i + 1];
@@ -68,9 +84,9 @@ int main(int argc, char **argv)
 		} else if (strcmp(argv[i], "--help") == 0) {
 			usage(0);
 		} else if (strcmp(argv[i], "--addr") == 0 && value != NULL) {
-			limits.address = argv[++i];
+			config.address = argv[++i];
 		} else if (strcmp(argv[i], "--port") == 0) {
-			config.port = (unsigned int)number(argv[++i]);
+			own.port = (unsigned int)number(argv[++i]);
 		} else if (strcmp(argv[i], "--rx-buffer") == 0) {
 			limits.rx_buffer_size = number(argv[++i]);
 		} else {
@@ -78,22 +94,26 @@ int main(int argc, char **argv)
 		}
 	}
 
-	/* Before the service starts its threads, which inherit it. */
+	/* Before the server starts its threads, which inherit it. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
 	wss_set_log(WSS_LOG_WRN, on_log, NULL);
-	if (wss_set_limits(&limits) != WSS_OK) {
-		fputs("echo_c: these limits cannot be\n", stderr);
+	if (limits.streaming) {
+		config.on_event = on_piece;
+		config.events = WSS_MASK(WSS_EVENT_TEXT) | WSS_MASK(WSS_EVENT_BINARY);
+	}
+	if (wss_configure(server, &config) != 0) {
+		fputs("echo_c: the address or a limit is not valid\n", stderr);
 		return 1;
 	}
-	service = SYS_WSS_Initialize(&config, on_event, NULL);
+	service = SYS_WSS_Initialize(&own, limits.streaming ? NULL : on_event, NULL);
 	if (service == SYS_MODULE_OBJ_INVALID) {
 		return 1;
 	}
-	printf("listening on ws://%s:%u\n", limits.address, wss_port());
+	printf("listening on ws://%s:%d\n", config.address, wss_port(server));
 	fflush(stdout);
 	sigwait(&signals, &signal);
 	SYS_WSS_Deinitialize(&service);

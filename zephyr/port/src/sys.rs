@@ -44,7 +44,7 @@ pub struct Poll {
     pub revents: i16,
 }
 
-/// `struct wss_part`.
+/// `struct wss_port_part`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Part {
@@ -54,7 +54,7 @@ pub struct Part {
     pub len: usize,
 }
 
-/// `struct wss_server *`, of one that is bound.
+/// `struct wss_port_server *`, of one that is bound.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Server(*mut c_void);

@@ -41,15 +41,14 @@ static wss_queue queue;
 
 static void consume(void *p1, void *p2, void *p3)
 {
-	wss_message message;
+	struct wss_event event;
 
 	ARG_UNUSED(p1);
 	ARG_UNUSED(p2);
 	ARG_UNUSED(p3);
-	while (wss_queue_get(queue, &message, WSS_FOREVER) == WSS_OK) {
-		(void)wss_send(message.client, true, SYS_WSS_FRAME_BINARY, message.data,
-			       message.datalen);
-		wss_message_release(&message);
+	while (wss_queue_get(queue, &event, WSS_FOREVER) == 0) {
+		(void)wss_send(event.client, WSS_BINARY, event.data, event.len, WSS_FOREVER);
+		wss_event_release(&event);
 	}
 }
 
@@ -57,10 +56,13 @@ static K_THREAD_STACK_DEFINE(consumer_stack, 4096);
 static struct k_thread consumer;
 
 /* There is no callback beside the queue. */
-static void start_consumer(void)
+static void start_with_consumer(void)
 {
-	if (wss_queue_create(WSS_MASK(SYS_WSS_EVENT_CLIENT_BIN_DATA_RX), CONFIG_WSS_QUEUE_DEPTH,
-			     &queue) == WSS_OK) {
+	struct wss_config config = {
+		.port = WEBSOCKET_PORT, .queues = &queue, .queue_count = 1};
+
+	if (wss_queue_create(WSS_MASK(WSS_EVENT_BINARY), CONFIG_WSS_QUEUE_DEPTH, &queue) == 0 &&
+	    wss_start(wss_default_server(), &config) == 0) {
 		k_thread_create(&consumer, consumer_stack, K_THREAD_STACK_SIZEOF(consumer_stack),
 				consume, NULL, NULL, NULL, BENCH_QUEUE_PRIORITY, 0, K_NO_WAIT);
 	}
@@ -75,12 +77,11 @@ bool server_has(enum bench_case what)
 
 void server_start(void)
 {
+#if CONFIG_WSS_QUEUES > 0
+	start_with_consumer();
+#else
 	SYS_WSS_CONFIG config = {.port = WEBSOCKET_PORT};
 
-#if CONFIG_WSS_QUEUES > 0
-	start_consumer();
-	(void)SYS_WSS_Initialize(&config, NULL, NULL);
-#else
 	(void)SYS_WSS_Initialize(&config, on_event, NULL);
 #endif
 }

@@ -24,7 +24,8 @@ static void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void
 static void be_patient(void)
 {
 	const uint32_t day_ms = 24 * 60 * 60 * 1000;
-	wss_limits limits;
+	struct wss_limits limits;
+	const struct wss_config config = {.limits = &limits};
 
 	wss_limits_init(&limits);
 	limits.handshake_timeout_ms = day_ms;
@@ -32,7 +33,7 @@ static void be_patient(void)
 	limits.ping_interval_ms = 0;
 	limits.send_timeout_ms = day_ms;
 	limits.close_timeout_ms = day_ms;
-	(void)wss_set_limits(&limits);
+	(void)wss_configure(wss_default_server(), &config);
 }
 #endif
 

@@ -9,7 +9,7 @@ use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use wss::{AdoptError, ClientId, Opening};
 
 use super::Service;
-use crate::convert::Error;
+use crate::error::Error;
 
 /// Takes over a connection.
 ///

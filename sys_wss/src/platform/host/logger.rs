@@ -6,10 +6,19 @@ use core::ffi::c_void;
 use std::ffi::CString;
 
 use crate::abi::LogHandler;
-use crate::callbacks::{Registered, Registration, register, registered};
+use wss::service::Lock as _;
+
+use crate::abi::Cookie;
 use crate::platform::Monitor;
 
-static LOG_HANDLER: Registration<LogHandler> = Monitor::new(None);
+/// A function, and what it is given.
+#[derive(Clone, Copy)]
+struct Registered {
+    function: LogHandler,
+    cookie: Cookie,
+}
+
+static LOG_HANDLER: Monitor<Option<Registered>> = Monitor::new(None);
 
 /// From now on log lines go to `handler`.
 pub fn set_log_handler(level: log::LevelFilter, handler: Option<LogHandler>, cookie: *mut c_void) {
@@ -18,7 +27,8 @@ pub fn set_log_handler(level: log::LevelFilter, handler: Option<LogHandler>, coo
     } else {
         log::LevelFilter::Off
     };
-    register(&LOG_HANDLER, handler, cookie);
+    let cookie = Cookie(cookie);
+    *LOG_HANDLER.lock() = handler.map(|function| Registered { function, cookie });
     // Fails if a program in Rust has a logger of its own, which then gets the lines.
     if log::set_logger(&Logger).is_ok() || handler.is_some() {
         log::set_max_level(level);
@@ -33,7 +43,9 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let Some(Registered { function, cookie }) = registered(&LOG_HANDLER) else {
+        // Taken out of its lock: the handler may be slow.
+        let registered = *LOG_HANDLER.lock();
+        let Some(Registered { function, cookie }) = registered else {
             return;
         };
         let level = match record.level() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A host: std.
 
-use std::io;
+use std::ffi::{CStr, c_int};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,14 +10,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::io;
 use wss::host::{self, HostPort, Running};
-use wss::protocol::origin_allowed;
 use wss::service::{Config, Lock as _};
 
-use crate::convert::Error;
+use crate::abi::MAX_QUEUES;
+use crate::config::Options;
+use crate::error::{Errno, Error};
 use crate::events::Events;
-use crate::handshake::Accepted;
-use crate::options::Options;
+use crate::request::Accepted;
 
 pub use adopt::adopt;
 pub use logger::set_log_handler;
@@ -30,59 +32,76 @@ pub mod queue;
 pub type Service = wss::service::Service<HostPort, Events>;
 /// A service that is called, and kept while it is.
 pub type Handle = Arc<Service>;
-/// An address to listen at.
-pub type Address = IpAddr;
 /// The bytes of a request.
 pub type RequestBytes = Vec<u8>;
 
-/// How many services there can be, the default one among them.
+/// The number of servers.
 pub const SERVERS: usize = 64;
 
 /// Only `SYS_WSS_Initialize` starts the service here.
 pub const STARTS_ITSELF: bool = false;
 
-/// Origins that may connect; none: all.
-#[derive(Clone)]
-pub struct Origins(Vec<String>);
+/// Whether there is a periodic callback.
+pub const TICKS: bool = true;
 
-impl Origins {
-    /// None.
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
+/// The origins that may connect where the configuration has none.
+pub const ORIGINS: &str = "";
 
-    /// One more.
-    pub fn add(&mut self, origin: &str) -> Result<(), Error> {
-        self.0.push(origin.to_owned());
-        Ok(())
-    }
-
-    /// Whether a request with this origin may connect.
-    pub fn allow(&self, origin: Option<&str>) -> bool {
-        origin_allowed(origin, self.0.iter().map(String::as_str))
-    }
+/// Checks an address to listen on.
+pub fn check_address(text: &CStr) -> Result<(), Error> {
+    address(text).map(|_| ()).ok_or(Error::BadArgument)
 }
 
-/// The address that a text names.
-pub fn address(text: &str) -> Result<Address, Error> {
-    text.parse().map_err(|_| Error::BadArgument)
+fn address(text: &CStr) -> Option<IpAddr> {
+    text.to_str().ok()?.parse().ok()
+}
+
+/// The number that `errno.h` has.
+pub const fn errno(errno: Errno) -> c_int {
+    let errno = match errno {
+        Errno::Again => io::Errno::AGAIN,
+        Errno::MessageSize => io::Errno::MSGSIZE,
+        Errno::NotConnected => io::Errno::NOTCONN,
+        Errno::ConnectionAborted => io::Errno::CONNABORTED,
+        Errno::BadMessage => io::Errno::BADMSG,
+        Errno::Invalid => io::Errno::INVAL,
+        Errno::NoEntry => io::Errno::NOENT,
+        Errno::Busy => io::Errno::BUSY,
+        Errno::Io => io::Errno::IO,
+        Errno::Pipe => io::Errno::PIPE,
+        Errno::AddressInUse => io::Errno::ADDRINUSE,
+    };
+    errno.raw_os_error()
+}
+
+/// Why a server could not be started.
+pub fn start_error(error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::AddrInUse => Error::InUse,
+        _ => Error::Failed,
+    }
 }
 
 /// The defaults of the C interface.
 pub fn default_options() -> Options {
     let options = host::Options::default();
     Options {
-        listens: options.listen,
+        port: 0,
         address: None,
-        origins: Origins::new(),
+        listens: options.listen,
         rx_buffer: options.rx_buffer,
         max_clients: options.max_clients,
         tx_blocks: 0,
         limits: Config::default(),
+        origins: None,
+        callback: None,
+        hook: None,
+        tick: None,
+        queues: [0; MAX_QUEUES],
     }
 }
 
-/// The port of a service that nobody gave one.
+/// The port of a server that was given none.
 pub const DEFAULT_PORT: u16 = 8000;
 
 /// Whether there can be memory of such sizes.
@@ -158,7 +177,7 @@ impl Instance {
         port: u16,
         options: &Options,
         mut begin: impl FnMut(&Events, u32),
-    ) -> io::Result<u16> {
+    ) -> std::io::Result<u16> {
         let generation = self.generation.load(Ordering::SeqCst);
         let mut application = || {
             let events = Events::new();
@@ -182,12 +201,13 @@ impl Instance {
             };
             Running::start(&options, application(), generation)
         };
-        let started = match at(options.address.unwrap_or(every)) {
+        let address = options.address.and_then(address);
+        let started = match at(address.unwrap_or(every)) {
             // No IPv6 here.
             Err(error)
                 if options.address.is_none()
-                    && (error.kind() == io::ErrorKind::AddrNotAvailable
-                        || error.kind() == io::ErrorKind::Unsupported
+                    && (error.kind() == ErrorKind::AddrNotAvailable
+                        || error.kind() == ErrorKind::Unsupported
                         || error.raw_os_error() == Some(EAFNOSUPPORT)) =>
             {
                 at(Ipv4Addr::UNSPECIFIED.into())

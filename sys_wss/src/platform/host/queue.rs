@@ -4,10 +4,10 @@
 
 use core::ffi::c_void;
 
-use crate::abi::Message;
+use crate::abi::Event;
 
 /// Where the entries of a queue are.
-pub type Storage = wss::host::HeapQueue<Message>;
+pub type Storage = wss::host::HeapQueue<Event>;
 
 /// Whether entries may be taken without `wss_queue_get`.
 pub const IS_READ_DIRECTLY: bool = false;

@@ -8,7 +8,7 @@ use wss::{ClientId, Opening};
 use wss_zephyr::internal::Descriptor;
 
 use super::Service;
-use crate::convert::Error;
+use crate::error::Error;
 
 /// Takes over a connection.
 ///

@@ -2,24 +2,25 @@
 //! Zephyr: static memory, sized by Kconfig.
 
 use core::ffi::CStr;
-use core::ops::Deref;
 
 use wss::ClientId;
-use wss::protocol::origin_allowed;
 use wss::service::Port as _;
 use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
 use wss_zephyr::{ListenError, kconfig};
 
-use crate::convert::Error;
+use crate::abi::MAX_QUEUES;
+use crate::config::Options;
+use crate::error::Error;
 use crate::events::Events;
-use crate::handshake::{Accepted, Field, requests};
-use crate::options::Options;
+use crate::request::{Accepted, Text, requests};
 
 pub use adopt::adopt;
+pub use errno::errno;
 pub use monitor::monitor;
 pub use wss_zephyr::on_service_thread;
 
 mod adopt;
+mod errno;
 mod monitor;
 pub mod queue;
 
@@ -29,18 +30,6 @@ pub type Service = wss::service::Service<ZephyrPort, Events>;
 pub type Handle = &'static Service;
 /// A value behind a lock.
 pub type Monitor<T> = KernelLock<T>;
-/// An address to listen at, as text.
-#[derive(Clone)]
-pub struct Address(heapless::Vec<u8, 46>);
-
-impl Deref for Address {
-    type Target = CStr;
-
-    fn deref(&self) -> &CStr {
-        CStr::from_bytes_with_nul(&self.0).unwrap_or_default()
-    }
-}
-
 /// The bytes of a request.
 pub type RequestBytes = heapless::Vec<u8, REQUEST_SIZE>;
 
@@ -54,72 +43,54 @@ const KEPT: usize = if REQUEST_SIZE > 0 {
 } else {
     0
 };
-const ORIGINS_SIZE: usize = kconfig::ORIGINS_SIZE as usize;
 
-/// How many services there can be, the default one among them.
+/// The number of servers.
 pub const SERVERS: usize = kconfig::SERVERS as usize;
 
 /// Whether `SYS_WSS_register_callback` starts the service.
 pub const STARTS_ITSELF: bool = kconfig::START_AT_BOOT;
 
-/// The port of a service that nobody gave one.
+/// The port of a server that was given none.
 #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
 pub const DEFAULT_PORT: u16 = kconfig::PORT as u16;
 
-/// Origins that may connect, each with a space behind it; none: those that Kconfig says.
-#[derive(Clone)]
-pub struct Origins(heapless::String<ORIGINS_SIZE>);
+/// Whether there is a periodic callback.
+pub const TICKS: bool = kconfig::TICK;
 
-impl Origins {
-    /// None.
-    pub const fn new() -> Self {
-        Self(heapless::String::new())
-    }
+/// The origins that may connect where the configuration has none.
+pub const ORIGINS: &str = kconfig::ORIGINS;
 
-    /// One more.
-    pub fn add(&mut self, origin: &str) -> Result<(), Error> {
-        if origin.is_empty() || origin.bytes().any(|byte| byte == b' ') {
-            return Err(Error::BadArgument);
-        }
-        let mut more = self.0.clone();
-        more.push_str(origin).map_err(|_| Error::NoRoom)?;
-        more.push(' ').map_err(|_| Error::NoRoom)?;
-        self.0 = more;
-        Ok(())
-    }
-
-    /// Whether a request with this origin may connect. Where there cannot be any, there is no code for them.
-    pub fn allow(&self, origin: Option<&str>) -> bool {
-        if ORIGINS_SIZE == 0 && kconfig::ORIGINS.is_empty() {
-            return true;
-        }
-        let origins = if self.0.is_empty() {
-            kconfig::ORIGINS
-        } else {
-            self.0.as_str()
-        };
-        origin_allowed(origin, origins.split_ascii_whitespace())
-    }
+/// Whether it is an address is found out by listening there.
+pub const fn check_address(_address: &CStr) -> Result<(), Error> {
+    Ok(())
 }
 
-/// The address that a text names. Whether it is one is found out by listening there.
-pub fn address(text: &str) -> Result<Address, Error> {
-    let mut bytes = heapless::Vec::new();
-    let fits = bytes.extend_from_slice(text.as_bytes()).is_ok() && bytes.push(0).is_ok();
-    fits.then_some(Address(bytes)).ok_or(Error::BadArgument)
+/// Why a server could not be started.
+pub const fn start_error(error: &ListenError) -> Error {
+    match error {
+        ListenError::InUse(_) => Error::InUse,
+        ListenError::Running | ListenError::Servers => Error::Busy,
+        ListenError::NoLimit => Error::BadArgument,
+        _ => Error::Failed,
+    }
 }
 
 /// What Kconfig says.
 pub fn default_options() -> Options {
     #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
     Options {
-        listens: true,
+        port: 0,
         address: None,
-        origins: Origins::new(),
+        listens: true,
         rx_buffer: kconfig::RX_BUFFER_SIZE as usize,
         max_clients: kconfig::MAX_CLIENTS as u16,
         tx_blocks: kconfig::TX_BLOCKS as u16,
         limits: wss_zephyr::Options::new().limits,
+        origins: None,
+        callback: None,
+        hook: None,
+        tick: None,
+        queues: [0; MAX_QUEUES],
     }
 }
 
@@ -167,7 +138,7 @@ impl internal::Paths for Events {
     fn path(&self, client: ClientId, room: &mut [u8]) {
         let place = self.client(client).place;
         // Without a request nothing is written.
-        let _ = requests(place).copy(client, Field::Path, || room);
+        let _ = requests(place).copy(client, Text::Path, || Ok(room));
     }
 }
 
@@ -189,7 +160,7 @@ impl Instance {
         begin: impl FnOnce(&Events, u32),
     ) -> Result<u16, ListenError> {
         wss_zephyr::set_logger();
-        let addr = options.address.as_deref();
+        let addr = options.address;
         let options = wss_zephyr::Options {
             addr,
             port,

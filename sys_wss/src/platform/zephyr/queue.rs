@@ -6,10 +6,10 @@
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use crate::abi::Message;
+use crate::abi::Event;
 
 /// Where the entries of a queue are: a `k_msgq` of the library or of the application.
-pub type Storage = wss_zephyr::internal::MessageQueue<Message>;
+pub type Storage = wss_zephyr::internal::MessageQueue<Event>;
 
 /// Whether entries may be taken without `wss_queue_get`: with `k_msgq_get`.
 pub const IS_READ_DIRECTLY: bool = true;

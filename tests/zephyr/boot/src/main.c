@@ -8,7 +8,7 @@
 
 #include <wss/zephyr.h>
 
-K_MSGQ_DEFINE(events, sizeof(wss_message), 2, 8);
+K_MSGQ_DEFINE(events, sizeof(struct wss_event), 2, 8);
 
 static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *cookie)
 {
@@ -21,25 +21,31 @@ ZTEST(boot, test_initialize_takes_over_what_does_not_listen)
 {
 	SYS_WSS_CONFIG config = {.port = CONFIG_WSS_PORT + 1, .isTLSEnabled = false};
 	SYS_MODULE_OBJ service;
-	wss_limits limits;
-	wss_stats stats;
+	struct wss_server *server = wss_default_server();
+	struct wss_config server_config;
+	struct wss_limits limits;
+	struct wss_stats stats;
 	wss_queue queue;
 
 	wss_limits_init(&limits);
 	limits.listens = false;
-	zassert_equal(wss_set_limits(&limits), WSS_OK);
-	zassert_equal(wss_queue_add(WSS_MASK_ALL, &events, &queue), WSS_OK);
-	zassert_equal(wss_get_stats(&stats), WSS_NOT_CONNECTED, "a queue does not start it");
+	zassert_ok(wss_queue_add(WSS_MASK_ALL, &events, &queue));
+	server_config = (struct wss_config){.limits = &limits, .queues = &queue, .queue_count = 1};
+	zassert_ok(wss_configure(server, &server_config));
+	zassert_equal(wss_port(server), -ENOTCONN, "neither a queue nor a configuration starts it");
+	zassert_equal(wss_get_stats(server, &stats), -ENOTCONN, "it was never started");
 	zassert_equal(SYS_WSS_register_callback(callback, NULL), SYS_WSS_SUCCESS);
-	zassert_equal(wss_get_stats(&stats), WSS_OK, "it runs");
-	zassert_equal(wss_port(), 0);
+	zassert_ok(wss_port(server), "it runs, and does not listen");
+	zassert_ok(wss_get_stats(server, &stats));
+	zassert_equal(wss_configure(server, NULL), -EBUSY);
 	/* The port is of no meaning. */
 	service = SYS_WSS_Initialize(&config, NULL, NULL);
 	zassert_not_equal(service, SYS_MODULE_OBJ_INVALID);
 	zassert_equal(SYS_WSS_Initialize(NULL, NULL, NULL), SYS_MODULE_OBJ_INVALID,
 		      "it was taken over before");
 	SYS_WSS_Deinitialize(&service);
-	zassert_equal(wss_get_stats(&stats), WSS_NOT_CONNECTED);
+	zassert_equal(wss_port(server), -ENOTCONN);
+	zassert_ok(wss_queue_destroy(queue));
 }
 
 ZTEST_SUITE(boot, NULL, NULL, NULL, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients that leave undone what they have begun delay nobody, and their slots come back. */
+/* Clients that leave undone what they have begun delay no other, and their slots come back. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "service.h"
 #include "wire.h"
 
-/* Longer than anybody else waits, by far. */
+/* Longer than another client waits, by far. */
 #define TIMEOUT_MS 10000
 /* The longest that another client waits: for a machine that is busy with other things as well. */
 #define BOUND_MS   2000
@@ -66,31 +66,31 @@ static bool serve(int fd)
 static void clients_that_stall_delay_no_other_and_their_slots_come_back(void)
 {
 	SYS_WSS_CONFIG config = {.port = TEST_PORT, .isTLSEnabled = false};
-	wss_limits limits = limits_for_tests();
+	struct wss_limits limits = limits_for_tests();
+	struct wss_config server = config_for_tests(&limits);
 	SYS_MODULE_OBJ service;
 	int fds[MAX_CLIENTS];
 	int64_t until;
-	wss_stats stats;
 	int refused = 0;
 
 	limits.handshake_timeout_ms = TIMEOUT_MS;
 	limits.send_timeout_ms = TIMEOUT_MS;
 	limits.client_timeout_ms = TIMEOUT_MS;
 	limits.ping_interval_ms = 0;
-	CHECK_INT(wss_set_limits(&limits), WSS_OK);
+	CHECK_INT(wss_configure(wss_default_server(), &server), 0);
 	service = SYS_WSS_Initialize(&config, echo, NULL);
 	CHECK(service != SYS_MODULE_OBJ_INVALID);
 	until = now_ms() + TIMEOUT_MS;
 	/* One that does not read what it is sent, one that does not finish its handshake, and one that
 	 * has sent half a frame.
 	 */
-	fds[0] = wire_connect_narrow(wss_port());
+	fds[0] = wire_connect_narrow(default_port());
 	wire_upgrade(fds[0]);
-	fds[1] = wire_connect(wss_port());
+	fds[1] = wire_connect(default_port());
 	wire_say(fds[1], "GET / HTTP/1.1\r\nX: ");
-	fds[2] = wire_open(wss_port());
+	fds[2] = wire_open(default_port());
 	wire_write(fds[2], "\x81\x85\1\2\3\4x", 7);
-	fds[3] = wire_open(wss_port());
+	fds[3] = wire_open(default_port());
 	while (now_ms() < until) {
 		CHECK_INT(closed, 0);
 		flood(fds[0]);
@@ -111,10 +111,9 @@ static void clients_that_stall_delay_no_other_and_their_slots_come_back(void)
 	}
 	do {
 		sleep_ms(1);
-		CHECK_INT(wss_get_stats(&stats), WSS_OK);
-	} while (stats.closed < 3);
+	} while (stats_of(wss_default_server()).closed < 3);
 	for (int i = 0; i < 3; i++) {
-		fds[i] = wire_open(wss_port());
+		fds[i] = wire_open(default_port());
 	}
 	(void)serve(fds[3]);
 	for (int i = 0; i < MAX_CLIENTS; i++) {

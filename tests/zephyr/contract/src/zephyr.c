@@ -73,7 +73,7 @@ int running_threads(void)
 }
 
 /* There is none: the log is Zephyr's. For the linker. */
-void wss_set_log(wss_log_level level, wss_log_handler handler, void *given)
+void wss_set_log(enum wss_log_level level, wss_log_handler handler, void *given)
 {
 	ARG_UNUSED(level);
 	ARG_UNUSED(handler);

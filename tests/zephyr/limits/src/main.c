@@ -21,18 +21,25 @@ static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *coo
 /* One more would be refused: there is room for it again once the service has noticed. */
 static void closes(int fd, uint32_t closed)
 {
-	wss_stats stats;
+	struct wss_stats stats;
 
 	zsock_close(fd);
 	do {
 		k_msleep(1);
-		zassert_equal(wss_get_stats(&stats), WSS_OK);
+		zassert_equal(wss_get_stats(wss_default_server(), &stats), 0);
 	} while (stats.closed < closed);
+}
+
+static int configure(const struct wss_limits *limits)
+{
+	const struct wss_config config = {.limits = limits};
+
+	return wss_configure(wss_default_server(), &config);
 }
 
 ZTEST(limits, test_1_limits_that_kconfig_has_at_0_are_refused)
 {
-	wss_limits limits;
+	struct wss_limits limits;
 
 	wss_limits_init(&limits);
 	zassert_equal(limits.clients_per_address, 1);
@@ -40,17 +47,25 @@ ZTEST(limits, test_1_limits_that_kconfig_has_at_0_are_refused)
 	zassert_equal(limits.control_frames_per_second, 0);
 	zassert_equal(limits.fragments_per_message, 0);
 	limits.clients_per_address = 2;
-	zassert_equal(wss_set_limits(&limits), WSS_OK);
+	zassert_ok(configure(&limits));
 	limits.handshakes_per_second = 1;
-	zassert_equal(wss_set_limits(&limits), WSS_INVALID);
+	zassert_equal(configure(&limits), -EINVAL);
 	wss_limits_init(&limits);
 	limits.control_frames_per_second = 1;
-	zassert_equal(wss_set_limits(&limits), WSS_INVALID);
+	zassert_equal(configure(&limits), -EINVAL);
 	wss_limits_init(&limits);
 	limits.fragments_per_message = 1;
-	zassert_equal(wss_set_limits(&limits), WSS_INVALID);
+	zassert_equal(configure(&limits), -EINVAL);
+	/* So are other sizes than those of Kconfig. */
 	wss_limits_init(&limits);
-	zassert_equal(wss_set_limits(&limits), WSS_OK);
+	limits.rx_buffer_size++;
+	zassert_equal(configure(&limits), -EINVAL);
+	wss_limits_init(&limits);
+	limits.max_clients++;
+	zassert_equal(configure(&limits), -EINVAL);
+	wss_limits_init(&limits);
+	zassert_ok(configure(&limits));
+	zassert_ok(configure(NULL));
 }
 
 ZTEST(limits, test_2_each_address_has_as_many_clients_as_it_may)
@@ -64,7 +79,7 @@ ZTEST(limits, test_2_each_address_has_as_many_clients_as_it_may)
 	};
 	SYS_MODULE_OBJ object = SYS_WSS_Initialize(NULL, callback, NULL);
 	int fds[ARRAY_SIZE(addresses)];
-	wss_stats stats;
+	struct wss_stats stats;
 
 	zassert_not_equal(object, SYS_MODULE_OBJ_INVALID);
 	/* Over loopback a connection comes from the address that it goes to. */
@@ -74,7 +89,7 @@ ZTEST(limits, test_2_each_address_has_as_many_clients_as_it_may)
 			client_is_refused(addresses[j], REFUSED);
 		}
 	}
-	zassert_equal(wss_get_stats(&stats), WSS_OK);
+	zassert_equal(wss_get_stats(wss_default_server(), &stats), 0);
 	zassert_equal(stats.accepted, ARRAY_SIZE(addresses));
 	zassert_equal(stats.refused_full, 0);
 	zassert_equal(stats.refused_address, ARRAY_SIZE(addresses) * (ARRAY_SIZE(addresses) + 1) / 2);

@@ -55,9 +55,9 @@ static void serves(const char *address)
 /* Before anything is registered, so that the interface coming up at boot is of no interest. */
 static void *set_up(void)
 {
-	zassert_equal(wss_port(), 0, "nobody has asked for it yet");
+	zassert_equal(wss_port(wss_default_server()), -ENOTCONN, "nothing has started it yet");
 	zassert_equal(SYS_WSS_register_callback(callback, NULL), SYS_WSS_SUCCESS);
-	zassert_equal(wss_port(), CONFIG_WSS_PORT, "the first callback starts it");
+	zassert_equal(wss_port(wss_default_server()), CONFIG_WSS_PORT, "the first callback starts it");
 	return NULL;
 }
 
@@ -101,17 +101,15 @@ ZTEST(link, test_4_an_address_that_comes_after_the_interface)
 {
 	struct net_if *iface = net_if_get_first_by_type(&NET_L2_GET_NAME(DUMMY));
 	struct in_addr address;
-	wss_limits limits;
+	const struct wss_config config = {.address = "192.0.2.2"};
 
 	SYS_WSS_Deinitialize(&service);
-	wss_limits_init(&limits);
-	limits.address = "192.0.2.2";
-	zassert_equal(wss_set_limits(&limits), WSS_OK);
-	zassert_equal(zsock_inet_pton(AF_INET, limits.address, &address), 1);
+	zassert_ok(wss_configure(wss_default_server(), &config));
+	zassert_equal(zsock_inet_pton(AF_INET, config.address, &address), 1);
 	zassert_not_null(net_if_ipv4_addr_add(iface, &address, NET_ADDR_MANUAL, 0));
 	service = SYS_WSS_Initialize(NULL, NULL, NULL);
 	zassert_not_equal(service, SYS_MODULE_OBJ_INVALID);
-	serves(limits.address);
+	serves(config.address);
 	/* With the interface it goes, but comes only when the service has tried to listen there. */
 	zassert_ok(net_if_down(iface));
 	expect(SYS_WSS_EVENT_LL_INTF_DOWN, -1);
@@ -121,7 +119,7 @@ ZTEST(link, test_4_an_address_that_comes_after_the_interface)
 	k_msleep(2500);
 	zassert_not_null(net_if_ipv4_addr_add(iface, &address, NET_ADDR_MANUAL, 0));
 	k_msleep(1100);
-	serves(limits.address);
+	serves(config.address);
 }
 
 ZTEST_SUITE(link, NULL, set_up, NULL, NULL, NULL);

@@ -50,8 +50,8 @@ void serves(const char *address)
 
 uint32_t accept_errors(void)
 {
-	wss_stats stats;
+	struct wss_stats stats;
 
-	zassert_equal(wss_get_stats(&stats), WSS_OK);
+	zassert_ok(wss_get_stats(wss_default_server(), &stats));
 	return stats.accept_errors;
 }

@@ -24,12 +24,12 @@ static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *coo
 
 void service_start(const char *address, uint16_t handshakes)
 {
-	wss_limits limits;
+	struct wss_limits limits;
+	const struct wss_config config = {.address = address, .limits = &limits};
 
 	wss_limits_init(&limits);
-	limits.address = address;
 	limits.handshakes_per_second = handshakes;
-	zassert_equal(wss_set_limits(&limits), WSS_OK);
+	zassert_ok(wss_configure(wss_default_server(), &config));
 	service = SYS_WSS_Initialize(NULL, callback, NULL);
 	zassert_not_equal(service, SYS_MODULE_OBJ_INVALID);
 	service_reset();

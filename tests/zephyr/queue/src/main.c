@@ -12,25 +12,33 @@
 
 #define WAIT K_SECONDS(5)
 
-K_MSGQ_DEFINE(events, sizeof(wss_message), 2, 8);
-K_MSGQ_DEFINE(others, sizeof(wss_message) - 1, 2, 1);
+K_MSGQ_DEFINE(events, sizeof(struct wss_event), 2, 8);
+K_MSGQ_DEFINE(others, sizeof(struct wss_event) - 1, 2, 1);
 
 static wss_queue queue;
 
-static void expect(uint32_t event, int32_t client, const char *data)
+static void expect(uint32_t type, int32_t index, const char *data)
 {
-	wss_message message;
+	struct wss_event event;
 
-	zassert_ok(k_msgq_get(&events, &message, WAIT), "event %u is missing", event);
-	zassert_equal(message.event, event, "%u instead of %u", message.event, event);
-	zassert_equal(message.clientIndex, client);
-	zassert_equal(message.datalen, data != NULL ? strlen(data) : 0);
+	zassert_ok(k_msgq_get(&events, &event, WAIT), "event %u is missing", type);
+	zassert_equal(event.type, type, "%u instead of %u", event.type, type);
+	zassert_equal(event.index, index);
+	zassert_equal(event.server, wss_default_server());
+	zassert_equal(event.len, data != NULL ? strlen(data) : 0);
 	if (data != NULL) {
-		zassert_mem_equal(message.data, data, message.datalen);
-		zassert_true(message.first && message.last);
+		zassert_mem_equal(event.data, data, event.len);
+		zassert_true(event.first && event.last);
 	}
-	wss_message_release(&message);
-	zassert_is_null(message.data);
+	wss_event_release(&event);
+	zassert_is_null(event.data);
+}
+
+static void configure(void)
+{
+	const struct wss_config config = {.queues = &queue, .queue_count = 1};
+
+	zassert_ok(wss_configure(wss_default_server(), &config));
 }
 
 static SYS_MODULE_OBJ start(void)
@@ -40,12 +48,14 @@ static SYS_MODULE_OBJ start(void)
 
 static void *set_up(void)
 {
-	zassert_equal(wss_queue_add(WSS_MASK_ALL, NULL, &queue), WSS_INVALID);
-	zassert_equal(wss_queue_add(WSS_MASK_ALL, &others, &queue), WSS_INVALID);
-	zassert_equal(wss_queue_add(WSS_MASK_ALL, &events, NULL), WSS_INVALID);
-	zassert_equal(wss_queue_add(0, &events, &queue), WSS_INVALID);
-	zassert_equal(wss_queue_create(WSS_MASK_ALL, 1, &queue), WSS_BUSY, "there is none");
-	zassert_equal(wss_queue_add(WSS_MASK_ALL, &events, &queue), WSS_OK);
+	zassert_equal(wss_queue_add(WSS_MASK_ALL, NULL, &queue), -EINVAL);
+	zassert_equal(wss_queue_add(WSS_MASK_ALL, &others, &queue), -EINVAL);
+	zassert_equal(wss_queue_add(WSS_MASK_ALL, &events, NULL), -EINVAL);
+	zassert_equal(wss_queue_add(0, &events, &queue), -EINVAL);
+	zassert_equal(wss_queue_add((uint32_t)1 << 17, &events, &queue), -EINVAL);
+	zassert_equal(wss_queue_create(WSS_MASK_ALL, 1, &queue), -EBUSY, "there is none");
+	zassert_ok(wss_queue_add(WSS_MASK_ALL, &events, &queue));
+	configure();
 	return NULL;
 }
 
@@ -60,22 +70,44 @@ ZTEST(queue, test_1_a_full_queue_loses_nothing)
 	client_sends(fd, "two");
 	client_sends(fd, "three");
 	k_msleep(50);
-	expect(SYS_WSS_EVENT_CLIENT_CONNECTING, 0, NULL);
-	expect(SYS_WSS_EVENT_CLIENT_CONNECTED, 0, NULL);
-	expect(SYS_WSS_EVENT_CLIENT_TXT_DATA_RX, 0, "one");
-	expect(SYS_WSS_EVENT_CLIENT_TXT_DATA_RX, 0, "two");
-	expect(SYS_WSS_EVENT_CLIENT_TXT_DATA_RX, 0, "three");
+	expect(WSS_EVENT_CONNECTING, 0, NULL);
+	expect(WSS_EVENT_CONNECTED, 0, NULL);
+	expect(WSS_EVENT_TEXT, 0, "one");
+	expect(WSS_EVENT_TEXT, 0, "two");
+	expect(WSS_EVENT_TEXT, 0, "three");
 	zsock_close(fd);
-	expect(SYS_WSS_EVENT_CLIENT_CLOSING, 0, NULL);
-	expect(SYS_WSS_EVENT_CLIENT_CLOSED, 0, NULL);
+	expect(WSS_EVENT_CLOSING, 0, NULL);
+	expect(WSS_EVENT_CLOSED, 0, NULL);
 	SYS_WSS_Deinitialize(&object);
 }
 
-ZTEST(queue, test_2_a_port_in_use_is_told_once_there_is_room)
+ZTEST(queue, test_2_it_can_be_waited_for_with_other_things)
+{
+	struct k_poll_event polled = K_POLL_EVENT_INITIALIZER(K_POLL_TYPE_MSGQ_DATA_AVAILABLE,
+							      K_POLL_MODE_NOTIFY_ONLY, &events);
+	SYS_MODULE_OBJ object = start();
+	int fd;
+
+	zassert_equal(k_poll(&polled, 1, K_MSEC(50)), -EAGAIN);
+	fd = client_connect("127.0.0.1", "/");
+	polled.state = K_POLL_STATE_NOT_READY;
+	zassert_ok(k_poll(&polled, 1, WAIT));
+	expect(WSS_EVENT_CONNECTING, 0, NULL);
+	expect(WSS_EVENT_CONNECTED, 0, NULL);
+	zsock_close(fd);
+	expect(WSS_EVENT_CLOSING, 0, NULL);
+	expect(WSS_EVENT_CLOSED, 0, NULL);
+	SYS_WSS_Deinitialize(&object);
+}
+
+ZTEST(queue, test_3_a_port_in_use_is_reported_once_there_is_room)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(CONFIG_WSS_PORT)};
-	/* As the service's are: releasing it says that there is room. */
-	const wss_message nothing = {.event = SYS_WSS_EVENT_ERR, .clientIndex = -1, .hold = &queue};
+	/* As the library's are: releasing it says that there is room. */
+	const struct wss_event nothing = {.type = WSS_EVENT_ERROR,
+					  .index = -1,
+					  .server = wss_default_server(),
+					  .hold = &queue};
 	int taken = zsock_socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 
 	zassert_ok(zsock_bind(taken, (struct sockaddr *)&addr, sizeof(addr)));
@@ -83,30 +115,60 @@ ZTEST(queue, test_2_a_port_in_use_is_told_once_there_is_room)
 	zassert_ok(k_msgq_put(&events, &nothing, K_NO_WAIT));
 	zassert_ok(k_msgq_put(&events, &nothing, K_NO_WAIT));
 	zassert_equal(start(), SYS_MODULE_OBJ_INVALID);
-	expect(SYS_WSS_EVENT_ERR, -1, NULL);
-	expect(SYS_WSS_EVENT_ERR, -1, NULL);
-	expect(SYS_WSS_EVENT_SOCK_OPEN_FAILED, -1, NULL);
+	expect(WSS_EVENT_ERROR, -1, NULL);
+	expect(WSS_EVENT_ERROR, -1, NULL);
+	expect(WSS_EVENT_LISTEN_FAILED, -1, NULL);
 	zsock_close(taken);
 }
 
-ZTEST(queue, test_3_it_can_be_taken_back)
+static void read_to_the_end(void *unused, void *unused2, void *unused3)
 {
-	wss_message message;
+	struct wss_event event;
+	int result;
+
+	ARG_UNUSED(unused);
+	ARG_UNUSED(unused2);
+	ARG_UNUSED(unused3);
+	while ((result = wss_queue_get(queue, &event, WSS_FOREVER)) == 0) {
+		wss_event_release(&event);
+	}
+	zassert_equal(result, -EPIPE);
+}
+
+static K_THREAD_STACK_DEFINE(reader_stack, 4096);
+static struct k_thread reader;
+
+ZTEST(queue, test_4_its_reader_wakes_when_the_server_ends)
+{
+	SYS_MODULE_OBJ object = start();
+	k_tid_t thread = k_thread_create(&reader, reader_stack, K_THREAD_STACK_SIZEOF(reader_stack),
+					 read_to_the_end, NULL, NULL, NULL, 0, 0, K_NO_WAIT);
+	int fd = client_connect("127.0.0.1", "/");
+
+	zassert_equal(k_thread_join(thread, K_MSEC(50)), -EAGAIN);
+	SYS_WSS_Deinitialize(&object);
+	zassert_ok(k_thread_join(thread, WAIT));
+	zsock_close(fd);
+}
+
+ZTEST(queue, test_5_it_can_be_taken_back)
+{
+	struct wss_event event;
 	SYS_MODULE_OBJ object;
 	int fd;
 
 	/* wss_queue_get() is as good. */
 	object = start();
 	fd = client_connect("127.0.0.1", "/");
-	zassert_equal(wss_queue_get(queue, &message, 5000), WSS_OK);
-	zassert_equal(message.event, SYS_WSS_EVENT_CLIENT_CONNECTING);
-	wss_message_release(&message);
-	zassert_equal(wss_queue_destroy(queue), WSS_OK);
-	zassert_equal(wss_queue_get(queue, &message, 0), WSS_INVALID);
-	zassert_equal(wss_queue_destroy(queue), WSS_INVALID);
-	client_sends(fd, "for nobody");
+	zassert_ok(wss_queue_get(queue, &event, 5000));
+	zassert_equal(event.type, WSS_EVENT_CONNECTING);
+	wss_event_release(&event);
+	zassert_ok(wss_queue_destroy(queue));
+	zassert_equal(wss_queue_get(queue, &event, 0), -EINVAL);
+	zassert_equal(wss_queue_destroy(queue), -EINVAL);
+	client_sends(fd, "for no queue");
 	zsock_close(fd);
-	zassert_equal(k_msgq_get(&events, &message, K_MSEC(200)), -EAGAIN);
+	zassert_equal(k_msgq_get(&events, &event, K_MSEC(200)), -EAGAIN);
 	SYS_WSS_Deinitialize(&object);
 }
 

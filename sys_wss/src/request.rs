@@ -1,27 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What clients asked for in their opening requests, kept for as long as they have their slots.
+//! Opening requests as C reads them: inside the hook, and afterwards, for as long as the client has its slot.
+
+use core::ffi::CStr;
 
 use wss::protocol::AcceptKey;
+use wss::service::Lock as _;
 use wss::{ClientId, Request};
 
 use crate::abi::{HTTP_VERSION_1_1, Handshake, KEY_SIZE};
-use wss::service::Lock as _;
-
-use crate::convert::Error;
-use crate::instance::PerServer;
+use crate::client::Client;
+use crate::error::Error;
 use crate::platform::{
     KEEPS_REQUESTS, Monitor, PerClient, RequestBytes, SERVERS, keep_request, monitor,
 };
+use crate::server::PerServer;
 
-/// Those of each service. They are never anywhere else: Kconfig may make them larger than any stack.
+/// A request whose hook runs: what is behind a `struct wss_request *`.
+pub struct Asked<'a, 'b> {
+    /// The client.
+    pub client: Client,
+    /// Its request.
+    pub request: &'b Request<'a>,
+}
+
+/// Those of each server. They are never anywhere else: Kconfig may make them larger than any stack.
 static REQUESTS: PerServer<Requests> = PerServer([const { Requests::new() }; SERVERS]);
 
-/// The accepted requests of the clients of the service at `place`.
+/// The accepted requests of the clients of the server at `place`.
 pub fn requests(place: usize) -> &'static Requests {
     REQUESTS.at(place)
 }
 
-/// The accepted requests of the clients of a service.
+/// The accepted requests of the clients of a server.
 pub struct Requests(Monitor<PerClient>);
 
 pub struct Accepted {
@@ -48,9 +58,9 @@ impl Accepted {
     }
 }
 
-/// A text of a request.
+/// A text of a request: `enum wss_client_text`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+pub enum Text {
     Path,
     Query,
     Host,
@@ -58,8 +68,8 @@ pub enum Field {
     Subprotocol,
 }
 
-impl Field {
-    /// The field with the number that C has for it.
+impl Text {
+    /// The text with the number that C has for it.
     pub const fn from_c(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::Path,
@@ -73,7 +83,7 @@ impl Field {
 }
 
 impl Requests {
-    /// For a service without clients.
+    /// For a server without clients.
     const fn new() -> Self {
         Self(monitor(PerClient::new()))
     }
@@ -102,7 +112,7 @@ impl Requests {
     fn with<T>(
         &self,
         client: ClientId,
-        tell: impl FnOnce(Request<'_>, Option<&str>) -> Result<T, Error>,
+        read: impl FnOnce(Request<'_>, Option<&str>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let kept = self.0.lock();
         let accepted = kept.get(client.slot());
@@ -114,26 +124,26 @@ impl Requests {
         let subprotocol = accepted
             .subprotocol
             .and_then(|index| request.subprotocols().nth(index));
-        tell(request, subprotocol)
+        read(request, subprotocol)
     }
 
     /// Copies a text, with a NUL behind it, as far as there is room.
     pub fn copy<'a>(
         &self,
         client: ClientId,
-        field: Field,
-        room: impl FnOnce() -> &'a mut [u8],
+        which: Text,
+        room: impl FnOnce() -> Result<&'a mut [u8], Error>,
     ) -> Result<(), Error> {
         self.with(client, |request, subprotocol| {
-            let text = match field {
-                Field::Path => Some(request.path()),
-                Field::Query => request.query(),
-                Field::Host => Some(request.host()),
-                Field::Origin => request.origin(),
-                Field::Subprotocol => subprotocol,
+            let text = match which {
+                Text::Path => Some(request.path()),
+                Text::Query => request.query(),
+                Text::Host => Some(request.host()),
+                Text::Origin => request.origin(),
+                Text::Subprotocol => subprotocol,
             };
-            let text = text.ok_or(Error::Nothing)?;
-            let fits = copy_text(text, room());
+            let text = text.ok_or(Error::NoText)?;
+            let fits = copy_text(text, room()?);
             fits.then_some(()).ok_or(Error::NoRoom)
         })
     }
@@ -161,8 +171,28 @@ impl Requests {
     }
 }
 
+/// One of the texts of a request, ended by NUL where it is kept. `None` for other texts.
+pub fn c_text<'a>(request: &Request<'a>, text: &str) -> Option<&'a CStr> {
+    let kept = request.to_bytes();
+    let from = text.as_ptr().addr().checked_sub(kept.as_ptr().addr());
+    let found = match from.and_then(|from| kept.get(from..)) {
+        Some(kept) => CStr::from_bytes_until_nul(kept).ok(),
+        // A path that was left out is none of the texts that are kept.
+        None => Some(c"/"),
+    };
+    found.filter(|found| found.to_bytes() == text.as_bytes())
+}
+
+/// Whether a request is of the origin of the server itself, or has no origin because it is of no browser.
+pub fn is_same_origin(request: &Request<'_>) -> bool {
+    request.origin().is_none_or(|origin| {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        host.is_some_and(|host| host.eq_ignore_ascii_case(request.host()))
+    })
+}
+
 /// Whether all of the text, and the NUL behind it, fits.
-fn copy_text(text: &str, room: &mut [u8]) -> bool {
+pub fn copy_text(text: &str, room: &mut [u8]) -> bool {
     let Some((end, room)) = room.split_last_mut() else {
         return false;
     };
@@ -176,6 +206,8 @@ fn copy_text(text: &str, room: &mut [u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use wss::protocol::{Incoming, Step};
+
     use super::*;
 
     #[test]
@@ -188,5 +220,39 @@ mod tests {
         assert!(!copy_text("abcdef", &mut room));
         assert_eq!(room, *b"abcd\0");
         assert!(!copy_text("", &mut []));
+    }
+
+    /// Does something with what is kept of a request with this target.
+    fn with_request(target: &str, test: impl FnOnce(&Request<'_>)) {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: localhost:8000\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat.v2, chat\r\nOrigin: http://localhost\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let mut incoming = Incoming::new(vec![0; 1000], 1000, false);
+        assert!(incoming.preload(request.as_bytes()));
+        assert_eq!(incoming.step(), Step::Request);
+        test(&incoming.request().unwrap());
+    }
+
+    #[test]
+    fn every_text_of_a_request_is_one_in_c() {
+        with_request("/chat?room=1", |request| {
+            let texts = [request.path(), request.query().unwrap(), request.host()];
+            let texts = texts.into_iter().chain([request.key()]);
+            for text in texts.chain(request.subprotocols()).chain(request.origin()) {
+                let found = c_text(request, text).map(CStr::to_bytes);
+                assert_eq!(found, Some(text.as_bytes()), "{text}");
+            }
+            assert_eq!(c_text(request, "chat"), None);
+        });
+    }
+
+    #[test]
+    fn a_path_that_is_left_out_is_one_too() {
+        with_request("ws://h?b", |request| {
+            assert_eq!(c_text(request, request.path()), Some(c"/"));
+            assert_eq!(c_text(request, request.query().unwrap()), Some(c"b"));
+        });
     }
 }

@@ -1,0 +1,822 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/**
+ * @file
+ * @brief The WebSocket server (RFC 6455) for applications in C.
+ *
+ * A server is an object that is always there: wss_start() has it listen, and wss_stop() ends that. Functions
+ * take a server or a client, and return 0 or more, or a negative errno, which each function lists. Unless it
+ * says otherwise, a function may be called from any thread at any time, also inside a callback, where none
+ * waits. Only the handler of wss_set_log() may not call any.
+ *
+ * @code
+ * static void on_event(const struct wss_event *event, void *cookie)
+ * {
+ *         if (event->type == WSS_EVENT_TEXT) {
+ *                 wss_send(event->client, WSS_TEXT, event->data, event->len, 0);
+ *         }
+ * }
+ *
+ * struct wss_config config = {.port = 8000, .on_event = on_event};
+ * int err = wss_start(wss_default_server(), &config);
+ * @endcode
+ *
+ * wss/sys_wss.h is the interface of the original WSS system service, over wss_default_server().
+ */
+#ifndef WSS_WSS_H
+#define WSS_WSS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * @defgroup wss_server Servers
+ * @{
+ */
+
+/** A server. There is a fixed number of them, which are never freed. */
+struct wss_server;
+
+/**
+ * A client, for as long as its connection lives. A value is never used again: one that was kept for too long
+ * refers to no client.
+ */
+typedef uint64_t wss_client;
+
+/** No client. */
+#define WSS_NO_CLIENT ((wss_client)0)
+
+/** A queue of events; 0 is none. */
+typedef uint32_t wss_queue;
+
+/** The most queues of a server. */
+#define WSS_MAX_QUEUES 3
+
+/** Waits without a limit. */
+#define WSS_FOREVER (-1)
+
+/** What happened. The numbers are those of SYS_WSS_EVENTS. */
+enum wss_event_type {
+	/** No memory, descriptor, or socket for a connection. Of the server. */
+	WSS_EVENT_ERROR = 0,
+	/** A connection was accepted. */
+	WSS_EVENT_CONNECTING = 1,
+	/** The client was upgraded: the 101 response was sent. */
+	WSS_EVENT_CONNECTED = 2,
+	/** Binary data. */
+	WSS_EVENT_BINARY = 3,
+	/** Text, valid UTF-8. */
+	WSS_EVENT_TEXT = 4,
+	/** A ping, which the server answers. */
+	WSS_EVENT_PING = 5,
+	/** A pong, except those that answer the keep-alive pings of the server. */
+	WSS_EVENT_PONG = 6,
+	/** A close frame. Data: the code in two bytes, high one first, then the reason; or nothing. */
+	WSS_EVENT_CLOSE_FRAME = 7,
+	/** The connection ends. Once before every CLOSED. */
+	WSS_EVENT_CLOSING = 8,
+	/** The connection is gone. Once for each CONNECTING. */
+	WSS_EVENT_CLOSED = 9,
+	/** The client violated RFC 6455. CLOSING follows, with 1002, 1007, or 1009. */
+	WSS_EVENT_INVALID_FRAME = 10,
+	/** The client answered no ping, or did not finish its opening handshake. CLOSING follows. */
+	WSS_EVENT_TIMEOUT = 11,
+	/** TLS failed. */
+	WSS_EVENT_TLS_FAILED = 12,
+	/** The listening socket could not be opened. Of the server. */
+	WSS_EVENT_LISTEN_FAILED = 13,
+	/** A network interface went down. Of the server. */
+	WSS_EVENT_LINK_DOWN = 14,
+	/** A network interface came up. Of the server. */
+	WSS_EVENT_LINK_UP = 15,
+	/** A send that returned -EAGAIN can be tried again. */
+	WSS_EVENT_WRITABLE = 16
+};
+
+/** The bit of an event in a mask. */
+#define WSS_MASK(type) ((uint32_t)1 << (type))
+/** Every event but WSS_EVENT_WRITABLE. */
+#define WSS_MASK_ALL ((uint32_t)0xFFFF)
+
+/** An event, given to a callback or taken from a queue. */
+struct wss_event {
+	/** One of ::wss_event_type. */
+	uint32_t type;
+	/** The index of the client, from 0; -1 for an event of the server. */
+	int32_t index;
+	/** The client; #WSS_NO_CLIENT for an event of the server. */
+	wss_client client;
+	/** The server. */
+	struct wss_server *server;
+	/** What wss_set_user_data() attached to the client. */
+	void *user_data;
+	/** The bytes received, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME, else NULL. */
+	const void *data;
+	/** Their number. */
+	size_t len;
+	/** Whether it begins the message. False only with wss_limits::streaming. */
+	bool first;
+	/** Whether it ends the message. False only with wss_limits::streaming. */
+	bool last;
+	/** Private to the library. */
+	void *hold;
+};
+
+/**
+ * @brief Handles an event.
+ *
+ * Called on the work queue of the servers (on Zephyr without CONFIG_WSS_WORK_QUEUE, and on a host, on the thread
+ * of its server), one event of a server at a time. What the event points to is valid until this returns. It
+ * must not throw or longjmp out.
+ *
+ * @param event The event.
+ * @param cookie wss_config::cookie.
+ */
+typedef void (*wss_event_callback)(const struct wss_event *event, void *cookie);
+
+/** An opening request, for the time of its hook. See @ref wss_request. */
+struct wss_request;
+
+/** The answer of a hook that somebody answers later, with wss_accept() or wss_refuse(). */
+#define WSS_LATER 1
+
+/**
+ * @brief Decides on an opening request.
+ *
+ * Called as a ::wss_event_callback is. It can read the request with the functions of @ref wss_request, and attach
+ * user data and groups to wss_request_client().
+ *
+ * @param request The request.
+ * @param cookie wss_config::cookie.
+ * @retval 0 Accepts the client without a subprotocol.
+ * @retval 400..599 Refuses the client with this HTTP status.
+ * @retval WSS_LATER wss_accept() or wss_refuse() follows, before the handshake timeout.
+ * @return What wss_request_accept() or wss_request_refuse() returned.
+ */
+typedef int (*wss_request_hook)(struct wss_request *request, void *cookie);
+
+/**
+ * @brief Runs periodically.
+ *
+ * Called as a ::wss_event_callback is, and never at the same time as one of the server.
+ *
+ * @param server The server.
+ * @param cookie wss_config::cookie.
+ */
+typedef void (*wss_tick_callback)(struct wss_server *server, void *cookie);
+
+/**
+ * Limits of a server, see wss_limits_init(). Times are in milliseconds, up to 2^30. On Zephyr the sizes, and
+ * which of the limits against abuse there are, are those of Kconfig.
+ */
+struct wss_limits {
+	/** The largest message that is delivered whole, in bytes; at least 4. */
+	size_t rx_buffer_size;
+	/** The number of clients; at least 1. */
+	uint16_t max_clients;
+	/** Blocks for output that clients do not take at once; 0: as many as the library chooses. */
+	uint16_t tx_blocks;
+	/** The longest opening request, in bytes; at least 1. */
+	uint16_t handshake_size;
+	/** Whether a message that is larger than rx_buffer_size is delivered in pieces. Otherwise it fails the
+	 *  connection with 1009.
+	 */
+	bool streaming;
+	/** Whether to listen. If not, all clients come from wss_adopt(). */
+	bool listens;
+	/** The longest time from a connection to its complete opening request. */
+	uint32_t handshake_timeout_ms;
+	/** The longest silence of a client that was pinged: 100 to 65535; 0: no limit. */
+	uint32_t client_timeout_ms;
+	/** The silence after which a client is pinged; 0: never. */
+	uint32_t ping_interval_ms;
+	/** The longest time for a client to take output that waits for it. */
+	uint32_t send_timeout_ms;
+	/** The longest time for the closing handshake. */
+	uint32_t close_timeout_ms;
+	/** The longest time between two releases of a client's messages. */
+	uint32_t hold_timeout_ms;
+	/** The most clients of one address; one more gets 429. 0: no limit. */
+	uint16_t clients_per_address;
+	/** The most connections in a second; more have to wait. 0: no limit. */
+	uint16_t handshakes_per_second;
+	/** The most pings, and pongs that answer none, of a client in a second; one more fails it with 1008. 0: no
+	 *  limit.
+	 */
+	uint16_t control_frames_per_second;
+	/** The most fragments of a message; one more fails the client with 1008. 0: no limit. */
+	uint16_t fragments_per_message;
+};
+
+/**
+ * The configuration of a server. A member that is 0 or NULL selects the default, or nothing. What it points to,
+ * except for `limits` and `queues`, is not copied: it has to last until the server has stopped.
+ */
+struct wss_config {
+	/** TCP port to listen on; 0: any free one, see wss_port(). */
+	uint16_t port;
+	/** IP address to listen on; NULL: every address. */
+	const char *address;
+	/** Limits; NULL: those of wss_limits_init(). */
+	const struct wss_limits *limits;
+	/** Handles events; NULL: none. */
+	wss_event_callback on_event;
+	/** The events for `on_event`, each as #WSS_MASK; 0: #WSS_MASK_ALL. */
+	uint32_t events;
+	/** The period of `on_tick` in milliseconds. */
+	uint32_t tick_ms;
+	/** Runs periodically; NULL: none. */
+	wss_tick_callback on_tick;
+	/** Decides on opening requests; NULL: accepts all. */
+	wss_request_hook on_request;
+	/** Given to the callbacks and the hook. */
+	void *cookie;
+	/** Queues that get events, too; see wss_queue_create(). */
+	const wss_queue *queues;
+	/** The number of queues, up to #WSS_MAX_QUEUES. */
+	size_t queue_count;
+	/**
+	 * Origins that may connect, separated by spaces, such as "https://example.com"; "*": all. NULL: on Zephyr
+	 * CONFIG_WSS_ORIGINS; else all, or with `on_request` or credentials only the origin of the server itself
+	 * (the host of the Origin field equals that of the request). A client without an Origin, which is no
+	 * browser, may connect unless there is a list.
+	 */
+	const char *origins;
+	/** Header fields for wss_request_field(), separated by spaces, such as "Authorization Cookie". On Zephyr it
+	 *  is CONFIG_WSS_REQUEST_FIELDS instead.
+	 */
+	const char *request_fields;
+};
+
+/**
+ * @brief Returns a server of the fixed array of servers.
+ *
+ * @param index 0 is the default server. A host has 64, Zephyr CONFIG_WSS_SERVERS.
+ * @return The server; NULL for an index that is too large.
+ */
+struct wss_server *wss_server_at(size_t index);
+
+/** Returns the default server, which is that of the SYS_WSS_ functions. */
+static inline struct wss_server *wss_default_server(void)
+{
+	return wss_server_at(0);
+}
+
+/** Sets limits to the defaults: those of Kconfig on Zephyr. NULL is ignored. */
+void wss_limits_init(struct wss_limits *limits);
+
+/**
+ * @brief Sets the configuration with which a server starts next.
+ *
+ * SYS_WSS_Initialize() starts the default server with it, at its own port and with its own callback instead.
+ *
+ * @param server The server.
+ * @param config The configuration; NULL: the default one.
+ * @retval 0 It is set.
+ * @retval -EBUSY The server runs.
+ * @retval -EINVAL The server is NULL; a limit is out of its range; a queue does not exist, or there are too many;
+ *         the address or an origin is not valid; `tick_ms` is 0 with `on_tick`.
+ */
+int wss_configure(struct wss_server *server, const struct wss_config *config);
+
+/**
+ * @brief Starts a server: it listens, on threads of its own.
+ *
+ * @param server The server.
+ * @param config Its configuration, as wss_configure() takes it; NULL: the one that was set before.
+ * @retval 0 It listens.
+ * @retval -EBUSY The server runs, or is still ending.
+ * @retval -EINVAL See wss_configure().
+ * @retval -EADDRINUSE Another socket listens on the port.
+ * @retval -EIO It cannot listen there, or has no memory: see the log.
+ */
+int wss_start(struct wss_server *server, const struct wss_config *config);
+
+/**
+ * @brief Ends a server: closes every client with 1001, waits for the close timeout at most, aborts the rest, and
+ * wakes the readers of its queues. Then it can be started again.
+ *
+ * Inside a callback it returns at once, and the server ends after the callback has returned.
+ *
+ * @param server The server.
+ * @retval 0 It has ended; inside a callback: it will.
+ * @retval -EBUSY A callback of it is still running. It ends after that.
+ * @retval -ENOTCONN It does not run.
+ * @retval -EINVAL The server is NULL.
+ */
+int wss_stop(struct wss_server *server);
+
+/**
+ * @brief Returns the port on which a server listens.
+ *
+ * @return The port; -ENOTCONN if the server does not run, -EINVAL if it is NULL.
+ */
+int wss_port(const struct wss_server *server);
+
+/** Counters of a server since it started. They wrap around. */
+struct wss_stats {
+	/** Bytes of payload in the messages received. */
+	uint64_t bytes_received;
+	/** Bytes of payload in the data frames sent. */
+	uint64_t bytes_sent;
+	/** Messages (with streaming: pieces) received. */
+	uint32_t messages_received;
+	/** Data frames sent. */
+	uint32_t messages_sent;
+	/** Connections that got an index. */
+	uint32_t accepted;
+	/** Clients that were upgraded. */
+	uint32_t connected;
+	/** Connections that ended, of those that got an index. */
+	uint32_t closed;
+	/** The most clients at one time. */
+	uint32_t most_clients;
+	/** Connections refused because every index was taken. */
+	uint32_t refused_full;
+	/** Requests refused with 403. */
+	uint32_t refused_forbidden;
+	/** Requests refused with another status. */
+	uint32_t refused_requests;
+	/** Connections that could not be accepted for want of memory or descriptors. */
+	uint32_t accept_errors;
+	/** Clients that were silent for too long. */
+	uint32_t timeouts;
+	/** Clients failed with 1002. */
+	uint32_t protocol_errors;
+	/** Clients failed with 1007. */
+	uint32_t invalid_payloads;
+	/** Clients failed with 1009. */
+	uint32_t messages_too_big;
+	/** Clients whose connection was aborted. */
+	uint32_t aborted;
+	/** Frames rejected before their first byte, for want of room. */
+	uint32_t would_block;
+	/** The most blocks of unsent output in use at one time. */
+	uint32_t most_blocks;
+	/** Connections refused because their address had as many clients as it may. */
+	uint32_t refused_address;
+	/** How often connections had to wait because of wss_limits::handshakes_per_second. */
+	uint32_t accept_pauses;
+	/** Clients failed with 1008. */
+	uint32_t policy_violations;
+};
+
+/**
+ * @brief Copies the counters of a server.
+ *
+ * @retval 0 They are copied.
+ * @retval -ENOTCONN The server does not run.
+ * @retval -EINVAL NULL.
+ */
+int wss_get_stats(const struct wss_server *server, struct wss_stats *stats);
+
+/**
+ * @brief Takes over a connection that the application accepted, so that one port can serve pages and WebSockets.
+ *
+ * The client gets an index and events as any other.
+ *
+ * @param server The server.
+ * @param fd The descriptor of a TCP connection. Once it is adopted, it belongs to the library, which closes it: no
+ *           thread may use, poll, or close it. Otherwise it is the application's as before, but its blocking mode
+ *           may have changed.
+ * @param received What was received of it and not handled; may be NULL if there is none.
+ * @param len Its bytes.
+ * @param upgraded False: `received` is the opening request, or its beginning, and the server answers it. True: the
+ *                 application answered it with 101, and frames follow.
+ * @param client Where to put the client; may be NULL.
+ * @retval 0 It is adopted.
+ * @retval -EBUSY Every index is taken, or the address has as many clients as it may.
+ * @retval -EMSGSIZE More was received than there is room for.
+ * @retval -ENOTCONN The server does not run, or ends.
+ * @retval -EINVAL The descriptor is negative, or a pointer is NULL.
+ * @retval -EIO The descriptor cannot be watched: see the log.
+ */
+int wss_adopt(struct wss_server *server, int fd, const void *received, size_t len, bool upgraded,
+	      wss_client *client);
+
+/** @} */
+
+/**
+ * @defgroup wss_send Sending
+ * @{
+ */
+
+/** A fragment that continues a message. */
+#define WSS_CONTINUATION 0x00U
+/** Text in UTF-8. */
+#define WSS_TEXT         0x01U
+/** Binary data. */
+#define WSS_BINARY       0x02U
+/** Flag: a fragment of a message, which WSS_CONTINUATION continues on the same thread. Messages of other threads
+ *  wait for its end.
+ */
+#define WSS_FRAGMENT     0x100U
+/** Flag: the frame need not leave before the next one, or before wss_flush(). Several leave in one write. */
+#define WSS_MORE         0x200U
+
+/**
+ * @brief Sends a message, or a fragment of one, to a client.
+ *
+ * A client that takes no more output has room for one message, in its receive buffer or in a block. Until that has
+ * left, further ones wait.
+ *
+ * @param client The client.
+ * @param kind #WSS_TEXT, #WSS_BINARY, or #WSS_CONTINUATION, with flags.
+ * @param data The payload; may be NULL if there is none.
+ * @param len Its bytes.
+ * @param timeout_ms How long to wait for room until the first byte leaves; 0: not at all, as always inside a
+ *                   callback; #WSS_FOREVER. A frame that has begun is finished within the send timeout, or the
+ *                   connection is aborted.
+ * @retval 0 It was sent, or kept to be sent.
+ * @retval -EAGAIN There is no room, or another thread's fragmented message is not finished. Nothing was sent, and
+ *         #WSS_EVENT_WRITABLE follows.
+ * @retval -EMSGSIZE The frame is too long to be sent without waiting. Nothing was sent.
+ * @retval -ENOTCONN There is no such client, or it is not connected.
+ * @retval -ECONNABORTED The connection was aborted in the middle of the frame.
+ * @retval -EBADMSG The text is not UTF-8; a continuation of nothing; a new message inside a fragmented one. Nothing
+ *         was sent.
+ * @retval -EINVAL The kind is not valid, or data is NULL.
+ */
+int wss_send(wss_client client, uint32_t kind, const void *data, size_t len, int32_t timeout_ms);
+
+/** Sends a text that ends with NUL, as wss_send(). */
+int wss_send_text(wss_client client, const char *text, int32_t timeout_ms);
+
+/** A part of a message. */
+struct wss_part {
+	/** The bytes; may be NULL if there are none. */
+	const void *data;
+	/** Their number. */
+	size_t len;
+};
+
+/** The most parts of a message. */
+#define WSS_MAX_PARTS 6
+
+/**
+ * @brief Sends a message that is in several parts, in one frame. Otherwise as wss_send().
+ *
+ * @param client The client.
+ * @param kind #WSS_TEXT or #WSS_BINARY.
+ * @param parts The parts, in their order.
+ * @param count Their number, up to #WSS_MAX_PARTS.
+ * @param timeout_ms See wss_send().
+ * @retval 0 It was sent, or kept to be sent.
+ * @retval -EMSGSIZE Too many parts, or see wss_send().
+ * @return Another negative errno of wss_send().
+ */
+int wss_send_parts(wss_client client, uint32_t kind, const struct wss_part *parts, size_t count,
+		   int32_t timeout_ms);
+
+/**
+ * @brief Sends what #WSS_MORE held back.
+ *
+ * @retval 0 It is sent, or will be as soon as the client takes it.
+ * @retval -ENOTCONN There is no such client, or it is not connected.
+ */
+int wss_flush(wss_client client);
+
+/**
+ * @brief Sends a message to several clients of a server. Never waits: it skips a client without room.
+ *
+ * @param server The server.
+ * @param groups Clients that are in one of these groups get it, see wss_set_groups(); 0: all do.
+ * @param kind #WSS_TEXT or #WSS_BINARY.
+ * @param data The payload; may be NULL if there is none.
+ * @param len Its bytes.
+ * @return The number of clients that got it, or are about to.
+ * @retval -EBADMSG The text is not UTF-8.
+ * @retval -ENOTCONN The server does not run.
+ * @retval -EINVAL The kind is not valid, or a pointer is NULL.
+ */
+int wss_broadcast(struct wss_server *server, uint32_t groups, uint32_t kind, const void *data, size_t len);
+
+/**
+ * @brief Sends a ping. The answer is #WSS_EVENT_PONG.
+ *
+ * @param client The client.
+ * @param data The payload, up to 125 bytes; may be NULL if there is none.
+ * @param len Its bytes.
+ * @retval 0 It was sent, or kept to be sent.
+ * @retval -EAGAIN, -ENOTCONN, -EINVAL See wss_send().
+ * @retval -EMSGSIZE It has more than 125 bytes.
+ */
+int wss_ping(wss_client client, const void *data, size_t len);
+
+/**
+ * @brief Starts the closing handshake (RFC 6455 section 7.1.2).
+ *
+ * @param client The client.
+ * @param code The close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+ * @param reason The reason in UTF-8, up to 123 bytes; NULL: none. It is left out if there is no room for it.
+ * @retval 0 The close frame was sent, or will be.
+ * @retval -ENOTCONN There is no such client, or it is not connected.
+ * @retval -EBADMSG A code that may not be sent, or a reason that is too long or not UTF-8.
+ */
+int wss_close(wss_client client, uint16_t code, const char *reason);
+
+/** Closes every client of a server, as wss_close(). */
+int wss_close_all(struct wss_server *server, uint16_t code, const char *reason);
+
+/** @} */
+
+/**
+ * @defgroup wss_clients Clients
+ * @{
+ */
+
+/** States of a client. The numbers are those of SYS_WSS_STATE. */
+enum wss_state {
+	/** There is no such client. */
+	WSS_STATE_CLOSED = 0,
+	/** The connection is ending. */
+	WSS_STATE_CLOSING = 1,
+	/** The opening handshake is under way. */
+	WSS_STATE_CONNECTING = 2,
+	/** Messages can be sent. */
+	WSS_STATE_CONNECTED = 3
+};
+
+/** Returns the state of a client. */
+enum wss_state wss_client_state(wss_client client);
+
+/** Returns the client that has an index in a server now, until CLOSED was delivered; else #WSS_NO_CLIENT. */
+wss_client wss_client_at(const struct wss_server *server, int32_t index);
+
+/** Returns the index of a client, from 0; -1 for #WSS_NO_CLIENT. */
+int32_t wss_client_index(wss_client client);
+
+/** Returns the server of a client, also after the client has gone; NULL for #WSS_NO_CLIENT. */
+struct wss_server *wss_client_server(wss_client client);
+
+/**
+ * Returns the next client of a server after `client`, or the first one for #WSS_NO_CLIENT; #WSS_NO_CLIENT at the end.
+ * Clients that connect meanwhile may be left out.
+ */
+wss_client wss_next_client(const struct wss_server *server, wss_client client);
+
+/** Runs a statement for each client of a server. */
+#define WSS_FOR_EACH_CLIENT(server, client)                                                        \
+	for (wss_client client = wss_next_client(server, WSS_NO_CLIENT); client != WSS_NO_CLIENT;  \
+	     client = wss_next_client(server, client))
+
+/**
+ * @brief Attaches a pointer to a client, which each of its events has.
+ *
+ * Best called inside the hook, or when CONNECTING is delivered. The library does not use the pointer. The last
+ * event that has it is CLOSED.
+ *
+ * @retval 0 It is attached.
+ * @retval -ENOTCONN There is no such client.
+ */
+int wss_set_user_data(wss_client client, void *user_data);
+
+/** Returns what wss_set_user_data() attached to a client; NULL if there is none, or the client has gone. */
+void *wss_user_data(wss_client client);
+
+/**
+ * @brief Sets the groups of a client, a bit each, for wss_broadcast(). A new client is in none.
+ *
+ * @retval 0 They are set.
+ * @retval -ENOTCONN There is no such client.
+ */
+int wss_set_groups(wss_client client, uint32_t groups);
+
+/** Returns the groups of a client; 0 if it is in none, or has gone. */
+uint32_t wss_groups(wss_client client);
+
+/**
+ * @brief Copies the IP address of a client's peer as text, ended by NUL.
+ *
+ * @param client The client.
+ * @param address Where to put it: 46 bytes hold every address; may be NULL if `size` is 0.
+ * @param size Room there, in bytes.
+ * @return The TCP port of the peer.
+ * @retval -EMSGSIZE There is not enough room.
+ * @retval -ENOTCONN There is no such client, or its connection has gone.
+ * @retval -EINVAL NULL.
+ */
+int wss_client_address(wss_client client, char *address, size_t size);
+
+/** Texts of the opening request of a client. */
+enum wss_client_text {
+	/** The path. */
+	WSS_CLIENT_PATH = 0,
+	/** The query. */
+	WSS_CLIENT_QUERY = 1,
+	/** The host. */
+	WSS_CLIENT_HOST = 2,
+	/** The origin. */
+	WSS_CLIENT_ORIGIN = 3,
+	/** The subprotocol that was chosen. */
+	WSS_CLIENT_SUBPROTOCOL = 4
+};
+
+/**
+ * @brief Copies a text of a client's opening request, ended by NUL.
+ *
+ * There is one from the acceptance of the client, or from the return of its hook with #WSS_LATER, until its index is
+ * used again. On Zephyr only requests of up to CONFIG_WSS_REQUEST_SIZE bytes are kept.
+ *
+ * @param client The client.
+ * @param which The text.
+ * @param text Where to put it; may be NULL if `size` is 0.
+ * @param size Room there, in bytes.
+ * @retval 0 It was copied.
+ * @retval -EMSGSIZE It was copied as far as there was room.
+ * @retval -ENOENT The request has no such text.
+ * @retval -ENOTCONN There is no such client, or its request was not accepted yet or is not kept.
+ * @retval -EINVAL No such text, or NULL.
+ */
+int wss_client_text(wss_client client, enum wss_client_text which, char *text, size_t size);
+
+/** What the opening handshake of a client said. */
+struct wss_handshake {
+	/** 0x0101. */
+	uint16_t http_version;
+	/** `Sec-WebSocket-Version`: 13. */
+	uint8_t ws_version;
+	/** `Upgrade` names `websocket`. */
+	bool upgradeWebSocket;
+	/** There is an `Origin`. */
+	bool origin;
+	/** `Connection` names `Upgrade`. */
+	bool connectionUpgrade;
+	/** There is a valid `Sec-WebSocket-Key`. */
+	bool iskey;
+	/** `Sec-WebSocket-Key`, ended by NUL. */
+	char clientKey[51];
+	/** `Sec-WebSocket-Accept`, ended by NUL. */
+	char serverKey[51];
+};
+
+/**
+ * @brief Copies what the opening handshake of a client said, for as long as wss_client_text() does.
+ *
+ * @retval 0 It is copied.
+ * @retval -ENOTCONN There is no such client, or its request was not accepted yet or is not kept.
+ * @retval -EINVAL NULL.
+ */
+int wss_client_handshake(wss_client client, struct wss_handshake *handshake);
+
+/** @} */
+
+/**
+ * @defgroup wss_request Opening requests
+ *
+ * Functions for a ::wss_request_hook, to be called while it runs, on its thread. Texts are valid until the hook
+ * returns.
+ * @{
+ */
+
+/** Returns the client. It can get user data and groups; it can be sent to once it is accepted. */
+wss_client wss_request_client(const struct wss_request *request);
+
+/** Returns the path, percent-encoded as it was received: "/chat". */
+const char *wss_request_path(const struct wss_request *request);
+
+/** Returns the query without its question mark; NULL: none. See also wss_request_param(). */
+const char *wss_request_query(const struct wss_request *request);
+
+/** Returns the host and port that the client asked for. */
+const char *wss_request_host(const struct wss_request *request);
+
+/** Returns the `Origin` field, which browsers send; NULL: none. */
+const char *wss_request_origin(const struct wss_request *request);
+
+/** Returns a subprotocol that the client offers, in its order of preference, from index 0; NULL: no more. */
+const char *wss_request_subprotocol(const struct wss_request *request, size_t index);
+
+/** @} */
+
+/**
+ * @defgroup wss_answer Answers to opening requests
+ * @{
+ */
+
+/**
+ * @brief Accepts a client whose hook returned #WSS_LATER. If the hook has not returned yet, this waits for it.
+ *
+ * @param client The client.
+ * @param subprotocol The subprotocol to speak, one of those offered; NULL: none.
+ * @retval 0 It is accepted. It can be sent to, and CONNECTED follows.
+ * @retval -ENOTCONN The client does not wait for this: it was answered, it has gone, or its time was over.
+ * @retval -EINVAL The subprotocol is not one of those offered. The client still waits.
+ */
+int wss_accept(wss_client client, const char *subprotocol);
+
+/**
+ * @brief Refuses a client whose hook returned #WSS_LATER. Otherwise as wss_accept().
+ *
+ * @param client The client.
+ * @param status The HTTP status: 400 to 599.
+ * @retval 0 It is refused. CLOSING and CLOSED follow.
+ * @retval -ENOTCONN As for wss_accept().
+ * @retval -EINVAL No such status. The client still waits.
+ */
+int wss_refuse(wss_client client, uint16_t status);
+
+/** @} */
+
+/**
+ * @defgroup wss_queue Event queues
+ *
+ * A queue is for threads of the application that take events, beside a callback or instead of it. A queue that is
+ * full loses nothing: the server stops reading from a client whose event waits for room. The events of one client
+ * are on a queue in the order in which they happened; so are those of the server. There is no order between
+ * clients, nor between queues.
+ * @{
+ */
+
+/**
+ * @brief Creates a queue, for wss_config::queues of one server or of several. It outlives servers.
+ *
+ * @param mask The events that it gets, each as #WSS_MASK.
+ * @param depth The number of events that it has room for.
+ * @param queue Where to put the queue.
+ * @retval 0 It is created.
+ * @retval -EBUSY There are 192 already; on Zephyr CONFIG_WSS_QUEUES, or none has room for so many events
+ *         (CONFIG_WSS_QUEUE_DEPTH).
+ * @retval -EINVAL NULL, a mask without events or with unknown ones, or no depth.
+ */
+int wss_queue_create(uint32_t mask, size_t depth, wss_queue *queue);
+
+/**
+ * @brief Takes the next event.
+ *
+ * Every event has to be released, also those without data. Data is the application's until wss_event_release(), and
+ * until then the server does not read from its client. At the hold timeout, the client is closed with 1011.
+ *
+ * @param queue The queue.
+ * @param event Where to put the event.
+ * @param timeout_ms How long to wait for one; 0: not at all, as always inside a callback; #WSS_FOREVER.
+ * @retval 0 There is one.
+ * @retval -EAGAIN None came in time.
+ * @retval -EPIPE The queue is empty, and its servers have stopped or did not start; or it was destroyed.
+ * @retval -EINVAL NULL, or no such queue.
+ */
+int wss_queue_get(wss_queue queue, struct wss_event *event, int32_t timeout_ms);
+
+/** Releases an event, once: its `data` becomes NULL. NULL, and what was released before, are ignored. */
+void wss_event_release(struct wss_event *event);
+
+/**
+ * @brief Destroys a queue: releases its events and wakes its readers. Events that were taken from it are still to be
+ * released.
+ *
+ * @retval 0 It is destroyed.
+ * @retval -EINVAL No such queue.
+ */
+int wss_queue_destroy(wss_queue queue);
+
+/** @} */
+
+/**
+ * @defgroup wss_log Log and version
+ * @{
+ */
+
+/** Levels of the log: each with those above it. */
+enum wss_log_level {
+	/** Nothing. */
+	WSS_LOG_OFF = 0,
+	/** What keeps the server from working. */
+	WSS_LOG_ERR = 1,
+	/** What should not be. */
+	WSS_LOG_WRN = 2,
+	/** What happens. */
+	WSS_LOG_INF = 3,
+	/** Requests and frames that were refused, too. */
+	WSS_LOG_DBG = 4
+};
+
+/**
+ * @brief Handles a line of the log. It may be called on any thread, several at a time, and must not call any function
+ * here, throw, or longjmp out.
+ *
+ * @param level ::wss_log_level.
+ * @param text The line, ended by NUL, valid until this returns.
+ * @param cookie As given to wss_set_log().
+ */
+typedef void (*wss_log_handler)(enum wss_log_level level, const char *text, void *cookie);
+
+/** Sets the handler of the log; NULL, as at first: none. Not on Zephyr, whose log has the lines. */
+void wss_set_log(enum wss_log_level level, wss_log_handler handler, void *cookie);
+
+/** Returns the version of the library. */
+const char *wss_version(void);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WSS_WSS_H */

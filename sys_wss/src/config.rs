@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The configuration of a server, as C gives it.
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char};
+use core::slice;
+
+use wss::service::{Config, EventMask};
+
+use crate::abi::{self, Cookie, Limits, MASK_ALL, MAX_QUEUES};
+use crate::callbacks::{Hook, Sink, Tick};
+use crate::error::Error;
+use crate::platform::{self, check_sizes, default_options};
+use crate::queues;
+
+/// The configuration of a server. Texts are the application's, which lends them for as long as a server is
+/// started with them.
+#[derive(Clone, Copy)]
+pub struct Options {
+    /// 0: any free one.
+    pub port: u16,
+    /// `None`: every address.
+    pub address: Option<&'static CStr>,
+    /// Whether to listen at all.
+    pub listens: bool,
+    /// The largest message that is delivered whole, in bytes.
+    pub rx_buffer: usize,
+    /// The number of clients.
+    pub max_clients: u16,
+    /// Blocks for unsent output; 0: as many as the platform thinks right.
+    pub tx_blocks: u16,
+    /// The other limits.
+    pub limits: Config,
+    /// `None`: what the platform thinks right.
+    pub origins: Option<&'static str>,
+    /// What events are given to; `None`: nothing.
+    pub callback: Option<(EventMask, Sink)>,
+    /// What decides on opening requests.
+    pub hook: Option<Hook>,
+    /// What runs periodically, every [`Config::tick_ms`].
+    pub tick: Option<Tick>,
+    /// The queues; 0: none.
+    pub queues: [u32; MAX_QUEUES],
+}
+
+/// The bytes at `data`, for the time of the call.
+///
+/// # Safety
+/// `data` is NULL, or there are `len` items that nothing writes to meanwhile.
+pub unsafe fn list<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Error> {
+    match len {
+        0 => Ok(&[]),
+        _ if data.is_null() || len > isize::MAX as usize / size_of::<T>() => Err(Error::BadPointer),
+        // SAFETY: it is not NULL, and not longer than memory can be; the caller knows the rest.
+        _ => Ok(unsafe { slice::from_raw_parts(data, len) }),
+    }
+}
+
+/// The text at `text`; `None` for NULL.
+///
+/// # Safety
+/// `text` is NULL, or ends with NUL, for as long as the result is used.
+pub unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, Error> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: it is not NULL; the caller knows the rest.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map(Some).map_err(|_| Error::BadArgument)
+}
+
+/// The configuration that C gives.
+///
+/// # Safety
+/// What the configuration points to is as `wss.h` asks for.
+pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
+    let mut options = default_options();
+    // SAFETY: C gives NULL, or limits.
+    if let Some(limits) = unsafe { config.limits.as_ref() } {
+        set_limits(&mut options, limits);
+    }
+    options.port = config.port;
+    if !config.address.is_null() {
+        // SAFETY: C gives a text.
+        let address = unsafe { CStr::from_ptr(config.address) };
+        platform::check_address(address)?;
+        options.address = Some(address);
+    }
+    // SAFETY: C gives NULL, or a text.
+    options.origins = unsafe { optional_text(config.origins) }?;
+    let cookie = Cookie(config.cookie);
+    let events = match config.events {
+        0 => MASK_ALL,
+        events => events,
+    };
+    let events = EventMask::from_bits(events).ok_or(Error::BadArgument)?;
+    let sink = config.on_event.map(|function| Sink::new(function, cookie));
+    options.callback = sink.map(|sink| (events, sink));
+    options.hook = config
+        .on_request
+        .map(|function| Hook::new(function, cookie));
+    if let Some(function) = config.on_tick {
+        if config.tick_ms == 0 || !platform::TICKS {
+            return Err(Error::BadArgument);
+        }
+        options.tick = Some(Tick::new(function, cookie));
+        options.limits.tick_ms = config.tick_ms;
+    }
+    // SAFETY: C gives that many queues.
+    let queues = unsafe { list(config.queues, config.queue_count) }?;
+    if queues.len() > MAX_QUEUES || !queues.iter().copied().all(queues::exists) {
+        return Err(Error::BadArgument);
+    }
+    for (place, queue) in options.queues.iter_mut().zip(queues) {
+        *place = *queue;
+    }
+    options.check()?;
+    Ok(options)
+}
+
+fn set_limits(options: &mut Options, limits: &Limits) {
+    options.rx_buffer = limits.rx_buffer_size;
+    options.max_clients = limits.max_clients;
+    options.tx_blocks = limits.tx_blocks;
+    options.listens = limits.listens != 0;
+    let to = &mut options.limits;
+    to.handshake_limit = limits.handshake_size;
+    to.streaming = limits.streaming != 0;
+    to.handshake_timeout_ms = limits.handshake_timeout_ms;
+    to.client_timeout_ms = limits.client_timeout_ms;
+    to.ping_interval_ms = limits.ping_interval_ms;
+    to.send_timeout_ms = limits.send_timeout_ms;
+    to.close_timeout_ms = limits.close_timeout_ms;
+    to.hold_timeout_ms = limits.hold_timeout_ms;
+    to.clients_per_address = limits.clients_per_address;
+    to.handshakes_per_second = limits.handshakes_per_second;
+    to.control_frames_per_second = limits.control_frames_per_second;
+    to.fragments_per_message = limits.fragments_per_message;
+}
+
+/// The limits that C starts from.
+pub fn default_limits() -> Limits {
+    let options = default_options();
+    let limits = options.limits;
+    Limits {
+        rx_buffer_size: options.rx_buffer,
+        max_clients: options.max_clients,
+        tx_blocks: options.tx_blocks,
+        handshake_size: limits.handshake_limit,
+        streaming: limits.streaming.into(),
+        listens: options.listens.into(),
+        handshake_timeout_ms: limits.handshake_timeout_ms,
+        client_timeout_ms: limits.client_timeout_ms,
+        ping_interval_ms: limits.ping_interval_ms,
+        send_timeout_ms: limits.send_timeout_ms,
+        close_timeout_ms: limits.close_timeout_ms,
+        hold_timeout_ms: limits.hold_timeout_ms,
+        clients_per_address: limits.clients_per_address,
+        handshakes_per_second: limits.handshakes_per_second,
+        control_frames_per_second: limits.control_frames_per_second,
+        fragments_per_message: limits.fragments_per_message,
+    }
+}
+
+impl Options {
+    /// Checks that a server can work with these.
+    fn check(&self) -> Result<(), Error> {
+        let limits = &self.limits;
+        let sizes = self.max_clients > 0 && self.rx_buffer >= 4 && limits.handshake_limit > 0;
+        let times = [
+            limits.handshake_timeout_ms,
+            limits.send_timeout_ms,
+            limits.close_timeout_ms,
+            limits.hold_timeout_ms,
+        ];
+        // 0 disables it. A shorter one is less than what deadlines are kept to.
+        let timeout = matches!(limits.client_timeout_ms, 0 | 100..=65_535);
+        let valid = sizes && timeout && !times.contains(&0) && limits.check().is_ok();
+        valid.then_some(()).ok_or(Error::BadArgument)?;
+        check_sizes(self)
+    }
+}

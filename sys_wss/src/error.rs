@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why a call did nothing, as the C interfaces say it: `SYS_WSS_RESULT`, and a negative errno.
+
+use core::ffi::c_int;
+
+use wss::{AdoptError, AnswerError, SendError};
+
+use crate::abi::SysResult;
+use crate::platform;
+
+/// Why a call did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The server does not run.
+    NotRunning,
+    /// There is no such client, or it is not in the state for this.
+    NoSuchClient,
+    /// A pointer is NULL, or a length longer than memory can be.
+    BadPointer,
+    /// An argument is out of its range.
+    BadArgument,
+    /// The frame type is no type of a message.
+    BadFrameType,
+    /// The close code may not be sent.
+    BadCloseCode,
+    /// The reason is not UTF-8.
+    BadReason,
+    /// The request has no such text.
+    NoText,
+    /// There is not enough room for the text.
+    NoRoom,
+    /// No event came in time.
+    NoEvent,
+    /// No event comes any more.
+    Ended,
+    /// Not while the server runs, or every place is taken.
+    Busy,
+    /// Another socket listens on the port.
+    InUse,
+    /// The server could not be started, which the log has.
+    Failed,
+    /// The service could not send.
+    Send(SendError),
+    /// An opening request could not be answered.
+    Answer(AnswerError),
+    /// A connection could not be adopted.
+    Adopt(AdoptError),
+}
+
+impl From<AnswerError> for Error {
+    fn from(error: AnswerError) -> Self {
+        Self::Answer(error)
+    }
+}
+
+impl From<AdoptError> for Error {
+    fn from(error: AdoptError) -> Self {
+        Self::Adopt(error)
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+/// The numbers of `errno.h` that `wss.h` returns, in the order of the table `wss_errnos` on Zephyr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Errno {
+    /// `EAGAIN`
+    Again,
+    /// `EMSGSIZE`
+    MessageSize,
+    /// `ENOTCONN`
+    NotConnected,
+    /// `ECONNABORTED`
+    ConnectionAborted,
+    /// `EBADMSG`
+    BadMessage,
+    /// `EINVAL`
+    Invalid,
+    /// `ENOENT`
+    NoEntry,
+    /// `EBUSY`
+    Busy,
+    /// `EIO`
+    Io,
+    /// `EPIPE`
+    Pipe,
+    /// `EADDRINUSE`
+    AddressInUse,
+}
+
+impl Error {
+    /// The code of the original interface.
+    pub const fn to_sys(self) -> SysResult {
+        match self {
+            Self::BadFrameType
+            | Self::BadCloseCode
+            | Self::BadReason
+            | Self::Send(SendError::Frame(_) | SendError::PingTooLong | SendError::Close) => {
+                SysResult::InvalidFrame
+            }
+            _ => SysResult::Failure,
+        }
+    }
+
+    const fn errno(self) -> Errno {
+        match self {
+            Self::NotRunning
+            | Self::NoSuchClient
+            | Self::Send(SendError::NotConnected)
+            | Self::Answer(AnswerError::NotWaiting)
+            | Self::Adopt(AdoptError::Stopping) => Errno::NotConnected,
+            Self::BadPointer
+            | Self::BadArgument
+            | Self::BadFrameType
+            | Self::Answer(AnswerError::Subprotocol) => Errno::Invalid,
+            Self::BadCloseCode
+            | Self::BadReason
+            | Self::Send(SendError::Frame(_) | SendError::Close) => Errno::BadMessage,
+            Self::NoText => Errno::NoEntry,
+            Self::NoRoom
+            | Self::Send(SendError::TooLong | SendError::PingTooLong)
+            | Self::Adopt(AdoptError::TooLong) => Errno::MessageSize,
+            Self::Busy | Self::Adopt(AdoptError::Full | AdoptError::AddressFull) => Errno::Busy,
+            Self::InUse => Errno::AddressInUse,
+            Self::Failed | Self::Adopt(AdoptError::Failed) => Errno::Io,
+            Self::NoEvent | Self::Send(SendError::WouldBlock) => Errno::Again,
+            Self::Ended => Errno::Pipe,
+            Self::Send(SendError::Aborted) => Errno::ConnectionAborted,
+        }
+    }
+
+    /// The negative errno of `wss.h`.
+    pub fn to_errno(self) -> c_int {
+        platform::errno(self.errno()).saturating_neg()
+    }
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The servers: starting them, ending them, finding them.
+//!
+//! A server is a place in arrays that are always there; the default server has the first one. C has the address of
+//! its state. Clients are known by the place, and by a generation that goes on from one start to the next.
+//!
+//! Lock order: the state, then anything of the service. No lock is held while C is called, or while a
+//! thread is waited for.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use wss::service::Lock;
+
+use crate::abi::{self, MODULE_OBJ_INVALID};
+use crate::callbacks::{self, Sink};
+use crate::client::Client;
+use crate::config::Options;
+use crate::error::Error;
+use crate::events::{self, Events};
+use crate::platform::{self, Handle, Instance, Monitor, SERVERS, default_options, monitor};
+use crate::queues;
+use crate::request::requests;
+
+/// How much longer than its own deadline a server that ends is waited for: for a callback that takes
+/// its time.
+const END_GRACE_MS: u32 = 1000;
+
+/// The place of the default server.
+pub const DEFAULT: usize = 0;
+
+/// Something for each server.
+pub struct PerServer<T>(pub [T; SERVERS]);
+
+impl<T> PerServer<T> {
+    /// That of a place.
+    pub fn at(&self, place: usize) -> &T {
+        // There always is one.
+        self.0.get(place).unwrap_or(&self.0[0])
+    }
+}
+
+/// The services.
+static INSTANCES: PerServer<Instance> = PerServer([const { Instance::new() }; SERVERS]);
+
+static STATES: PerServer<Monitor<State>> = PerServer([const { monitor(State::new()) }; SERVERS]);
+
+struct State {
+    life: Life,
+    /// How often it was started: the `SYS_MODULE_OBJ`, so that one that was kept for too long is none.
+    runs: u32,
+    /// How many threads wait for its end: one of them finds out.
+    waiting: u32,
+    options: Kept,
+}
+
+/// The configuration that was set. All zeros if none was, so that a static one takes no flash.
+#[repr(C)]
+enum Kept {
+    None,
+    Some(Options),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Idle,
+    Running {
+        /// Where it listens.
+        port: u16,
+        /// It started by itself, and no `SYS_WSS_Initialize` has taken it over.
+        unclaimed: bool,
+    },
+    /// It ends.
+    Ending,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            life: Life::Idle,
+            runs: 0,
+            waiting: 0,
+            options: Kept::None,
+        }
+    }
+
+    fn options(&self) -> Options {
+        match &self.options {
+            Kept::None => default_options(),
+            Kept::Some(options) => *options,
+        }
+    }
+
+    fn settle(&mut self, place: usize) {
+        if self.life == Life::Ending && self.waiting == 0 && INSTANCES.at(place).join(0) {
+            self.life = Life::Idle;
+            requests(place).forget();
+        }
+    }
+
+    /// The `SYS_MODULE_OBJ` of this run.
+    fn object(&self) -> usize {
+        usize::try_from(self.runs).unwrap_or(MODULE_OBJ_INVALID)
+    }
+}
+
+/// The state of a server. Ending becomes idle once all callbacks have returned.
+fn settled(place: usize) -> Guard {
+    let mut state = STATES.at(place).lock();
+    state.settle(place);
+    state
+}
+
+type Guard = <Monitor<State> as Lock<State>>::Guard<'static>;
+
+/// The address that C has for a server; NULL for a place that is none.
+pub fn to_c(place: usize) -> *const abi::Server {
+    let state = STATES.0.get(place);
+    state.map_or(ptr::null(), |state| ptr::from_ref(state).cast())
+}
+
+/// The place of the server with this address.
+pub fn from_c(server: *const abi::Server) -> Result<usize, Error> {
+    let offset = server.addr().checked_sub(STATES.0.as_ptr().addr());
+    let place = offset.map(|offset| offset / size_of::<Monitor<State>>());
+    place
+        .filter(|place| ptr::eq(to_c(*place), server) && !server.is_null())
+        .ok_or(Error::BadPointer)
+}
+
+/// Sets the configuration for the next start; `None`: the default one.
+pub fn configure(place: usize, options: Option<Options>) -> Result<(), Error> {
+    let mut state = settled(place);
+    if state.life != Life::Idle {
+        return Err(Error::Busy);
+    }
+    state.options = options.map_or(Kept::None, Kept::Some);
+    Ok(())
+}
+
+/// Starts a server as it is configured, or with these options from now on.
+pub fn start(place: usize, options: Option<Options>) -> Result<(), Error> {
+    let mut state = settled(place);
+    if state.life != Life::Idle {
+        return Err(Error::Busy);
+    }
+    if let Some(options) = options {
+        state.options = Kept::Some(options);
+    }
+    let options = state.options();
+    callbacks::set_callback(place, options.callback.map(|(_, sink)| sink));
+    events::set_callback_mask(place, options.callback.map(|(mask, _)| mask));
+    let started = launch(&mut state, place, options.port, &options, false);
+    drop(state);
+    if started.is_err() {
+        events::end(place);
+    }
+    started
+}
+
+/// Starts the default server for `SYS_WSS_Initialize`, at `port`, or takes over the one that started itself there;
+/// its `SYS_MODULE_OBJ`. `None` for a port that is none: it cannot be opened either.
+pub fn initialize(port: Option<u16>, callback: Option<Sink>) -> usize {
+    let mut state = settled(DEFAULT);
+    let object = state.object();
+    let outcome = match &mut state.life {
+        // Without a listener the port is of no meaning.
+        Life::Running {
+            port: listening,
+            unclaimed,
+        } if *unclaimed && port.is_some_and(|port| [port, 0].contains(listening)) => {
+            *unclaimed = false;
+            set_original_callback(callback);
+            Ok(object)
+        }
+        Life::Idle => {
+            set_original_callback(callback);
+            launch_default(&mut state, port, false)
+        }
+        _ => {
+            drop(state);
+            log::error!("the default server runs already, or is ending");
+            return MODULE_OBJ_INVALID;
+        }
+    };
+    drop(state);
+    outcome.unwrap_or_else(|_| {
+        events::emit_listen_failed();
+        events::end(DEFAULT);
+        MODULE_OBJ_INVALID
+    })
+}
+
+/// From now on events of the default server go to a callback of the original interface, if there is one here.
+fn set_original_callback(callback: Option<Sink>) {
+    if callback.is_some() {
+        register(callback);
+    }
+}
+
+/// From now on events of the default server go to a callback of the original interface; `None`: to none.
+pub fn register(callback: Option<Sink>) {
+    callbacks::set_callback(DEFAULT, callback);
+    events::set_callback_mask(DEFAULT, callback.map(|_| events::ORIGINAL));
+}
+
+/// Starts the default server for the original interface; its `SYS_MODULE_OBJ`.
+fn launch_default(state: &mut State, port: Option<u16>, unclaimed: bool) -> Result<usize, Error> {
+    let options = state.options();
+    if !callbacks::has_original_callback(DEFAULT) {
+        // That of the configuration, whatever another run had.
+        callbacks::set_callback(DEFAULT, options.callback.map(|(_, sink)| sink));
+        events::set_callback_mask(DEFAULT, options.callback.map(|(mask, _)| mask));
+    }
+    let Some(port) = port else {
+        log::error!("the port is over 65535");
+        set_queues(DEFAULT, &options);
+        return Err(Error::BadArgument);
+    };
+    launch(state, DEFAULT, port, &options, unclaimed)?;
+    Ok(state.object())
+}
+
+/// Gives a server the queues that it is configured with.
+fn set_queues(place: usize, options: &Options) {
+    if let Some(queues) = queues::functions() {
+        (queues.set)(place, &options.queues);
+    }
+}
+
+/// Starts a server that is idle. Its callback is set.
+fn launch(
+    state: &mut State,
+    place: usize,
+    port: u16,
+    options: &Options,
+    unclaimed: bool,
+) -> Result<(), Error> {
+    set_queues(place, options);
+    let begin = |events: &Events, _generation| events.begin(place, options);
+    // Nothing waits in there, so that the lock can be kept: the first event finds the server.
+    state.runs = state.runs.wrapping_add(1).max(1);
+    match INSTANCES.at(place).start(port, options, begin) {
+        Ok(port) => {
+            state.life = Life::Running { port, unclaimed };
+            Ok(())
+        }
+        Err(error) => {
+            log::error!("cannot listen on port {port}: {error}");
+            Err(platform::start_error(&error))
+        }
+    }
+}
+
+/// Starts the default server at the port of the build's configuration unless it runs, where that is wanted: its
+/// callback was registered. Nothing else starts it, so that it can be configured before.
+pub fn start_itself() {
+    if !platform::STARTS_ITSELF {
+        return;
+    }
+    let mut state = settled(DEFAULT);
+    let mut outcome = Ok(0);
+    // Not again: it was ended on purpose.
+    if state.life == Life::Idle && state.runs == 0 {
+        outcome = launch_default(&mut state, Some(platform::DEFAULT_PORT), true);
+    }
+    drop(state);
+    if outcome.is_err() {
+        events::emit_listen_failed();
+        events::end(DEFAULT);
+    }
+}
+
+/// Ends the default server if this is its `SYS_MODULE_OBJ`.
+pub fn deinitialize(object: usize) {
+    let is_it = STATES.at(DEFAULT).lock().object() == object;
+    if is_it {
+        let _ = stop(DEFAULT);
+    }
+}
+
+/// Ends a server, or waits for its end that is under way.
+pub fn stop(place: usize) -> Result<(), Error> {
+    let instance = INSTANCES.at(place);
+    let mut state = settled(place);
+    let service = instance.service().ok_or(Error::NotRunning)?;
+    if state.life == Life::Idle {
+        return Err(Error::NotRunning);
+    }
+    if state.life != Life::Ending {
+        service.stop();
+        state.life = Life::Ending;
+    }
+    if platform::on_service_thread() {
+        return Ok(());
+    }
+    let run = state.runs;
+    state.waiting = state.waiting.saturating_add(1);
+    drop(state);
+    // Whether or not all went well: what is left is waited for below.
+    service.wait_stopped();
+    let has_ended = instance.join(END_GRACE_MS);
+    let mut state = STATES.at(place).lock();
+    state.waiting = state.waiting.saturating_sub(1);
+    state.settle(place);
+    // Another thread may have seen it end, and even started it again.
+    let is_over = has_ended || state.runs != run || state.life == Life::Idle;
+    is_over.then_some(()).ok_or(Error::Busy)
+}
+
+/// The service of a server, while it runs or ends.
+pub fn service(place: usize) -> Result<Handle, Error> {
+    let state = settled(place);
+    if state.life == Life::Idle {
+        return Err(Error::NotRunning);
+    }
+    INSTANCES.at(place).service().ok_or(Error::NotRunning)
+}
+
+/// The service that a client is of, or was: then it has no client with this id.
+pub fn service_of(client: Client) -> Result<Handle, Error> {
+    let service = INSTANCES.at(client.place).service();
+    service.ok_or(Error::NoSuchClient)
+}
+
+/// The port on which a server listens.
+pub fn port(place: usize) -> Result<u16, Error> {
+    match settled(place).life {
+        Life::Running { port, .. } => Ok(port),
+        _ => Err(Error::NotRunning),
+    }
+}
+
+/// What C attached to a client.
+pub fn user_data(client: Client) -> Option<*mut c_void> {
+    let data = service_of(client).ok()?.user_data(client.id)?;
+    Some(ptr::with_exposed_provenance_mut(data))
+}
+
+/// A message of this client is no longer needed.
+pub fn release(client: Client) {
+    if let Ok(service) = service_of(client) {
+        service.release(client.id);
+    }
+}
+
+/// A queue has room again.
+pub fn room() {
+    for service in INSTANCES.0.iter().filter_map(Instance::service) {
+        service.room();
+    }
+}

@@ -276,16 +276,8 @@ static void the_address_of_a_client_is_that_of_its_peer(void)
 
 static void sending_has_a_result_for_each_outcome(void)
 {
-	/* Only whole messages can be held back. */
-	static const uint32_t no_kind[] = {3,
-					   8,
-					   9,
-					   0xA,
-					   0x10,
-					   0x400 | WSS_TEXT,
-					   0x80000000U | WSS_TEXT,
-					   WSS_CONTINUATION | WSS_MORE,
-					   WSS_TEXT | WSS_FRAGMENT | WSS_MORE};
+	static const uint32_t no_kind[] = {
+		3, 8, 9, 0xA, 0x10, 0x400 | WSS_TEXT, 0x80000000U | WSS_TEXT};
 	static char reason[125];
 	struct wss_server *server = serve(NULL);
 	int fd = open_client(0);
@@ -303,6 +295,7 @@ static void sending_has_a_result_for_each_outcome(void)
 	CHECK_INT(say(client, "\xff"), -EBADMSG);
 	CHECK_INT(say(client, "\xc3"), -EBADMSG);
 	CHECK_INT(wss_send(client, WSS_CONTINUATION, "", 0, 0), -EBADMSG);
+	CHECK_INT(wss_send(client, WSS_CONTINUATION | WSS_MORE, "", 0, 0), -EBADMSG);
 	CHECK_INT(wss_ping(client, reason, 126), -EMSGSIZE);
 	CHECK_INT(wss_ping(client, NULL, 1), -EINVAL);
 	CHECK_INT(wss_close(client, 1005, NULL), -EBADMSG);
@@ -350,7 +343,15 @@ static void what_more_holds_back_leaves_with_the_next_message_or_a_flush(void)
 	CHECK_INT(wss_send(client, WSS_TEXT | WSS_MORE, "held", 4, 0), 0);
 	CHECK_INT(wss_flush(client), 0);
 	wire_expect_text(fd, "held");
-	/* With nothing to flush, too. */
+	/* Fragments, too. */
+	CHECK_INT(wss_send(client, WSS_TEXT | WSS_FRAGMENT | WSS_MORE, "a", 1, 0), 0);
+	CHECK_INT(wss_send(client, WSS_CONTINUATION | WSS_FRAGMENT | WSS_MORE, "b", 1, 0), 0);
+	CHECK_INT(wss_send(client, WSS_CONTINUATION | WSS_MORE, "c", 1, 0), 0);
+	CHECK_INT(wss_flush(client), 0);
+	wire_expect(fd, false, TEXT, "a", 1);
+	wire_expect(fd, false, CONTINUATION, "b", 1);
+	wire_expect(fd, true, CONTINUATION, "c", 1);
+	/* With nothing to flush it is as well. */
 	CHECK_INT(wss_flush(client), 0);
 	close(fd);
 	expect_closing(0);

@@ -995,7 +995,8 @@ static void take_open_failed(wss_queue queue)
 	CHECK_INT(event.index, -1);
 	CHECK(event.server == wss_default_server());
 	wss_event_release(&event);
-	CHECK_INT(wss_queue_get(queue, &event, 0), -EAGAIN);
+	/* Not an event more, and none is to come. */
+	CHECK_INT(wss_queue_get(queue, &event, WSS_FOREVER), -EPIPE);
 }
 
 static void a_port_that_cannot_be_opened_is_told(void)

@@ -486,6 +486,7 @@ static void a_full_queue_gets_a_failed_start_once_there_is_room(void)
 	SYS_WSS_CONFIG own = {.port = 70000, .isTLSEnabled = false};
 	struct wss_config config = config_for_tests(NULL);
 	wss_queue queue = create(WSS_MASK(WSS_EVENT_LISTEN_FAILED), 1);
+	struct wss_event event;
 
 	config.queues = &queue;
 	config.queue_count = 1;
@@ -497,6 +498,7 @@ static void a_full_queue_gets_a_failed_start_once_there_is_room(void)
 	for (int i = 0; i < 2; i++) {
 		pass(queue, WSS_EVENT_LISTEN_FAILED, -1);
 	}
+	CHECK_INT(wss_queue_get(queue, &event, WSS_FOREVER), -EPIPE);
 	destroy(queue);
 }
 

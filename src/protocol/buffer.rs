@@ -52,7 +52,7 @@ impl<B: Storage> ReceiveBuffer<B> {
 
     /// The largest message that fits, in bytes.
     pub fn max_message(&self) -> usize {
-        self.capacity().saturating_sub(OVERHEAD)
+        self.storage.max_message()
     }
 
     /// The bytes from here to the end.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The server's answer to an opening handshake (RFC 6455 section 4.2.2).
 
+use super::authority::is_base64;
+
 /// Appended to the client's key before hashing (RFC 6455 section 1.3).
 pub(super) const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -11,22 +13,28 @@ pub struct Status(u16);
 impl Status {
     /// The request is not a valid opening handshake.
     pub const BAD_REQUEST: Self = Self(400);
+    /// The client has to authenticate, as the challenge says (RFC 9110 section 11.6.1).
+    pub const UNAUTHORIZED: Self = Self(401);
     /// The origin, or the client, may not connect.
     pub const FORBIDDEN: Self = Self(403);
     /// There is no WebSocket at that path.
     pub const NOT_FOUND: Self = Self(404);
     /// The method is not GET.
     pub const METHOD_NOT_ALLOWED: Self = Self(405);
+    /// The target is longer than the server's limit.
+    pub const URI_TOO_LONG: Self = Self(414);
     /// The request asks for no upgrade to a WebSocket of version 13.
     pub const UPGRADE_REQUIRED: Self = Self(426);
-    /// The client has more connections than it may (RFC 6585 section 4).
+    /// The client has more connections, or more failed logins, than it may (RFC 6585 section 4).
     pub const TOO_MANY_REQUESTS: Self = Self(429);
-    /// The request is longer than the server's limit.
+    /// The header fields are longer than the server's limit.
     pub const HEADERS_TOO_LARGE: Self = Self(431);
     /// The application failed to decide.
     pub const INTERNAL_ERROR: Self = Self(500);
     /// Every client slot is taken.
     pub const UNAVAILABLE: Self = Self(503);
+    /// The request is of another major version of HTTP than 1.
+    pub const VERSION_NOT_SUPPORTED: Self = Self(505);
 
     /// The status with the number `status`, if it says that a request failed: 400 to 599.
     #[must_use]
@@ -43,80 +51,103 @@ impl Status {
         self.0
     }
 
-    fn reason(self) -> &'static str {
-        let known = REASONS.iter().find(|(status, _)| *status == self.0);
-        known.map_or("Refused", |(_, reason)| reason)
-    }
-
-    /// The fields that a response with this status has to have (RFC 9110 section 15.5).
-    const fn fields(self) -> &'static str {
-        match self.0 {
-            405 => "Allow: GET\r\nConnection: close\r\n",
-            426 => {
-                "Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
-            }
-            _ => "Connection: close\r\n",
-        }
-    }
-}
-
-/// The reason phrases of statuses.
-const REASONS: [(u16, &str); 10] = [
-    (400, "Bad Request"),
-    (401, "Unauthorized"),
-    (403, "Forbidden"),
-    (404, "Not Found"),
-    (405, "Method Not Allowed"),
-    (426, "Upgrade Required"),
-    (429, "Too Many Requests"),
-    (431, "Request Header Fields Too Large"),
-    (500, "Internal Server Error"),
-    (503, "Service Unavailable"),
-];
-
-impl core::fmt::Display for Status {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} {}", self.0, self.reason())
-    }
-}
-
-/// A whole response that refuses the handshake, in parts to be sent one after the other.
-pub struct Refusal {
-    digits: [u8; 3],
-    reason: &'static str,
-    fields: &'static str,
-}
-
-impl Refusal {
-    /// The response with this status.
-    #[must_use]
-    #[inline(never)] // for size
-    pub fn new(status: Status) -> Self {
-        let (mut digits, mut rest) = ([0; 3], status.0);
+    fn digits(self) -> [u8; 3] {
+        let (mut digits, mut rest) = ([0; 3], self.0);
         for place in digits.iter_mut().rev() {
             let [digit, ..] = (rest % 10).to_le_bytes();
             *place = b'0' | digit;
             rest /= 10;
         }
+        digits
+    }
+
+    fn reason(self) -> &'static str {
+        let known = REASONS.iter().find(|(status, _)| *status == self.0);
+        known.map_or(" Refused", |(_, reason)| reason)
+    }
+
+    /// The fields that a response with this status has to have (RFC 9110 section 15, RFC 6585 section 4).
+    const fn fields(self) -> &'static str {
+        match self.0 {
+            405 => "\r\nAllow: GET\r\nConnection: close\r\n",
+            426 => {
+                "\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+            }
+            429 | 503 => "\r\nRetry-After: 60\r\nConnection: close\r\n",
+            _ => "\r\nConnection: close\r\n",
+        }
+    }
+}
+
+/// The reason phrases of statuses, which programs do not read (RFC 9112 section 4), behind a space.
+const REASONS: &[(u16, &str)] = if cfg!(feature = "compact") {
+    &[]
+} else {
+    &[
+        (400, " Bad Request"),
+        (401, " Unauthorized"),
+        (403, " Forbidden"),
+        (404, " Not Found"),
+        (405, " Method Not Allowed"),
+        (414, " URI Too Long"),
+        (426, " Upgrade Required"),
+        (429, " Too Many Requests"),
+        (431, " Request Header Fields Too Large"),
+        (500, " Internal Server Error"),
+        (503, " Service Unavailable"),
+        (505, " HTTP Version Not Supported"),
+    ]
+};
+
+impl core::fmt::Display for Status {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}{}", self.0, self.reason())
+    }
+}
+
+/// What a response ends with that has no more fields.
+pub const HEAD_END: &[u8] = b"\r\n";
+
+/// A challenge for a response with the status 401, which has to have one.
+const CHALLENGE: &str = "Basic realm=\"wss\"";
+
+/// A whole response that refuses the handshake, in parts to be sent one after the other.
+pub struct Refusal<'a> {
+    digits: [u8; 3],
+    status: Status,
+    challenge: Option<&'a str>,
+}
+
+impl<'a> Refusal<'a> {
+    /// The response with this status. The challenge is for 401 only.
+    #[must_use]
+    pub fn new(status: Status, challenge: Option<&'a str>) -> Self {
         Self {
-            digits,
-            reason: status.reason(),
-            fields: status.fields(),
+            digits: status.digits(),
+            status,
+            challenge,
         }
     }
 
-    /// The response.
+    /// The response, which ends with `end`: [`HEAD_END`], or further fields and that.
     #[must_use]
     #[inline(never)] // for size
-    pub fn parts(&self) -> [&[u8]; 7] {
+    pub fn parts<'p>(&'p self, end: &'p [u8]) -> [&'p [u8]; 7] {
+        let (length, challenge) = match self.status {
+            Status::UNAUTHORIZED => (
+                "\r\nContent-Length: 0\r\nWWW-Authenticate: ",
+                self.challenge.unwrap_or(CHALLENGE),
+            ),
+            _ => ("\r\nContent-Length: 0", ""),
+        };
         [
             b"HTTP/1.1 ",
             &self.digits,
-            b" ",
-            self.reason.as_bytes(),
-            b"\r\nContent-Length: 0\r\n",
-            self.fields.as_bytes(),
-            b"\r\n",
+            self.status.reason().as_bytes(),
+            length.as_bytes(),
+            challenge.as_bytes(),
+            self.status.fields().as_bytes(),
+            end,
         ]
     }
 }
@@ -184,11 +215,10 @@ fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
 /// Whether `key` is the Base64 of 16 bytes, as a `Sec-WebSocket-Key` has to be (section 4.2.1). Its
 /// bytes are not needed, and a decoder is large.
 pub(super) fn is_client_key(key: &str) -> bool {
-    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     match key.as_bytes() {
         // 21 digits of six bits, and one for the two bits that are left of 128.
         [digits @ .., b'A' | b'Q' | b'g' | b'w', b'=', b'='] => {
-            digits.len() == 21 && digits.iter().all(digit)
+            digits.len() == 21 && is_base64(digits)
         }
         _ => false,
     }

@@ -66,8 +66,9 @@ impl<B: Storage> Incoming<B> {
 
     /// Takes bytes that somebody else has received, as if they had been received into the
     /// [`space`](Self::space). A request may be longer than that. False if there is no room for what
-    /// is not of the request: nothing can be made of the connection then.
-    pub fn preload(&mut self, mut received: &[u8]) -> bool {
+    /// is not of the request: nothing can be made of the connection then. `names` are those of
+    /// [`step_keeping`](Self::step_keeping).
+    pub fn preload(&mut self, mut received: &[u8], names: &str) -> bool {
         while !received.is_empty() {
             let space = self.space();
             let count = space.len().min(received.len());
@@ -84,7 +85,7 @@ impl<B: Storage> Incoming<B> {
             let in_request = matches!(self.phase, Phase::Handshake(_));
             if in_request && !received.is_empty() {
                 // Parsing makes room, since little of a request is kept.
-                if let Err(Step::Refuse(status)) = self.next_of_request() {
+                if let Err(Step::Refuse(status)) = self.next_of_request(names) {
                     self.phase = Phase::Refused(status);
                     return true;
                 }
@@ -151,12 +152,21 @@ impl<B: Storage> Incoming<B> {
 
     /// What the bytes received so far come to next.
     pub fn step(&mut self) -> Step {
+        self.step_keeping("")
+    }
+
+    /// As [`step`](Self::step). Header fields with these names, separated by spaces, are kept for
+    /// [`Request::field`]. The names have to stay the same during a request.
+    pub fn step_keeping(&mut self, names: &str) -> Step {
         let step = match &mut self.phase {
             Phase::Frames(frames) => match frames.next(&mut self.buffer, self.limits) {
                 Ok(step) => step,
                 Err(violation) => Step::Fail(violation),
             },
-            Phase::Handshake(_) => self.next_of_request().unwrap_or_else(|refusal| refusal),
+            Phase::Handshake(_) => {
+                let next = self.next_of_request(names);
+                next.unwrap_or_else(|refusal| refusal)
+            }
             Phase::Upgrading(_) => Step::Request,
             Phase::Refused(status) => Step::Refuse(*status),
             Phase::Ended => Step::NeedBytes,
@@ -221,7 +231,7 @@ impl<B: Storage> Incoming<B> {
         self.buffer.put_behind(parts)
     }
 
-    fn next_of_request(&mut self) -> Result<Step, Step> {
+    fn next_of_request(&mut self, names: &str) -> Result<Step, Step> {
         let buffer = &mut self.buffer;
         while buffer.pos < buffer.len {
             let at = buffer.pos;
@@ -233,14 +243,14 @@ impl<B: Storage> Incoming<B> {
                 break;
             };
             if parser
-                .push(&mut buffer.storage, byte)
+                .push(&mut buffer.storage, names, byte)
                 .map_err(Step::Refuse)?
             {
                 self.phase = Phase::Upgrading(*parser);
                 return Ok(Step::Request);
             }
             if parser.receive_at() >= buffer.capacity() {
-                return Err(Step::Refuse(Status::HEADERS_TOO_LARGE));
+                return Err(Step::Refuse(parser.too_long()));
             }
         }
         Ok(Step::NeedBytes)

@@ -10,10 +10,12 @@
 // Tests may overflow: that would fail them.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod authority;
 mod buffer;
 mod close;
 #[cfg(any(feature = "compact", not(feature = "packages"), test))]
 mod compact;
+mod extensions;
 mod frame;
 mod frames;
 mod handshake;
@@ -30,12 +32,12 @@ mod violation;
 pub use buffer::OVERHEAD;
 pub use close::{CloseCode, MAX_REASON};
 pub use frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MAX_SERVER_HEADER, Opcode};
-pub use handshake::{AcceptKey, Refusal, Status, origin_allowed};
+pub use handshake::{AcceptKey, HEAD_END, Refusal, Status, origin_allowed};
 pub use incoming::Incoming;
 pub use mask::{mask_at, unmask};
 pub use message::MessageKind;
 pub use outgoing::{FrameError, Outgoing, Planned};
-pub use request::{HANDSHAKE_LIMIT, Request};
+pub use request::{HANDSHAKE_LIMIT, Request, check_field_names};
 pub use step::{Data, Step};
 pub use storage::Storage;
 pub(crate) use utf8::from_utf8;

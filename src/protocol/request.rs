@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The client's opening handshake (RFC 6455 section 4.2.1), parsed as it arrives.
 
+use super::authority::{has_valid_escapes, is_authority, is_token};
+use super::extensions::Extensions;
 use super::handshake::{Status, is_client_key};
 use super::storage::Storage;
 
 /// The longest opening request that is read unless configured otherwise, in bytes.
 pub const HANDSHAKE_LIMIT: u16 = 4096;
 
-/// The tag and the length in front of a kept field.
-const KEPT_HEADER: usize = 3;
-/// Room for the longest word that has a meaning: `sec-websocket-protocol`, `transfer-encoding`, …
+/// How far behind the kept parts the next bytes of the request are received. The byte that ends the authority
+/// of a target is kept as four: the end of the host, the tag of the target, `/`, and the end of that.
+const GAP: usize = 3;
+/// Room for the longest word that has a meaning: `sec-websocket-extensions`, `transfer-encoding`, …
 const WORD: usize = 24;
 
 bitflags::bitflags! {
@@ -26,25 +29,34 @@ bitflags::bitflags! {
         const VERSION_13 = 1 << 7;
         const ORIGIN = 1 << 8;
         const QUERY = 1 << 9;
+        /// A body follows, which would be taken for frames.
+        const BODY = 1 << 10;
     }
 }
 
-/// A field of the request that is kept.
+/// A part of the request that is kept.
 ///
-/// Kept fields stand one after the other at the front of the receive buffer, each as its tag, its
-/// length in two bytes and its value. That is no longer than what was received of the request, so the
-/// request is parsed and kept in the buffer it is received into. A NUL, of which a request has none,
-/// ends each value, and stands for what separates the path from the query, and subprotocols from each
-/// other.
+/// Kept parts stand one after the other at the front of the receive buffer, each as a tag and texts. A NUL
+/// ends each text. A request contains neither a NUL nor a tag, so that no lengths are needed. This is no
+/// longer than what was received of the request, so that the request is parsed and kept in the buffer that
+/// it is received into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Kept {
-    Target,
+    /// The path, and the query if there is one.
+    Target = 1,
+    /// The authority of the target, then that of the `Host` field.
     Host,
     Key,
     Origin,
+    /// Each subprotocol. An empty text is none.
     Subprotocols,
+    /// The name in lower case, and the value, of a field that the application asks for.
+    Named,
 }
+
+/// Tags are not greater than this. The least byte of a text is a tab, which is.
+const LAST_TAG: u8 = Kept::Named as u8;
 
 /// Header fields with a meaning for the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +67,15 @@ enum Field {
     Upgrade,
     Connection,
     Version,
+    Extensions,
     ContentLength,
-    /// A body after an opening handshake would be taken for frames.
     TransferEncoding,
     Other,
 }
 
 /// The header fields with a meaning, each with what notes that it was there if it may be there only
 /// once.
-const FIELDS: [(&[u8], Field, Seen); 9] = [
+const FIELDS: [(&[u8], Field, Seen); 10] = [
     (b"host", Field::Keep(Kept::Host), Seen::HOST),
     (b"sec-websocket-key", Field::Keep(Kept::Key), Seen::KEY),
     (b"origin", Field::Keep(Kept::Origin), Seen::ORIGIN),
@@ -73,11 +85,32 @@ const FIELDS: [(&[u8], Field, Seen); 9] = [
         Field::Keep(Kept::Subprotocols),
         Seen::empty(),
     ),
+    (
+        b"sec-websocket-extensions",
+        Field::Extensions,
+        Seen::empty(),
+    ),
     (b"upgrade", Field::Upgrade, Seen::empty()),
     (b"connection", Field::Connection, Seen::empty()),
     (b"content-length", Field::ContentLength, Seen::empty()),
     (b"transfer-encoding", Field::TransferEncoding, Seen::empty()),
 ];
+
+/// Checks the names of header fields that an application asks for, separated by spaces.
+///
+/// # Errors
+/// The first name that is no token (RFC 9110 section 5.1), or that is a field of the handshake itself. A
+/// [`Request`] has methods for these.
+pub fn check_field_names(names: &str) -> Result<(), &str> {
+    let is_wrong = |name: &&str| {
+        let of_handshake = FIELDS
+            .iter()
+            .any(|(known, ..)| name.as_bytes().eq_ignore_ascii_case(known));
+        of_handshake || !name.bytes().all(is_token)
+    };
+    let mut names = names.split(' ').filter(|name| !name.is_empty());
+    names.find(is_wrong).map_or(Ok(()), Err)
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -86,6 +119,8 @@ enum State {
     StartLf,
     Method,
     Target,
+    /// In the authority of a target that is a whole URL.
+    Authority,
     HttpVersion,
     LineLf,
     LineStart,
@@ -96,14 +131,15 @@ enum State {
 
 /// The parser of an opening request: one byte at a time, whatever the splits.
 ///
-/// Needs room for what it keeps (target, host, key, origin, subprotocols); everything else is read
-/// and forgotten.
+/// Needs room for what it keeps (target, host, key, origin, subprotocols, and the fields that the
+/// application asks for); everything else is read and forgotten.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestParser {
     state: State,
     field: Field,
     /// White space came after the last byte of the value's element.
     spaced: bool,
+    extensions: Extensions,
     seen: Seen,
     word: [u8; WORD],
     /// Length of the word; more than `WORD` for one too long to have a meaning.
@@ -123,6 +159,7 @@ impl RequestParser {
             state: State::Start,
             field: Field::Method,
             spaced: false,
+            extensions: Extensions::BEGIN,
             seen: Seen::empty(),
             word: [0; WORD],
             word_len: 0,
@@ -134,31 +171,62 @@ impl RequestParser {
     }
 
     /// Where in the storage the next bytes of the request are to be received: behind what is kept,
-    /// and so far behind it that the tag and length of a field never overwrite a byte not yet read.
+    /// and so far behind it that a kept field never overwrites a byte not yet read.
     pub fn receive_at(&self) -> usize {
-        self.kept().saturating_add(KEPT_HEADER)
+        self.kept().saturating_add(GAP)
     }
 
+    /// How many bytes at the front of the storage are kept.
     fn kept(&self) -> usize {
         usize::from(self.kept)
     }
 
-    /// Takes the next byte of the request; the storage's bytes up to it may be overwritten.
+    /// The status for a request that is too long: what makes it so is the target, or the fields.
+    pub const fn too_long(&self) -> Status {
+        match self.state {
+            State::Target | State::Authority => Status::URI_TOO_LONG,
+            _ => Status::HEADERS_TOO_LARGE,
+        }
+    }
+
+    /// Takes the next byte of the request; the storage's bytes up to it may be overwritten. `names` are the
+    /// header fields that the application asks for, separated by spaces.
     ///
     /// True once the request is complete and can be upgraded; the byte was the last one of it.
     ///
     /// # Errors
     /// The status with which the request has to be refused.
-    pub fn push(&mut self, storage: &mut impl Storage, byte: u8) -> Result<bool, Status> {
+    pub fn push(
+        &mut self,
+        storage: &mut impl Storage,
+        names: &str,
+        byte: u8,
+    ) -> Result<bool, Status> {
         if self.received >= self.limit {
-            return Err(Status::HEADERS_TOO_LARGE);
+            return Err(self.too_long());
         }
         self.received = self.received.saturating_add(1);
-        let bad = Err(Status::BAD_REQUEST);
-        self.state = match (self.state, byte) {
+        match (self.state, byte) {
+            (State::HttpVersion, b'\r') => {
+                self.http_version()?;
+                self.state = State::LineLf;
+            }
+            (State::EndLf, b'\n') => return self.complete(storage).map(|()| true),
+            _ => {
+                let next = self.next(storage, names, byte);
+                self.state = next.ok_or(Status::BAD_REQUEST)?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// The state after the next byte; `None` if the request is malformed.
+    fn next(&mut self, storage: &mut impl Storage, names: &str, byte: u8) -> Option<State> {
+        let is_token = is_token(byte);
+        Some(match (self.state, byte) {
             (State::Start, b'\r') => State::StartLf,
             (State::StartLf, b'\n') => State::Start,
-            (State::Start | State::Method, byte) if is_token(byte) => {
+            (State::Start | State::Method, _) if is_token => {
                 self.word_push(byte);
                 State::Method
             }
@@ -167,56 +235,50 @@ impl RequestParser {
                 self.keep_begin(storage, Kept::Target);
                 State::Target
             }
-            (State::Target, b' ') => {
-                self.keep_end(storage);
-                if !is_target(self.find(storage, Kept::Target)) {
-                    return bad;
+            (State::Authority, b' ' | b'/' | b'?') => {
+                self.authority_end(storage)?;
+                match byte {
+                    b'/' => State::Target,
+                    _ => self.target_byte(storage, byte)?,
                 }
-                State::HttpVersion
             }
-            (State::Target, 0x21..=0x7E) if byte != b'#' => {
-                if byte == b'?' && !self.seen.contains(Seen::QUERY) {
-                    // Only the first one separates: a query may have more (RFC 3986 section 3.4).
-                    self.seen.insert(Seen::QUERY);
-                    self.keep(storage, 0);
-                } else {
-                    self.keep(storage, byte);
-                }
-                State::Target
+            (State::Authority, 0x21..=0x7E) => {
+                self.keep(storage, byte);
+                State::Authority
             }
-            (State::HttpVersion, b'\r') => {
-                self.http_version()?;
-                State::LineLf
-            }
+            (State::Target, byte) => self.target_byte(storage, byte)?,
             (State::HttpVersion, 0x21..=0x7E) => {
                 self.word_push(byte);
                 State::HttpVersion
             }
             (State::LineLf, b'\n') => State::LineStart,
             (State::LineStart, b'\r') => State::EndLf,
-            (State::LineStart | State::Name, byte) if is_token(byte) => {
-                self.word_push(byte.to_ascii_lowercase());
+            (State::LineStart | State::Name, _) if is_token => {
+                let byte = byte.to_ascii_lowercase();
+                if !names.is_empty() {
+                    // The word is too short for names of any length.
+                    if self.state == State::LineStart {
+                        self.keep_begin(storage, Kept::Named);
+                    }
+                    self.keep(storage, byte);
+                }
+                self.word_push(byte);
                 State::Name
             }
             (State::Name, b':') => {
-                self.field_begin(storage)?;
+                self.field_begin(storage, names)?;
                 State::Value
             }
             (State::Value, b'\r') => {
-                self.field_end(storage)?;
+                self.field_end(storage, names)?;
                 State::LineLf
             }
             (State::Value, b'\t' | 0x20..=0x7E | 0x80..) => {
-                self.field_byte(storage, byte)?;
+                self.field_byte(storage, names, byte, is_token)?;
                 State::Value
             }
-            (State::EndLf, b'\n') => {
-                self.complete(storage)?;
-                return Ok(true);
-            }
-            _ => return bad,
-        };
-        Ok(false)
+            _ => return None,
+        })
     }
 
     /// What the request asks for; to be read once it is complete.
@@ -226,71 +288,160 @@ impl RequestParser {
         }
     }
 
+    fn target_byte(&mut self, storage: &mut impl Storage, byte: u8) -> Option<State> {
+        match byte {
+            b' ' => {
+                self.target_end(storage)?;
+                return Some(State::HttpVersion);
+            }
+            b'/' if SCHEMES.contains(&self.word()) => {
+                self.word_len = 0;
+                // The authority is kept as the host, in front of the `Host` field, which it replaces (RFC 9112
+                // section 3.2.2).
+                self.kept = self.kept_from;
+                self.keep_begin(storage, Kept::Host);
+                return Some(State::Authority);
+            }
+            b'?' if !self.seen.contains(Seen::QUERY) => {
+                // Only the first one separates: a query may have more (RFC 3986 section 3.4).
+                self.seen.insert(Seen::QUERY);
+                self.keep(storage, 0);
+            }
+            0x21..=0x7E if byte != b'#' => {
+                // It begins with the scheme, perhaps.
+                self.word_push(byte.to_ascii_lowercase());
+                self.keep(storage, byte);
+            }
+            _ => return None,
+        }
+        Some(State::Target)
+    }
+
+    fn authority_end(&mut self, storage: &mut impl Storage) -> Option<()> {
+        if !is_authority(self.value(storage)) {
+            return None;
+        }
+        self.keep(storage, 0);
+        self.keep_begin(storage, Kept::Target);
+        // `ws://host?query` leaves it out (RFC 9112 section 3.2.1).
+        self.keep(storage, b'/');
+        Some(())
+    }
+
+    fn target_end(&mut self, storage: &mut impl Storage) -> Option<()> {
+        let target = self.value(storage);
+        // With a method that is refused anyway it may have a form of its own (RFC 9112 section 3.2).
+        let is_valid = target.first() == Some(&b'/') || !self.seen.contains(Seen::GET);
+        if !is_valid || !has_valid_escapes(target) {
+            return None;
+        }
+        self.keep(storage, 0);
+        self.word_len = 0;
+        Some(())
+    }
+
+    /// What is kept of the part that is being read.
+    #[inline(never)] // for size
+    fn value<'a>(&self, storage: &'a impl Storage) -> &'a [u8] {
+        storage.bytes(usize::from(self.kept_from).saturating_add(1)..self.kept())
+    }
+
     fn http_version(&mut self) -> Result<(), Status> {
-        let version = self.word_take().strip_prefix(b"HTTP/");
-        let Some([major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9']) = version else {
-            return Err(Status::BAD_REQUEST);
-        };
-        if *major == b'1' && *minor > b'0' {
-            self.seen.insert(Seen::HTTP_1_1);
+        match self.word_take().strip_prefix(b"HTTP/") {
+            Some([b'1', b'.', b'0']) => {}
+            Some([b'1', b'.', b'1'..=b'9']) => self.seen.insert(Seen::HTTP_1_1),
+            Some([b'0'..=b'9', b'.', b'0'..=b'9']) => return Err(Status::VERSION_NOT_SUPPORTED),
+            _ => return Err(Status::BAD_REQUEST),
         }
         Ok(())
     }
 
-    fn field_begin(&mut self, storage: &mut impl Storage) -> Result<(), Status> {
+    fn field_begin(&mut self, storage: &mut impl Storage, names: &str) -> Option<()> {
         let word = self.word_take();
         let known = FIELDS.iter().find(|(name, ..)| word == *name);
         let (field, once) = known.map_or((Field::Other, Seen::empty()), |(_, field, once)| {
             (*field, *once)
         });
-        if field == Field::TransferEncoding || self.seen.intersects(once) {
-            return Err(Status::BAD_REQUEST);
+        if self.seen.intersects(once) {
+            return None;
         }
         self.seen.insert(once);
         self.field = field;
-        if let Field::Keep(kept) = field {
-            self.keep_begin(storage, kept);
+        if !names.is_empty() {
+            if field == Field::Other && lists(names, self.value(storage)) {
+                self.field = Field::Keep(Kept::Named);
+                self.keep(storage, 0);
+                return Some(());
+            }
+            self.kept = self.kept_from;
         }
-        Ok(())
+        match field {
+            Field::Keep(kept) => self.keep_begin(storage, kept),
+            Field::Extensions => self.extensions = Extensions::BEGIN,
+            Field::TransferEncoding => self.seen.insert(Seen::BODY),
+            _ => {}
+        }
+        Some(())
     }
 
-    fn field_byte(&mut self, storage: &mut impl Storage, byte: u8) -> Result<(), Status> {
+    fn field_byte(
+        &mut self,
+        storage: &mut impl Storage,
+        names: &str,
+        byte: u8,
+        is_token: bool,
+    ) -> Option<()> {
+        let is_space = matches!(byte, b' ' | b'\t');
         match (self.field, byte) {
-            (Field::Other, _) => return Ok(()),
+            (Field::Other | Field::TransferEncoding, _) => return Some(()),
+            (Field::Extensions, _) => {
+                self.extensions = self.extensions.push(byte, is_token)?;
+                return Some(());
+            }
+            (Field::Keep(Kept::Named), _) if !names.is_empty() => {
+                // White space inside the value is part of it. At its end it is taken off later.
+                if !is_space || self.word_len > 0 {
+                    self.word_len = 1;
+                    self.keep(storage, byte);
+                }
+                return Some(());
+            }
             (Field::Keep(Kept::Subprotocols), b',') => {
                 self.keep(storage, 0);
                 self.word_len = 0;
                 self.spaced = false;
-                return Ok(());
+                return Some(());
             }
             (Field::Upgrade | Field::Connection, b',') => {
                 self.element_end();
-                return Ok(());
+                return Some(());
             }
-            (_, b' ' | b'\t') => {
+            _ if is_space => {
                 // Around an element it means nothing.
                 self.spaced = self.word_len > 0;
-                return Ok(());
+                return Some(());
             }
             _ => {}
         }
         let is_spaced = core::mem::take(&mut self.spaced);
         let is_valid = match self.field {
-            Field::Keep(Kept::Subprotocols) => !is_spaced && is_token(byte),
-            Field::Keep(Kept::Host) => !is_spaced && is_of_host(byte),
+            Field::Keep(Kept::Subprotocols) => !is_spaced && is_token,
             Field::Keep(_) => !is_spaced && is_visible(byte),
-            Field::ContentLength => !is_spaced && byte == b'0',
+            Field::ContentLength | Field::Version => !is_spaced && byte.is_ascii_digit(),
             _ => true,
         };
         if !is_valid {
-            return Err(Status::BAD_REQUEST);
+            return None;
+        }
+        if self.field == Field::ContentLength && byte != b'0' {
+            self.seen.insert(Seen::BODY);
         }
         if is_spaced {
             // Inside an element it spoils it: nothing has such a name.
             self.value_byte(storage, b' ');
         }
         self.value_byte(storage, byte);
-        Ok(())
+        Some(())
     }
 
     /// Adds to the value, which is kept or compared.
@@ -301,17 +452,35 @@ impl RequestParser {
         self.word_push(byte.to_ascii_lowercase());
     }
 
-    fn field_end(&mut self, storage: &mut impl Storage) -> Result<(), Status> {
-        let is_empty = self.word_len == 0;
+    fn field_end(&mut self, storage: &mut impl Storage, names: &str) -> Option<()> {
+        let is_valid = match self.field {
+            Field::Keep(Kept::Host) => is_authority(self.value(storage)),
+            Field::Extensions => self.extensions.may_end(),
+            Field::ContentLength => self.word_len > 0,
+            // RFC 6455 section 4.3: up to three digits, without leading zeros.
+            Field::Version => matches!(
+                (self.word_len, self.word),
+                (1, _) | (2, [b'1'..=b'9', ..]) | (3, [b'1' | b'2', ..])
+            ),
+            _ => true,
+        };
+        if !is_valid {
+            return None;
+        }
         match self.field {
-            Field::Keep(Kept::Host) | Field::ContentLength if is_empty => {
-                return Err(Status::BAD_REQUEST);
+            Field::Keep(Kept::Named) if !names.is_empty() => {
+                // The name's NUL ends this.
+                while let [b' ' | b'\t'] = storage.bytes(self.kept().saturating_sub(1)..self.kept())
+                {
+                    self.kept = self.kept.saturating_sub(1);
+                }
+                self.keep(storage, 0);
             }
-            Field::Keep(_) => self.keep_end(storage),
+            Field::Keep(_) => self.keep(storage, 0),
             _ => {}
         }
         self.element_end();
-        Ok(())
+        Some(())
     }
 
     /// The method, or one element of a field's value, is complete: it may be the one that counts.
@@ -332,15 +501,19 @@ impl RequestParser {
     /// The head of the request is complete: may it be upgraded?
     fn complete(&self, storage: &impl Storage) -> Result<(), Status> {
         let seen = |what| self.seen.contains(what);
-        if !seen(Seen::HTTP_1_1 | Seen::HOST) {
+        if seen(Seen::HTTP_1_1) && !seen(Seen::HOST) {
             Err(Status::BAD_REQUEST)
         } else if !seen(Seen::GET) {
             Err(Status::METHOD_NOT_ALLOWED)
-        } else if !seen(Seen::UPGRADE_WEBSOCKET | Seen::CONNECTION_UPGRADE)
+        } else if !seen(Seen::HTTP_1_1 | Seen::UPGRADE_WEBSOCKET | Seen::CONNECTION_UPGRADE)
             || seen(Seen::VERSION) && !seen(Seen::VERSION_13)
         {
+            // An upgrade in a request of HTTP/1.0 is ignored (RFC 9110 section 7.8).
             Err(Status::UPGRADE_REQUIRED)
-        } else if !seen(Seen::VERSION) || !is_client_key(self.request(storage).key()) {
+        } else if seen(Seen::BODY)
+            || !seen(Seen::VERSION)
+            || !is_client_key(self.request(storage).key())
+        {
             Err(Status::BAD_REQUEST)
         } else {
             Ok(())
@@ -356,19 +529,24 @@ impl RequestParser {
         self.word_len = self.word_len.saturating_add(1);
     }
 
-    /// Ends the word, which is empty if it was too long to have a meaning.
+    /// The word, which is empty if it was too long to have a meaning.
+    #[inline(never)] // for size
+    fn word(&self) -> &[u8] {
+        self.word
+            .get(..usize::from(self.word_len))
+            .unwrap_or_default()
+    }
+
+    /// Ends the word.
     #[inline(never)] // for size
     fn word_take(&mut self) -> &[u8] {
-        let len = usize::from(self.word_len);
-        self.word_len = 0;
-        self.word.get(..len).unwrap_or_default()
+        let len = core::mem::take(&mut self.word_len);
+        self.word.get(..usize::from(len)).unwrap_or_default()
     }
 
     fn keep_begin(&mut self, storage: &mut impl Storage, kept: Kept) {
         self.kept_from = self.kept;
-        for byte in [kept as u8, 0, 0] {
-            self.keep(storage, byte);
-        }
+        self.keep(storage, kept as u8);
     }
 
     #[inline(never)] // for size
@@ -378,20 +556,6 @@ impl RequestParser {
             *place = byte;
             self.kept = self.kept.saturating_add(1);
         }
-    }
-
-    /// Ends the field, and writes its length.
-    fn keep_end(&mut self, storage: &mut impl Storage) {
-        let from = usize::from(self.kept_from);
-        if let [_, high, low, value @ ..] = storage.bytes_mut(from..self.kept()) {
-            let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
-            [*high, *low] = len.to_be_bytes();
-        }
-        self.keep(storage, 0);
-    }
-
-    fn find<'a>(&self, storage: &'a impl Storage, kept: Kept) -> &'a str {
-        self.request(storage).first(kept).unwrap_or_default()
     }
 }
 
@@ -417,20 +581,18 @@ impl<'a> Request<'a> {
     /// The path, percent-encoded as it came: `/chat`. Empty only if the request is not known.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        match split(self.target(), 0).0 {
-            // `ws://host?query` leaves the path out (RFC 9112 section 3.2.1).
-            "" if !self.kept.is_empty() => "/",
-            path => path,
-        }
+        self.first(Kept::Target).unwrap_or_default()
     }
 
-    /// The query without its question mark, if the target has one.
+    /// The query without its question mark, percent-encoded as it came, if the target has one.
+    /// [`query_param`](Self::query_param) reads one parameter of it.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
-        split(self.target(), 0).1
+        self.all(Kept::Target).nth(1).and_then(text)
     }
 
-    /// The `Host` field.
+    /// The host that the request is for, and its port if there is one: that of the target if the target is a
+    /// whole URL, and the `Host` field otherwise (RFC 9112 section 3.3).
     #[must_use]
     pub fn host(&self) -> &'a str {
         self.first(Kept::Host).unwrap_or_default()
@@ -450,126 +612,70 @@ impl<'a> Request<'a> {
 
     /// The subprotocols that the client offers, the preferred one first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let mut fields = self.all(Kept::Subprotocols);
-        let mut rest = "";
-        core::iter::from_fn(move || {
-            loop {
-                if rest.is_empty() {
-                    rest = fields.next()?;
-                }
-                let (name, others) = split(rest, 0);
-                rest = others.unwrap_or_default();
-                if !name.is_empty() {
-                    return Some(name);
-                }
-            }
-        })
+        let names = self.all(Kept::Subprotocols).filter_map(text);
+        names.filter(|name| !name.is_empty())
     }
 
-    /// The target from its path on: browsers send just that, proxies a whole URL.
-    fn target(&self) -> &'a str {
-        let target = self.first(Kept::Target).unwrap_or_default();
-        match authority(target) {
-            Some((_, rest)) => {
-                let path = rest.bytes().position(|byte| matches!(byte, b'/' | 0));
-                path.and_then(|at| rest.get(at..)).unwrap_or_default()
-            }
-            None => target,
-        }
+    /// The value of a header field that the application has asked for, without the white space around it. The
+    /// name is compared without regard to case. Of several fields with this name it is the first one.
+    ///
+    /// `None` if there is no such field, if the application has not asked for it, or if the value is not UTF-8:
+    /// bytes outside of ASCII have no defined meaning in a field (RFC 9110 section 5.5).
+    /// [`fields`](Self::fields) gives them as they are.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        self.fields(name).next().and_then(text)
+    }
+
+    /// The values of all header fields with this name, in their order, as [`field`](Self::field) has the first
+    /// one: visible ASCII, spaces, tabs, and any bytes from 0x80 on.
+    pub fn fields<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let mut named = self.all(Kept::Named);
+        core::iter::from_fn(move || Some((named.next()?, named.next()?)))
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     fn first(&self, kept: Kept) -> Option<&'a str> {
-        self.all(kept).next()
+        self.all(kept).next().and_then(text)
     }
 
-    fn all(&self, wanted: Kept) -> impl Iterator<Item = &'a str> + use<'a> {
+    /// The texts with this tag.
+    fn all(&self, wanted: Kept) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.kept;
+        let mut tag = 0;
         core::iter::from_fn(move || {
-            let [tag, high, low, fields @ ..] = rest else {
-                return None;
-            };
-            let len = usize::from(u16::from_be_bytes([*high, *low]));
-            let (value, next) = fields.split_at_checked(len)?;
-            rest = next.get(1..)?;
-            Some((*tag, value))
+            loop {
+                if let [new @ 1..=LAST_TAG, texts @ ..] = rest {
+                    (tag, rest) = (*new, texts);
+                }
+                let at = rest.iter().position(|byte| *byte == 0)?;
+                let (text, next) = rest.split_at_checked(at)?;
+                rest = next.get(1..)?;
+                if tag == wanted as u8 {
+                    return Some(text);
+                }
+            }
         })
-        .filter(move |(tag, _)| *tag == wanted as u8)
-        .filter_map(|(_, value)| core::str::from_utf8(value).ok())
     }
 }
 
-const SCHEMES: &[&str] = &["http", "https", "ws", "wss"];
-
-/// A target may be a path or a whole URL (RFC 6455 section 4.2.1).
-fn is_target(target: &str) -> bool {
-    target.starts_with('/')
-        || authority(target).is_some_and(|(scheme, rest)| {
-            // In front of the port, the path or the query there is a host.
-            !matches!(rest.as_bytes().first(), None | Some(b':' | b'/' | 0))
-                && SCHEMES.iter().any(|name| name.eq_ignore_ascii_case(scheme))
-        })
+fn text(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok()
 }
 
-/// The scheme of a whole URL, and what follows `://`.
-fn authority(target: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = split(target, b':');
-    Some((scheme, rest?.strip_prefix("//")?)).filter(|_| !target.starts_with('/'))
+/// Whether this name, in lower case, is one of those in the list.
+fn lists(names: &str, name: &[u8]) -> bool {
+    let mut names = names.as_bytes().split(|byte| *byte == b' ');
+    names.any(|listed| listed.eq_ignore_ascii_case(name))
 }
 
-/// What is in front of the first `separator`, and what is behind it if there is one. The searches of
-/// `str` are made for more, and take a kilobyte of flash.
-fn split(text: &str, separator: u8) -> (&str, Option<&str>) {
-    let at = text.bytes().position(|byte| byte == separator);
-    let parts = at.and_then(|at| Some((text.get(..at)?, text.get(at.checked_add(1)?..)?)));
-    parts.map_or((text, None), |(front, back)| (front, Some(back)))
-}
+/// What stands in front of the second slash of a target that is a whole URL (RFC 6455 section 4.2.1).
+const SCHEMES: [&[u8]; 4] = [b"ws:/", b"wss:/", b"http:/", b"https:/"];
 
 /// A character that stands for itself, and is no space.
 const fn is_visible(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7E)
-}
-
-/// A character of a host or a port, or a delimiter that is no other part of a URI (RFC 3986
-/// section 3.2).
-const fn is_of_host(byte: u8) -> bool {
-    is_visible(byte)
-        && !matches!(
-            byte,
-            b'"' | b'#'
-                | b'/'
-                | b'<'
-                | b'>'
-                | b'?'
-                | b'@'
-                | b'\\'
-                | b'^'
-                | b'`'
-                | b'{'
-                | b'|'
-                | b'}'
-        )
-}
-
-/// A character of a token (RFC 9110 section 5.6.2).
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 #[cfg(test)]
@@ -595,11 +701,16 @@ mod tests {
 
     /// Parses in place, as the receive buffer is used: every byte arrives where it is free.
     fn parse(request: &str) -> Parsed {
+        parse_for("", request)
+    }
+
+    /// The same, keeping these fields.
+    fn parse_for(names: &str, request: &str) -> Parsed {
         let mut storage = vec![0; 700];
         let mut parser = RequestParser::new(4096);
         let mut outcome = Err(Status::INTERNAL_ERROR);
         for (at, byte) in request.bytes().enumerate() {
-            match parser.push(&mut storage, byte) {
+            match parser.push(&mut storage, names, byte) {
                 Ok(false) => {}
                 Ok(true) => {
                     outcome = Ok(at + 1);
@@ -700,9 +811,13 @@ mod tests {
             Status::UPGRADE_REQUIRED
         );
         assert_eq!(
-            with("Sec-WebSocket-Version: 1 3\r\n"),
+            with("Sec-WebSocket-Version: 255\r\n"),
             Status::UPGRADE_REQUIRED
         );
+        for wrong in ["", "1 3", "13, 8", "013", "313", "1300", "x", "-13"] {
+            let field = format!("Sec-WebSocket-Version: {wrong}\r\n");
+            assert_eq!(with(&field), Status::BAD_REQUEST, "{wrong}");
+        }
         assert_eq!(with(""), Status::BAD_REQUEST);
     }
 
@@ -725,17 +840,22 @@ mod tests {
         let with = |version: &str| parse(&format!("GET / {version}\r\n{FIELDS}{KEY}\r\n")).outcome;
         assert!(with("HTTP/1.1").is_ok());
         assert!(with("HTTP/1.2").is_ok());
+        assert_eq!(with("HTTP/1.0"), Err(Status::UPGRADE_REQUIRED));
+        for other in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
+            assert_eq!(with(other), Err(Status::VERSION_NOT_SUPPORTED), "{other}");
+        }
         for wrong in [
-            "HTTP/1.0",
-            "HTTP/0.9",
-            "HTTP/2.0",
             "HTTP/1.10",
             "http/1.1",
             "HTTP/1.",
+            "HTTP/a.1",
+            "HTTP/1.1\t",
             "",
         ] {
             assert_eq!(with(wrong), Err(Status::BAD_REQUEST), "{wrong}");
         }
+        // It has no Host field, and need not.
+        assert_eq!(refusal("GET / HTTP/1.0\r\n\r\n"), Status::UPGRADE_REQUIRED);
     }
 
     #[test]
@@ -765,17 +885,19 @@ mod tests {
             format!("{get}\r\n"),
             format!("{get}Sec-WebSocket-Key: short\r\n\r\n"),
             format!("{get}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTEyMw==\r\n\r\n"),
-            format!("{get}Content-Length: 10\r\n"),
+            format!("{get}Content-Length: 10\r\n{KEY}\r\n"),
+            format!("{get}Content-Length: 0\r\nContent-Length: 1\r\n{KEY}\r\n"),
+            format!("{get}Content-Length: 1a\r\n"),
             format!("{get}Content-Length:\r\n"),
             format!("{get}Content-Length: 0 0\r\n"),
-            format!("{get}Transfer-Encoding: chunked\r\n"),
+            format!("{get}Transfer-Encoding: chunked\r\n{KEY}\r\n"),
             format!("{get}Sec-WebSocket-Protocol: a/b\r\n"),
             format!("{get}Sec-WebSocket-Protocol: chat, a \t b\r\n"),
             format!("{get}Origin: a b\r\n"),
             format!("GET / HTTP/1.1\r\nHost: \r\n{KEY}\r\n"),
-            "GET / HTTP/1.1\r\nHost: h/a".to_owned(),
-            "GET / HTTP/1.1\r\nHost: u@h".to_owned(),
-            "GET / HTTP/1.1\r\nHost: h\\a".to_owned(),
+            "GET / HTTP/1.1\r\nHost: h/a\r\n".to_owned(),
+            "GET / HTTP/1.1\r\nHost: u@h\r\n".to_owned(),
+            "GET / HTTP/1.1\r\nHost: h\\a\r\n".to_owned(),
             format!("GET / HTTP/1.1\r\nUpgrade: websocket\r\n{KEY}\r\n"),
         ] {
             assert_eq!(refusal(&wrong), Status::BAD_REQUEST, "{wrong:?}");
@@ -795,7 +917,7 @@ mod tests {
             let mut storage = vec![0; 256];
             let mut parser = RequestParser::new(limit);
             for (at, byte) in long.bytes().enumerate() {
-                let outcome = parser.push(&mut storage, byte);
+                let outcome = parser.push(&mut storage, "", byte);
                 let expected = if at < usize::from(limit) {
                     Ok(false)
                 } else {

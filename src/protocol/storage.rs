@@ -3,6 +3,8 @@
 
 use core::ops::Range;
 
+use super::buffer::OVERHEAD;
+
 /// A fixed run of bytes, accessed by range.
 ///
 /// Only the bytes of the range asked for are ever borrowed, so that an owner whose storage is shared
@@ -16,6 +18,12 @@ pub trait Storage {
     fn bytes(&self, range: Range<usize>) -> &[u8];
     /// The bytes in `range`, to be changed.
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8];
+
+    /// The largest message that is delivered whole, in bytes. More than [`OVERHEAD`] less than the capacity has
+    /// no room. A storage with more room than that has it for the opening request.
+    fn max_message(&self) -> usize {
+        self.capacity().saturating_sub(OVERHEAD)
+    }
 
     /// Moves the bytes of `source` towards the front, to `to`; the two may overlap.
     fn shift(&mut self, source: Range<usize>, to: usize) {

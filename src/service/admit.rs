@@ -172,7 +172,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if self.shared.lock().life != Life::Serving {
             return Err(AdoptError::Stopping);
         }
-        if !inner.prepare(&self.settings, received, opening) {
+        let names = self.application.request_fields();
+        if !inner.prepare(&self.settings, received, opening, names) {
             return Err(AdoptError::TooLong);
         }
         self.port

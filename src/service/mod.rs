@@ -110,6 +110,16 @@ pub trait Application<P: Port>: Sized {
     /// of the service held: it must not wait, nor call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
+    /// The names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared without
+    /// regard to case: `"Authorization Cookie"`. They have to pass
+    /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the client's
+    /// receive buffer, which has to have room for them. Where this is a constant that is empty, there is no
+    /// code for it.
+    #[inline(always)]
+    fn request_fields(&self) -> &str {
+        ""
+    }
+
     /// Decides on an opening request. Called on the work queue.
     fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a>;
 

@@ -8,7 +8,7 @@ use super::run::Run;
 use super::slot::{Asked, Guard, Inner, Phase};
 use super::stats::Counter;
 use super::{Application, Service, Verdict};
-use crate::protocol::{AcceptKey, Refusal, Request, Status};
+use crate::protocol::{AcceptKey, HEAD_END, Refusal, Request, Status};
 
 /// Why an answer to an opening request did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Refuses the opening request.
     pub(super) fn refuse(&self, inner: &mut Inner<P>, index: usize, status: Status) {
         inner.asked = Asked::No;
-        self.emit_response(inner, &Refusal::new(status).parts());
+        self.emit_response(inner, &Refusal::new(status, None).parts(HEAD_END));
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
         self.count(Counter::of_refusal(status));

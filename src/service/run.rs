@@ -439,7 +439,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.phase < Phase::Handshake {
             inbound.incoming.upgrade();
         }
-        let step = inbound.incoming.step();
+        let step = inbound
+            .incoming
+            .step_keeping(self.application.request_fields());
         run.starved = match step {
             Step::NeedBytes => Starved::OfBytes,
             Step::NeedRelease => Starved::OfRelease,

@@ -14,7 +14,7 @@ use super::stats::Counter;
 use super::stop::{Life, Stopping};
 use super::time::{Instant, TIMER_GRANULARITY_MS};
 use super::{Application, Service};
-use crate::protocol::{Refusal, Status};
+use crate::protocol::{HEAD_END, Refusal, Status};
 
 /// The most connections that are accepted in a row before the clients have their turn.
 const ACCEPT_AT_ONCE: usize = 16;
@@ -61,7 +61,9 @@ impl<P: Port> Lobby<P> {
             } else {
                 Status::UNAVAILABLE
             };
-            let _ = self.socket.send(&Refusal::new(status).parts());
+            let _ = self
+                .socket
+                .send(&Refusal::new(status, None).parts(HEAD_END));
             // Where this cannot be said, the client reads it from the response.
             let _ = self.socket.shutdown_write();
         }

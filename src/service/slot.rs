@@ -250,6 +250,7 @@ impl<P: Port> Inner<P> {
         settings: &Settings,
         received: &[u8],
         opening: Opening,
+        names: &str,
     ) -> bool {
         self.inbound.as_mut().is_some_and(|inbound| {
             inbound.forget();
@@ -261,7 +262,7 @@ impl<P: Port> Inner<P> {
             if opening == Opening::Upgraded {
                 incoming.skip_request();
             }
-            incoming.preload(received)
+            incoming.preload(received, names)
         })
     }
 

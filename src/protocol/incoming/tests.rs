@@ -84,7 +84,7 @@ fn script_on(bytes: &[u8], connection: impl Fn() -> Incoming<Vec<u8>>) -> Vec<Se
         assert_eq!(replayed(&[head, tail]), whole, "split at {cut}");
         // Somebody else has received the first part, if there is room for it.
         let mut preloaded = connection();
-        if preloaded.preload(head) {
+        if preloaded.preload(head, "") {
             assert_eq!(replay(&[tail], preloaded), whole, "taken over at {cut}");
         } else {
             assert!(cut > MAX, "there is room");
@@ -369,6 +369,12 @@ fn a_request_that_needs_more_than_the_buffer_is_refused() {
     let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(MAX + OVERHEAD));
     assert_eq!(
         replay(&[long.as_bytes()], connection(false)),
+        [Seen::Refuse(414)]
+    );
+    let origin = "a".repeat(MAX + OVERHEAD);
+    let long = format!("GET / HTTP/1.1\r\nOrigin: {origin}\r\n");
+    assert_eq!(
+        replay(&[long.as_bytes()], connection(false)),
         [Seen::Refuse(431)]
     );
 }
@@ -436,7 +442,7 @@ fn the_request_stays_while_more_is_received_behind_it() {
     let mut incoming = connection(false);
     let all = [REQUEST.as_bytes(), &frame(0x81, &[b'x'; 200])].concat();
     let (head, tail) = all.split_at(REQUEST.len() + 3);
-    assert!(incoming.preload(head));
+    assert!(incoming.preload(head, ""));
     let mut tail = tail;
     while incoming.has_room() && !tail.is_empty() {
         assert_eq!(incoming.step(), Step::Request);
@@ -451,7 +457,7 @@ fn the_request_stays_while_more_is_received_behind_it() {
     assert!(matches!(incoming.step(), Step::Data(data) if data.range.len() == 200));
     // Until there is no room any more.
     let mut full = connection(false);
-    assert!(full.preload(REQUEST.as_bytes()));
+    assert!(full.preload(REQUEST.as_bytes(), ""));
     assert_eq!(full.step(), Step::Request);
     let count = full.space().len();
     full.received(count);

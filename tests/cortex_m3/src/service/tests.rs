@@ -232,27 +232,27 @@ macro_rules! refused {
 fn requests_are_refused() -> Outcome {
     refused!(
         b"GET / HTTP/1.1\r\n\r\n",
-        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        b"HTTP/1.1 400 Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
     refused!(
         b"GET /nowhere HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
           Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        b"HTTP/1.1 404 Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
     refused!(
         b"POST / HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nAllow: GET\r\n\
+        b"HTTP/1.1 405 Refused\r\nContent-Length: 0\r\nAllow: GET\r\n\
           Connection: close\r\n\r\n"
     );
     refused!(
         b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nUpgrade: websocket\r\n\
+        b"HTTP/1.1 426 Refused\r\nContent-Length: 0\r\nUpgrade: websocket\r\n\
           Connection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     refused!(
         &long_request::<4097>(),
-        b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\n\
+        b"HTTP/1.1 431 Refused\r\nContent-Length: 0\r\n\
           Connection: close\r\n\r\n"
     );
     Ok(())
@@ -310,7 +310,7 @@ fn end(number: usize) -> Outcome {
 }
 
 script!(
-    FULL = [b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
+    FULL = [b"HTTP/1.1 503 Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
 );
 script!(A_TEXT = [masked!(0x81, b"text")]);
 script!(ITS_ECHO = [plain!(0x81, b"text")]);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1). No extension is accepted, but a field that
+//! is malformed fails the handshake.
+
+/// How far a field is. White space may stand between any two parts, and elements of the list may be empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extensions(u8);
+
+/// An extension, or nothing, is next.
+const LIST: u8 = 0;
+/// In the name of an extension, or in the value of a parameter.
+const VALUE: u8 = 1;
+/// Behind that and white space.
+const AFTER_VALUE: u8 = 2;
+/// In the name of a parameter.
+const NAME: u8 = 3;
+/// Behind that and white space. A field, and an element of it, may end in the states up to here.
+const AFTER_NAME: u8 = 4;
+/// A parameter is next.
+const PARAMETER: u8 = 5;
+/// The value of a parameter is next.
+const EQUALS: u8 = 6;
+/// In quotes, which contain nothing yet.
+const QUOTE: u8 = 7;
+/// In quotes, which contain a token.
+const QUOTED: u8 = 8;
+/// In quotes, behind a backslash.
+const ESCAPE: u8 = 9;
+/// No field goes on like that.
+const WRONG: u8 = 15;
+
+/// Which state follows each state at: a character of a token, white space, and `,` `;` `=` `"` `\`.
+const NEXT: [u32; 10] = {
+    const X: u8 = WRONG;
+    [
+        row([VALUE, LIST, LIST, X, X, X, X]),
+        row([VALUE, AFTER_VALUE, LIST, PARAMETER, X, X, X]),
+        row([X, AFTER_VALUE, LIST, PARAMETER, X, X, X]),
+        row([NAME, AFTER_NAME, LIST, PARAMETER, EQUALS, X, X]),
+        row([X, AFTER_NAME, LIST, PARAMETER, EQUALS, X, X]),
+        row([NAME, PARAMETER, X, X, X, X, X]),
+        row([VALUE, EQUALS, X, X, X, QUOTE, X]),
+        // What is quoted has to be a token, too.
+        row([QUOTED, X, X, X, X, X, ESCAPE]),
+        row([QUOTED, X, X, X, X, AFTER_VALUE, ESCAPE]),
+        row([QUOTED, X, X, X, X, X, X]),
+    ]
+};
+
+/// Four bits for each state.
+const fn row(next: [u8; 7]) -> u32 {
+    let [a, b, c, d, e, f, g] = next;
+    u32::from_le_bytes([a | b << 4, c | d << 4, e | f << 4, g])
+}
+
+impl Extensions {
+    /// Before the first byte.
+    pub const BEGIN: Self = Self(LIST);
+
+    /// Takes the next byte, which may be a character of a token; `None` if no field goes on with it.
+    pub fn push(self, byte: u8, is_token: bool) -> Option<Self> {
+        let column = match byte {
+            b' ' | b'\t' => 1,
+            b',' => 2,
+            b';' => 3,
+            b'=' => 4,
+            b'"' => 5,
+            b'\\' => 6,
+            _ if is_token => 0,
+            _ => return None,
+        };
+        let [next, ..] = (NEXT.get(usize::from(self.0))? >> (4 * column) & 15).to_le_bytes();
+        (next != WRONG).then_some(Self(next))
+    }
+
+    /// Whether the field may be complete.
+    pub const fn may_end(self) -> bool {
+        self.0 <= AFTER_NAME
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::authority::is_token;
+    use super::*;
+
+    fn is_valid(field: &str) -> bool {
+        let mut bytes = field.bytes();
+        let end = bytes.try_fold(Extensions::BEGIN, |at, byte| at.push(byte, is_token(byte)));
+        end.is_some_and(Extensions::may_end)
+    }
+
+    #[test]
+    fn a_field_lists_extensions_with_parameters() {
+        for right in [
+            "",
+            " ",
+            ",",
+            " , ,",
+            "a",
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_max_window_bits=10, x-webkit-deflate-frame",
+            "a;b=c;d;e=\"f\",,g",
+            "a ; b = c ; d\t,\tg ",
+            "a; b=\"\\c\\d\"",
+        ] {
+            assert!(is_valid(right), "{right}");
+        }
+        for wrong in [
+            ";",
+            "a;",
+            "a;;b",
+            "a;,b",
+            "a; ;b",
+            "a b",
+            "a=b",
+            "=",
+            "a;b=",
+            "a;b=,c",
+            "a;b=;c",
+            "a;b c",
+            "a;b=c d",
+            "a;=c",
+            "a;b=\"",
+            "a;b=\"\"",
+            "a;b=\"c",
+            "a;b=\"c d\"",
+            "a;b=\"c\"d",
+            "a;b=\"c\"\"d\"",
+            "a;b=\"\\",
+            "a;b=\"\\\"",
+            "a;b=\"\\\"\"",
+            "a;b=c\"d\"",
+            "\"a\"",
+            "a;\"b\"",
+            "a/b",
+            "a;b=(c)",
+            "a;b==c",
+            "\u{e9}",
+        ] {
+            assert!(!is_valid(wrong), "{wrong}");
+        }
+    }
+}

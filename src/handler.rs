@@ -2,7 +2,7 @@
 //! What an application does with the events of a server, on a host and on Zephyr alike.
 
 use crate::protocol::{CloseCode, MessageKind, Request, Status};
-use crate::service::{ClientId, Event, Message, Verdict};
+use crate::service::{Answer, Answered, ClientId, Event, Message, Verdict};
 
 /// An application: it answers opening requests, and handles what clients send.
 ///
@@ -48,6 +48,9 @@ pub trait Handler: Send + 'static {
 
     /// Answers an opening request whose origin is allowed. `session` is new.
     ///
+    /// Where the server has no list of origins, accepting a request of another site's page refuses it with 403,
+    /// unless the answer is for [any origin](Verdict::any_origin). By default, with nothing to protect, it is.
+    ///
     /// Called before [`on_open`](Self::on_open), unless the connection was adopted after its opening handshake.
     /// After [`Answer::later`] any thread answers by [`Clients::answer`](crate::Clients::answer).
     fn on_request(
@@ -57,7 +60,7 @@ pub trait Handler: Send + 'static {
         request: &Request<'_>,
         answer: Answer<'_>,
     ) -> Answered {
-        answer.accept()
+        answer.give(Verdict::accept().any_origin())
     }
 
     /// The client is connected (RFC 6455 section 4.2.2): messages can be sent. The request is empty if another
@@ -148,50 +151,6 @@ impl core::fmt::Display for ErrorEvent {
 }
 
 impl core::error::Error for ErrorEvent {}
-
-/// Gives the answer to an opening request. What is not answered, because the handler panics, is refused with 500.
-#[must_use = "the request has to be answered"]
-pub struct Answer<'a>(&'a mut dyn FnMut(Verdict<'_>));
-
-/// An opening request was answered, by an [`Answer`].
-#[must_use = "on_request returns it"]
-#[derive(Debug)]
-pub struct Answered(());
-
-impl<'a> Answer<'a> {
-    /// An answer that is given to `give`, once: for ports, and tests of handlers.
-    pub const fn new(give: &'a mut dyn FnMut(Verdict<'_>)) -> Self {
-        Self(give)
-    }
-
-    /// Accepts the client, without a subprotocol.
-    pub fn accept(self) -> Answered {
-        self.give(Verdict::Accept)
-    }
-
-    /// Refuses the request with this status.
-    pub fn refuse(self, status: Status) -> Answered {
-        self.give(Verdict::Refuse(status))
-    }
-
-    /// Leaves the answer to [`Clients::answer`](crate::Clients::answer). Until then the client waits, for the rest
-    /// of its handshake timeout.
-    pub fn later(self) -> Answered {
-        self.give(Verdict::Later)
-    }
-
-    /// Gives this answer.
-    pub fn give(self, verdict: Verdict<'_>) -> Answered {
-        (self.0)(verdict);
-        Answered(())
-    }
-}
-
-impl core::fmt::Debug for Answer<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Answer")
-    }
-}
 
 /// What a port calls for the events of a loop: a [`Dispatcher`]. Not for applications.
 #[doc(hidden)]

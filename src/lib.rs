@@ -28,12 +28,12 @@ mod reader;
 pub mod service;
 
 pub use clients::{Clients, PeerName};
-pub use handler::{Answer, Answered, ErrorEvent, Handler};
+pub use handler::{ErrorEvent, Handler};
 pub use protocol::{CloseCode, MessageKind, Opcode, Request, Status};
 pub use reader::EventReader;
 pub use service::{
-    AdoptError, AnswerError, ClientId, ClientState, Event, EventMask, Message, Opening, RecvError,
-    SendError, Stats, Target, Verdict,
+    AdoptError, Answer, AnswerError, Answered, ClientId, ClientState, Event, EventMask, Message,
+    Opening, RecvError, SendError, Stats, Target, Verdict,
 };
 
 /// The examples of the README are tested with the documentation's.

@@ -191,9 +191,11 @@ impl Handler for Echo {
         answer: Answer<'_>,
     ) -> Answered {
         let spoken = |name: &&String| request.subprotocols().any(|offered| offered == *name);
+        // Whatever comes is sent back: there is nothing to protect.
+        let accept = Verdict::accept().any_origin();
         match self.subprotocols.iter().find(spoken) {
-            Some(name) => answer.give(Verdict::AcceptSubprotocol(name)),
-            None => answer.accept(),
+            Some(name) => answer.give(accept.subprotocol(name)),
+            None => answer.give(accept),
         }
     }
 

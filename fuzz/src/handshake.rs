@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The opening request, on the protocol alone.
 //!
-//! An input is: a size, a limit, a seed of four bytes, and the client's bytes. They are replayed as
+//! An input is: a size, a limit and the fields to keep, a seed of four bytes, and the client's bytes. They are replayed as
 //! large pieces and in random pieces, and have to come to the same; and to what a naive reading of
 //! the whole request says.
 
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 
 use wss::Request;
-use wss::protocol::{AcceptKey, Incoming, OVERHEAD, Refusal, Status, Step};
+use wss::protocol::{AcceptKey, HEAD_END, Incoming, OVERHEAD, Refusal, Status, Step};
 
 use crate::received::received;
 use crate::splits::Chance;
 
 const SIZES: [usize; 6] = [4, 16, 64, 300, 1400, 5000];
 const LIMITS: [u16; 6] = [4096, 100, 200, 1000, 10_000, u16::MAX];
+/// The names of fields that an application asks for.
+const NAMES: [&str; 4] = [
+    "",
+    "Authorization Cookie",
+    "x",
+    " cookie  A-Name-That-Is-Longer-Than-Any-With-A-Meaning X ",
+];
 
 /// What a request comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +42,8 @@ struct Asked {
     origin: Option<String>,
     key: String,
     subprotocols: Vec<String>,
+    /// The fields asked for, with their values.
+    fields: Vec<(String, Vec<u8>)>,
 }
 
 pub fn check(input: &[u8]) {
@@ -41,22 +51,23 @@ pub fn check(input: &[u8]) {
         return;
     };
     let size = SIZES[usize::from(*size) % SIZES.len()];
+    let names = NAMES[usize::from(*limit) / LIMITS.len() % NAMES.len()];
     let limit = LIMITS[usize::from(*limit) % LIMITS.len()];
-    let whole = replay(size, limit, stream, None);
+    let settings = (size, limit, names);
+    let whole = replay(settings, stream, None);
     let chance = Chance::new(u32::from_le_bytes([*a, *b, *c, *d]));
-    let cut = replay(size, limit, stream, Some(chance));
+    let cut = replay(settings, stream, Some(chance));
     assert_eq!(cut, whole, "cut by chance");
-    check_against_oracle(size, limit, stream, &whole.0);
+    check_against_oracle(settings, stream, &whole.0);
     if let Outcome::Refused(status) = whole.0 {
         let status = Status::new(status).expect("a status that refuses");
-        received(&Refusal::new(status).parts().concat());
+        received(&Refusal::new(status, None).parts(HEAD_END).concat());
     }
 }
 
 /// Replays the bytes; what became of the request, and then of the frames behind it.
 fn replay(
-    size: usize,
-    limit: u16,
+    (size, limit, names): (usize, u16, &str),
     stream: &[u8],
     mut chance: Option<Chance>,
 ) -> (Outcome, Vec<String>) {
@@ -75,11 +86,11 @@ fn replay(
         incoming.received(count);
         at += count;
         loop {
-            match incoming.step() {
+            match incoming.step_keeping(names) {
                 Step::NeedBytes => break,
                 Step::Refuse(status) => outcome = Outcome::Refused(status.get()),
                 Step::Request => {
-                    let asked = asked(&incoming.request().expect("the request is complete"));
+                    let asked = asked(&incoming.request().expect("the request is complete"), names);
                     incoming.upgrade();
                     // What is left of what was received are frames.
                     let unparsed = incoming.space().len();
@@ -105,7 +116,7 @@ fn with_bytes(incoming: &Incoming<Vec<u8>>, step: Step) -> (&'static str, Vec<u8
     }
 }
 
-fn asked(request: &Request<'_>) -> Asked {
+fn asked(request: &Request<'_>, names: &str) -> Asked {
     let mut texts = vec![request.path(), request.host(), request.key()];
     texts.extend(request.query());
     texts.extend(request.origin());
@@ -113,12 +124,12 @@ fn asked(request: &Request<'_>) -> Asked {
     for text in texts {
         let kept = request.to_bytes();
         let at = text.as_ptr().addr().wrapping_sub(kept.as_ptr().addr());
-        // A path that was left out is not kept.
-        if let Some(behind) = kept.get(at..).and_then(|kept| kept.get(text.len()..)) {
-            assert_eq!(behind.first(), Some(&0), "a NUL follows each text");
-        } else {
-            assert_eq!(text, "/");
-        }
+        let behind = kept.get(at..).and_then(|kept| kept.get(text.len()..));
+        assert_eq!(
+            behind.and_then(<[u8]>::first),
+            Some(&0),
+            "a NUL follows each text"
+        );
     }
     assert_eq!(AcceptKey::new(request.key()).as_str().len(), 28);
     let kept = Request::from_bytes(request.to_bytes());
@@ -130,11 +141,35 @@ fn asked(request: &Request<'_>) -> Asked {
         origin: request.origin().map(Into::into),
         key: request.key().into(),
         subprotocols: request.subprotocols().map(Into::into).collect(),
+        fields: fields(request, names),
     }
 }
 
-fn check_against_oracle(size: usize, limit: u16, stream: &[u8], outcome: &Outcome) {
-    let expected = read_request(stream);
+/// What a request has of the fields asked for.
+fn fields(request: &Request<'_>, names: &str) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for name in names.split_whitespace().map(str::to_lowercase) {
+        let values: Vec<_> = request.fields(&name).collect();
+        let first = values
+            .first()
+            .and_then(|value| std::str::from_utf8(value).ok());
+        assert_eq!(request.field(&name.to_uppercase()), first);
+        found.extend(
+            values
+                .into_iter()
+                .map(|value| (name.clone(), value.to_vec())),
+        );
+    }
+    assert_eq!(request.field("not-asked-for"), None);
+    found
+}
+
+fn check_against_oracle(
+    (size, limit, names): (usize, u16, &str),
+    stream: &[u8],
+    outcome: &Outcome,
+) {
+    let expected = read_request(stream, names);
     match (outcome, &expected) {
         (Outcome::Accepted(asked, len), Some((expected, expected_len))) => {
             assert_eq!(asked, expected, "the oracle on the right");
@@ -143,7 +178,7 @@ fn check_against_oracle(size: usize, limit: u16, stream: &[u8], outcome: &Outcom
         }
         (Outcome::Accepted(asked, _), None) => panic!("{asked:?} is no valid request"),
         // Over the limit, or more to keep than there is room for.
-        (Outcome::Refused(431), _) => {
+        (Outcome::Refused(414 | 431), _) => {
             let len = expected.map_or(stream.len(), |(_, len)| len);
             assert!(len > usize::from(limit) || len + 3 >= size + OVERHEAD);
         }
@@ -153,7 +188,7 @@ fn check_against_oracle(size: usize, limit: u16, stream: &[u8], outcome: &Outcom
 }
 
 /// Reads a whole opening request, and how long it is; `None` unless it is complete and valid.
-fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
+fn read_request(stream: &[u8], names: &str) -> Option<(Asked, usize)> {
     let mut start = 0;
     while stream[start..].starts_with(b"\r\n") {
         start += 2;
@@ -177,6 +212,9 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
         .chars()
         .all(|char| matches!(char, '!'..='~') && char != '#')
     {
+        return None;
+    }
+    if !has_valid_escapes(target) {
         return None;
     }
     let mut asked = read_target(target)?;
@@ -212,10 +250,11 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
         return None;
     }
     let is_word = |value: &&str| value.chars().all(|char| matches!(char, '!'..='~'));
-    let is_host = |value: &&str| {
-        is_word(value) && !value.contains(|char| r##""#/<>?@\^`{|}"##.contains(char))
-    };
-    asked.host = once("host")?.filter(is_host)?.into();
+    let host = once("host")?.filter(|host| is_authority(host))?;
+    // That of a target that is a whole URL comes before it.
+    if asked.host.is_empty() {
+        asked.host = host.into();
+    }
     asked.key = once("sec-websocket-key")?.filter(is_word)?.into();
     let origin = once("origin")?;
     asked.origin = match origin {
@@ -223,8 +262,18 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
         None => None,
     };
     let is_13 = once("sec-websocket-version")? == Some("13");
-    if asked.host.is_empty() || !is_13 || !is_key(&asked.key) {
+    if !is_13 || !is_key(&asked.key) {
         return None;
+    }
+    let extensions = fields.get("sec-websocket-extensions").into_iter().flatten();
+    if !extensions.into_iter().all(|field| is_extensions(field)) {
+        return None;
+    }
+    for name in names.split_whitespace().map(str::to_lowercase) {
+        for value in fields.get(&name).into_iter().flatten() {
+            let value = value.chars().map(|char| char as u8).collect();
+            asked.fields.push((name.clone(), value));
+        }
     }
     asked.subprotocols = list("sec-websocket-protocol")
         .filter(|name| !name.is_empty())
@@ -237,19 +286,19 @@ fn read_request(stream: &[u8]) -> Option<(Asked, usize)> {
 }
 
 fn read_target(target: &str) -> Option<Asked> {
+    let mut host = String::new();
     let from_path = if target.starts_with('/') {
         target
     } else {
         // Not a colon of the query: the scheme has no question mark.
         let (scheme, rest) = target.split_once("://")?;
         let scheme = scheme.to_lowercase();
-        if !["http", "https", "ws", "wss"].contains(&scheme.as_str())
-            || rest.is_empty()
-            || rest.starts_with([':', '/', '?'])
-        {
+        let (authority, from_path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if !["http", "https", "ws", "wss"].contains(&scheme.as_str()) || !is_authority(authority) {
             return None;
         }
-        &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]
+        host = authority.into();
+        from_path
     };
     let (path, query) = match from_path.split_once('?') {
         Some((path, query)) => (path, Some(query.into())),
@@ -259,8 +308,78 @@ fn read_target(target: &str) -> Option<Asked> {
     Some(Asked {
         path: path.into(),
         query,
+        host,
         ..Asked::default()
     })
+}
+
+/// A host that is not empty, and perhaps a port.
+fn is_authority(text: &str) -> bool {
+    // A literal has colons of its own.
+    let colon = text.rfind(':').filter(|at| !text[*at..].contains(']'));
+    let (host, port) = text.split_at(colon.unwrap_or(text.len()));
+    let is_port = port.chars().skip(1).all(|char| char.is_ascii_digit());
+    let literal = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_of_name = |char: char| char.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(char);
+    is_port
+        && match literal {
+            Some(literal) => literal.parse::<Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.chars().all(is_of_name) && has_valid_escapes(host),
+        }
+}
+
+fn has_valid_escapes(text: &str) -> bool {
+    text.split('%').skip(1).all(|escape| {
+        escape.len() >= 2 && escape.chars().take(2).all(|char| char.is_ascii_hexdigit())
+    })
+}
+
+/// What `Sec-WebSocket-Extensions` may be: a recursive descent.
+fn is_extensions(field: &str) -> bool {
+    let mut rest = field.trim_matches([' ', '\t']);
+    loop {
+        if let Some(others) = take_extension(rest) {
+            rest = others;
+        }
+        match take(rest, ',') {
+            Some(others) => rest = others,
+            None => return rest.is_empty(),
+        }
+    }
+}
+
+/// Behind an extension with its parameters; `None` if there is none.
+fn take_extension(text: &str) -> Option<&str> {
+    let mut rest = take_token(text)?;
+    while let Some(parameter) = take(rest, ';') {
+        rest = take_token(parameter)?;
+        if let Some(value) = take(rest, '=') {
+            rest = take_token(value).or_else(|| take_quoted(value))?;
+        }
+    }
+    Some(rest)
+}
+
+fn take(text: &str, char: char) -> Option<&str> {
+    Some(text.strip_prefix(char)?.trim_start_matches([' ', '\t']))
+}
+
+fn take_token(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches(is_token);
+    (rest.len() < text.len()).then(|| rest.trim_start_matches([' ', '\t']))
+}
+
+fn take_quoted(text: &str) -> Option<&str> {
+    let mut rest = text.strip_prefix('"')?;
+    let mut is_empty = true;
+    while !rest.starts_with('"') {
+        rest = rest.strip_prefix('\\').unwrap_or(rest);
+        rest = rest.strip_prefix(is_token)?;
+        is_empty = false;
+    }
+    take(rest, '"').filter(|_| !is_empty)
 }
 
 /// 16 bytes in base64.

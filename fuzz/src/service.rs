@@ -143,10 +143,10 @@ struct World {
 
 fn verdict(number: u8) -> Verdict<'static> {
     match number % 8 {
-        0 => Verdict::Refuse(Status::FORBIDDEN),
-        1 => Verdict::AcceptSubprotocol("nobody offers this"),
+        0 => Verdict::refuse(Status::FORBIDDEN),
+        1 => Verdict::accept().subprotocol("nobody offers this"),
         2 => Verdict::Later,
-        _ => Verdict::Accept,
+        _ => Verdict::accept(),
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use super::monitor::lock;
 use super::port::HostPort;
 use super::queue::{Sink, keep};
-use crate::handler::{Answer, EventHandler};
-use crate::protocol::{Request, Status, origin_allowed};
+use crate::handler::EventHandler;
+use crate::protocol::{OriginMatch, Request};
 use crate::service::{
-    Application, ClientId, Delivery, Event, EventMask, MAX_SINKS, Queue as _, Service, Verdict,
+    Answer, Application, ClientId, Delivery, Event, EventMask, MAX_SINKS, Queue as _, Service,
+    Verdict,
 };
 
 /// What a server in Rust consists of.
@@ -29,6 +30,8 @@ pub(super) struct HostApplication {
     /// No more than there are sinks beside the handlers'.
     pub queues: Vec<Arc<Sink>>,
     pub origins: Vec<String>,
+    /// The header fields that handlers are shown.
+    pub request_fields: String,
 }
 
 impl HostApplication {
@@ -87,32 +90,24 @@ impl Application<HostPort> for HostApplication {
         masks
     }
 
-    fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        if !origin_allowed(request.origin(), self.origins.iter().map(String::as_str)) {
-            return Verdict::Refuse(Status::FORBIDDEN);
-        }
+    const RESPONSE_FIELDS: bool = true;
+
+    fn request_fields(&self) -> &str {
+        &self.request_fields
+    }
+
+    fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
+        OriginMatch::of(request.origin(), self.origins.iter().map(String::as_str))
+    }
+
+    fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>) {
         if !self.has_handlers() {
-            return Verdict::Accept;
+            let _ = answer.give(Verdict::accept().any_origin());
+            return;
         }
-        let mut given = Verdict::Refuse(Status::INTERNAL_ERROR);
-        let mut give = |verdict: Verdict<'_>| {
-            given = match verdict {
-                Verdict::Accept => Verdict::Accept,
-                Verdict::Refuse(status) => Verdict::Refuse(status),
-                Verdict::Later => Verdict::Later,
-                Verdict::AcceptSubprotocol(name) => request
-                    .subprotocols()
-                    .find(|offered| *offered == name)
-                    .map_or(
-                        Verdict::Refuse(Status::INTERNAL_ERROR),
-                        Verdict::AcceptSubprotocol,
-                    ),
-            }
-        };
         self.with_handler(self.loop_of(client), |handler| {
-            let _ = handler.request(client, request, Answer::new(&mut give));
+            let _ = handler.request(client, request, answer);
         });
-        given
     }
 
     fn deliver(

@@ -10,6 +10,7 @@
 
 mod adopt;
 mod application;
+mod buffer;
 mod monitor;
 mod options;
 mod poller;

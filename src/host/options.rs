@@ -36,6 +36,8 @@ pub struct Options {
     pub tx_blocks: Option<u16>,
     /// See [`origin`](Self::origin).
     pub origins: Vec<String>,
+    /// See [`request_field`](Self::request_field): names with a space between them.
+    pub request_fields: String,
     /// Timeouts and further limits, which have setters here, too.
     pub limits: Config,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
             rx_buffer: 1400,
             tx_blocks: None,
             origins: Vec::new(),
+            request_fields: String::new(),
             limits: Config::default(),
         }
     }
@@ -100,7 +103,8 @@ impl Options {
         self
     }
 
-    /// Sets the size of the largest message that is delivered whole, in bytes; at least 4. Default: 1400.
+    /// Sets the size of the largest message that is delivered whole, in bytes; at least 4. Default: 1400. An opening
+    /// request has room of its own: a client takes at least as much memory as a request may be long.
     #[must_use]
     pub fn rx_buffer(mut self, bytes: usize) -> Self {
         self.rx_buffer = bytes;
@@ -117,11 +121,26 @@ impl Options {
         self
     }
 
-    /// Adds an origin that may connect, such as `https://example.org`. Default: any, and clients without an origin
-    /// too. A [`Running`](super::Running) service leaves that to its application.
+    /// Adds an origin that may connect, such as `https://example.org`; `*` allows any, and clients without an
+    /// origin too. Starting fails for an origin that no browser sends, see
+    /// [`check_origin`](crate::protocol::check_origin). Default: as the handler answers
+    /// ([`Verdict::any_origin`](crate::Verdict::any_origin)). A [`Running`](super::Running) service leaves that to its
+    /// application.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
+        self
+    }
+
+    /// Adds a header field that handlers need to answer requests, such as `Authorization` or `Cookie`: see
+    /// [`Request::field`](crate::Request::field). Starting fails for a name that is not one of a further field, see
+    /// [`check_field_names`](crate::protocol::check_field_names). Default: none.
+    #[must_use]
+    pub fn request_field(mut self, name: &str) -> Self {
+        if !self.request_fields.is_empty() {
+            self.request_fields.push(' ');
+        }
+        self.request_fields.push_str(name);
         self
     }
 

@@ -6,11 +6,14 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
+use super::buffer::Buffer;
 use super::monitor::{Monitor, lock};
 use super::poller::{self, Events, Poller, Watch};
 use super::socket::{self, HostSocket};
-use crate::service::{Inbound, Instant, Interest, Port, Ready, Slot, SocketError, Work};
+use crate::protocol::Date;
+use crate::service::{Inbound, Instant, Interest, Login, Port, Ready, Slot, SocketError, Work};
 
 /// The port to std: non-blocking sockets, and one or several loops.
 ///
@@ -221,10 +224,17 @@ impl Port for HostPort {
 
     type Lock<T> = Monitor<T>;
     type Socket = HostSocket;
-    type Storage = Box<[u8]>;
-    type Inbound = Box<Inbound<Box<[u8]>>>;
+    type Storage = Buffer;
+    type Inbound = Box<Inbound<Buffer>>;
     type Slots = Box<[Slot<Self>]>;
-    type Blocks = Box<[Option<Box<[u8]>>]>;
+    type Logins = [Login; 64];
+    type Blocks = Box<[Option<Buffer>]>;
+
+    fn date(&self) -> Option<Date> {
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // A clock that is before 1970 was never set.
+        Some(Date::from_unix(time.ok()?.as_secs()))
+    }
 
     fn now(&self) -> Instant {
         // It wraps, as the service's time does.

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use super::buffer::Buffer;
 use super::monitor::Monitor;
 use super::options::Options;
 use super::port::HostPort;
-use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD};
+use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD, check_field_names, check_origin};
 use crate::service::{
     Application, Inbound, Pool, Port as _, Ready, Service, Shared, Slot, SlotState,
 };
@@ -51,14 +52,26 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         if let Err(error) = options.limits.check() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }
+        for origin in &options.origins {
+            if let Err(error) = check_origin(origin) {
+                let what = format!("the origin {origin:?} matches no request: {error}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
+        }
+        if let Err(name) = check_field_names(&options.request_fields) {
+            let what =
+                format!("the request field {name:?} is not the name of a further header field");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         if options.max_clients == 0 {
             return invalid("the number of clients must be at least 1");
         }
         if options.loops == 0 {
             return invalid("the number of loops must be at least 1");
         }
-        let storage = options.rx_buffer.saturating_add(OVERHEAD);
-        if storage < Inbound::<Box<[u8]>>::MIN_STORAGE {
+        let room = usize::from(options.limits.handshake_limit).max(options.rx_buffer);
+        let storage = room.saturating_add(OVERHEAD);
+        if options.rx_buffer.saturating_add(OVERHEAD) < Inbound::<Buffer>::MIN_STORAGE {
             return invalid("the receive size must be at least 4 bytes");
         }
         let max_clients = usize::from(options.max_clients);
@@ -78,15 +91,14 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         } else {
             SocketAddr::new(options.addr, 0)
         };
-        let bytes = |len| vec![0; len].into_boxed_slice();
         let slots = (0..max_clients)
             .map(|_| Slot::new(Monitor::new(SlotState::FREE)))
             .collect();
         let pool = Monitor::new(Pool::new(Box::default()));
         let shared = Monitor::new(Shared::NEW);
         let service = Arc::new(Service::new(port, application, slots, pool, shared));
-        let inbound = || Box::new(Inbound::new(bytes(storage)));
-        let blocks = (0..blocks).map(|_| Some(bytes(block))).collect();
+        let inbound = || Box::new(Inbound::new(Buffer::new(storage, options.rx_buffer)));
+        let blocks = (0..blocks).map(|_| Some(Buffer::new(block, 0))).collect();
         service.equip(inbound, blocks);
         first(&service);
         service.open(&options.limits, generation);

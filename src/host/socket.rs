@@ -52,6 +52,15 @@ impl Socket for HostSocket {
         self.0.peer_addr().ok().map(|addr| addr.ip().to_canonical())
     }
 
+    fn network(&self) -> u64 {
+        match self.peer() {
+            // No client has an address of this kind (RFC 4291 section 2.7).
+            Some(IpAddr::V4(addr)) => 0xFFFF_FFFF_0000_0000 | u64::from(addr.to_bits()),
+            Some(IpAddr::V6(addr)) => (addr.to_bits() >> 64) as u64,
+            None => 0,
+        }
+    }
+
     fn name(&self) -> impl Display {
         let name = self.0.peer_addr().map(|addr| {
             // A client of IPv4 is the same one at a listener for both.

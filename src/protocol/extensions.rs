@@ -29,28 +29,31 @@ const ESCAPE: u8 = 9;
 /// No field goes on like that.
 const WRONG: u8 = 15;
 
-/// Which state follows each state at: a character of a token, white space, and `,` `;` `=` `"` `\`.
+/// The characters with a meaning outside of quotes, beside those of tokens.
+const SPECIAL: &[u8; 7] = b" \t,;=\"\\";
+
+/// Which state follows each state at each special character, and at one of a token.
 const NEXT: [u32; 10] = {
     const X: u8 = WRONG;
     [
-        row([VALUE, LIST, LIST, X, X, X, X]),
-        row([VALUE, AFTER_VALUE, LIST, PARAMETER, X, X, X]),
-        row([X, AFTER_VALUE, LIST, PARAMETER, X, X, X]),
-        row([NAME, AFTER_NAME, LIST, PARAMETER, EQUALS, X, X]),
-        row([X, AFTER_NAME, LIST, PARAMETER, EQUALS, X, X]),
-        row([NAME, PARAMETER, X, X, X, X, X]),
-        row([VALUE, EQUALS, X, X, X, QUOTE, X]),
+        row([LIST, LIST, LIST, X, X, X, X, VALUE]),
+        row([AFTER_VALUE, AFTER_VALUE, LIST, PARAMETER, X, X, X, VALUE]),
+        row([AFTER_VALUE, AFTER_VALUE, LIST, PARAMETER, X, X, X, X]),
+        row([AFTER_NAME, AFTER_NAME, LIST, PARAMETER, EQUALS, X, X, NAME]),
+        row([AFTER_NAME, AFTER_NAME, LIST, PARAMETER, EQUALS, X, X, X]),
+        row([PARAMETER, PARAMETER, X, X, X, X, X, NAME]),
+        row([EQUALS, EQUALS, X, X, X, QUOTE, X, VALUE]),
         // What is quoted has to be a token, too.
-        row([QUOTED, X, X, X, X, X, ESCAPE]),
-        row([QUOTED, X, X, X, X, AFTER_VALUE, ESCAPE]),
-        row([QUOTED, X, X, X, X, X, X]),
+        row([X, X, X, X, X, X, ESCAPE, QUOTED]),
+        row([X, X, X, X, X, AFTER_VALUE, ESCAPE, QUOTED]),
+        row([X, X, X, X, X, X, X, QUOTED]),
     ]
 };
 
 /// Four bits for each state.
-const fn row(next: [u8; 7]) -> u32 {
-    let [a, b, c, d, e, f, g] = next;
-    u32::from_le_bytes([a | b << 4, c | d << 4, e | f << 4, g])
+const fn row(next: [u8; 8]) -> u32 {
+    let [a, b, c, d, e, f, g, h] = next;
+    u32::from_le_bytes([a | b << 4, c | d << 4, e | f << 4, g | h << 4])
 }
 
 impl Extensions {
@@ -59,17 +62,12 @@ impl Extensions {
 
     /// Takes the next byte, which may be a character of a token; `None` if no field goes on with it.
     pub fn push(self, byte: u8, is_token: bool) -> Option<Self> {
-        let column = match byte {
-            b' ' | b'\t' => 1,
-            b',' => 2,
-            b';' => 3,
-            b'=' => 4,
-            b'"' => 5,
-            b'\\' => 6,
-            _ if is_token => 0,
-            _ => return None,
+        let column = match SPECIAL.iter().position(|special| *special == byte) {
+            Some(column) => column,
+            None if is_token => 7,
+            None => return None,
         };
-        let [next, ..] = (NEXT.get(usize::from(self.0))? >> (4 * column) & 15).to_le_bytes();
+        let [next, ..] = (NEXT.get(usize::from(self.0))? >> (column << 2) & 15).to_le_bytes();
         (next != WRONG).then_some(Self(next))
     }
 

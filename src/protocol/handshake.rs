@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The server's answer to an opening handshake (RFC 6455 section 4.2.2).
 
-use super::authority::is_base64;
+use super::authority::{is_base64, is_token};
 
 /// Appended to the client's key before hashing (RFC 6455 section 1.3).
 pub(super) const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -51,6 +51,7 @@ impl Status {
         self.0
     }
 
+    #[inline(never)] // for size
     fn digits(self) -> [u8; 3] {
         let (mut digits, mut rest) = ([0; 3], self.0);
         for place in digits.iter_mut().rev() {
@@ -67,17 +68,22 @@ impl Status {
     }
 
     /// The fields that a response with this status has to have (RFC 9110 section 15, RFC 6585 section 4).
-    const fn fields(self) -> &'static str {
+    fn fields(self) -> &'static str {
         match self.0 {
-            405 => "\r\nAllow: GET\r\nConnection: close\r\n",
+            405 => ALLOW_AND_CLOSE,
             426 => {
                 "\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
             }
             429 | 503 => "\r\nRetry-After: 60\r\nConnection: close\r\n",
-            _ => "\r\nConnection: close\r\n",
+            _ => ALLOW_AND_CLOSE.split_at("\r\nAllow: GET".len()).1,
         }
     }
 }
+
+/// The end of it is for most statuses.
+const ALLOW_AND_CLOSE: &str = "\r\nAllow: GET\r\nConnection: close\r\n";
+/// The beginning of it is for all statuses but 401.
+const LENGTH_AND_CHALLENGE: &str = "\r\nContent-Length: 0\r\nWWW-Authenticate: ";
 
 /// The reason phrases of statuses, which programs do not read (RFC 9112 section 4), behind a space.
 const REASONS: &[(u16, &str)] = if cfg!(feature = "compact") {
@@ -129,16 +135,24 @@ impl<'a> Refusal<'a> {
         }
     }
 
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
     /// The response, which ends with `end`: [`HEAD_END`], or further fields and that.
     #[must_use]
     #[inline(never)] // for size
     pub fn parts<'p>(&'p self, end: &'p [u8]) -> [&'p [u8]; 7] {
         let (length, challenge) = match self.status {
-            Status::UNAUTHORIZED => (
-                "\r\nContent-Length: 0\r\nWWW-Authenticate: ",
-                self.challenge.unwrap_or(CHALLENGE),
+            Status::UNAUTHORIZED => (LENGTH_AND_CHALLENGE, self.challenge.unwrap_or(CHALLENGE)),
+            _ => (
+                LENGTH_AND_CHALLENGE
+                    .split_at("\r\nContent-Length: 0".len())
+                    .0,
+                "",
             ),
-            _ => ("\r\nContent-Length: 0", ""),
         };
         [
             b"HTTP/1.1 ",
@@ -171,9 +185,10 @@ impl AcceptKey {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The whole 101 response, in parts to be sent one after the other.
+    /// The whole 101 response, in parts to be sent one after the other. It ends with `end`: [`HEAD_END`], or
+    /// further fields and that.
     #[must_use]
-    pub fn response<'a>(&'a self, subprotocol: Option<&'a str>) -> [&'a [u8]; 5] {
+    pub fn response<'a>(&'a self, subprotocol: Option<&'a str>, end: &'a [u8]) -> [&'a [u8]; 6] {
         let (field, value): (&[u8], &[u8]) = match subprotocol {
             Some(name) => (b"\r\nSec-WebSocket-Protocol: ", name.as_bytes()),
             None => (b"", b""),
@@ -184,7 +199,8 @@ impl AcceptKey {
             &self.0,
             field,
             value,
-            b"\r\n\r\n",
+            b"\r\n",
+            end,
         ]
     }
 }
@@ -224,19 +240,40 @@ pub(super) fn is_client_key(key: &str) -> bool {
     }
 }
 
-/// Whether a request with this `Origin` may connect where only `allowed` origins may.
-///
-/// Scheme and host compare without regard to case, as RFC 6454 has it. An empty list allows every
-/// request. A request without an origin comes from no browser; a list refuses it.
-pub fn origin_allowed<'a>(
-    origin: Option<&str>,
-    allowed: impl IntoIterator<Item = &'a str>,
-) -> bool {
-    let mut allowed = allowed.into_iter().peekable();
-    if allowed.peek().is_none() {
-        return true;
-    }
-    origin.is_some_and(|origin| allowed.any(|entry| entry.eq_ignore_ascii_case(origin)))
+/// Fields of responses that the service writes itself. Those of `Sec-WebSocket-` come beside.
+const OWN_FIELDS: [&str; 8] = [
+    "allow",
+    "connection",
+    "content-length",
+    "date",
+    "retry-after",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+];
+
+/// Whether an application may have this field in a response: a name that is a token, and a value without
+/// control characters but tabs (RFC 9110 section 5).
+pub(crate) fn is_response_field(name: &str, value: &str) -> bool {
+    let name = name.as_bytes();
+    let is_own = |own: &&str| own.as_bytes().eq_ignore_ascii_case(name);
+    let prefix = name.get(..14).unwrap_or_default();
+    !name.is_empty()
+        && name.iter().all(|byte| is_token(*byte))
+        && !OWN_FIELDS.iter().any(is_own)
+        && !prefix.eq_ignore_ascii_case(b"sec-websocket-")
+        && is_field_value(value)
+}
+
+/// Whether this can be a challenge (RFC 9110 section 11.6.1), as far as a response stays whole.
+pub(crate) fn is_challenge(text: &str) -> bool {
+    !text.is_empty() && is_field_value(text)
+}
+
+fn is_field_value(value: &str) -> bool {
+    value
+        .bytes()
+        .all(|byte| matches!(byte, b'\t' | 0x20..=0x7E | 0x80..))
 }
 
 #[cfg(test)]
@@ -249,7 +286,7 @@ mod tests {
     fn the_accept_key_of_the_example_in_section_1_3() {
         let accept = AcceptKey::new("dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(accept.as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        let response = String::from_utf8(accept.response(Some("chat")).concat()).unwrap();
+        let response = String::from_utf8(accept.response(Some("chat"), HEAD_END).concat()).unwrap();
         assert!(response.ends_with(
             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
              Sec-WebSocket-Protocol: chat\r\n\r\n"
@@ -289,8 +326,8 @@ mod tests {
     #[test]
     fn a_refusal_is_a_complete_response() {
         let response = |status| {
-            let refusal = Refusal::new(status);
-            String::from_utf8(refusal.parts().concat()).unwrap()
+            let refusal = Refusal::new(status, None);
+            String::from_utf8(refusal.parts(HEAD_END).concat()).unwrap()
         };
         assert_eq!(
             response(Status::METHOD_NOT_ALLOWED),
@@ -302,18 +339,54 @@ mod tests {
             "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nUpgrade: websocket\r\n\
              Connection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n\r\n"
         );
+        assert_eq!(
+            response(Status::UNAUTHORIZED),
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\
+             WWW-Authenticate: Basic realm=\"wss\"\r\nConnection: close\r\n\r\n"
+        );
+        for status in [Status::TOO_MANY_REQUESTS, Status::UNAVAILABLE] {
+            assert!(
+                response(status).contains("\r\nRetry-After: 60\r\n"),
+                "{status}"
+            );
+        }
+        let bearer = Refusal::new(Status::UNAUTHORIZED, Some("Bearer"));
+        let parts = bearer.parts(b"X: y\r\n\r\n").concat();
+        let text = "WWW-Authenticate: Bearer\r\nConnection: close\r\nX: y\r\n\r\n";
+        assert!(parts.ends_with(text.as_bytes()));
         assert!(response(Status::new(451).unwrap()).starts_with("HTTP/1.1 451 Refused\r\n"));
         assert_eq!(Status::new(200), None);
     }
 
     #[test]
-    fn origins_compare_without_case_and_whole() {
-        let allowed = ["https://example.com", "http://[::1]:8080"];
-        let verdict = |origin| origin_allowed(origin, allowed);
-        assert!(verdict(Some("HTTPS://Example.com")));
-        assert!(!verdict(Some("https://example.com.evil.org")));
-        assert!(!verdict(Some("null")));
-        assert!(!verdict(None));
-        assert!(origin_allowed(None, []));
+    fn a_field_of_an_application_leaves_the_response_whole() {
+        for (name, value) in [
+            ("Set-Cookie", "id=1; HttpOnly"),
+            ("X", ""),
+            ("x-y", "a\tb \u{e4}"),
+        ] {
+            assert!(is_response_field(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("", "a"),
+            ("a b", "a"),
+            ("a:", "a"),
+            ("a\r\nb", "a"),
+            ("\u{e4}", "a"),
+            ("a", "b\r\nc: d"),
+            ("a", "b\n"),
+            ("a", "b\0"),
+            ("a", "b\x7f"),
+            ("Connection", "keep-alive"),
+            ("CONTENT-LENGTH", "5"),
+            ("transfer-encoding", "chunked"),
+            ("Sec-WebSocket-Protocol", "chat"),
+            ("sec-websocket-x", "a"),
+            ("WWW-Authenticate", "Basic"),
+        ] {
+            assert!(!is_response_field(name, value), "{name}: {value}");
+        }
+        assert!(is_challenge("Basic realm=\"device\", Bearer"));
+        assert!(!is_challenge("") && !is_challenge("Basic\r\nX: y"));
     }
 }

@@ -231,6 +231,7 @@ impl<B: Storage> Incoming<B> {
         self.buffer.put_behind(parts)
     }
 
+    #[inline(never)] // for size
     fn next_of_request(&mut self, names: &str) -> Result<Step, Step> {
         let buffer = &mut self.buffer;
         while buffer.pos < buffer.len {

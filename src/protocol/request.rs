@@ -4,6 +4,7 @@
 use super::authority::{has_valid_escapes, is_authority, is_token};
 use super::extensions::Extensions;
 use super::handshake::{Status, is_client_key};
+use super::origin::is_same;
 use super::storage::Storage;
 
 /// The longest opening request that is read unless configured otherwise, in bytes.
@@ -457,11 +458,11 @@ impl RequestParser {
             Field::Keep(Kept::Host) => is_authority(self.value(storage)),
             Field::Extensions => self.extensions.may_end(),
             Field::ContentLength => self.word_len > 0,
-            // RFC 6455 section 4.3: up to three digits, without leading zeros.
-            Field::Version => matches!(
-                (self.word_len, self.word),
-                (1, _) | (2, [b'1'..=b'9', ..]) | (3, [b'1' | b'2', ..])
-            ),
+            // Up to three digits without leading zeros (RFC 6455 section 4.3).
+            Field::Version => {
+                let [first, ..] = self.word;
+                matches!(self.word_len, 1..=3) && (first != b'0' || self.word_len == 1)
+            }
             _ => true,
         };
         if !is_valid {
@@ -604,6 +605,15 @@ impl<'a> Request<'a> {
         self.first(Kept::Origin)
     }
 
+    /// Whether this is no request of another site's page: it has no `Origin`, so that it comes from no browser, or
+    /// the host and port of its `Origin` are those of [`host`](Self::host). A port that is left out is that of
+    /// the origin's scheme.
+    #[must_use]
+    pub fn is_same_origin(&self) -> bool {
+        self.origin()
+            .is_none_or(|origin| is_same(origin, self.host()))
+    }
+
     /// The `Sec-WebSocket-Key` field: 24 characters.
     #[must_use]
     pub fn key(&self) -> &'a str {
@@ -636,6 +646,7 @@ impl<'a> Request<'a> {
             .map(|(_, value)| value)
     }
 
+    #[inline(never)] // for size
     fn first(&self, kept: Kept) -> Option<&'a str> {
         self.all(kept).next().and_then(text)
     }
@@ -679,7 +690,7 @@ const fn is_visible(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -705,12 +716,12 @@ mod tests {
     }
 
     /// The same, keeping these fields.
-    fn parse_for(names: &str, request: &str) -> Parsed {
+    fn parse_for(names: &str, request: impl AsRef<[u8]>) -> Parsed {
         let mut storage = vec![0; 700];
         let mut parser = RequestParser::new(4096);
         let mut outcome = Err(Status::INTERNAL_ERROR);
-        for (at, byte) in request.bytes().enumerate() {
-            match parser.push(&mut storage, names, byte) {
+        for (at, byte) in request.as_ref().iter().enumerate() {
+            match parser.push(&mut storage, names, *byte) {
                 Ok(false) => {}
                 Ok(true) => {
                     outcome = Ok(at + 1);
@@ -727,6 +738,23 @@ mod tests {
             parser,
             outcome,
         }
+    }
+
+    /// Shows a request for this target.
+    pub fn with_target<T>(target: &str, test: impl FnOnce(&Request<'_>) -> T) -> T {
+        let parsed = parse(&format!("GET {target} HTTP/1.1\r\n{FIELDS}{KEY}\r\n"));
+        test(&parsed.request())
+    }
+
+    /// Shows a request with these lines, of which the fields with these names are kept.
+    pub fn with_fields<T>(
+        names: &str,
+        lines: impl AsRef<[u8]>,
+        test: impl FnOnce(&Request<'_>) -> T,
+    ) -> T {
+        let head = format!("GET / HTTP/1.1\r\n{FIELDS}{KEY}");
+        let parsed = parse_for(names, [head.as_bytes(), lines.as_ref(), b"\r\n"].concat());
+        test(&parsed.request())
     }
 
     fn refusal(request: &str) -> Status {
@@ -772,6 +800,155 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_is_a_whole_url_replaces_the_host() {
+        let host = |target: &str| with_target(target, |request| request.host().to_owned());
+        assert_eq!(host("/"), "h");
+        for (target, expected) in [
+            ("ws://device.example/chat", "device.example"),
+            ("HTTPS://u:1?a=ws://b/", "u:1"),
+            ("wss://[::1]:8000", "[::1]:8000"),
+            ("http://a:/?", "a:"),
+        ] {
+            assert_eq!(host(target), expected, "{target}");
+        }
+        for wrong in [
+            "ws://u@h/",
+            "ws://h:x/",
+            "ws://a:b:c/",
+            "ws://[::1/",
+            "ws://h%/",
+            "ws://[::1]a",
+            "ws:/h/",
+            "ws:h",
+            "w://h/",
+            "xws://h/",
+            "/%zz",
+            "/%",
+            "/a?%4",
+            "/%4?1",
+            "ws://h/%",
+            "ws://h?%g1",
+            "h:80",
+            "*",
+        ] {
+            let request = format!("GET {wrong} HTTP/1.1\r\n{FIELDS}{KEY}\r\n");
+            assert_eq!(refusal(&request), Status::BAD_REQUEST, "{wrong}");
+        }
+        // The field is there nevertheless, and valid.
+        let without = FIELDS.replace("Host: h\r\n", "");
+        for host in [
+            "",
+            "Host:\r\n",
+            "Host: a:b:c\r\n",
+            "Host: [::1\r\n",
+            "Host: a b\r\n",
+        ] {
+            let request = format!("GET ws://h/ HTTP/1.1\r\n{host}{without}{KEY}\r\n");
+            assert_eq!(refusal(&request), Status::BAD_REQUEST, "{host}");
+        }
+    }
+
+    #[test]
+    fn another_method_may_have_a_target_of_its_own_form() {
+        for target in ["*", "h:80", "/"] {
+            let request =
+                format!("OPTIONS {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
+            assert_eq!(refusal(&request), Status::METHOD_NOT_ALLOWED, "{target}");
+        }
+        assert_eq!(refusal("OPTIONS * HTTP/1.1\r\n\r\n"), Status::BAD_REQUEST);
+    }
+
+    #[test]
+    fn extensions_have_to_be_well_formed() {
+        for (field, expected) in [
+            ("permessage-deflate; client_max_window_bits, x", None),
+            ("", None),
+            ("a;;b", Some(Status::BAD_REQUEST)),
+            ("a b", Some(Status::BAD_REQUEST)),
+            ("a;", Some(Status::BAD_REQUEST)),
+        ] {
+            let line = format!(
+                "Sec-WebSocket-Extensions: x; y=\"1\"\r\nSec-WebSocket-Extensions: {field}\r\n"
+            );
+            let parsed = parse(&format!("GET / HTTP/1.1\r\n{FIELDS}{line}{KEY}\r\n"));
+            assert_eq!(parsed.outcome.err(), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_too_long_is_told_why() {
+        let too_long = |request: &str| {
+            let mut storage = vec![0; 700];
+            let mut parser = RequestParser::new(100);
+            let outcome = request
+                .bytes()
+                .find_map(|byte| parser.push(&mut storage, "", byte).err());
+            outcome.unwrap()
+        };
+        let long = "a".repeat(100);
+        for target in [
+            format!("/{long}"),
+            format!("/?{long}"),
+            format!("ws://{long}"),
+            long.clone(),
+        ] {
+            assert_eq!(
+                too_long(&format!("GET {target} HTTP")),
+                Status::URI_TOO_LONG
+            );
+        }
+        assert_eq!(
+            too_long(&format!("GET / HTTP/1.1\r\nX: {long}")),
+            Status::HEADERS_TOO_LARGE
+        );
+        assert_eq!(
+            too_long(&format!("GET / HTTP/1.1\r\n{long}")),
+            Status::HEADERS_TOO_LARGE
+        );
+    }
+
+    #[test]
+    fn fields_that_the_application_asks_for_are_kept() {
+        let lines = "Cookie: a=1; b\r\nX-Other: no\r\ncookie:\t c=\"2 3\" \t\r\n\
+                     A-Name-That-Is-Longer-Than-Any-With-A-Meaning:yes\r\nAuthorization: Basic\t \tx\r\nEmpty:\r\n";
+        let names =
+            "  COOKIE authorization a-name-that-is-longer-than-any-with-a-meaning empty Absent";
+        with_fields(names, lines, |request| {
+            assert_eq!(request.field("Cookie"), Some("a=1; b"));
+            let cookies: Vec<_> = request.fields("cookie").collect();
+            assert_eq!(cookies, [&b"a=1; b"[..], b"c=\"2 3\""]);
+            assert_eq!(request.field("AUTHORIZATION"), Some("Basic\t \tx"));
+            let name = "A-Name-That-Is-Longer-Than-Any-With-A-Meaning";
+            assert_eq!(request.field(name), Some("yes"));
+            assert_eq!(request.field("empty"), Some(""));
+            for absent in ["X-Other", "Absent", "", "a=1; b", "Host", "cook"] {
+                assert_eq!(request.field(absent), None, "{absent}");
+            }
+            assert_eq!((request.host(), request.path()), ("h", "/"));
+        });
+        let absent = with_fields("", lines, |request| request.field("Cookie").is_none());
+        assert!(absent);
+    }
+
+    #[test]
+    fn a_field_of_the_handshake_cannot_be_asked_for() {
+        assert_eq!(check_field_names(""), Ok(()));
+        assert_eq!(check_field_names(" Cookie  x-1 "), Ok(()));
+        for wrong in [
+            "Host",
+            "ORIGIN",
+            "sec-websocket-key",
+            "Connection",
+            "a,b",
+            "a:",
+            "\u{e4}",
+            "a\tb",
+        ] {
+            assert_eq!(check_field_names(&format!("Cookie {wrong} x")), Err(wrong));
+        }
+    }
+
+    #[test]
     fn a_request_without_upgrade_is_told_to_upgrade() {
         for fields in [
             "Host: h\r\n",
@@ -814,7 +991,7 @@ mod tests {
             with("Sec-WebSocket-Version: 255\r\n"),
             Status::UPGRADE_REQUIRED
         );
-        for wrong in ["", "1 3", "13, 8", "013", "313", "1300", "x", "-13"] {
+        for wrong in ["", "1 3", "13, 8", "013", "1300", "x", "-13"] {
             let field = format!("Sec-WebSocket-Version: {wrong}\r\n");
             assert_eq!(with(&field), Status::BAD_REQUEST, "{wrong}");
         }

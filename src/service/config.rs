@@ -44,6 +44,12 @@ pub struct Config {
     /// The most fragments of a message, empty ones too. One more fails the connection with 1008. 0: no
     /// limit.
     pub fragments_per_message: u16,
+    /// The failed logins of an address in a minute: opening requests that the application refuses with 401 or 403.
+    /// Further requests from there get 429 without a question to the application, until a minute after the first
+    /// failure. A fixed number of addresses is remembered, the last ones to begin. All addresses of IPv6
+    /// with the same first 64 bits are one. 0: no limit. To be set to 0 where all clients have the address
+    /// of a proxy.
+    pub login_failures_per_minute: u16,
 }
 
 /// A time of a [`Config`] is longer than the service's clock can tell.
@@ -76,6 +82,8 @@ bitflags::bitflags! {
         const CONTROL_FRAMES = 4;
         /// [`Config::fragments_per_message`].
         const FRAGMENTS = 8;
+        /// [`Config::login_failures_per_minute`].
+        const LOGIN_FAILURES = 16;
     }
 }
 
@@ -90,6 +98,7 @@ impl Config {
             .union(set(Limits::HANDSHAKES, self.handshakes_per_second))
             .union(set(Limits::CONTROL_FRAMES, self.control_frames_per_second))
             .union(set(Limits::FRAGMENTS, self.fragments_per_message))
+            .union(set(Limits::LOGIN_FAILURES, self.login_failures_per_minute))
     }
 
     /// The times, by their names.
@@ -158,6 +167,7 @@ impl Default for Config {
             handshakes_per_second: 0,
             control_frames_per_second: 0,
             fragments_per_message: 0,
+            login_failures_per_minute: 10,
         }
     }
 }
@@ -203,6 +213,7 @@ settings! {
     handshakes_per_second: AtomicU16(u16) = 0 from |config: &Config| config.handshakes_per_second,
     control_frames_per_second: AtomicU16(u16) = 0 from |config: &Config| config.control_frames_per_second,
     fragments_per_message: AtomicU16(u16) = 0 from |config: &Config| config.fragments_per_message,
+    login_failures_per_minute: AtomicU16(u16) = 0 from |config: &Config| config.login_failures_per_minute,
 }
 
 /// Setters for the limits of options, which have them in the field `limits`: of the host and of Zephyr alike.

@@ -21,6 +21,7 @@ mod clients;
 mod config;
 mod event;
 mod inbound;
+mod logins;
 mod opening;
 mod output;
 mod pool;
@@ -33,12 +34,13 @@ mod slot;
 mod stats;
 mod stop;
 mod time;
+mod verdict;
 
 pub use admit::{AdoptError, Opening};
 pub use config::{Config, Limits, TooLong};
 pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
 pub use inbound::Inbound;
-pub use opening::AnswerError;
+pub use logins::{Login, LoginTable};
 pub use pool::Pool;
 pub use port::{Interest, Lock, Port, Ready, Socket, SocketError, Work};
 pub use queue::{Entry, KeptEvent, Queue, QueueSink, QueueState, QueueStorage, RecvError};
@@ -47,10 +49,11 @@ pub use serve::Serving;
 pub use slot::{Inner as SlotState, Slot};
 pub use stats::{Stats, Traffic};
 pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
+pub use verdict::{Answer, AnswerError, Answered, Verdict};
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-use crate::protocol::{Request, Status};
+use crate::protocol::{OriginMatch, Request};
 use bucket::Bucket;
 use config::Settings;
 use slot::{Guard, Inner, Owner, Phase};
@@ -76,20 +79,6 @@ pub enum ClientState {
     Connected,
 }
 
-/// What the application says to an opening request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict<'a> {
-    /// The client may connect, without a subprotocol.
-    Accept,
-    /// The client may connect, speaking this subprotocol, which has to be one that it offers.
-    AcceptSubprotocol(&'a str),
-    /// The request is refused with this status.
-    Refuse(Status),
-    /// [`Service::answer`] says it later, from any thread. Until then the client waits, for the rest of
-    /// its handshake time-out.
-    Later,
-}
-
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -110,6 +99,10 @@ pub trait Application<P: Port>: Sized {
     /// of the service held: it must not wait, nor call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
+    /// Whether responses may have header fields and challenges of the application's, see [`Verdict::fields`] and
+    /// [`Verdict::challenge`]. If not, there is no code for that, and such an answer is not possible.
+    const RESPONSE_FIELDS: bool = false;
+
     /// The names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared without
     /// regard to case: `"Authorization Cookie"`. They have to pass
     /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the client's
@@ -120,8 +113,19 @@ pub trait Application<P: Port>: Sized {
         ""
     }
 
-    /// Decides on an opening request. Called on the work queue.
-    fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a>;
+    /// What the list of origins that may connect says about a request. Without a list
+    /// ([`OriginMatch::NoList`]), clients without an origin and pages of the server itself may connect, see
+    /// [`Verdict::any_origin`]. Called before [`accept`](Self::accept) and when it is answered, perhaps with a lock of the
+    /// service held: it must not wait, nor call the service. By default there is no code for origins.
+    #[inline(always)]
+    fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
+        let _ = request;
+        OriginMatch::Listed
+    }
+
+    /// Decides on an opening request. Called on the work queue. The response is sent when the answer is given; what
+    /// is not answered is refused with 500.
+    fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>);
 
     /// Delivers an event to a sink; `client` is `None` for events of the service as a whole. Called
     /// on the work queue with no lock held; every method of the service may be called from inside.
@@ -155,7 +159,7 @@ pub struct Service<P: Port, A: Application<P>> {
     block_size: AtomicUsize,
     first_generation: AtomicU32,
     pool: P::Lock<Pool<P>>,
-    shared: P::Lock<Shared>,
+    shared: P::Lock<Shared<P::Logins>>,
     /// Until when all output is paused, because the network has no buffers; 0: it is not. Read with a
     /// slot's lock held.
     paused_until: AtomicU32,
@@ -164,7 +168,7 @@ pub struct Service<P: Port, A: Application<P>> {
 }
 
 /// What all threads share beside the slots, behind its lock.
-pub struct Shared {
+pub struct Shared<L> {
     life: Life,
     /// Slots in use or set aside, and the lowest slot that may be free.
     used: usize,
@@ -179,9 +183,11 @@ pub struct Shared {
     log_lines: Bucket,
     /// Lines that were left out since the last one.
     lines_left_out: u32,
+    /// Failed logins by address.
+    logins: L,
 }
 
-impl Shared {
+impl<L: LoginTable> Shared<L> {
     /// Of a service that was never opened. All zeros, so that a static one takes no flash.
     pub const NEW: Self = Self {
         life: Life::Stopped,
@@ -193,6 +199,7 @@ impl Shared {
         most_clients: 0,
         log_lines: Bucket::full(),
         lines_left_out: 0,
+        logins: L::NEW,
     };
 }
 
@@ -204,7 +211,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         application: A,
         slots: P::Slots,
         pool: P::Lock<Pool<P>>,
-        shared: P::Lock<Shared>,
+        shared: P::Lock<Shared<P::Logins>>,
     ) -> Self {
         Self {
             port,
@@ -253,6 +260,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         shared.timer = None;
         shared.pending = [EventMask::empty(); MAX_SINKS];
         shared.counters = Counters::NONE;
+        shared.logins = P::Logins::NEW;
         shared.most_clients = 0;
         drop(shared);
         self.pool.lock().restart();

@@ -1,42 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The answer to an opening request, which the application gives when it is asked or later.
 
+use super::config::Limits;
 use super::event::ClientId;
 use super::inbound::Inbound;
-use super::port::Port;
+use super::logins::{self, LoginTable as _};
+use super::port::{Lock as _, Port, Socket as _};
 use super::run::Run;
-use super::slot::{Asked, Guard, Inner, Phase};
+use super::slot::{Asked, Guard, Inner, Phase, Slot};
 use super::stats::Counter;
-use super::{Application, Service, Verdict};
-use crate::protocol::{AcceptKey, HEAD_END, Refusal, Request, Status};
-
-/// Why an answer to an opening request did nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerError {
-    /// No request of this client waits for an answer: none was put off, it was answered, the client
-    /// has gone, or its time was over.
-    NotWaiting,
-    /// The client does not offer this subprotocol. Its request still waits.
-    Subprotocol,
-}
-
-impl core::fmt::Display for AnswerError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NotWaiting => "no request of the client waits for an answer",
-            Self::Subprotocol => "the client does not offer the subprotocol",
-        })
-    }
-}
-
-impl core::error::Error for AnswerError {}
+use super::verdict::{Answer, AnswerError, Verdict};
+use super::{Application, Service};
+use crate::protocol::{AcceptKey, Date, HEAD_END, OriginMatch, Refusal, Request, Status};
 
 impl<P: Port, A: Application<P>> Service<P, A> {
     /// Answers an opening request for which [`Application::accept`] said [`Verdict::Later`], from any
     /// thread. The client's handshake timeout goes on meanwhile.
     ///
     /// While `accept` has not returned yet, this waits for it, except on the service's own threads: what
-    /// is decided inside `accept` is its return value. [`Verdict::Later`] once more changes nothing.
+    /// is decided inside `accept` is given there. [`Verdict::Later`] once more changes nothing.
     ///
     /// # Errors
     /// See [`AnswerError`].
@@ -84,11 +66,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         let outcome = inbound.incoming.request().map(|request| {
             let verdict = decide(&request);
-            let possible = is_possible(&request, verdict);
-            if possible {
+            let checked = verdict.check(&request, A::RESPONSE_FIELDS);
+            if checked.is_ok() {
                 self.respond(&mut inner, index, &request, verdict);
             }
-            possible.then_some(()).ok_or(AnswerError::Subprotocol)
+            checked
         });
         inner.inbound = Some(inbound);
         self.kick(index, &mut inner);
@@ -107,30 +89,57 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         run: &mut Run<'a, P>,
         inbound: &Inbound<P::Storage>,
     ) -> Guard<'a, P> {
-        let mut inner = run.slot.lock();
+        let (index, slot) = (run.index, run.slot);
+        let mut inner = slot.lock();
         let Some(request) = inbound.incoming.request() else {
             return inner;
         };
-        let id = inner.id(run.index);
+        if self.is_login_blocked(&inner) {
+            self.count(Counter::RefusedLogins);
+            self.refuse(&mut inner, index, Status::TOO_MANY_REQUESTS);
+            return inner;
+        }
+        if self.application.match_origin(&request) == OriginMatch::Other {
+            self.refuse(&mut inner, index, Status::FORBIDDEN);
+            return inner;
+        }
+        let id = inner.id(index);
         inner.asked = Asked::Now;
         drop(inner);
-        let verdict = match self.application.accept(id, &request) {
-            verdict if is_possible(&request, verdict) => verdict,
-            _ => Verdict::Refuse(Status::INTERNAL_ERROR),
-        };
-        let mut inner = run.slot.lock();
-        if inner.phase == Phase::Handshake {
-            self.respond(&mut inner, run.index, &request, verdict);
-            if let Some(socket) = Self::socket_to_log(&inner) {
-                drop(inner);
-                self.log_connected(id, &socket);
-                inner = run.slot.lock();
-            }
+        let mut give = |verdict: Verdict<'_>| self.give(slot, index, &request, verdict);
+        let answer = Answer::new(&mut give);
+        self.application.accept(id, &request, answer);
+        let mut inner = slot.lock();
+        if inner.phase == Phase::Handshake && inner.asked == Asked::Now {
+            log::error!("{id}: refused, because the application gave no answer");
+            self.refuse(&mut inner, index, Status::INTERNAL_ERROR);
+        }
+        if let Some(socket) = Self::socket_to_log(&inner) {
+            drop(inner);
+            self.log_connected(id, &socket);
+            inner = slot.lock();
         }
         inner
     }
 
-    /// Does what the application says to the request.
+    /// The application answers the request that it is asked about.
+    #[inline(never)] // it is part of the service, not of the application
+    fn give(&self, slot: &Slot<P>, index: usize, request: &Request<'_>, verdict: Verdict<'_>) {
+        let mut inner = slot.lock();
+        if inner.phase != Phase::Handshake {
+            // Its time was over.
+            return;
+        }
+        match verdict.check(request, A::RESPONSE_FIELDS) {
+            Ok(()) => self.respond(&mut inner, index, request, verdict),
+            Err(error) => {
+                log::error!("{}: refused, because {error}", inner.id(index));
+                self.refuse(&mut inner, index, Status::INTERNAL_ERROR);
+            }
+        }
+    }
+
+    /// Does what the application says to the request, and what was checked.
     fn respond(
         &self,
         inner: &mut Inner<P>,
@@ -138,21 +147,51 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         request: &Request<'_>,
         verdict: Verdict<'_>,
     ) {
-        let subprotocol = match verdict {
+        let (subprotocol, fields) = match verdict {
             Verdict::Later => {
                 inner.asked = Asked::Waiting;
                 return;
             }
-            Verdict::Refuse(status) => return self.refuse(inner, index, status),
-            Verdict::AcceptSubprotocol(name) => Some(name),
-            Verdict::Accept => None,
+            Verdict::Refuse {
+                status,
+                challenge,
+                fields,
+            } => {
+                if matches!(status, Status::UNAUTHORIZED | Status::FORBIDDEN) {
+                    self.note_failed_login(inner);
+                }
+                let challenge = challenge.filter(|_| A::RESPONSE_FIELDS);
+                return self.refuse_with(inner, index, &Refusal::new(status, challenge), fields);
+            }
+            Verdict::Accept {
+                subprotocol,
+                fields,
+                any_origin,
+            } => {
+                // Where no list of origins says otherwise, the pages of other sites may not use what the server
+                // knows of a browser.
+                if !any_origin
+                    && self.application.match_origin(request) == OriginMatch::NoList
+                    && !request.is_same_origin()
+                {
+                    log::info!(
+                        "{}: refused, because a list of origins does not have its {:?}",
+                        inner.id(index),
+                        request.origin().unwrap_or_default()
+                    );
+                    return self.refuse(inner, index, Status::FORBIDDEN);
+                }
+                (subprotocol, fields)
+            }
         };
         inner.asked = Asked::No;
         let accept = AcceptKey::new(request.key());
-        self.emit_response(inner, &accept.response(subprotocol));
+        let date = self.port.date();
+        let parts = accept.response(subprotocol, head_end(date.as_ref()));
+        self.emit_head(inner, &parts, fields);
         let (now, masks) = (self.port.now(), self.application.masks());
         if inner.output.is_broken() {
-            // The response can be neither sent nor kept: nobody has connected.
+            // The response can be neither sent nor kept: the client has not connected.
             return inner.advance(Phase::Dead, now, &masks);
         }
         inner.open(now, &masks);
@@ -160,20 +199,67 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Refuses the opening request.
+    #[inline(never)] // for size
     pub(super) fn refuse(&self, inner: &mut Inner<P>, index: usize, status: Status) {
+        self.refuse_with(inner, index, &Refusal::new(status, None), &[]);
+    }
+
+    fn refuse_with(
+        &self,
+        inner: &mut Inner<P>,
+        index: usize,
+        refusal: &Refusal<'_>,
+        fields: &[(&str, &str)],
+    ) {
         inner.asked = Asked::No;
-        self.emit_response(inner, &Refusal::new(status, None).parts(HEAD_END));
+        let date = self.port.date();
+        self.emit_head(inner, &refusal.parts(head_end(date.as_ref())), fields);
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
+        let status = refusal.status();
         self.count(Counter::of_refusal(status));
         log::debug!("{}: request refused: {status}", inner.id(index));
     }
+
+    /// Sends the head of a response, of which the last part ends it, with further fields in front of that.
+    fn emit_head(&self, inner: &mut Inner<P>, parts: &[&[u8]], fields: &[(&str, &str)]) {
+        if !A::RESPONSE_FIELDS || fields.is_empty() {
+            return self.emit_response(inner, parts, false);
+        }
+        let Some((end, head)) = parts.split_last() else {
+            return;
+        };
+        self.emit_response(inner, head, true);
+        for (name, value) in fields {
+            let field = [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"];
+            self.emit_response(inner, &field, true);
+        }
+        self.emit_response(inner, &[end], false);
+    }
+
+    fn limits_logins(&self) -> bool {
+        P::LIMITS.contains(Limits::LOGIN_FAILURES) && self.settings.login_failures_per_minute() > 0
+    }
+
+    /// Whether the client's address had as many failed logins as it may.
+    fn is_login_blocked(&self, inner: &Inner<P>) -> bool {
+        let socket = inner.socket.as_ref().filter(|_| self.limits_logins());
+        socket.is_some_and(|socket| {
+            let (network, now) = (socket.network(), self.port.now());
+            let limit = self.settings.login_failures_per_minute();
+            logins::is_blocked(self.shared.lock().logins.entries(), network, limit, now)
+        })
+    }
+
+    fn note_failed_login(&self, inner: &Inner<P>) {
+        if let Some(socket) = inner.socket.as_ref().filter(|_| self.limits_logins()) {
+            let (network, now) = (socket.network(), self.port.now());
+            logins::note_failure(self.shared.lock().logins.entries(), network, now);
+        }
+    }
 }
 
-/// Only a subprotocol that the client offers may be chosen (RFC 6455 section 4.2.2).
-fn is_possible(request: &Request<'_>, verdict: Verdict<'_>) -> bool {
-    match verdict {
-        Verdict::AcceptSubprotocol(name) => request.subprotocols().any(|offered| offered == name),
-        _ => true,
-    }
+/// What ends a response.
+pub(super) fn head_end(date: Option<&Date>) -> &[u8] {
+    date.map_or(HEAD_END, Date::head_end)
 }

@@ -6,9 +6,10 @@ use core::ops::DerefMut;
 
 use super::config::Limits;
 use super::inbound::Inbound;
+use super::logins::LoginTable;
 use super::slot::Slot;
 use super::time::Instant;
-use crate::protocol::Storage;
+use crate::protocol::{Date, Storage};
 
 /// A piece of work, which is run by [`Service::run`](super::Service::run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +76,11 @@ pub trait Socket: Clone {
 
     /// Whom the connection is with. Only called where clients per address are limited.
     fn peer(&self) -> Self::Peer;
+
+    /// The network that the peer is in, as far as failed logins tell peers apart
+    /// ([`Config::login_failures_per_minute`](super::Config)): an IPv4 address, or the first 64 bits of an IPv6
+    /// address, which all belong to one user. Only called where failed logins are limited.
+    fn network(&self) -> u64;
 
     /// The peer's address and port, for people.
     fn name(&self) -> impl Display {
@@ -149,6 +155,9 @@ pub trait Port: Sized {
     type Inbound: DerefMut<Target = Inbound<Self::Storage>>;
     /// The client slots: as many as there may be clients.
     type Slots: AsRef<[Slot<Self>]>;
+    /// Memory for failed logins: `[Login; N]`, with an entry for each of the last addresses. None where
+    /// [`LIMITS`](Self::LIMITS) do not have them.
+    type Logins: LoginTable;
     /// The blocks for unsent output.
     type Blocks: AsMut<[Option<Self::Storage>]>;
 
@@ -167,6 +176,12 @@ pub trait Port: Sized {
 
     /// The time.
     fn now(&self) -> Instant;
+
+    /// The date for responses, if there is a clock that has it (RFC 9110 section 6.6.1).
+    #[inline(always)]
+    fn date(&self) -> Option<Date> {
+        None
+    }
 
     /// Puts `work` on the work queue.
     fn submit(&self, work: Work);

@@ -609,7 +609,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Sends all of `parts`, before any frame: what the socket does not take is kept in a block. A new
     /// connection takes a response; if it does not, and there is no block either, it is aborted.
-    pub(super) fn emit_response(&self, inner: &mut Inner<P>, parts: &[&[u8]]) {
+    /// With `more` to come, they are only put into a block if there is one with room.
+    pub(super) fn emit_response(&self, inner: &mut Inner<P>, parts: &[&[u8]], more: bool) {
+        if A::RESPONSE_FIELDS {
+            let total = total_len(parts);
+            if inner.output.is_broken()
+                || more && self.reserve(inner) && inner.output.append(parts, total)
+            {
+                return;
+            }
+        }
         let Ok(sent) = self.write(inner, parts) else {
             return;
         };

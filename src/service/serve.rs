@@ -8,13 +8,15 @@ use super::admit::{AdoptError, Opening};
 use super::bucket::Bucket;
 use super::config::Limits;
 use super::event::EventMask;
+use super::logins::{self, LoginTable as _};
+use super::opening::head_end;
 use super::port::{Interest, Lock as _, Port, Ready, Socket as _, SocketError, Work};
 use super::slot::{Due, Owner, Phase};
 use super::stats::Counter;
 use super::stop::{Life, Stopping};
 use super::time::{Instant, TIMER_GRANULARITY_MS};
 use super::{Application, Service};
-use crate::protocol::{HEAD_END, Refusal, Status};
+use crate::protocol::{Refusal, Status};
 
 /// The most connections that are accepted in a row before the clients have their turn.
 const ACCEPT_AT_ONCE: usize = 16;
@@ -52,18 +54,18 @@ struct Lobby<P: Port> {
 
 impl<P: Port> Lobby<P> {
     /// Says why, if that was not said before.
-    fn answer(&mut self) {
+    fn answer(&mut self, port: &P) {
         if !self.answered {
             self.answered = true;
             // The other status that there is need not be there.
+            let date = port.date();
+            let end = head_end(date.as_ref());
             let status = if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) {
                 self.status
             } else {
                 Status::UNAVAILABLE
             };
-            let _ = self
-                .socket
-                .send(&Refusal::new(status, None).parts(HEAD_END));
+            let _ = self.socket.send(&Refusal::new(status, None).parts(end));
             // Where this cannot be said, the client reads it from the response.
             let _ = self.socket.shutdown_write();
         }
@@ -265,7 +267,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut dropped = [0; 64];
         match lobby.socket.receive(&mut dropped) {
             Ok(0) | Err(SocketError::Failed) => return self.clear_lobby(serving),
-            Ok(_) => lobby.answer(),
+            Ok(_) => lobby.answer(&self.port),
             Err(SocketError::WouldBlock | SocketError::NoBuffers) => {}
         }
         self.port
@@ -274,7 +276,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     pub(super) fn clear_lobby(&self, serving: &mut Serving<P>) {
         if let Some(mut lobby) = serving.lobby.take() {
-            lobby.answer();
+            lobby.answer(&self.port);
             self.port.close(self.max_clients(), lobby.socket);
         }
     }
@@ -318,6 +320,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if P::LIMITS.contains(Limits::HANDSHAKES) {
             let rate = self.settings.handshakes_per_second();
             serving.handshakes.refresh(rate, self.port.now());
+        }
+        if P::LIMITS.contains(Limits::LOGIN_FAILURES) {
+            logins::refresh(self.shared.lock().logins.entries(), self.port.now());
         }
         self.set_timer(next);
         if A::TICKS && !serving.stopping.begun {

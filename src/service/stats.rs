@@ -23,6 +23,8 @@ pub struct Stats {
     pub refused_forbidden: u32,
     /// Requests refused with any other status.
     pub refused_requests: u32,
+    /// Of these, the ones refused because of failed logins from their address.
+    pub refused_logins: u32,
     /// Connections that could not be accepted for want of memory or descriptors.
     pub accept_errors: u32,
     /// Clients that were silent too long, or did not finish their handshake in time.
@@ -115,6 +117,7 @@ pub(super) enum Counter {
     PolicyViolations,
     Aborted,
     WouldBlock,
+    RefusedLogins,
 }
 
 impl Counter {
@@ -139,10 +142,10 @@ impl Counter {
 
 /// The values of all counters.
 #[derive(Clone, Copy)]
-pub(super) struct Counters([u32; 16]);
+pub(super) struct Counters([u32; 17]);
 
 impl Counters {
-    pub const NONE: Self = Self([0; 16]);
+    pub const NONE: Self = Self([0; 17]);
 
     /// Adds one.
     pub fn add(&mut self, counter: Counter) {
@@ -171,5 +174,6 @@ impl Counters {
         stats.policy_violations = value(Counter::PolicyViolations);
         stats.aborted = value(Counter::Aborted);
         stats.would_block = value(Counter::WouldBlock);
+        stats.refused_logins = value(Counter::RefusedLogins);
     }
 }

@@ -52,7 +52,7 @@ fn a_connection_that_was_upgraded_elsewhere_goes_on_with_frames() {
     h.service
         .application()
         .verdict
-        .set(Verdict::Refuse(Status::FORBIDDEN));
+        .set(Verdict::refuse(Status::FORBIDDEN));
     let client = Client::elsewhere();
     let first = frame(0x81, b"first");
     let adopted = h
@@ -91,7 +91,7 @@ fn an_adopted_request_is_asked_about_like_any_other() {
         .adopt(&client.socket(), REQUEST.as_bytes(), Opening::Request);
     h.settle();
     assert!(client.take().is_empty());
-    assert_eq!(h.service.answer(id.unwrap(), Verdict::Accept), Ok(()));
+    assert_eq!(h.service.answer(id.unwrap(), Verdict::accept()), Ok(()));
     h.settle();
     assert_eq!(client.take(), ACCEPTED.as_bytes());
 }
@@ -159,7 +159,7 @@ fn a_request_longer_than_the_receive_buffer_is_parsed_as_it_is_taken() {
     }
     // The limits are those of any request, and what follows a bad one does not matter.
     for (bad, status) in [
-        (format!("GET /{} HTTP/1.1\r\n", "y".repeat(4_000)), "431"),
+        (format!("GET /{} HTTP/1.1\r\n", "y".repeat(4_000)), "414"),
         (
             REQUEST.replace(
                 "\r\n\r\n",

@@ -216,7 +216,7 @@ fn an_id_reaches_nobody_after_65_537_reconnects_of_its_slot() {
     assert_eq!(h.service.ping(old, b""), gone);
     assert_eq!(h.service.close(old, CloseCode::NORMAL, ""), gone);
     assert_eq!(
-        h.service.answer(old, Verdict::Accept),
+        h.service.answer(old, Verdict::accept()),
         Err(AnswerError::NotWaiting)
     );
     assert_eq!(h.service.while_held(old, || ()), None);
@@ -269,7 +269,7 @@ fn a_refused_request_closes() {
     h.service
         .application()
         .verdict
-        .set(Verdict::Refuse(Status::NOT_FOUND));
+        .set(Verdict::refuse(Status::NOT_FOUND));
     let client = h.connect();
     client.send(REQUEST.as_bytes());
     h.settle();
@@ -290,7 +290,7 @@ fn a_subprotocol_has_to_be_one_that_is_offered() {
     h.service
         .application()
         .verdict
-        .set(Verdict::AcceptSubprotocol("chat"));
+        .set(Verdict::accept().subprotocol("chat"));
     let offer = REQUEST.replace("Host", "Sec-WebSocket-Protocol: soap, chat\r\nHost");
     let client = h.connect();
     client.send(offer.as_bytes());

@@ -31,7 +31,7 @@ fn waiting(config: Config) -> (Harness, Client, ClientId) {
 fn an_answer_may_come_later() {
     let (mut h, client, id) = waiting(Config::default());
     h.pass(5_000);
-    assert_eq!(h.service.answer(id, Verdict::Accept), Ok(()));
+    assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
     assert_eq!(h.service.state(0), ClientState::Connected);
     h.settle();
     assert_eq!(client.take(), ACCEPTED.as_bytes());
@@ -48,7 +48,7 @@ fn an_answer_may_come_later() {
 #[test]
 fn a_later_answer_may_refuse() {
     let (mut h, client, id) = waiting(Config::default());
-    let refused = h.service.answer(id, Verdict::Refuse(Status::FORBIDDEN));
+    let refused = h.service.answer(id, Verdict::refuse(Status::FORBIDDEN));
     assert_eq!(refused, Ok(()));
     h.settle();
     assert_eq!(client.take(), REFUSED.as_bytes());
@@ -72,13 +72,13 @@ fn a_later_answer_chooses_among_the_subprotocols_offered() {
     );
     h.settle();
     let id = h.service.client(0).unwrap();
-    let other = h.service.answer(id, Verdict::AcceptSubprotocol("mqtt"));
+    let other = h.service.answer(id, Verdict::accept().subprotocol("mqtt"));
     assert_eq!(other, Err(AnswerError::Subprotocol));
     h.settle();
     assert!(client.take().is_empty(), "it still waits");
     let offered = h
         .service
-        .answer(id, Verdict::AcceptSubprotocol("superchat"));
+        .answer(id, Verdict::accept().subprotocol("superchat"));
     assert_eq!(offered, Ok(()));
     let said = String::from_utf8(client.take()).unwrap();
     assert!(said.starts_with("HTTP/1.1 101 "), "{said}");
@@ -96,17 +96,17 @@ fn a_request_is_answered_once() {
         Ok(()),
         "it still waits"
     );
-    assert_eq!(h.service.answer(id, Verdict::Accept), Ok(()));
+    assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
     for again in [
-        Verdict::Accept,
-        Verdict::Refuse(Status::FORBIDDEN),
+        Verdict::accept(),
+        Verdict::refuse(Status::FORBIDDEN),
         Verdict::Later,
     ] {
         assert_eq!(h.service.answer(id, again), Err(AnswerError::NotWaiting));
     }
     h.settle();
     assert_eq!(
-        h.service.answer(id, Verdict::Accept),
+        h.service.answer(id, Verdict::accept()),
         Err(AnswerError::NotWaiting)
     );
     assert_eq!(client.take(), ACCEPTED.as_bytes());
@@ -120,14 +120,14 @@ fn only_what_was_put_off_is_answered_later() {
     h.settle();
     let id = h.service.client(0).unwrap();
     assert_eq!(
-        h.service.answer(id, Verdict::Accept),
+        h.service.answer(id, Verdict::accept()),
         Err(AnswerError::NotWaiting)
     );
     client.send(REQUEST.as_bytes());
     h.settle();
     assert_eq!(client.take(), ACCEPTED.as_bytes());
     assert_eq!(
-        h.service.answer(id, Verdict::Accept),
+        h.service.answer(id, Verdict::accept()),
         Err(AnswerError::NotWaiting)
     );
 }
@@ -142,7 +142,7 @@ fn the_handshake_deadline_goes_on_while_the_application_decides() {
     assert_eq!(h.events(), ["0 timeout", "0 closing", "0 closed"]);
     assert!(client.is_closed());
     assert_eq!(
-        h.service.answer(id, Verdict::Accept),
+        h.service.answer(id, Verdict::accept()),
         Err(AnswerError::NotWaiting)
     );
     h.assert_all_closed();
@@ -160,7 +160,7 @@ fn a_client_that_leaves_while_the_application_decides_is_noticed() {
         h.settle();
         assert_eq!(h.events(), ["0 closing", "0 closed"]);
         assert_eq!(
-            h.service.answer(id, Verdict::Accept),
+            h.service.answer(id, Verdict::accept()),
             Err(AnswerError::NotWaiting)
         );
         h.assert_all_closed();
@@ -169,11 +169,11 @@ fn a_client_that_leaves_while_the_application_decides_is_noticed() {
         next.send(REQUEST.as_bytes());
         h.settle();
         assert_eq!(
-            h.service.answer(id, Verdict::Accept),
+            h.service.answer(id, Verdict::accept()),
             Err(AnswerError::NotWaiting)
         );
         let id = h.service.client(0).unwrap();
-        assert_eq!(h.service.answer(id, Verdict::Accept), Ok(()));
+        assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
         h.settle();
         assert_eq!(next.take(), ACCEPTED.as_bytes());
     }
@@ -187,7 +187,7 @@ fn what_comes_before_the_answer_is_kept_behind_the_request() {
     client.send(&frame(0x81, b"and more"));
     h.settle();
     assert_eq!(h.events(), [""; 0]);
-    assert_eq!(h.service.answer(id, Verdict::Accept), Ok(()));
+    assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
     h.settle();
     let expected = ["0 connected /chat", "0 text early", "0 text and more"];
     assert_eq!(h.events(), expected);
@@ -211,7 +211,7 @@ fn a_client_that_sends_more_than_there_is_room_for_waits_for_the_answer() {
         "not all was received"
     );
     assert_eq!(h.service.port().watched(0), Interest::empty());
-    assert_eq!(h.service.answer(id, Verdict::Accept), Ok(()));
+    assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
     h.settle();
     let events = h.events();
     assert_eq!(events.len(), 11);
@@ -227,7 +227,7 @@ fn stopping_ends_clients_that_wait_for_an_answer() {
     assert_eq!(h.events(), ["0 closing", "0 closed"]);
     assert!(client.is_closed());
     assert_eq!(
-        h.service.answer(id, Verdict::Accept),
+        h.service.answer(id, Verdict::accept()),
         Err(AnswerError::NotWaiting)
     );
     h.assert_all_closed();
@@ -237,7 +237,7 @@ fn stopping_ends_clients_that_wait_for_an_answer() {
 fn a_client_that_does_not_take_the_later_answer_is_given_the_rest_of_it() {
     let (mut h, client, id) = waiting(Config::default());
     client.set_window(10);
-    assert_eq!(h.service.answer(id, Verdict::Accept), Ok(()));
+    assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
     h.settle();
     assert_eq!(client.take(), &ACCEPTED.as_bytes()[..10]);
     client.set_window(usize::MAX);

@@ -397,7 +397,7 @@ fn streaming_echoes_a_message_of_any_length_in_flat_memory() {
 
 #[test]
 fn who_takes_the_answer_to_its_request_slowly_keeps_no_block() {
-    for verdict in [Verdict::Accept, Verdict::Refuse(Status::FORBIDDEN)] {
+    for verdict in [Verdict::accept(), Verdict::refuse(Status::FORBIDDEN)] {
         let mut h = Harness::with_blocks(1, 1, Config::default(), ignore);
         h.service.application().verdict.set(verdict);
         let client = h.connect();
@@ -405,7 +405,7 @@ fn who_takes_the_answer_to_its_request_slowly_keeps_no_block() {
         client.send(REQUEST.as_bytes());
         h.settle();
         assert_eq!(h.service.stats().blocks_used, 0);
-        let (start, is_accepted) = (client.take(), verdict == Verdict::Accept);
+        let (start, is_accepted) = (client.take(), verdict == Verdict::accept());
         client.set_window(1000);
         h.settle();
         let answer = [start, client.take()].concat();

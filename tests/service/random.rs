@@ -114,12 +114,12 @@ proptest! {
                 }
                 Act::Buffers(there) => Harness::set_buffers(there),
                 Act::PutOff(later) => {
-                    let verdict = if later { Verdict::Later } else { Verdict::Accept };
+                    let verdict = if later { Verdict::Later } else { Verdict::accept() };
                     h.service.application().verdict.set(verdict);
                 }
                 Act::Answer(who, accept) => if let Some(client) = h.service.client(who) {
-                    let refuse = Verdict::Refuse(Status::FORBIDDEN);
-                    let verdict = if accept { Verdict::Accept } else { refuse };
+                    let refuse = Verdict::refuse(Status::FORBIDDEN);
+                    let verdict = if accept { Verdict::accept() } else { refuse };
                     let waits = h.service.answer(client, Verdict::Later).is_ok();
                     prop_assert_eq!(h.service.answer(client, verdict).is_ok(), waits);
                 },

@@ -13,7 +13,7 @@ use wss::protocol::{CloseCode, OVERHEAD};
 use wss::service::{
     AdoptError, Application, Config, Delivery, Lock, MAX_SINKS, Opening, Service, Target,
 };
-use wss::{ClientId, Event, EventMask, Request, SendError, Verdict};
+use wss::{Answer, ClientId, Event, EventMask, Request, SendError, Verdict};
 
 use crate::harness::{REQUEST, frame};
 use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, service as service_of};
@@ -110,15 +110,17 @@ impl Application<ScriptPort<Shuttle>> for App {
         masks
     }
 
-    fn accept<'a>(&'a self, client: ClientId, _: &Request<'a>) -> Verdict<'a> {
+    fn accept(&self, client: ClientId, _: &Request<'_>, answer: Answer<'_>) {
         if !self.puts_off.load(Ordering::Relaxed) {
-            return Verdict::Accept;
+            let _ = answer.accept();
+            return;
         }
         self.asked.lock().push(client);
         self.asked.notify_all();
-        // The answer may come before this has returned.
+        // Another thread may answer before this says that it is to be answered later.
         thread::yield_now();
-        Verdict::Later
+        let _ = answer.later();
+        thread::yield_now();
     }
 
     fn deliver(
@@ -543,8 +545,8 @@ fn a_later_answer_while_the_client_sends_and_leaves() {
             let service = Arc::clone(&running.0);
             thread::spawn(move || {
                 let client = service.application().next_asked();
-                let first = service.answer(client, Verdict::Accept);
-                (first, service.answer(client, Verdict::Accept))
+                let first = service.answer(client, Verdict::accept());
+                (first, service.answer(client, Verdict::accept()))
             })
         };
         peer.send(REQUEST.as_bytes());
@@ -571,7 +573,7 @@ fn a_client_leaves_just_as_its_request_is_answered() {
         peer.send(REQUEST.as_bytes());
         let client = app.next_asked();
         peer.act(|wire| wire.reset = true);
-        let _ = running.0.answer(client, Verdict::Accept);
+        let _ = running.0.answer(client, Verdict::accept());
         app.wait_for(EventMask::CLOSED, 1);
         running.finish(&[peer]);
     });

@@ -58,7 +58,7 @@ impl Handler for Recorder {
             "/refused" => answer.refuse(Status::FORBIDDEN),
             "/later" => {
                 let clients = self.clients.clone();
-                thread::spawn(move || clients.answer(client, Verdict::Accept));
+                thread::spawn(move || clients.answer(client, Verdict::accept()));
                 answer.later()
             }
             _ => answer.accept(),

@@ -32,7 +32,7 @@ impl Handler for Chat {
         }
         let mut offered = request.subprotocols();
         match offered.find(|name| ["chat.v1", "chat.v2"].contains(name)) {
-            Some(name) => answer.give(Verdict::AcceptSubprotocol(name)),
+            Some(name) => answer.give(Verdict::accept().subprotocol(name)),
             None => answer.accept(),
         }
     }
@@ -281,8 +281,8 @@ fn answers_may_come_later_and_in_any_order() {
     asked.sort_by(|one, other| other.1.cmp(&one.1));
     for (id, path) in asked {
         let verdict = match path.as_str() {
-            "/b" => Verdict::Refuse(Status::NOT_FOUND),
-            _ => Verdict::Accept,
+            "/b" => Verdict::refuse(Status::NOT_FOUND),
+            _ => Verdict::accept(),
         };
         assert_eq!(server.clients().answer(id, verdict), Ok(()));
     }
@@ -302,7 +302,7 @@ fn an_answer_that_is_faster_than_the_hook_waits_for_it() {
     client.write(REQUEST.as_bytes());
     let (id, _) = requests.recv_timeout(PATIENCE).unwrap();
     let began = Instant::now();
-    assert_eq!(server.clients().answer(id, Verdict::Accept), Ok(()));
+    assert_eq!(server.clients().answer(id, Verdict::accept()), Ok(()));
     assert!(began.elapsed() > Duration::from_millis(100));
     assert_eq!(client.response().status, 101);
     client.echo("hello");
@@ -321,7 +321,7 @@ impl Handler for Twice {
         _: &Request<'_>,
         answer: Answer<'_>,
     ) -> Answered {
-        let inside = self.0.answer(client, Verdict::Accept);
+        let inside = self.0.answer(client, Verdict::accept());
         assert_eq!(inside, Err(AnswerError::NotWaiting));
         answer.refuse(Status::FORBIDDEN)
     }

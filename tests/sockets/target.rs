@@ -36,7 +36,7 @@ impl Handler for Echo {
         answer: Answer<'_>,
     ) -> Answered {
         match request.subprotocols().find(|name| *name == "chat.v1") {
-            Some(name) => answer.give(Verdict::AcceptSubprotocol(name)),
+            Some(name) => answer.give(Verdict::accept().subprotocol(name)),
             None => answer.accept(),
         }
     }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use wss::clients::Clients;
-use wss::handler::{Answer, Answered, EventHandler};
+use wss::handler::EventHandler;
 use wss::host::{Options, Server};
-use wss::{ClientId, Event, EventMask, Request};
+use wss::{Answer, Answered, ClientId, Event, EventMask, Request, Verdict};
 
 /// A closure that gets every event of a loop, and accepts every client.
 pub struct Closure<F> {
@@ -16,7 +16,7 @@ pub struct Closure<F> {
 
 impl<F: Fn(&Clients, Option<ClientId>, &Event<'_>)> EventHandler for Closure<F> {
     fn request(&mut self, _: ClientId, _: &Request<'_>, answer: Answer<'_>) -> Answered {
-        answer.accept()
+        answer.give(Verdict::accept().any_origin())
     }
 
     fn event(&mut self, client: Option<ClientId>, event: &Event<'_>) {

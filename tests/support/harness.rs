@@ -5,9 +5,9 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wss::protocol::{FrameHeader, OVERHEAD, Opcode, unmask};
+use wss::protocol::{FrameHeader, OVERHEAD, Opcode, OriginMatch, unmask};
 use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Work};
-use wss::{ClientId, Event, EventMask, Request, Verdict};
+use wss::{Answer, ClientId, Event, EventMask, Request, Verdict};
 
 use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, instant, service};
 
@@ -100,6 +100,7 @@ impl<T> Lock<T> for Alone<T> {
 
 pub type Svc = Service<ScriptPort<Single>, App>;
 type Tick = dyn Fn(&Svc);
+type OnRequest = dyn Fn(&Request<'_>, Answer<'_>);
 type React = dyn Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery;
 
 /// Notes every event, then does what the test wants.
@@ -107,6 +108,11 @@ pub struct App {
     pub masks: Cell<[EventMask; MAX_SINKS]>,
     pub events: RefCell<Vec<String>>,
     pub verdict: Cell<Verdict<'static>>,
+    /// Answers requests, instead of the verdict.
+    pub on_request: RefCell<Option<Box<OnRequest>>>,
+    pub request_fields: Cell<&'static str>,
+    /// The list of origins; none: the application has no say in them.
+    pub origins: Cell<Option<&'static [&'static str]>>,
     react: Box<React>,
     /// What a tick does.
     on_tick: RefCell<Box<Tick>>,
@@ -119,8 +125,30 @@ impl Application<ScriptPort<Single>> for App {
         self.masks.get()
     }
 
-    fn accept<'a>(&'a self, _client: ClientId, _request: &Request<'a>) -> Verdict<'a> {
-        self.verdict.get()
+    const RESPONSE_FIELDS: bool = true;
+
+    fn request_fields(&self) -> &str {
+        self.request_fields.get()
+    }
+
+    fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
+        let list = self.origins.get();
+        list.map_or(OriginMatch::Listed, |list| {
+            OriginMatch::of(request.origin(), list.iter().copied())
+        })
+    }
+
+    fn accept(&self, _client: ClientId, request: &Request<'_>, answer: Answer<'_>) {
+        assert!(
+            ON_SERVICE_THREAD.get(),
+            "requests are shown on the work queue"
+        );
+        match &*self.on_request.borrow() {
+            Some(on_request) => on_request(request, answer),
+            None => {
+                let _ = answer.give(self.verdict.get());
+            }
+        }
     }
 
     fn deliver(
@@ -244,7 +272,10 @@ impl Harness {
         let app = App {
             masks: Cell::new(masks),
             events: RefCell::default(),
-            verdict: Cell::new(Verdict::Accept),
+            verdict: Cell::new(Verdict::accept()),
+            on_request: RefCell::default(),
+            request_fields: Cell::new(""),
+            origins: Cell::new(None),
             react: Box::new(react),
             on_tick: RefCell::new(Box::new(|_| {})),
         };

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wss::service::{
-    Application, Config, Inbound, Instant, Interest, Lock, Pool, Port, Ready, Service, Shared,
-    Slot, SlotState, Socket, SocketError, Work,
+    Application, Config, Inbound, Instant, Interest, Lock, Login, Pool, Port, Ready, Service,
+    Shared, Slot, SlotState, Socket, SocketError, Work,
 };
 
 /// A lock that can be made when it is needed.
@@ -103,6 +103,10 @@ impl<K: Kind> Socket for ScriptSocket<K> {
 
     fn peer(&self) -> u32 {
         self.0.lock().peer
+    }
+
+    fn network(&self) -> u64 {
+        self.0.lock().peer.into()
     }
 
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
@@ -258,6 +262,7 @@ impl<K: Kind> Port for ScriptPort<K> {
     type Storage = Box<[u8]>;
     type Inbound = Box<Inbound<Self::Storage>>;
     type Slots = Vec<Slot<Self>>;
+    type Logins = [Login; 3];
     type Blocks = Vec<Option<Box<[u8]>>>;
 
     fn now(&self) -> Instant {

@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
+use wss::protocol::{check_field_names, check_origin};
+
 /// Numbers: the option, and its default.
-const NUMBERS: [(&str, u32); 22] = [
+const NUMBERS: [(&str, u32); 23] = [
     ("WSS_PORT", 8000),
     ("WSS_SERVERS", 1),
     ("WSS_MAX_CLIENTS", 2),
@@ -26,6 +28,7 @@ const NUMBERS: [(&str, u32); 22] = [
     ("WSS_HANDSHAKES_PER_SECOND", 0),
     ("WSS_CONTROL_FRAMES_PER_SECOND", 0),
     ("WSS_FRAGMENTS_PER_MESSAGE", 0),
+    ("WSS_LOGIN_FAILURES_PER_MINUTE", 0),
     ("WSS_PEER_SIZE", 0),
     ("WSS_REQUEST_SIZE", 0),
     ("WSS_QUEUES", 0),
@@ -34,15 +37,16 @@ const NUMBERS: [(&str, u32); 22] = [
     ("WSS_LOG_LEVEL", 3),
 ];
 /// Switches, with the default.
-const SWITCHES: [(&str, bool); 5] = [
+const SWITCHES: [(&str, bool); 6] = [
     ("WSS_STREAMING", false),
+    ("WSS_RESPONSE_FIELDS", false),
     ("WSS_START_AT_BOOT", true),
     ("WSS_TICK", true),
     ("WSS_WORK_QUEUE", true),
     ("WSS_SHELL", false),
 ];
 /// Texts, with the default.
-const TEXTS: [(&str, &str); 1] = [("WSS_ORIGINS", "")];
+const TEXTS: [(&str, &str); 2] = [("WSS_ORIGINS", ""), ("WSS_REQUEST_FIELDS", "")];
 
 fn main() {
     println!("cargo:rerun-if-env-changed=DOTCONFIG");
@@ -86,6 +90,7 @@ fn main() {
         let value = options
             .get(name)
             .map_or(default, |value| value.trim_matches('"'));
+        check(name, value);
         writeln!(
             out,
             "/// `CONFIG_{name}`.\npub const {}: &str = {value:?};",
@@ -95,6 +100,24 @@ fn main() {
     }
     let to = PathBuf::from(env::var_os("OUT_DIR").expect("set by Cargo")).join("kconfig.rs");
     fs::write(to, out).expect("OUT_DIR can be written to");
+}
+
+/// Checks a text, so that what cannot work is an error of the build.
+fn check(name: &str, value: &str) {
+    if name == "WSS_ORIGINS" {
+        for origin in value.split_ascii_whitespace() {
+            if let Err(error) = check_origin(origin) {
+                panic!("CONFIG_WSS_ORIGINS: {origin:?} matches no request: {error}");
+            }
+        }
+    }
+    if name == "WSS_REQUEST_FIELDS" {
+        if let Err(field) = check_field_names(value) {
+            panic!(
+                "CONFIG_WSS_REQUEST_FIELDS: {field:?} is not the name of a further header field"
+            );
+        }
+    }
 }
 
 fn constant(name: &str) -> &str {

@@ -5,10 +5,10 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use wss::handler::{Answer, EventHandler};
-use wss::protocol::origin_allowed;
+use wss::handler::EventHandler;
+use wss::protocol::OriginMatch;
 use wss::service::{Application, Delivery, MAX_SINKS, Queue as _, QueueSink, QueueState, Service};
-use wss::{ClientId, Event, EventMask, Request, Status, Verdict};
+use wss::{Answer, ClientId, Event, EventMask, Request, Verdict};
 
 use crate::events::{Received, Sink};
 use crate::kconfig;
@@ -118,30 +118,31 @@ impl Application<ZephyrPort> for ZephyrApplication {
         masks
     }
 
-    fn accept<'a>(&'a self, client: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        let origins = kconfig::ORIGINS.split_ascii_whitespace();
-        if !kconfig::ORIGINS.is_empty() && !origin_allowed(request.origin(), origins) {
-            return Verdict::Refuse(Status::FORBIDDEN);
+    const RESPONSE_FIELDS: bool = kconfig::RESPONSE_FIELDS;
+
+    #[inline(always)]
+    fn request_fields(&self) -> &str {
+        kconfig::REQUEST_FIELDS
+    }
+
+    fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
+        if kconfig::ORIGINS.is_empty() {
+            return OriginMatch::NoList;
         }
-        let mut given = Verdict::Accept;
-        let mut give = |verdict: Verdict<'_>| {
-            given = match verdict {
-                Verdict::Accept => Verdict::Accept,
-                Verdict::Refuse(status) => Verdict::Refuse(status),
-                Verdict::Later => Verdict::Later,
-                Verdict::AcceptSubprotocol(name) => request
-                    .subprotocols()
-                    .find(|offered| *offered == name)
-                    .map_or(
-                        Verdict::Refuse(Status::INTERNAL_ERROR),
-                        Verdict::AcceptSubprotocol,
-                    ),
-            }
-        };
+        OriginMatch::of(request.origin(), kconfig::ORIGINS.split_ascii_whitespace())
+    }
+
+    fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>) {
+        let mut answer = Some(answer);
         self.with_handler(|handler| {
-            let _ = handler.request(client, request, Answer::new(&mut give));
+            if let Some(answer) = answer.take() {
+                let _ = handler.request(client, request, answer);
+            }
         });
-        given
+        // There is no handler.
+        if let Some(answer) = answer {
+            let _ = answer.give(Verdict::accept().any_origin());
+        }
     }
 
     fn deliver(

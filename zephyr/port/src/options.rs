@@ -44,6 +44,7 @@ impl<'a> Options<'a> {
                 handshakes_per_second: kconfig::HANDSHAKES_PER_SECOND as u16,
                 control_frames_per_second: kconfig::CONTROL_FRAMES_PER_SECOND as u16,
                 fragments_per_message: kconfig::FRAGMENTS_PER_MESSAGE as u16,
+                login_failures_per_minute: kconfig::LOGIN_FAILURES_PER_MINUTE as u16,
             },
         }
     }

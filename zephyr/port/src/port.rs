@@ -14,7 +14,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use wss::AdoptError;
 use wss::protocol::Storage;
 use wss::service::{
-    Inbound, Instant, Interest, Limits, Lock as _, Port, Ready, Slot, Socket, SocketError, Work,
+    Inbound, Instant, Interest, Limits, Lock as _, Login, Port, Ready, Slot, Socket, SocketError,
+    Work,
 };
 
 use crate::kconfig;
@@ -94,6 +95,13 @@ const QUICK_FAILURES: u8 = 8;
 /// The address of a peer; nothing where it is not used.
 type Peer = [u8; kconfig::PEER_SIZE as usize];
 
+/// How many addresses there is memory for, to count failed logins.
+const LOGINS: usize = if Options::new().limits.login_failures_per_minute > 0 {
+    8
+} else {
+    0
+};
+
 /// A descriptor of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
@@ -157,11 +165,32 @@ fn number(result: i32) -> Result<usize, SocketError> {
     })
 }
 
+impl Descriptor {
+    /// Whether the peer has an IPv4 address, as `wss_port_accept` writes it.
+    fn is_ipv4(&self) -> bool {
+        match &self.peer[..] {
+            [front @ .., 0xFF, 0xFF, _, _, _, _] => front.iter().all(|byte| *byte == 0),
+            address => address.len() == 4,
+        }
+    }
+}
+
 impl Socket for Descriptor {
     type Peer = Peer;
 
     fn peer(&self) -> Peer {
         self.peer
+    }
+
+    fn network(&self) -> u64 {
+        match &self.peer[..] {
+            // No client has an IPv6 address that begins like this (RFC 4291 section 2.7).
+            [.., a, b, c, d] if self.is_ipv4() => {
+                0xFFFF_FFFF_0000_0000 | u64::from(u32::from_be_bytes([*a, *b, *c, *d]))
+            }
+            [a, b, c, d, e, f, g, h, ..] => u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+            _ => 0,
+        }
     }
 
     fn name(&self) -> impl Display {
@@ -437,6 +466,7 @@ impl Port for ZephyrPort {
     type Storage = Buffer;
     type Inbound = &'static mut Inbound<Buffer>;
     type Slots = [Slot<Self>; CLIENTS];
+    type Logins = [Login; LOGINS];
     type Blocks = [Option<Buffer>; BLOCKS];
 
     const LIMITS: Limits = Options::new().limits.limits();

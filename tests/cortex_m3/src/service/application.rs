@@ -5,7 +5,7 @@ use core::cell::Cell;
 use core::hint::black_box;
 use wss::protocol::Opcode;
 use wss::service::{Application, Delivery, MAX_SINKS, Service};
-use wss::{ClientId, Event, EventMask, Request, SendError, Status, Verdict};
+use wss::{Answer, ClientId, Event, EventMask, Request, SendError, Status, Verdict};
 
 use super::port::ScriptPort;
 
@@ -66,12 +66,13 @@ impl Application<ScriptPort> for Echo {
     }
 
     #[inline(never)]
-    fn accept<'a>(&'a self, _: ClientId, request: &Request<'a>) -> Verdict<'a> {
-        black_box(match (request.path(), request.subprotocols().next()) {
-            ("/nowhere", _) => Verdict::Refuse(Status::NOT_FOUND),
-            (_, Some(name)) => Verdict::AcceptSubprotocol(name),
-            _ => Verdict::Accept,
-        })
+    fn accept(&self, _: ClientId, request: &Request<'_>, answer: Answer<'_>) {
+        let verdict = black_box(match (request.path(), request.subprotocols().next()) {
+            ("/nowhere", _) => Verdict::refuse(Status::NOT_FOUND),
+            (_, Some(name)) => Verdict::accept().subprotocol(name),
+            _ => Verdict::accept(),
+        });
+        let _ = answer.give(verdict);
     }
 
     #[inline(never)]

@@ -11,7 +11,7 @@ use core::hint::black_box;
 use core::num::NonZeroUsize;
 use core::ops::{Deref, DerefMut};
 use wss::service::{
-    Inbound, Instant, Interest, Lock, Port, Ready, Slot, Socket, SocketError, Work,
+    Inbound, Instant, Interest, Limits, Lock, Login, Port, Ready, Slot, Socket, SocketError, Work,
 };
 
 use super::CLIENTS;
@@ -122,6 +122,10 @@ impl Socket for ScriptSocket {
     type Peer = ();
 
     fn peer(&self) {}
+
+    fn network(&self) -> u64 {
+        0
+    }
 
     #[inline(never)]
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
@@ -264,12 +268,15 @@ const fn number(work: Work) -> Option<NonZeroUsize> {
 
 impl Port for ScriptPort {
     const INLINE: bool = INLINE;
+    // This application has no logins.
+    const LIMITS: Limits = Limits::all().difference(Limits::LOGIN_FAILURES);
 
     type Lock<T> = Single<T>;
     type Socket = ScriptSocket;
     type Storage = &'static mut [u8];
     type Inbound = &'static mut Inbound<&'static mut [u8]>;
     type Slots = [Slot<Self>; CLIENTS];
+    type Logins = [Login; 0];
     type Blocks = [Option<&'static mut [u8]>; 1];
 
     #[inline(never)]

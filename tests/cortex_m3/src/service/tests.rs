@@ -309,9 +309,7 @@ fn end(number: usize) -> Outcome {
     })
 }
 
-script!(
-    FULL = [b"HTTP/1.1 503 Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
-);
+script!(FULL = [b"HTTP/1.1 503 Refused\r\nContent-Length: 0\r\nRetry-After: 60\r\nConnection: close\r\n\r\n"]);
 script!(A_TEXT = [masked!(0x81, b"text")]);
 script!(ITS_ECHO = [plain!(0x81, b"text")]);
 

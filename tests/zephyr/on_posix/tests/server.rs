@@ -741,12 +741,12 @@ fn requests_are_answered_later_on_another_thread() {
         let connecting = thread::spawn(move || try_connect(port, "/"));
         let client = asked();
         let verdict = match status {
-            101 => Verdict::Accept,
-            _ => Verdict::Refuse(Status::FORBIDDEN),
+            101 => Verdict::accept(),
+            _ => Verdict::refuse(Status::FORBIDDEN),
         };
         assert_eq!(server.clients().answer(client, verdict), Ok(()));
         assert_eq!(
-            server.clients().answer(client, Verdict::Accept),
+            server.clients().answer(client, Verdict::accept()),
             Err(wss::AnswerError::NotWaiting)
         );
         match connecting.join().expect("no panic").map_err(|error| *error) {

@@ -121,7 +121,7 @@ impl Handler for App {
                 answer.later()
             }
             _ => match request.subprotocols().find(|name| *name == "chat.v2") {
-                Some(name) => answer.give(Verdict::AcceptSubprotocol(name)),
+                Some(name) => answer.give(Verdict::accept().subprotocol(name)),
                 None => answer.accept(),
             },
         }

@@ -194,7 +194,7 @@ extern "C" fn the_accept_hook_answers_later() {
 
     let (client, id) = asks();
     assert!(server.clients().send_text(id, "too early").is_err());
-    let verdict = Verdict::AcceptSubprotocol("chat.v1");
+    let verdict = Verdict::accept().subprotocol("chat.v1");
     assert_eq!(server.clients().answer(id, verdict), Ok(()));
     client.accepted_with(b"Sec-WebSocket-Protocol: chat.v1\r\n");
     client.sends(TEXT, b"hello");
@@ -203,7 +203,7 @@ extern "C" fn the_accept_hook_answers_later() {
 
     SEEN.lock().asked = None;
     let (client, id) = asks();
-    let verdict = Verdict::Refuse(Status::FORBIDDEN);
+    let verdict = Verdict::refuse(Status::FORBIDDEN);
     assert_eq!(server.clients().answer(id, verdict), Ok(()));
     client
         .refused_with(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

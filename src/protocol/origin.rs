@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which web pages may connect (RFC 6455 section 10.2, RFC 6454).
+
+use core::fmt::Write as _;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// In a list of origins it allows every one, and clients without an origin.
+const ANY: &str = "*";
+
+/// Why an origin in a configuration can match no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginError {
+    /// There is no scheme: `device.local` instead of `http://device.local`.
+    NoScheme,
+    /// A page's scheme is `http` or `https`, not `ws` or `wss`.
+    WebSocketScheme,
+    /// Something follows the host and the port: a path, a query, or a fragment.
+    Path,
+    /// The host is not one that a browser sends: it is empty, has a user or a wildcard, or is neither ASCII nor an
+    /// address.
+    Host,
+    /// The port is not a number from 1 to 65535.
+    Port,
+}
+
+impl core::fmt::Display for OriginError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoScheme => "an origin begins with a scheme, such as http://",
+            Self::WebSocketScheme => {
+                "the origin of a page begins with http:// or https://, not ws:// or wss://"
+            }
+            Self::Path => "an origin ends with the host or the port, without a path",
+            Self::Host => {
+                "an origin has a host name in ASCII or an address, without user or wildcard"
+            }
+            Self::Port => "the port of an origin is a number from 1 to 65535",
+        })
+    }
+}
+
+impl core::error::Error for OriginError {}
+
+/// Checks an origin that may connect, as a configuration has it: `https://example.com`,
+/// `http://192.0.2.1:8080`, `null` (RFC 6454 section 7), or `*` for every client. A slash at the end and the
+/// scheme's own port (`http://device.local:80/`) do not matter.
+///
+/// # Errors
+/// See [`OriginError`]: no request has such an origin.
+pub fn check_origin(origin: &str) -> Result<(), OriginError> {
+    if origin == ANY || origin.eq_ignore_ascii_case("null") {
+        return Ok(());
+    }
+    let (scheme, authority) = split_scheme(origin).ok_or(OriginError::NoScheme)?;
+    if ["ws", "wss"]
+        .iter()
+        .any(|other| scheme.eq_ignore_ascii_case(other))
+    {
+        return Err(OriginError::WebSocketScheme);
+    }
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#', '\\']) {
+        return Err(OriginError::Path);
+    }
+    let (host, port) = match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((address, port)) => (is_written_as_sent(address), port),
+        None => {
+            let end = authority.find(':').unwrap_or(authority.len());
+            let (name, port) = authority.split_at(end);
+            (is_host_name(name), port)
+        }
+    };
+    let is_port = match port.strip_prefix(':') {
+        // It has neither a sign nor leading zeros.
+        Some(digits) => !digits.starts_with(['+', '0']) && digits.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    match (host, is_port) {
+        (false, _) => Err(OriginError::Host),
+        (true, false) => Err(OriginError::Port),
+        (true, true) => Ok(()),
+    }
+}
+
+fn split_scheme(origin: &str) -> Option<(&str, &str)> {
+    let (scheme, authority) = origin.split_once("://")?;
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let begins = scheme.bytes().next()?.is_ascii_alphabetic();
+    (begins && scheme.bytes().all(is_of_scheme)).then_some((scheme, authority))
+}
+
+/// Whether browsers send a host name like this. What ends with a number is an IPv4 address to them.
+fn is_host_name(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_digit())
+        && (last.bytes().all(|byte| byte.is_ascii_digit()) || last.contains(['x', 'X']));
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !name.is_empty()
+        && name.bytes().all(is_of_name)
+        && (!is_number || name.parse::<Ipv4Addr>().is_ok())
+}
+
+/// Whether browsers write an IPv6 address like this: as short as possible (RFC 5952).
+fn is_written_as_sent(text: &str) -> bool {
+    /// What is still to be written.
+    struct Expected<'a>(&'a str);
+
+    impl core::fmt::Write for Expected<'_> {
+        fn write_str(&mut self, part: &str) -> core::fmt::Result {
+            let (front, rest) = self
+                .0
+                .split_at_checked(part.len())
+                .ok_or(core::fmt::Error)?;
+            self.0 = rest;
+            front
+                .eq_ignore_ascii_case(part)
+                .then_some(())
+                .ok_or(core::fmt::Error)
+        }
+    }
+
+    let mut expected = Expected(text);
+    text.parse::<Ipv6Addr>().is_ok_and(|address| {
+        // They write an IPv4 address that is part of it as two groups.
+        let mapped = address.to_ipv4_mapped();
+        let written = match mapped.map(|address| address.octets()) {
+            Some([a, b, c, d]) => {
+                let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+                write!(expected, "::ffff:{high:x}:{low:x}")
+            }
+            None => write!(expected, "{address}"),
+        };
+        written.is_ok() && expected.0.is_empty()
+    })
+}
+
+/// What a list of origins says about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginMatch {
+    /// The list has the origin, or `*`.
+    Listed,
+    /// The list is empty.
+    NoList,
+    /// The list has other origins only. A request without an origin comes from no browser; it is none of them.
+    Other,
+}
+
+impl OriginMatch {
+    /// Looks for the origin of a request in a list. Scheme and host compare without regard to case. The list
+    /// should pass [`check_origin`].
+    pub fn of<'a>(origin: Option<&str>, list: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut found = Self::NoList;
+        for entry in list {
+            let is_listed = entry == ANY
+                || origin.is_some_and(|origin| normal(entry).eq_ignore_ascii_case(normal(origin)));
+            if is_listed {
+                return Self::Listed;
+            }
+            found = Self::Other;
+        }
+        found
+    }
+}
+
+/// Whether a request with this `Origin` may connect where only `allowed` origins may.
+///
+/// An empty list, and `*` in it, allow every request. See [`OriginMatch::of`].
+pub fn origin_allowed<'a>(
+    origin: Option<&str>,
+    allowed: impl IntoIterator<Item = &'a str>,
+) -> bool {
+    OriginMatch::of(origin, allowed) != OriginMatch::Other
+}
+
+/// The origin without a slash and its scheme's own port at the end.
+fn normal(origin: &str) -> &str {
+    let origin = origin.strip_suffix('/').unwrap_or(origin);
+    without_port(origin, is_https(origin))
+}
+
+fn is_https(origin: &str) -> bool {
+    origin
+        .as_bytes()
+        .get(..6)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https:"))
+}
+
+/// What is in front of the port, if that is the scheme's own one or empty.
+fn without_port(authority: &str, is_https: bool) -> &str {
+    let port = if is_https { ":443" } else { ":80" };
+    let rest = authority
+        .strip_suffix(port)
+        .or_else(|| authority.strip_suffix(':'));
+    rest.unwrap_or(authority)
+}
+
+/// Whether a page with this origin is of the server that has this host and port.
+pub(super) fn is_same(origin: &str, host: &str) -> bool {
+    let origin = normal(origin);
+    let is_https = is_https(origin);
+    let scheme_len = if is_https { 8 } else { 7 };
+    let (Some(scheme), Some(page)) = (origin.get(..scheme_len), origin.get(scheme_len..)) else {
+        return false;
+    };
+    let is_page = is_https || scheme.eq_ignore_ascii_case("http://");
+    is_page && scheme.ends_with("//") && page.eq_ignore_ascii_case(without_port(host, is_https))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_compare_without_case_and_whole() {
+        let allowed = ["https://example.com", "http://[::1]:8080"];
+        let verdict = |origin| origin_allowed(origin, allowed);
+        assert!(verdict(Some("HTTPS://Example.com")));
+        assert!(!verdict(Some("https://example.com.evil.org")));
+        assert!(!verdict(Some("http://example.com")));
+        assert!(!verdict(Some("https://example.com:8443")));
+        assert!(!verdict(Some("null")));
+        assert!(!verdict(None));
+        assert!(origin_allowed(None, []));
+        for origin in [None, Some("null"), Some("https://example.org")] {
+            assert!(origin_allowed(origin, ["https://example.com", "*"]));
+        }
+    }
+
+    #[test]
+    fn a_slash_and_the_port_of_the_scheme_do_not_matter_in_a_list() {
+        for entry in ["http://h", "http://h/", "http://h:80", "HTTP://H:80/"] {
+            assert_eq!(check_origin(entry), Ok(()), "{entry}");
+            assert_eq!(
+                OriginMatch::of(Some("http://h"), [entry]),
+                OriginMatch::Listed
+            );
+            assert_eq!(
+                OriginMatch::of(Some("http://h:8080"), [entry]),
+                OriginMatch::Other
+            );
+            assert_eq!(
+                OriginMatch::of(Some("https://h"), [entry]),
+                OriginMatch::Other
+            );
+        }
+        assert!(origin_allowed(Some("https://h"), ["https://h:443"]));
+        assert!(!origin_allowed(Some("http://h"), ["http://h:443"]));
+    }
+
+    #[test]
+    fn an_origin_that_no_browser_sends_is_rejected() {
+        for right in [
+            "*",
+            "null",
+            "http://device.local",
+            "https://example.com:8443",
+            "http://192.0.2.1:8000",
+            "http://[::1]:8080",
+            "http://[2001:db8::1]",
+            "http://[::ffff:c000:201]",
+            "http://xn--bcher-kva.example",
+            "http://a.b-c_d.",
+            "http://h:80/",
+            "chrome-extension://abcdefghijklmnop",
+        ] {
+            assert_eq!(check_origin(right), Ok(()), "{right}");
+        }
+        for (wrong, error) in [
+            ("", OriginError::NoScheme),
+            ("device.local", OriginError::NoScheme),
+            ("device.local:8000", OriginError::NoScheme),
+            ("//device.local", OriginError::NoScheme),
+            ("://device.local", OriginError::NoScheme),
+            ("http:device.local", OriginError::NoScheme),
+            ("1http://h", OriginError::NoScheme),
+            ("ht tp://h", OriginError::NoScheme),
+            ("ws://device.local", OriginError::WebSocketScheme),
+            ("WSS://device.local", OriginError::WebSocketScheme),
+            ("http://h/page", OriginError::Path),
+            ("http://h//", OriginError::Path),
+            ("http://h?a", OriginError::Path),
+            ("http://h#a", OriginError::Path),
+            ("http://", OriginError::Host),
+            ("http://:80", OriginError::Host),
+            ("http://u@h", OriginError::Host),
+            ("http://*.example.com", OriginError::Host),
+            ("http://b\u{fc}cher.example", OriginError::Host),
+            ("http://a%20b", OriginError::Host),
+            ("http://a b", OriginError::Host),
+            ("http://192.0.2", OriginError::Host),
+            ("http://192.0.2.01", OriginError::Host),
+            ("http://192.0.2.256", OriginError::Host),
+            ("http://0x7f", OriginError::Host),
+            ("http://::1", OriginError::Host),
+            ("http://[::1", OriginError::Host),
+            ("http://[0:0:0:0:0:0:0:1]", OriginError::Host),
+            ("http://[2001:0db8::1]", OriginError::Host),
+            ("http://[::ffff:192.0.2.1]", OriginError::Host),
+            ("http://h:", OriginError::Port),
+            ("http://h:0", OriginError::Port),
+            ("http://h:080", OriginError::Port),
+            ("http://h:+80", OriginError::Port),
+            ("http://h:65536", OriginError::Port),
+            ("http://h:8000:1", OriginError::Port),
+            ("http://[::1]8000", OriginError::Port),
+        ] {
+            assert_eq!(check_origin(wrong), Err(error), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_the_server_has_its_host_and_port() {
+        for (origin, host) in [
+            ("http://device.local", "device.local"),
+            ("http://device.local", "DEVICE.local:80"),
+            ("http://device.local", "device.local:"),
+            ("http://device.local:80", "device.local"),
+            ("https://device.local", "device.local"),
+            ("https://device.local", "device.local:443"),
+            ("http://device.local:8000", "device.local:8000"),
+            ("HTTP://[::1]:8000", "[::1]:8000"),
+        ] {
+            assert!(is_same(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("http://evil.example", "device.local"),
+            ("http://device.local.evil.example", "device.local"),
+            ("http://evil-device.local", "device.local"),
+            ("http://device.local:8080", "device.local:8000"),
+            ("http://device.local", "device.local:8000"),
+            ("http://device.local", "device.local:443"),
+            ("https://device.local", "device.local:80"),
+            ("null", "device.local"),
+            ("null", ""),
+            ("", ""),
+            ("http://", "a"),
+            ("ftp://device.local", "device.local"),
+            ("https:/xdevice.local", "device.local"),
+        ] {
+            assert!(!is_same(origin, host), "{origin} {host}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Parameters of a query, as HTML forms write them (`application/x-www-form-urlencoded`).
+
+use super::request::Request;
+use super::utf8::from_utf8;
+
+/// Why a parameter of a query cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryError {
+    /// The value is longer than the buffer.
+    NoRoom,
+    /// The value is not UTF-8.
+    NotUtf8,
+}
+
+impl core::fmt::Display for QueryError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoRoom => "the parameter is longer than the buffer",
+            Self::NotUtf8 => "the parameter is not UTF-8",
+        })
+    }
+}
+
+impl core::error::Error for QueryError {}
+
+impl Request<'_> {
+    /// Reads a parameter of the query into `buffer`: of `?room=a%20b&x` it is `a b` for `room`, empty for `x`, and
+    /// `None` for others. Of several with this name it is the first one.
+    ///
+    /// Parameters are separated by `&`. Names and values are decoded: `%20` (RFC 3986 section 2.1) and `+` are a
+    /// space. A value may contain any character, NUL too.
+    ///
+    /// # Errors
+    /// See [`QueryError`]. The length of the query is always enough for the buffer.
+    pub fn query_param<'b>(
+        &self,
+        name: &str,
+        buffer: &'b mut [u8],
+    ) -> Result<Option<&'b str>, QueryError> {
+        let query = self.query().unwrap_or_default().as_bytes();
+        for parameter in query.split(|byte| *byte == b'&') {
+            let mut parts = parameter.splitn(2, |byte| *byte == b'=');
+            let found = parts.next().unwrap_or_default();
+            // There is no parameter in an empty query, nor between two separators.
+            if !parameter.is_empty() && decoded(found).eq(name.bytes()) {
+                let mut len = 0_usize;
+                for byte in decoded(parts.next().unwrap_or_default()) {
+                    *buffer.get_mut(len).ok_or(QueryError::NoRoom)? = byte;
+                    len = len.saturating_add(1);
+                }
+                let value = buffer.get(..len).unwrap_or_default();
+                return from_utf8(value).map(Some).ok_or(QueryError::NotUtf8);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The bytes that a name or a value stands for. That escapes are valid was checked.
+fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut bytes = text.iter();
+    core::iter::from_fn(move || {
+        Some(match bytes.next()? {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(*bytes.next()?).to_digit(16);
+                let value = digit()? << 4 | digit()?;
+                value.to_le_bytes()[0]
+            }
+            byte => *byte,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::tests::with_target;
+    use super::*;
+
+    /// What a buffer of `room` bytes gets.
+    fn read(target: &str, name: &str, room: usize) -> Result<Option<String>, QueryError> {
+        with_target(target, |request| {
+            let mut buffer = vec![0; room];
+            let value = request.query_param(name, &mut buffer);
+            value.map(|value| value.map(str::to_owned))
+        })
+    }
+
+    #[test]
+    fn a_parameter_is_found_by_its_name_and_decoded() {
+        let target = "/?room=a%20b+c&x&y=&room=2&a%26b=%c3%A4%25&=z&&w=1=2%3d3?/";
+        for (name, value) in [
+            ("room", Some("a b c")),
+            ("x", Some("")),
+            ("y", Some("")),
+            ("a&b", Some("\u{e4}%")),
+            ("", Some("z")),
+            ("w", Some("1=2=3?/")),
+            ("Room", None),
+            ("roo", None),
+            ("room=a", None),
+            ("z", None),
+        ] {
+            assert_eq!(read(target, name, 40), Ok(value.map(Into::into)), "{name}");
+        }
+        for target in ["/", "/?", "/?&", "/room=1"] {
+            assert_eq!(read(target, "", 0), Ok(None), "{target}");
+            assert_eq!(read(target, "room", 0), Ok(None), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_value_has_to_fit_and_to_be_utf_8() {
+        assert_eq!(read("/?a=%41%42", "a", 2), Ok(Some("AB".into())));
+        assert_eq!(read("/?a=%41%42", "a", 1), Err(QueryError::NoRoom));
+        assert_eq!(read("/?a=", "a", 0), Ok(Some(String::new())));
+        assert_eq!(read("/?a=%ff", "a", 9), Err(QueryError::NotUtf8));
+        assert_eq!(read("/?a=%c3", "a", 9), Err(QueryError::NotUtf8));
+        assert_eq!(read("/?a=%00b", "a", 9), Ok(Some("\0b".into())));
+        // The first one counts, even if the second one would fit.
+        assert_eq!(read("/?a=12&a=1", "a", 1), Err(QueryError::NoRoom));
+    }
+}

@@ -35,10 +35,13 @@ impl Handler for Echo {
         request: &Request<'_>,
         answer: Answer<'_>,
     ) -> Answered {
-        match request.subprotocols().find(|name| *name == "chat.v1") {
-            Some(name) => answer.give(Verdict::accept().subprotocol(name)),
-            None => answer.accept(),
-        }
+        let accept = Verdict::accept().any_origin();
+        answer.give(
+            match request.subprotocols().find(|name| *name == "chat.v1") {
+                Some(name) => accept.subprotocol(name),
+                None => accept,
+            },
+        )
     }
 
     fn on_message(&mut self, (): &mut (), id: ClientId, kind: MessageKind, message: &Message<'_>) {

@@ -351,7 +351,7 @@ impl RequestParser {
         match self.word_take().strip_prefix(b"HTTP/") {
             Some([b'1', b'.', b'0']) => {}
             Some([b'1', b'.', b'1'..=b'9']) => self.seen.insert(Seen::HTTP_1_1),
-            Some([b'0'..=b'9', b'.', b'0'..=b'9']) => return Err(Status::VERSION_NOT_SUPPORTED),
+            Some([b'2'..=b'9', b'.', b'0'..=b'9']) => return Err(Status::VERSION_NOT_SUPPORTED),
             _ => return Err(Status::BAD_REQUEST),
         }
         Ok(())
@@ -1018,7 +1018,7 @@ pub(super) mod tests {
         assert!(with("HTTP/1.1").is_ok());
         assert!(with("HTTP/1.2").is_ok());
         assert_eq!(with("HTTP/1.0"), Err(Status::UPGRADE_REQUIRED));
-        for other in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
+        for other in ["HTTP/2.0", "HTTP/3.1", "HTTP/9.9"] {
             assert_eq!(with(other), Err(Status::VERSION_NOT_SUPPORTED), "{other}");
         }
         for wrong in [
@@ -1026,6 +1026,8 @@ pub(super) mod tests {
             "http/1.1",
             "HTTP/1.",
             "HTTP/a.1",
+            // That version had no request line of this form.
+            "HTTP/0.9",
             "HTTP/1.1\t",
             "",
         ] {

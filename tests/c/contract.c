@@ -138,14 +138,14 @@ static void a_refused_handshake_tells_connecting_closing_closed(void)
 	refused("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "\r\nAllow: GET\r\n");
 	refused("nonsense\r\n\r\n", 400, "");
 	/* Only 1.1, or a later 1.x, may upgrade. */
-#define REFUSE_HTTP(version)                                                                       \
+#define REFUSE_HTTP(version, status)                                                               \
 	refused("GET / HTTP/" version "\r\nHost: a\r\nUpgrade: websocket\r\n"                    \
 		"Connection: Upgrade\r\nSec-WebSocket-Key: " KEY "\r\n"                            \
 		"Sec-WebSocket-Version: 13\r\n\r\n",                                               \
-		400, "")
-	REFUSE_HTTP("0.9");
-	REFUSE_HTTP("1.0");
-	REFUSE_HTTP("2.1");
+		status, "")
+	REFUSE_HTTP("0.9", 400);
+	REFUSE_HTTP("1.0", 426);
+	REFUSE_HTTP("2.1", 505);
 	refused("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n\r\n",
 		400, "");

@@ -11,7 +11,7 @@ use wss::{ClientId, Request, Status, Verdict};
 use crate::abi::{self, Callback, Cookie, EventCallback, RequestHook, RxData, TickCallback};
 use crate::client::{Client, client_or_none};
 use crate::platform::{Monitor, SERVERS, monitor};
-use crate::request::{Asked, is_same_origin};
+use crate::request::Asked;
 use crate::server::{self, PerServer};
 
 /// What happened.
@@ -149,7 +149,7 @@ impl Hook {
     pub fn new(function: RequestHook, cookie: Cookie) -> Self {
         Self {
             call: Self::call_hook,
-            is_same_origin,
+            is_same_origin: |request| request.is_same_origin(),
             function,
             cookie,
         }
@@ -172,7 +172,7 @@ impl Hook {
         let answer: c_int =
             unsafe { (self.function)(ptr::from_mut(&mut asked).cast(), self.cookie.0) };
         match answer {
-            0 => Verdict::Accept,
+            0 => Verdict::accept(),
             abi::LATER => Verdict::Later,
             _ => {
                 let status = u16::try_from(answer).ok().and_then(Status::new);
@@ -181,7 +181,7 @@ impl Hook {
                         "the hook returned {answer}, which is no status to refuse a client with"
                     );
                 }
-                Verdict::Refuse(status.unwrap_or(Status::INTERNAL_ERROR))
+                Verdict::refuse(status.unwrap_or(Status::INTERNAL_ERROR))
             }
         }
     }

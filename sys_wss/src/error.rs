@@ -117,7 +117,7 @@ impl Error {
             Self::BadPointer
             | Self::BadArgument
             | Self::BadFrameType
-            | Self::Answer(AnswerError::Subprotocol) => Errno::Invalid,
+            | Self::Answer(AnswerError::Subprotocol | AnswerError::Field) => Errno::Invalid,
             Self::BadCloseCode
             | Self::BadReason
             | Self::Send(SendError::Frame(_) | SendError::Close) => Errno::BadMessage,

@@ -3,9 +3,9 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use wss::protocol::origin_allowed;
+use wss::protocol::{OriginMatch, origin_allowed};
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
-use wss::{ClientId, Event, Request, Status, Verdict};
+use wss::{Answer, ClientId, Event, Request, Verdict};
 
 use crate::abi::MAX_QUEUES;
 use crate::callbacks::{self, Happened, Hook, Tick};
@@ -147,9 +147,9 @@ impl Events {
     /// Keeps a request unless it is refused.
     pub fn keep(&self, client: ClientId, request: &Request<'_>, verdict: Verdict<'_>) {
         let subprotocol = match verdict {
-            Verdict::Accept | Verdict::Later => None,
-            Verdict::AcceptSubprotocol(name) => Some(name),
-            Verdict::Refuse(_) => return,
+            Verdict::Later => None,
+            Verdict::Accept { subprotocol, .. } => subprotocol,
+            Verdict::Refuse { .. } => return,
         };
         requests(self.place()).keep(client, request, subprotocol);
     }
@@ -173,24 +173,26 @@ impl<P: Port> Application<P> for Events {
         core::array::from_fn(|sink| sinks.mask(sink))
     }
 
-    fn accept<'a>(&'a self, id: ClientId, request: &Request<'a>) -> Verdict<'a> {
+    fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
         let Active { origins, hook, .. } = *self.active.lock();
         let is_allowed = match (origins.unwrap_or(platform::ORIGINS), hook) {
             ("", None) => true,
             ("", Some(hook)) => hook.may_connect(request),
-            (origins, _) => {
-                let mut origins = origins.split_ascii_whitespace();
-                origins.clone().any(|origin| origin == "*")
-                    || origin_allowed(request.origin(), &mut origins)
-            }
+            (origins, _) => origin_allowed(request.origin(), origins.split_ascii_whitespace()),
         };
-        if !is_allowed {
-            return Verdict::Refuse(Status::FORBIDDEN);
+        if is_allowed {
+            OriginMatch::Listed
+        } else {
+            OriginMatch::Other
         }
-        let verdict = hook.map_or(Verdict::Accept, |hook| hook.ask(self.client(id), request));
+    }
+
+    fn accept(&self, id: ClientId, request: &Request<'_>, answer: Answer<'_>) {
+        let hook = self.active.lock().hook;
+        let verdict = hook.map_or(Verdict::accept(), |hook| hook.ask(self.client(id), request));
         // One that is answered later can be asked for until then, to decide.
         self.keep(id, request, verdict);
-        verdict
+        let _ = answer.give(verdict);
     }
 
     fn deliver(

@@ -175,20 +175,9 @@ impl Requests {
 pub fn c_text<'a>(request: &Request<'a>, text: &str) -> Option<&'a CStr> {
     let kept = request.to_bytes();
     let from = text.as_ptr().addr().checked_sub(kept.as_ptr().addr());
-    let found = match from.and_then(|from| kept.get(from..)) {
-        Some(kept) => CStr::from_bytes_until_nul(kept).ok(),
-        // A path that was left out is none of the texts that are kept.
-        None => Some(c"/"),
-    };
+    let kept = from.and_then(|from| kept.get(from..))?;
+    let found = CStr::from_bytes_until_nul(kept).ok();
     found.filter(|found| found.to_bytes() == text.as_bytes())
-}
-
-/// Whether a request is of the origin of the server itself, or has no origin because it is of no browser.
-pub fn is_same_origin(request: &Request<'_>) -> bool {
-    request.origin().is_none_or(|origin| {
-        let host = origin.split_once("://").map(|(_, host)| host);
-        host.is_some_and(|host| host.eq_ignore_ascii_case(request.host()))
-    })
 }
 
 /// Whether all of the text, and the NUL behind it, fits.
@@ -230,7 +219,7 @@ mod tests {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         let mut incoming = Incoming::new(vec![0; 1000], 1000, false);
-        assert!(incoming.preload(request.as_bytes()));
+        assert!(incoming.preload(request.as_bytes(), ""));
         assert_eq!(incoming.step(), Step::Request);
         test(&incoming.request().unwrap());
     }

@@ -91,8 +91,8 @@ pub unsafe extern "C" fn wss_accept(client: u64, subprotocol: *const c_char) -> 
     outcome(|| {
         // SAFETY: C gives NULL, or a text.
         let verdict = match unsafe { optional_text(subprotocol) }? {
-            Some(subprotocol) => Verdict::AcceptSubprotocol(subprotocol),
-            None => Verdict::Accept,
+            Some(subprotocol) => Verdict::accept().subprotocol(subprotocol),
+            None => Verdict::accept(),
         };
         answer(client, verdict)
     })
@@ -102,6 +102,6 @@ pub unsafe extern "C" fn wss_accept(client: u64, subprotocol: *const c_char) -> 
 pub extern "C" fn wss_refuse(client: u64, status: u16) -> c_int {
     outcome(|| {
         let status = Status::new(status).ok_or(Error::BadArgument)?;
-        answer(client, Verdict::Refuse(status))
+        answer(client, Verdict::refuse(status))
     })
 }

@@ -197,6 +197,7 @@ impl Instance {
                 tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),
                 // The application minds them.
                 origins: Vec::new(),
+                request_fields: String::new(),
                 limits: options.limits,
             };
             Running::start(&options, application(), generation)

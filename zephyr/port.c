@@ -570,7 +570,7 @@ void wss_network_changed(struct wss_network *network)
 #if defined(CONFIG_WSS_SHELL)
 bool wss_port_shell_server(size_t number, struct wss_shell_server *server)
 {
-	struct wss_server *found = &servers[number];
+	struct wss_port_server *found = &servers[number];
 	bool is_bound;
 
 	wss_port_lock(NULL);

@@ -15,7 +15,7 @@ pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
 
 /// The same for bytes that are made one by one.
 #[inline(never)]
-fn is_same(given: impl Iterator<Item = u8>, secret: &[u8]) -> bool {
+pub(super) fn is_same(given: impl Iterator<Item = u8>, secret: &[u8]) -> bool {
     let mut difference = 0_u8;
     let mut len = 0_usize;
     for byte in given {

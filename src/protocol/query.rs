@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Parameters of a query, as HTML forms write them (`application/x-www-form-urlencoded`).
 
+use super::credentials::is_same;
 use super::request::Request;
 use super::utf8::from_utf8;
 
 /// Why a parameter of a query cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum QueryError {
     /// The value is longer than the buffer.
     NoRoom,
@@ -24,7 +26,7 @@ impl core::fmt::Display for QueryError {
 
 impl core::error::Error for QueryError {}
 
-impl Request<'_> {
+impl<'a> Request<'a> {
     /// Reads a parameter of the query into `buffer`: of `?room=a%20b&x` it is `a b` for `room`, empty for `x`, and
     /// `None` for others. Of several with this name it is the first one.
     ///
@@ -38,22 +40,36 @@ impl Request<'_> {
         name: &str,
         buffer: &'b mut [u8],
     ) -> Result<Option<&'b str>, QueryError> {
+        let Some(value) = self.raw_query_param(name) else {
+            return Ok(None);
+        };
+        let mut len = 0_usize;
+        for byte in decoded(value) {
+            *buffer.get_mut(len).ok_or(QueryError::NoRoom)? = byte;
+            len = len.saturating_add(1);
+        }
+        let value = buffer.get(..len).unwrap_or_default();
+        from_utf8(value).map(Some).ok_or(QueryError::NotUtf8)
+    }
+
+    /// Whether the first parameter with this name is this secret, which is not empty. The comparison takes the same
+    /// time wherever they differ.
+    #[must_use]
+    pub fn is_query_param(&self, name: &str, secret: &str) -> bool {
+        let given = self.raw_query_param(name);
+        !secret.is_empty() && given.is_some_and(|value| is_same(decoded(value), secret.as_bytes()))
+    }
+
+    /// The value of the first parameter with this name, as it stands in the query.
+    fn raw_query_param(&self, name: &str) -> Option<&'a [u8]> {
         let query = self.query().unwrap_or_default().as_bytes();
-        for parameter in query.split(|byte| *byte == b'&') {
+        query.split(|byte| *byte == b'&').find_map(|parameter| {
             let mut parts = parameter.splitn(2, |byte| *byte == b'=');
             let found = parts.next().unwrap_or_default();
             // There is no parameter in an empty query, nor between two separators.
-            if !parameter.is_empty() && decoded(found).eq(name.bytes()) {
-                let mut len = 0_usize;
-                for byte in decoded(parts.next().unwrap_or_default()) {
-                    *buffer.get_mut(len).ok_or(QueryError::NoRoom)? = byte;
-                    len = len.saturating_add(1);
-                }
-                let value = buffer.get(..len).unwrap_or_default();
-                return from_utf8(value).map(Some).ok_or(QueryError::NotUtf8);
-            }
-        }
-        Ok(None)
+            let is_it = !parameter.is_empty() && decoded(found).eq(name.bytes());
+            is_it.then(|| parts.next().unwrap_or_default())
+        })
     }
 }
 
@@ -107,6 +123,26 @@ mod tests {
         for target in ["/", "/?", "/?&", "/room=1"] {
             assert_eq!(read(target, "", 0), Ok(None), "{target}");
             assert_eq!(read(target, "room", 0), Ok(None), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_the_secret_only_if_all_of_it_is() {
+        let is = |target: &str, secret: &str| {
+            with_target(target, |request| request.is_query_param("token", secret))
+        };
+        assert!(is("/?token=a%20b", "a b") && is("/?x&token=a+b&token=c", "a b"));
+        for target in [
+            "/",
+            "/?token",
+            "/?token=",
+            "/?token=a",
+            "/?token=a%20b%20",
+            "/?Token=a+b",
+            "/?token=&token=a+b",
+        ] {
+            assert!(!is(target, "a b"), "{target}");
+            assert!(!is(target, ""), "{target}");
         }
     }
 

@@ -21,6 +21,7 @@ pub enum Opening {
 
 /// Why a connection was not adopted. It is the caller's as before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AdoptError {
     /// Every slot is taken.
     Full,

@@ -35,6 +35,7 @@ impl From<ClientId> for Target {
 
 /// Why something was not sent. Nothing of it was, unless it says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendError {
     /// There is no such client, or it is not connected (yet, or any more).
     NotConnected,

@@ -152,6 +152,7 @@ impl<'a> Verdict<'a> {
 
 /// Why an answer to an opening request did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AnswerError {
     /// No request of this client waits for an answer: none was put off, it was answered, the client
     /// has gone, or its time was over.

@@ -127,10 +127,11 @@ impl Error {
             | Self::Adopt(AdoptError::TooLong) => Errno::MessageSize,
             Self::Busy | Self::Adopt(AdoptError::Full | AdoptError::AddressFull) => Errno::Busy,
             Self::InUse => Errno::AddressInUse,
-            Self::Failed | Self::Adopt(AdoptError::Failed) => Errno::Io,
             Self::NoEvent | Self::Send(SendError::WouldBlock) => Errno::Again,
             Self::Ended => Errno::Pipe,
             Self::Send(SendError::Aborted) => Errno::ConnectionAborted,
+            // AdoptError::Failed, and what a later version of the service adds.
+            Self::Failed | Self::Adopt(_) | Self::Send(_) | Self::Answer(_) => Errno::Io,
         }
     }
 

@@ -215,7 +215,7 @@ extern "C" fn one_client_too_many_gets_503() {
     let all = [(); kconfig::MAX_CLIENTS as usize].map(|()| Client::connect(c"/"));
     let client = Client::ask(c"/", c"");
     client.refused_with(
-        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 60\r\nConnection: close\r\n\r\n",
     );
     let stats = server.clients().stats();
     assert_eq!(

@@ -53,7 +53,7 @@ def refused(url=URL, **options):
     return refused.value.response
 
 
-def test_nobody_gets_in_without_a_login():
+def test_a_login_is_required():
     for response in [
         refused(),
         refused(additional_headers=basic("admin", "wrong")),

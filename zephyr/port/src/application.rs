@@ -62,7 +62,7 @@ impl ZephyrApplication {
     /// Calls the handler, if there is one.
     ///
     /// To be called by the service, as [`Application`] says: on the thread that does the server's work, which is
-    /// one, and not while the handler runs, since no method of a service calls its application.
+    /// one, and not while the handler runs, since no method that a handler can reach delivers events.
     fn with_handler(&self, call: impl FnOnce(&mut dyn EventHandler)) {
         // SAFETY: no thread sets it while the server runs.
         let handler = unsafe { *self.handler.get() };

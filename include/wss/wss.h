@@ -144,7 +144,7 @@ typedef void (*wss_event_callback)(const struct wss_event *event, void *cookie);
 /** An opening request, for the time of its hook. See @ref wss_request. */
 struct wss_request;
 
-/** The answer of a hook that somebody answers later, with wss_accept() or wss_refuse(). */
+/** What a hook returns if wss_accept() or wss_refuse() follows, before the handshake timeout. */
 #define WSS_LATER 1
 
 /**
@@ -155,10 +155,11 @@ struct wss_request;
  *
  * @param request The request.
  * @param cookie wss_config::cookie.
- * @retval 0 Accepts the client without a subprotocol.
- * @retval 400..599 Refuses the client with this HTTP status.
- * @retval WSS_LATER wss_accept() or wss_refuse() follows, before the handshake timeout.
- * @return What wss_request_accept() or wss_request_refuse() returned.
+ * @retval 0 Accepts the client, without a subprotocol.
+ * @retval 400..599 Refuses the client with this HTTP status. 401 and 403 count as a failed login, see
+ *         wss_limits::login_failures_per_minute.
+ * @retval WSS_LATER wss_accept() or wss_refuse() follows.
+ * @return What wss_request_accept() or wss_request_refuse() returned. Every other value refuses the client with 500.
  */
 typedef int (*wss_request_hook)(struct wss_request *request, void *cookie);
 
@@ -213,6 +214,10 @@ struct wss_limits {
 	uint16_t control_frames_per_second;
 	/** The most fragments of a message; one more fails the client with 1008. 0: no limit. */
 	uint16_t fragments_per_message;
+	/** The most requests of one address that a hook refuses with 401 or 403 in a minute; further ones get 429 and
+	 *  are not given to the hook. 0: no limit.
+	 */
+	uint16_t login_failures_per_minute;
 };
 
 /**
@@ -249,8 +254,8 @@ struct wss_config {
 	 * browser, may connect unless there is a list.
 	 */
 	const char *origins;
-	/** Header fields for wss_request_field(), separated by spaces, such as "Authorization Cookie". On Zephyr it
-	 *  is CONFIG_WSS_REQUEST_FIELDS instead.
+	/** Header fields for the hook, separated by spaces, such as "Authorization Cookie". On Zephyr they have to be
+	 *  in CONFIG_WSS_REQUEST_FIELDS, and the hook can read all that are there.
 	 */
 	const char *request_fields;
 };
@@ -694,6 +699,65 @@ const char *wss_request_origin(const struct wss_request *request);
 /** Returns a subprotocol that the client offers, in its order of preference, from index 0; NULL: no more. */
 const char *wss_request_subprotocol(const struct wss_request *request, size_t index);
 
+/**
+ * @brief Returns the value of a header field that wss_config::request_fields names.
+ *
+ * @param request The request.
+ * @param name The name, in any case.
+ * @return The first value; NULL if there is none.
+ */
+const char *wss_request_field(const struct wss_request *request, const char *name);
+
+/**
+ * @brief Copies a parameter of the query, ended by NUL: "a b" for `room` in "?room=a%20b".
+ *
+ * @param request The request.
+ * @param name The name.
+ * @param value Where to put the value.
+ * @param size Room there, in bytes. The length of the query and 1 is always enough.
+ * @return The length of the value, without the NUL.
+ * @retval -ENOENT There is no such parameter.
+ * @retval -EMSGSIZE There is not enough room.
+ * @retval -EBADMSG The value is not UTF-8, or contains a NUL.
+ * @retval -EINVAL NULL.
+ */
+int wss_request_param(const struct wss_request *request, const char *name, char *value, size_t size);
+
+/** Copies a cookie (RFC 6265) of the field `Cookie`, as wss_request_param(). It is not decoded. */
+int wss_request_cookie(const struct wss_request *request, const char *name, char *value, size_t size);
+
+/**
+ * @brief Returns whether the request has these Basic credentials (RFC 7617), in its field `Authorization`.
+ *
+ * The comparison takes the same time wherever they differ.
+ *
+ * @param request The request.
+ * @param user The user, without a colon.
+ * @param password The password.
+ */
+bool wss_request_is_basic(const struct wss_request *request, const char *user, const char *password);
+
+/** Returns whether the request has this Bearer token (RFC 6750), as wss_request_is_basic(). */
+bool wss_request_is_bearer(const struct wss_request *request, const char *token);
+
+/**
+ * @brief Copies the user and the password of Basic credentials, ended by NUL: to look them up. Compare the password
+ * with wss_is_equal().
+ *
+ * @param request The request.
+ * @param buffer Where to put both. The length of the field `Authorization` is always enough.
+ * @param size Room there, in bytes.
+ * @param password Where to put the address of the password in `buffer`; the user is at its beginning.
+ * @retval 0 They are copied.
+ * @retval -ENOENT There are none, or they are malformed, not UTF-8, or contain a NUL.
+ * @retval -EMSGSIZE There is not enough room.
+ * @retval -EINVAL NULL.
+ */
+int wss_request_basic(const struct wss_request *request, char *buffer, size_t size, const char **password);
+
+/** Returns whether two texts are equal, in a time that depends on the length of `given` only. */
+bool wss_is_equal(const char *given, const char *secret);
+
 /** @} */
 
 /**
@@ -701,27 +765,64 @@ const char *wss_request_subprotocol(const struct wss_request *request, size_t in
  * @{
  */
 
+/** A header field of a response. */
+struct wss_response_field {
+	/** The name, a token (RFC 9110 section 5.1), such as "Set-Cookie". */
+	const char *name;
+	/** The value, without control characters. */
+	const char *value;
+};
+
+/** The most fields of a ::wss_response. */
+#define WSS_MAX_RESPONSE_FIELDS 8
+
+/** What a response has beside its status. Members that are 0 or NULL leave it out. */
+struct wss_response {
+	/** The subprotocol to speak, one of those that the client offers. For a client that is accepted. */
+	const char *subprotocol;
+	/** How to authenticate (`WWW-Authenticate`), such as "Basic realm=\"device\"". For status 401. */
+	const char *challenge;
+	/** Further fields. Fields and challenges need CONFIG_WSS_RESPONSE_FIELDS on Zephyr. */
+	const struct wss_response_field *fields;
+	/** Their number, up to #WSS_MAX_RESPONSE_FIELDS. */
+	size_t field_count;
+};
+
+/**
+ * @brief Accepts the client whose hook runs, which returns what this returns.
+ *
+ * @param request The request.
+ * @param response What the response has; NULL: nothing.
+ * @return For the hook to return. If the response is not possible, the log says why, and the client gets 500.
+ */
+int wss_request_accept(struct wss_request *request, const struct wss_response *response);
+
+/** Refuses the client whose hook runs with an HTTP status from 400 to 599. Otherwise as wss_request_accept(). */
+int wss_request_refuse(struct wss_request *request, uint16_t status,
+		       const struct wss_response *response);
+
 /**
  * @brief Accepts a client whose hook returned #WSS_LATER. If the hook has not returned yet, this waits for it.
  *
  * @param client The client.
- * @param subprotocol The subprotocol to speak, one of those offered; NULL: none.
+ * @param response What the response has; NULL: nothing.
  * @retval 0 It is accepted. It can be sent to, and CONNECTED follows.
  * @retval -ENOTCONN The client does not wait for this: it was answered, it has gone, or its time was over.
- * @retval -EINVAL The subprotocol is not one of those offered. The client still waits.
+ * @retval -EINVAL The response is not possible. The client still waits.
  */
-int wss_accept(wss_client client, const char *subprotocol);
+int wss_accept(wss_client client, const struct wss_response *response);
 
 /**
  * @brief Refuses a client whose hook returned #WSS_LATER. Otherwise as wss_accept().
  *
  * @param client The client.
  * @param status The HTTP status: 400 to 599.
+ * @param response What the response has; NULL: nothing.
  * @retval 0 It is refused. CLOSING and CLOSED follow.
  * @retval -ENOTCONN As for wss_accept().
- * @retval -EINVAL No such status. The client still waits.
+ * @retval -EINVAL No such status, or the response is not possible. The client still waits.
  */
-int wss_refuse(wss_client client, uint16_t status);
+int wss_refuse(wss_client client, uint16_t status, const struct wss_response *response);
 
 /** @} */
 

@@ -18,6 +18,10 @@ pub const MASK_ALL: u32 = 0xFFFF;
 pub const MAX_QUEUES: usize = 3;
 /// `WSS_LATER`.
 pub const LATER: c_int = 1;
+/// What a hook returns that has answered: what `wss_request_accept` and `wss_request_refuse` return.
+pub const ANSWERED: c_int = 2;
+/// `WSS_MAX_RESPONSE_FIELDS`.
+pub const MAX_RESPONSE_FIELDS: usize = 8;
 /// `WSS_NO_CLIENT`.
 pub const NO_CLIENT: u64 = 0;
 /// `WSS_FRAGMENT`.
@@ -134,6 +138,8 @@ pub struct Limits {
     pub control_frames_per_second: u16,
     /// `fragments_per_message`
     pub fragments_per_message: u16,
+    /// `login_failures_per_minute`
+    pub login_failures_per_minute: u16,
 }
 
 /// `struct wss_server`: only its address is of use.
@@ -177,6 +183,28 @@ pub struct Event {
 // SAFETY: it moves between threads as C has it do: the data is read only, and released by one of them; the other
 // pointers are never followed here.
 unsafe impl Send for Event {}
+
+/// `struct wss_response_field`.
+#[repr(C)]
+pub struct ResponseField {
+    /// `name`
+    pub name: *const c_char,
+    /// `value`
+    pub value: *const c_char,
+}
+
+/// `struct wss_response`.
+#[repr(C)]
+pub struct Response {
+    /// `subprotocol`
+    pub subprotocol: *const c_char,
+    /// `challenge`
+    pub challenge: *const c_char,
+    /// `fields`
+    pub fields: *const ResponseField,
+    /// `field_count`
+    pub field_count: usize,
+}
 
 /// `struct wss_part`.
 #[derive(Clone, Copy)]

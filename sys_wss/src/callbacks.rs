@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_uint};
 use core::ptr;
 
 use wss::service::{Lock as _, Message};
-use wss::{ClientId, Request, Status, Verdict};
+use wss::{Answer, ClientId, Request, Status, Verdict};
 
 use crate::abi::{self, Callback, Cookie, EventCallback, RequestHook, RxData, TickCallback};
 use crate::client::{Client, client_or_none};
@@ -138,8 +138,7 @@ pub fn call_callback(happened: Happened<'_>) {
 /// A hook, and what calls it: as in [`Sink`].
 #[derive(Clone, Copy)]
 pub struct Hook {
-    call: for<'a> fn(Self, Client, &Request<'a>) -> Verdict<'a>,
-    is_same_origin: fn(&Request<'_>) -> bool,
+    call: fn(Self, Client, &Request<'_>, Answer<'_>),
     function: RequestHook,
     cookie: Cookie,
 }
@@ -149,40 +148,31 @@ impl Hook {
     pub fn new(function: RequestHook, cookie: Cookie) -> Self {
         Self {
             call: Self::call_hook,
-            is_same_origin: |request| request.is_same_origin(),
             function,
             cookie,
         }
     }
 
-    /// Whether the hook may be asked, without a list of origins: browsers of other origins may not connect.
-    pub fn may_connect(self, request: &Request<'_>) -> bool {
-        (self.is_same_origin)(request)
+    /// Has the hook answer a request.
+    pub fn ask(self, client: Client, request: &Request<'_>, answer: Answer<'_>) {
+        (self.call)(self, client, request, answer);
     }
 
-    /// What the hook says to a request.
-    pub fn ask<'a>(self, client: Client, request: &Request<'a>) -> Verdict<'a> {
-        (self.call)(self, client, request)
-    }
-
-    fn call_hook<'a>(self, client: Client, request: &Request<'a>) -> Verdict<'a> {
-        let mut asked = Asked { client, request };
+    fn call_hook(self, client: Client, request: &Request<'_>, answer: Answer<'_>) {
+        let mut asked = Asked::new(client, request, answer);
+        let place = ptr::from_mut(&mut asked).cast();
         // SAFETY: C registered the function as a `wss_request_hook`, which the header asks not to unwind; what it
         // is given lives until it returns.
-        let answer: c_int =
-            unsafe { (self.function)(ptr::from_mut(&mut asked).cast(), self.cookie.0) };
-        match answer {
-            0 => Verdict::accept(),
-            abi::LATER => Verdict::Later,
-            _ => {
-                let status = u16::try_from(answer).ok().and_then(Status::new);
-                if status.is_none() {
-                    log::error!(
-                        "the hook returned {answer}, which is no status to refuse a client with"
-                    );
-                }
-                Verdict::refuse(status.unwrap_or(Status::INTERNAL_ERROR))
-            }
+        let returned: c_int = unsafe { (self.function)(place, self.cookie.0) };
+        match returned {
+            abi::ANSWERED => {}
+            0 => asked.give(Verdict::accept()),
+            abi::LATER => asked.give(Verdict::Later),
+            _ => match u16::try_from(returned).ok().and_then(Status::new) {
+                Some(status) => asked.give(Verdict::refuse(status)),
+                // What is not answered is refused with 500.
+                None => log::error!("the hook returned {returned}, which is no status"),
+            },
         }
     }
 }

@@ -5,6 +5,7 @@
 use core::ffi::{CStr, c_char};
 use core::slice;
 
+use wss::protocol::{check_field_names, check_origin};
 use wss::service::{Config, EventMask};
 
 use crate::abi::{self, Cookie, Limits, MASK_ALL, MAX_QUEUES};
@@ -33,6 +34,8 @@ pub struct Options {
     pub limits: Config,
     /// `None`: what the platform thinks right.
     pub origins: Option<&'static str>,
+    /// The header fields that the hook needs.
+    pub request_fields: &'static str,
     /// What events are given to; `None`: nothing.
     pub callback: Option<(EventMask, Sink)>,
     /// What decides on opening requests.
@@ -88,6 +91,22 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     }
     // SAFETY: C gives NULL, or a text.
     options.origins = unsafe { optional_text(config.origins) }?;
+    if let Some(origins) = options.origins {
+        let mut origins = origins.split_ascii_whitespace();
+        if let Some(wrong) = origins.find(|origin| check_origin(origin).is_err()) {
+            log::error!("the origin {wrong} can never match");
+            return Err(Error::BadArgument);
+        }
+    }
+    // SAFETY: C gives NULL, or a text.
+    if let Some(names) = unsafe { optional_text(config.request_fields) }? {
+        check_field_names(names).map_err(|wrong| {
+            log::error!("{wrong} is not the name of a further header field");
+            Error::BadArgument
+        })?;
+        platform::check_request_fields(names)?;
+        options.request_fields = names;
+    }
     let cookie = Cookie(config.cookie);
     let events = match config.events {
         0 => MASK_ALL,
@@ -136,6 +155,7 @@ fn set_limits(options: &mut Options, limits: &Limits) {
     to.handshakes_per_second = limits.handshakes_per_second;
     to.control_frames_per_second = limits.control_frames_per_second;
     to.fragments_per_message = limits.fragments_per_message;
+    to.login_failures_per_minute = limits.login_failures_per_minute;
 }
 
 /// The limits that C starts from.
@@ -159,6 +179,7 @@ pub fn default_limits() -> Limits {
         handshakes_per_second: limits.handshakes_per_second,
         control_frames_per_second: limits.control_frames_per_second,
         fragments_per_message: limits.fragments_per_message,
+        login_failures_per_minute: limits.login_failures_per_minute,
     }
 }
 

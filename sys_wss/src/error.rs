@@ -27,6 +27,8 @@ pub enum Error {
     BadReason,
     /// The request has no such text.
     NoText,
+    /// The text is not UTF-8, or contains a NUL.
+    BadText,
     /// There is not enough room for the text.
     NoRoom,
     /// No event came in time.
@@ -120,6 +122,7 @@ impl Error {
             | Self::Answer(AnswerError::Subprotocol | AnswerError::Field) => Errno::Invalid,
             Self::BadCloseCode
             | Self::BadReason
+            | Self::BadText
             | Self::Send(SendError::Frame(_) | SendError::Close) => Errno::BadMessage,
             Self::NoText => Errno::NoEntry,
             Self::NoRoom

@@ -3,9 +3,9 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use wss::protocol::{OriginMatch, origin_allowed};
+use wss::protocol::OriginMatch;
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
-use wss::{Answer, ClientId, Event, Request, Verdict};
+use wss::{Answer, ClientId, Event, Request, Status, Verdict};
 
 use crate::abi::MAX_QUEUES;
 use crate::callbacks::{self, Happened, Hook, Tick};
@@ -116,6 +116,7 @@ pub struct Events {
 #[derive(Clone, Copy)]
 struct Active {
     origins: Option<&'static str>,
+    request_fields: &'static str,
     hook: Option<Hook>,
     tick: Option<Tick>,
 }
@@ -127,6 +128,7 @@ impl Events {
             place: AtomicUsize::new(DEFAULT),
             active: monitor(Active {
                 origins: None,
+                request_fields: "",
                 hook: None,
                 tick: None,
             }),
@@ -138,20 +140,11 @@ impl Events {
         self.place.store(place, Ordering::Relaxed);
         *self.active.lock() = Active {
             origins: options.origins,
+            request_fields: options.request_fields,
             hook: options.hook,
             tick: options.tick,
         };
         SINKS.at(place).runs.store(true, Ordering::SeqCst);
-    }
-
-    /// Keeps a request unless it is refused.
-    pub fn keep(&self, client: ClientId, request: &Request<'_>, verdict: Verdict<'_>) {
-        let subprotocol = match verdict {
-            Verdict::Later => None,
-            Verdict::Accept { subprotocol, .. } => subprotocol,
-            Verdict::Refuse { .. } => return,
-        };
-        requests(self.place()).keep(client, request, subprotocol);
     }
 
     fn place(&self) -> usize {
@@ -167,32 +160,40 @@ impl Events {
 
 impl<P: Port> Application<P> for Events {
     const TICKS: bool = platform::TICKS;
+    const RESPONSE_FIELDS: bool = platform::RESPONSE_FIELDS;
 
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let sinks = SINKS.at(self.place());
         core::array::from_fn(|sink| sinks.mask(sink))
     }
 
+    #[inline(always)]
+    fn request_fields(&self) -> &str {
+        platform::request_fields(|| self.active.lock().request_fields)
+    }
+
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
-        let Active { origins, hook, .. } = *self.active.lock();
-        let is_allowed = match (origins.unwrap_or(platform::ORIGINS), hook) {
-            ("", None) => true,
-            ("", Some(hook)) => hook.may_connect(request),
-            (origins, _) => origin_allowed(request.origin(), origins.split_ascii_whitespace()),
-        };
-        if is_allowed {
-            OriginMatch::Listed
-        } else {
-            OriginMatch::Other
-        }
+        let origins = self.active.lock().origins.unwrap_or(platform::ORIGINS);
+        OriginMatch::of(request.origin(), origins.split_ascii_whitespace())
     }
 
     fn accept(&self, id: ClientId, request: &Request<'_>, answer: Answer<'_>) {
-        let hook = self.active.lock().hook;
-        let verdict = hook.map_or(Verdict::accept(), |hook| hook.ask(self.client(id), request));
-        // One that is answered later can be asked for until then, to decide.
-        self.keep(id, request, verdict);
-        let _ = answer.give(verdict);
+        let client = self.client(id);
+        let Active { origins, hook, .. } = *self.active.lock();
+        match hook {
+            // No answer of the hook could accept it.
+            Some(_)
+                if origins.unwrap_or(platform::ORIGINS).is_empty() && !request.is_same_origin() =>
+            {
+                let _ = answer.refuse(Status::FORBIDDEN);
+            }
+            Some(hook) => hook.ask(client, request, answer),
+            None => {
+                requests(client.place).keep(id, request, None);
+                // There is nothing to protect.
+                let _ = answer.give(Verdict::accept().any_origin());
+            }
+        }
     }
 
     fn deliver(

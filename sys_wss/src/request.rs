@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use wss::protocol::AcceptKey;
 use wss::service::Lock as _;
-use wss::{ClientId, Request};
+use wss::{Answer, ClientId, Request, Verdict};
 
 use crate::abi::{HTTP_VERSION_1_1, Handshake, KEY_SIZE};
 use crate::client::Client;
@@ -16,11 +16,32 @@ use crate::platform::{
 use crate::server::PerServer;
 
 /// A request whose hook runs: what is behind a `struct wss_request *`.
-pub struct Asked<'a, 'b> {
+pub struct Asked<'r, 'a> {
     /// The client.
     pub client: Client,
     /// Its request.
-    pub request: &'b Request<'a>,
+    pub request: &'r Request<'r>,
+    /// `None` once it is given.
+    answer: Option<Answer<'a>>,
+}
+
+impl<'r, 'a> Asked<'r, 'a> {
+    /// A request that is to be answered.
+    pub const fn new(client: Client, request: &'r Request<'r>, answer: Answer<'a>) -> Self {
+        Self {
+            client,
+            request,
+            answer: Some(answer),
+        }
+    }
+
+    /// Gives the answer, unless one was given.
+    pub fn give(&mut self, verdict: Verdict<'_>) {
+        if let Some(answer) = self.answer.take() {
+            requests(self.client.place).keep_unless_refused(self.client.id, self.request, &verdict);
+            let _ = answer.give(verdict);
+        }
+    }
 }
 
 /// Those of each server. They are never anywhere else: Kconfig may make them larger than any stack.
@@ -106,6 +127,20 @@ impl Requests {
             keep_request(&mut accepted.request, request.to_bytes());
             accepted.generation = client.generation();
             accepted.subprotocol = subprotocol.and_then(chosen);
+        }
+    }
+
+    /// Keeps a request unless it is refused. One that is answered later can be asked for until then, to decide.
+    pub fn keep_unless_refused(
+        &self,
+        client: ClientId,
+        request: &Request<'_>,
+        verdict: &Verdict<'_>,
+    ) {
+        match verdict {
+            Verdict::Accept { subprotocol, .. } => self.keep(client, request, *subprotocol),
+            Verdict::Later => self.keep(client, request, None),
+            Verdict::Refuse { .. } => {}
         }
     }
 

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use sys_wss::abi::{
-    self, Config, Event, Handshake, Limits, Part, RxData, ServerConfig, State, Stats, SysResult,
+    self, Config, Event, Handshake, Limits, Part, Response, ResponseField, RxData, ServerConfig,
+    State, Stats, SysResult,
 };
 use wss::protocol::Opcode;
 use wss::service::{EventMask, MAX_VECTORED, TIMER_GRANULARITY_MS};
@@ -91,6 +92,7 @@ fn constants(table: &mut Table) {
     table.row("sizeof(SYS_MODULE_OBJ)", size_of::<abi::ModuleObj>());
     table.row("sizeof(SYS_WSS_CALLBACK)", size_of::<abi::Callback>());
     table.row("WSS_LATER", abi::LATER);
+    table.row("WSS_MAX_RESPONSE_FIELDS", abi::MAX_RESPONSE_FIELDS);
     table.row("WSS_NO_CLIENT", abi::NO_CLIENT);
     table.row("WSS_MASK_ALL", abi::MASK_ALL);
     table.row("WSS_MAX_QUEUES", abi::MAX_QUEUES);
@@ -203,6 +205,7 @@ fn structures(table: &mut Table) {
         "handshakes_per_second" handshakes_per_second,
         "control_frames_per_second" control_frames_per_second,
         "fragments_per_message" fragments_per_message,
+        "login_failures_per_minute" login_failures_per_minute,
     });
     layout!(table, "struct wss_config", ServerConfig {
         "port" port, "address" address, "limits" limits, "on_event" on_event, "events" events,
@@ -213,6 +216,11 @@ fn structures(table: &mut Table) {
     layout!(table, "struct wss_event", Event {
         "type" event, "index" index, "client" client, "server" server, "user_data" user_data,
         "data" data, "len" len, "first" first, "last" last, "hold" hold,
+    });
+    layout!(table, "struct wss_response_field", ResponseField { "name" name, "value" value });
+    layout!(table, "struct wss_response", Response {
+        "subprotocol" subprotocol, "challenge" challenge, "fields" fields,
+        "field_count" field_count,
     });
     layout!(table, "struct wss_part", Part { "data" data, "len" len });
     layout!(table, "struct wss_handshake", Handshake {

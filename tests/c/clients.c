@@ -52,7 +52,7 @@ static void a_client_kept_too_long_reaches_no_other(void)
 		CHECK_INT(wss_ping(old, NULL, 0), -ENOTCONN);
 		CHECK_INT(wss_close(old, 1000, NULL), -ENOTCONN);
 		CHECK_INT(wss_accept(old, NULL), -ENOTCONN);
-		CHECK_INT(wss_refuse(old, 403), -ENOTCONN);
+		CHECK_INT(wss_refuse(old, 403, NULL), -ENOTCONN);
 		CHECK_INT(wss_set_groups(old, 1), -ENOTCONN);
 		CHECK_INT(wss_groups(old), 0);
 		CHECK_INT(wss_set_user_data(old, text), -ENOTCONN);
@@ -90,7 +90,7 @@ static void what_is_no_client_is_refused(void)
 		CHECK_INT(wss_ping(wrong[i], NULL, 0), -ENOTCONN);
 		CHECK_INT(wss_close(wrong[i], 1000, NULL), -ENOTCONN);
 		CHECK_INT(wss_accept(wrong[i], NULL), -ENOTCONN);
-		CHECK_INT(wss_refuse(wrong[i], 403), -ENOTCONN);
+		CHECK_INT(wss_refuse(wrong[i], 403, NULL), -ENOTCONN);
 		CHECK_INT(wss_client_state(wrong[i]), WSS_STATE_CLOSED);
 		CHECK_INT(wss_set_groups(wrong[i], 1), -ENOTCONN);
 		CHECK_INT(wss_groups(wrong[i]), 0);

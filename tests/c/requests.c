@@ -84,7 +84,7 @@ static int read_all(struct wss_request *request, void *given)
 	CHECK_INT(wss_close(client, 1000, NULL), -ENOTCONN);
 	/* The answer is what it returns. */
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
-	CHECK_INT(wss_refuse(client, 403), -ENOTCONN);
+	CHECK_INT(wss_refuse(client, 403, NULL), -ENOTCONN);
 	CHECK_INT(wss_set_user_data(client, &whose), 0);
 	CHECK(wss_user_data(client) == &whose);
 	CHECK_INT(wss_set_groups(client, 5), 0);
@@ -273,6 +273,13 @@ static void only_origins_that_are_listed_may_connect(void)
 
 /* Answering later. */
 
+static int accept_with(wss_client client, const char *subprotocol)
+{
+	struct wss_response response = {.subprotocol = subprotocol};
+
+	return wss_accept(client, &response);
+}
+
 /* What the hook was asked last, for the thread that decides. */
 static struct {
 	pthread_mutex_t lock;
@@ -326,26 +333,26 @@ static void a_hook_may_leave_the_answer_to_later(void)
 	fd = ask_later(&client);
 	CHECK_INT(wss_client_state(client), WSS_STATE_CONNECTING);
 	CHECK_INT(say(client, "too early"), -ENOTCONN);
-	CHECK_INT(wss_accept(client, "not offered"), -EINVAL);
-	CHECK_INT(wss_accept(client, "\xff"), -EINVAL);
-	CHECK_INT(wss_accept(client, ""), -EINVAL);
-	CHECK_INT(wss_refuse(client, 200), -EINVAL);
-	CHECK_INT(wss_refuse(client, 399), -EINVAL);
-	CHECK_INT(wss_refuse(client, 600), -EINVAL);
-	CHECK_INT(wss_refuse(client, 0), -EINVAL);
+	CHECK_INT(accept_with(client, "not offered"), -EINVAL);
+	CHECK_INT(accept_with(client, "\xff"), -EINVAL);
+	CHECK_INT(accept_with(client, ""), -EINVAL);
+	CHECK_INT(wss_refuse(client, 200, NULL), -EINVAL);
+	CHECK_INT(wss_refuse(client, 399, NULL), -EINVAL);
+	CHECK_INT(wss_refuse(client, 600, NULL), -EINVAL);
+	CHECK_INT(wss_refuse(client, 0, NULL), -EINVAL);
 	CHECK_INT(wss_accept(WSS_NO_CLIENT, NULL), -ENOTCONN);
-	CHECK_INT(wss_refuse(WSS_NO_CLIENT, 403), -ENOTCONN);
+	CHECK_INT(wss_refuse(WSS_NO_CLIENT, 403, NULL), -ENOTCONN);
 	/* What it asked for can be read. */
 	CHECK_INT(wss_client_text(client, WSS_CLIENT_QUERY, text, sizeof(text)), 0);
 	CHECK(strcmp(text, "a=b") == 0);
 	CHECK_INT(wss_client_text(client, WSS_CLIENT_SUBPROTOCOL, text, sizeof(text)), -ENOENT);
-	CHECK_INT(wss_accept(client, "chat"), 0);
+	CHECK_INT(accept_with(client, "chat"), 0);
 	CHECK_INT(wss_client_text(client, WSS_CLIENT_SUBPROTOCOL, text, sizeof(text)), 0);
 	CHECK(strcmp(text, "chat") == 0);
 	CHECK_INT(say(client, "at once"), 0);
 	/* It was answered. */
-	CHECK_INT(wss_accept(client, "superchat"), -ENOTCONN);
-	CHECK_INT(wss_refuse(client, 403), -ENOTCONN);
+	CHECK_INT(accept_with(client, "superchat"), -ENOTCONN);
+	CHECK_INT(wss_refuse(client, 403, NULL), -ENOTCONN);
 	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
 	CHECK(strstr(head, "\r\nSec-WebSocket-Protocol: chat\r\n") != NULL);
 	wire_expect_text(fd, "at once");
@@ -356,7 +363,7 @@ static void a_hook_may_leave_the_answer_to_later(void)
 	leave(fd);
 	wait_for_slots();
 	fd = ask_later(&client);
-	CHECK_INT(wss_refuse(client, 404), 0);
+	CHECK_INT(wss_refuse(client, 404, NULL), 0);
 	CHECK_INT(wire_response(fd, head, sizeof(head)), 404);
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
 	leave(fd);
@@ -367,7 +374,7 @@ static void a_hook_may_leave_the_answer_to_later(void)
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
 	stop_serving();
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
-	CHECK_INT(wss_refuse(client, 403), -ENOTCONN);
+	CHECK_INT(wss_refuse(client, 403, NULL), -ENOTCONN);
 }
 
 static void the_handshake_deadline_goes_on_while_the_answer_is_awaited(void)

@@ -637,7 +637,7 @@ static void expect_nothing_of(wss_client old)
 	CHECK_INT(wss_ping(old, NULL, 0), -ENOTCONN);
 	CHECK_INT(wss_close(old, 1000, NULL), -ENOTCONN);
 	CHECK_INT(wss_accept(old, NULL), -ENOTCONN);
-	CHECK_INT(wss_refuse(old, 403), -ENOTCONN);
+	CHECK_INT(wss_refuse(old, 403, NULL), -ENOTCONN);
 	CHECK_INT(wss_client_state(old), WSS_STATE_CLOSED);
 	CHECK_INT(wss_client_text(old, WSS_CLIENT_PATH, text, sizeof(text)), -ENOTCONN);
 	CHECK_INT(wss_broadcast(server, 0, WSS_TEXT, "x", 1), -ENOTCONN);

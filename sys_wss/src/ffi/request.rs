@@ -4,14 +4,15 @@
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 
+use wss::protocol::{QueryError, constant_time_eq};
 use wss::{Status, Verdict};
 
-use super::outcome;
-use crate::abi::{NO_CLIENT, Request};
+use super::{number, outcome, put, text_room};
+use crate::abi::{ANSWERED, MAX_RESPONSE_FIELDS, NO_CLIENT, Request, Response};
 use crate::client::Client;
-use crate::config::optional_text;
+use crate::config::{list, optional_text};
 use crate::error::Error;
-use crate::request::{Asked, c_text};
+use crate::request::{Asked, c_text, copy_text, requests};
 use crate::server::service_of;
 
 /// The request whose hook runs.
@@ -76,32 +77,269 @@ pub unsafe extern "C" fn wss_request_subprotocol(
     unsafe { text(request, |request| request.subprotocols().nth(index)) }
 }
 
+/// Does something with the request whose hook runs, and two texts.
+///
+/// # Safety
+/// As for [`asked`]; the texts are NULL or end with NUL.
+unsafe fn with_texts<T>(
+    request: *const Request,
+    [a, b]: [*const c_char; 2],
+    act: impl FnOnce(&wss::Request<'_>, &str, &str) -> T,
+) -> Result<T, Error> {
+    // SAFETY: the caller knows it.
+    let asked = unsafe { asked(request) }.ok_or(Error::BadPointer)?;
+    // SAFETY: the caller knows it.
+    let a = unsafe { optional_text(a) }?.ok_or(Error::BadPointer)?;
+    // SAFETY: the caller knows it.
+    let b = unsafe { optional_text(b) }?.ok_or(Error::BadPointer)?;
+    Ok(act(asked.request, a, b))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_field(
+    request: *const Request,
+    name: *const c_char,
+) -> *const c_char {
+    // SAFETY: C gives NULL, or a text.
+    let Ok(Some(name)) = (unsafe { optional_text(name) }) else {
+        return ptr::null();
+    };
+    // SAFETY: C gives NULL, or what its hook was given.
+    unsafe { text(request, |request| request.field(name)) }
+}
+
+/// The length of a text for C, which ends with NUL, so that there is none in it.
+fn c_len(text: &str) -> Result<c_int, Error> {
+    if text.bytes().any(|byte| byte == 0) {
+        return Err(Error::BadText);
+    }
+    c_int::try_from(text.len()).map_err(|_| Error::NoRoom)
+}
+
+/// Splits off the last byte of `room`, for the NUL.
+fn before_nul(room: &mut [u8]) -> Result<&mut [u8], Error> {
+    let (nul, room) = room.split_last_mut().ok_or(Error::NoRoom)?;
+    *nul = 0;
+    Ok(room)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_param(
+    request: *const Request,
+    name: *const c_char,
+    value: *mut c_char,
+    size: usize,
+) -> c_int {
+    number(|| {
+        // SAFETY: C gives NULL, or `size` bytes.
+        let room = unsafe { text_room(value, size) }?;
+        let read = |request: &wss::Request<'_>, name: &str, _: &str| {
+            let found = request.query_param(name, before_nul(room)?);
+            let value = found.map_err(|error| match error {
+                QueryError::NoRoom => Error::NoRoom,
+                _ => Error::BadText,
+            })?;
+            c_len(value.ok_or(Error::NoText)?)
+        };
+        // SAFETY: C gives NULL, or what its hook was given; NULL, or a text.
+        unsafe { with_texts(request, [name, name], read) }?
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_cookie(
+    request: *const Request,
+    name: *const c_char,
+    value: *mut c_char,
+    size: usize,
+) -> c_int {
+    number(|| {
+        // SAFETY: C gives NULL, or `size` bytes.
+        let room = unsafe { text_room(value, size) }?;
+        let read = |request: &wss::Request<'_>, name: &str, _: &str| {
+            let value = request.cookie(name).ok_or(Error::NoText)?;
+            let fits = copy_text(value, room);
+            fits.then_some(()).ok_or(Error::NoRoom)?;
+            c_len(value)
+        };
+        // SAFETY: C gives NULL, or what its hook was given; NULL, or a text.
+        unsafe { with_texts(request, [name, name], read) }?
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_is_basic(
+    request: *const Request,
+    user: *const c_char,
+    password: *const c_char,
+) -> bool {
+    let is_basic =
+        |request: &wss::Request<'_>, user: &str, password: &str| request.is_basic(user, password);
+    // SAFETY: C gives NULL, or what its hook was given; NULL, or texts.
+    unsafe { with_texts(request, [user, password], is_basic) }.unwrap_or(false)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_is_bearer(
+    request: *const Request,
+    token: *const c_char,
+) -> bool {
+    let is_bearer = |request: &wss::Request<'_>, token: &str, _: &str| request.is_bearer(token);
+    // SAFETY: C gives NULL, or what its hook was given; NULL, or a text.
+    unsafe { with_texts(request, [token, token], is_bearer) }.unwrap_or(false)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_basic(
+    request: *const Request,
+    buffer: *mut c_char,
+    size: usize,
+    password: *mut *const c_char,
+) -> c_int {
+    outcome(|| {
+        // SAFETY: C gives NULL, or what its hook was given.
+        let asked = unsafe { asked(request) }.ok_or(Error::BadPointer)?;
+        // SAFETY: C gives NULL, or `size` bytes.
+        let room = unsafe { text_room(buffer, size) }?;
+        let encoded = asked.request.field("authorization").map_or(0, str::len);
+        let fits = size > encoded;
+        let (user_len, password_at, end) = {
+            let found = asked.request.basic(before_nul(room)?);
+            let missing = if fits { Error::NoText } else { Error::NoRoom };
+            let (user, password) = found.ok_or(missing)?;
+            let has_nul = user.bytes().chain(password.bytes()).any(|byte| byte == 0);
+            (!has_nul).then_some(()).ok_or(Error::NoText)?;
+            let at = user.len().saturating_add(1);
+            (user.len(), at, at.saturating_add(password.len()))
+        };
+        for end in [user_len, end] {
+            // The colon between them, and what follows.
+            if let Some(place) = room.get_mut(end) {
+                *place = 0;
+            }
+        }
+        let found = room.get(password_at..).ok_or(Error::NoRoom)?;
+        // SAFETY: C gives NULL, or where to put it.
+        unsafe { put(password, found.as_ptr().cast()) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_is_equal(given: *const c_char, secret: *const c_char) -> bool {
+    if given.is_null() || secret.is_null() {
+        return false;
+    }
+    // SAFETY: it is not NULL; C gives a text.
+    let given = unsafe { CStr::from_ptr(given) };
+    // SAFETY: it is not NULL; C gives a text.
+    let secret = unsafe { CStr::from_ptr(secret) };
+    constant_time_eq(given.to_bytes(), secret.to_bytes())
+}
+
+/// Makes the answer that C gives: a refusal with `status`, or an acceptance.
+///
+/// # Safety
+/// `response` is NULL, or a response as the header asks for.
+unsafe fn with_verdict<T>(
+    status: Option<Status>,
+    response: *const Response,
+    give: impl FnOnce(Verdict<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let verdict = status.map_or(Verdict::accept(), Verdict::refuse);
+    // SAFETY: the caller knows it.
+    let Some(response) = (unsafe { response.as_ref() }) else {
+        return give(verdict);
+    };
+    // SAFETY: C gives that many fields.
+    let listed = unsafe { list(response.fields, response.field_count) }?;
+    let mut fields = [("", ""); MAX_RESPONSE_FIELDS];
+    let fields = fields.get_mut(..listed.len()).ok_or(Error::BadArgument)?;
+    for (place, field) in fields.iter_mut().zip(listed) {
+        // SAFETY: C gives NULL, or a text.
+        let name = unsafe { optional_text(field.name) }?.ok_or(Error::BadPointer)?;
+        // SAFETY: C gives NULL, or a text.
+        let value = unsafe { optional_text(field.value) }?.ok_or(Error::BadPointer)?;
+        *place = (name, value);
+    }
+    let mut verdict = verdict.fields(fields);
+    // SAFETY: C gives NULL, or a text.
+    if let Some(subprotocol) = unsafe { optional_text(response.subprotocol) }? {
+        verdict = verdict.subprotocol(subprotocol);
+    }
+    // SAFETY: C gives NULL, or a text.
+    if let Some(challenge) = unsafe { optional_text(response.challenge) }? {
+        verdict = verdict.challenge(challenge);
+    }
+    give(verdict)
+}
+
+/// Answers the request whose hook runs.
+///
+/// # Safety
+/// As for [`asked`] and [`with_verdict`].
+unsafe fn answer_now(
+    request: *mut Request,
+    status: Option<Status>,
+    response: *const Response,
+) -> c_int {
+    number(|| {
+        // SAFETY: the caller knows it; nothing else refers to it during the call.
+        let asked = unsafe { request.cast::<Asked<'_, '_>>().as_mut() };
+        let asked = asked.ok_or(Error::BadPointer)?;
+        let give = |verdict: Verdict<'_>| {
+            asked.give(verdict);
+            Ok(ANSWERED)
+        };
+        // SAFETY: the caller knows it.
+        unsafe { with_verdict(status, response, give) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_accept(
+    request: *mut Request,
+    response: *const Response,
+) -> c_int {
+    // SAFETY: C gives what its hook was given; NULL, or a response.
+    unsafe { answer_now(request, None, response) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_refuse(
+    request: *mut Request,
+    status: u16,
+    response: *const Response,
+) -> c_int {
+    let Some(status) = Status::new(status) else {
+        log::error!("{status} is no status to refuse a client with");
+        return Error::BadArgument.to_errno();
+    };
+    // SAFETY: C gives what its hook was given; NULL, or a response.
+    unsafe { answer_now(request, Some(status), response) }
+}
+
 /// Answers an opening request that the hook has put off.
-fn answer(client: u64, verdict: Verdict<'_>) -> Result<(), Error> {
+fn answer_later(client: u64, verdict: Verdict<'_>) -> Result<(), Error> {
     let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
     let service = service_of(client)?;
     Ok(service.answer_with(client.id, |request| {
-        service.application().keep(client.id, request, verdict);
+        requests(client.place).keep_unless_refused(client.id, request, &verdict);
         verdict
     })?)
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wss_accept(client: u64, subprotocol: *const c_char) -> c_int {
-    outcome(|| {
-        // SAFETY: C gives NULL, or a text.
-        let verdict = match unsafe { optional_text(subprotocol) }? {
-            Some(subprotocol) => Verdict::accept().subprotocol(subprotocol),
-            None => Verdict::accept(),
-        };
-        answer(client, verdict)
-    })
+pub unsafe extern "C" fn wss_accept(client: u64, response: *const Response) -> c_int {
+    // SAFETY: C gives NULL, or a response.
+    outcome(|| unsafe { with_verdict(None, response, |verdict| answer_later(client, verdict)) })
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wss_refuse(client: u64, status: u16) -> c_int {
+pub unsafe extern "C" fn wss_refuse(client: u64, status: u16, response: *const Response) -> c_int {
     outcome(|| {
-        let status = Status::new(status).ok_or(Error::BadArgument)?;
-        answer(client, Verdict::refuse(status))
+        let status = Some(Status::new(status).ok_or(Error::BadArgument)?);
+        let answer = |verdict: Verdict<'_>| answer_later(client, verdict);
+        // SAFETY: C gives NULL, or a response.
+        unsafe { with_verdict(status, response, answer) }
     })
 }

@@ -44,6 +44,19 @@ pub const STARTS_ITSELF: bool = false;
 /// Whether there is a periodic callback.
 pub const TICKS: bool = true;
 
+/// Whether responses may have fields of the application's.
+pub const RESPONSE_FIELDS: bool = true;
+
+/// The header fields that the hook needs: those of the configuration.
+pub fn request_fields<'a>(configured: impl FnOnce() -> &'a str) -> &'a str {
+    configured()
+}
+
+/// Any may be asked for.
+pub const fn check_request_fields(_names: &str) -> Result<(), Error> {
+    Ok(())
+}
+
 /// The origins that may connect where the configuration has none.
 pub const ORIGINS: &str = "";
 
@@ -94,6 +107,7 @@ pub fn default_options() -> Options {
         tx_blocks: 0,
         limits: Config::default(),
         origins: None,
+        request_fields: "",
         callback: None,
         hook: None,
         tick: None,

@@ -57,6 +57,25 @@ pub const DEFAULT_PORT: u16 = kconfig::PORT as u16;
 /// Whether there is a periodic callback.
 pub const TICKS: bool = kconfig::TICK;
 
+/// Whether responses may have fields of the application's.
+pub const RESPONSE_FIELDS: bool = kconfig::RESPONSE_FIELDS;
+
+/// The header fields that the hook needs: a constant, so that without any there is no code for them.
+#[inline(always)]
+pub const fn request_fields<'a>(_configured: impl FnOnce() -> &'a str + Copy) -> &'a str {
+    kconfig::REQUEST_FIELDS
+}
+
+/// Those of Kconfig may be asked for.
+pub fn check_request_fields(names: &str) -> Result<(), Error> {
+    let mut names = names.split_ascii_whitespace();
+    let is_known = |name: &str| {
+        let mut known = kconfig::REQUEST_FIELDS.split_ascii_whitespace();
+        known.any(|known| known.eq_ignore_ascii_case(name))
+    };
+    names.all(is_known).then_some(()).ok_or(Error::BadArgument)
+}
+
 /// The origins that may connect where the configuration has none.
 pub const ORIGINS: &str = kconfig::ORIGINS;
 
@@ -87,6 +106,7 @@ pub fn default_options() -> Options {
         tx_blocks: kconfig::TX_BLOCKS as u16,
         limits: wss_zephyr::Options::new().limits,
         origins: None,
+        request_fields: "",
         callback: None,
         hook: None,
         tick: None,

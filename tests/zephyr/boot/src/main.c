@@ -6,6 +6,7 @@
 #include <zephyr/kernel.h>
 #include <zephyr/ztest.h>
 
+#include <wss/sys_wss.h>
 #include <wss/zephyr.h>
 
 K_MSGQ_DEFINE(events, sizeof(struct wss_event), 2, 8);

@@ -49,7 +49,7 @@ static void flood(int fd)
 }
 
 /* A broadcast and an echo reach this client in time: whether the broadcast reached all. */
-static bool serve(int fd)
+static bool served(int fd)
 {
 	static uint8_t data[100];
 	int64_t start_ms = now_ms();
@@ -95,14 +95,14 @@ static void clients_that_stall_delay_no_other_and_their_slots_come_back(void)
 		CHECK_INT(closed, 0);
 		flood(fds[0]);
 		CHECK(send(fds[1], "x", 1, MSG_NOSIGNAL) == 1);
-		refused += !serve(fds[3]);
+		refused += !served(fds[3]);
 		sleep_ms(100);
 	}
 	CHECK(refused > 0);
 	while (closed < 3) {
 		/* A byte now and then keeps no slot. */
 		(void)send(fds[1], "x", 1, MSG_NOSIGNAL);
-		(void)serve(fds[3]);
+		(void)served(fds[3]);
 		CHECK(now_ms() < until + PATIENCE * 1000);
 		sleep_ms(100);
 	}
@@ -115,7 +115,7 @@ static void clients_that_stall_delay_no_other_and_their_slots_come_back(void)
 	for (int i = 0; i < 3; i++) {
 		fds[i] = wire_open(default_port());
 	}
-	(void)serve(fds[3]);
+	(void)served(fds[3]);
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		close(fds[i]);
 	}

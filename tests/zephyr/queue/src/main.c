@@ -6,6 +6,7 @@
 #include <zephyr/net/socket.h>
 #include <zephyr/ztest.h>
 
+#include <wss/sys_wss.h>
 #include <wss/zephyr.h>
 
 #include "client.h"

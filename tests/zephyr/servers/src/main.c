@@ -10,6 +10,7 @@
 #include <zephyr/net/socket.h>
 #include <zephyr/ztest.h>
 
+#include <wss/sys_wss.h>
 #include <wss/zephyr.h>
 
 #include "client.h"

@@ -91,12 +91,11 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     }
     // SAFETY: C gives NULL, or a text.
     options.origins = unsafe { optional_text(config.origins) }?;
-    if let Some(origins) = options.origins {
-        let mut origins = origins.split_ascii_whitespace();
-        if let Some(wrong) = origins.find(|origin| check_origin(origin).is_err()) {
-            log::error!("the origin {wrong} can never match");
-            return Err(Error::BadArgument);
-        }
+    for origin in options.origins.unwrap_or_default().split_ascii_whitespace() {
+        check_origin(origin).map_err(|error| {
+            log::error!("the origin {origin} can never match: {error}");
+            Error::BadArgument
+        })?;
     }
     // SAFETY: C gives NULL, or a text.
     if let Some(names) = unsafe { optional_text(config.request_fields) }? {

@@ -271,6 +271,215 @@ static void only_origins_that_are_listed_may_connect(void)
 	stop_serving();
 }
 
+/* Fields, parameters, and credentials. */
+
+/* "device:p:w", "device:", and "\xff:x" */
+#define BASIC       "ZGV2aWNlOnA6dw=="
+#define NO_PASSWORD "ZGV2aWNlOg=="
+#define NOT_UTF8    "/zp4"
+
+static int read_credentials(struct wss_request *request, void *given)
+{
+	const char *password = NULL;
+	char value[64];
+
+	(void)given;
+	CHECK(strcmp(wss_request_field(request, "AUTHORIZATION"), "Basic " BASIC) == 0);
+	CHECK(strcmp(wss_request_field(request, "cookie"), "id=7; theme=\"dark\"; empty=") == 0);
+	CHECK(wss_request_field(request, "X-Other") == NULL);
+	CHECK(wss_request_field(request, "Host") == NULL);
+	CHECK(wss_request_field(request, NULL) == NULL);
+	CHECK(wss_request_field(NULL, "Cookie") == NULL);
+	CHECK(wss_request_is_basic(request, "device", "p:w"));
+	CHECK(!wss_request_is_basic(request, "device", "p:"));
+	CHECK(!wss_request_is_basic(request, "device", "p:wx"));
+	CHECK(!wss_request_is_basic(request, "devic", "p:w"));
+	CHECK(!wss_request_is_basic(request, "device:p", "w"));
+	CHECK(!wss_request_is_basic(request, NULL, "p:w"));
+	CHECK(!wss_request_is_basic(NULL, "device", "p:w"));
+	CHECK(!wss_request_is_bearer(request, BASIC));
+	CHECK(!wss_request_is_bearer(request, NULL));
+	CHECK_INT(wss_request_basic(request, value, sizeof(value), &password), 0);
+	CHECK(strcmp(value, "device") == 0 && strcmp(password, "p:w") == 0);
+	CHECK(wss_is_equal(password, "p:w"));
+	CHECK(!wss_is_equal(password, "p:W") && !wss_is_equal(password, "p:"));
+	CHECK(!wss_is_equal(NULL, "") && !wss_is_equal("", NULL) && wss_is_equal("", ""));
+	CHECK_INT(wss_request_basic(request, value, sizeof("device:p"), &password), -EMSGSIZE);
+	CHECK_INT(wss_request_basic(request, NULL, sizeof(value), &password), -EINVAL);
+	CHECK_INT(wss_request_basic(request, value, sizeof(value), NULL), -EINVAL);
+	CHECK_INT(wss_request_basic(NULL, value, sizeof(value), &password), -EINVAL);
+	CHECK_INT(wss_request_param(request, "name", value, sizeof(value)), 3);
+	CHECK(strcmp(value, "a b") == 0);
+	CHECK_INT(wss_request_param(request, "name", value, 4), 3);
+	CHECK_INT(wss_request_param(request, "name", value, 3), -EMSGSIZE);
+	CHECK_INT(wss_request_param(request, "name", value, 0), -EMSGSIZE);
+	CHECK_INT(wss_request_param(request, "flag", value, 1), 0);
+	CHECK_INT(wss_request_param(request, "nul", value, sizeof(value)), -EBADMSG);
+	CHECK_INT(wss_request_param(request, "wrong", value, sizeof(value)), -EBADMSG);
+	CHECK_INT(wss_request_param(request, "other", value, sizeof(value)), -ENOENT);
+	CHECK_INT(wss_request_param(request, NULL, value, sizeof(value)), -EINVAL);
+	CHECK_INT(wss_request_param(request, "name", NULL, sizeof(value)), -EINVAL);
+	CHECK_INT(wss_request_param(NULL, "name", value, sizeof(value)), -EINVAL);
+	CHECK_INT(wss_request_cookie(request, "theme", value, sizeof(value)), 6);
+	/* The quotes are part of it (RFC 6265 section 4.1.1). */
+	CHECK(strcmp(value, "\"dark\"") == 0);
+	CHECK_INT(wss_request_cookie(request, "id", value, 2), 1);
+	CHECK_INT(wss_request_cookie(request, "id", value, 1), -EMSGSIZE);
+	CHECK_INT(wss_request_cookie(request, "empty", value, sizeof(value)), 0);
+	CHECK_INT(wss_request_cookie(request, "i", value, sizeof(value)), -ENOENT);
+	CHECK_INT(wss_request_cookie(request, NULL, value, sizeof(value)), -EINVAL);
+	return count_call();
+}
+
+static int read_tokens(struct wss_request *request, void *given)
+{
+	const char *password = NULL;
+	char value[64];
+
+	(void)given;
+	CHECK(!wss_request_is_basic(request, "device", "p:w"));
+	CHECK_INT(wss_request_basic(request, value, sizeof(value), &password), -ENOENT);
+	return wss_request_is_bearer(request, "abc.DEF") ? 0 : count_call();
+}
+
+static struct wss_config with_fields(wss_request_hook hook)
+{
+	struct wss_config config = config_for_tests(NULL);
+
+	config.on_request = hook;
+	config.request_fields = "Authorization Cookie";
+	return config;
+}
+
+static void a_hook_reads_fields_parameters_and_credentials(void)
+{
+	struct wss_config config = with_fields(read_credentials);
+	int before = hook_calls();
+
+	serve(&config);
+	let_hook_say(0);
+	leave(ask_with(REQUEST_TO("/chat?name=a%20b&flag&nul=%00&wrong=%ff",
+				  "Authorization: Basic " BASIC "\r\nX-Other: x\r\n"
+				  "Cookie: id=7; theme=\"dark\"; empty=\r\n"), 101, ""));
+	CHECK_INT(hook_calls(), before + 1);
+	stop_serving();
+	config.on_request = read_tokens;
+	serve(&config);
+	let_hook_say(401);
+	leave(ask_with(REQUEST_TO("/", "Authorization: bearer abc.DEF\r\n"), 101, ""));
+	ask_with(REQUEST_TO("/", "Authorization: Bearer abc.DEFG\r\n"), 401, "WWW-Authenticate");
+	ask_with(REQUEST_TO("/", "Authorization: Basic " NOT_UTF8 "\r\n"), 401, "");
+	ask_with(REQUEST_TO("/", "Authorization: Basic !\r\n"), 401, "");
+	ask_with(REQUEST_TO("/", "Authorization: Basic " NO_PASSWORD "x\r\n"), 401, "");
+	ask_with(REQUEST, 401, "");
+	stop_serving();
+}
+
+static void request_fields_are_checked_at_the_start(void)
+{
+	static const char *const wrong[] = {"Host", "Upgrade Cookie", "no:token", "Sec-WebSocket-Key", "\xff"};
+	struct wss_config config = with_fields(NULL);
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		config.request_fields = wrong[i];
+		CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+	}
+}
+
+static void origins_that_can_never_match_are_refused_at_the_start(void)
+{
+	static const char *const wrong[] = {"device.local", "http://device.local/x", "http://h http://", "\xff"};
+	struct wss_config config = config_for_tests(NULL);
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		config.origins = wrong[i];
+		CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+	}
+}
+
+/* Responses. */
+
+static struct wss_response response_now;
+static uint16_t status_now;
+
+static int answer_now(struct wss_request *request, void *given)
+{
+	int answer;
+
+	(void)given;
+	if (status_now == 0) {
+		answer = wss_request_accept(request, &response_now);
+		/* The first answer counts. */
+		CHECK(answer < 0 || wss_request_refuse(request, 403, NULL) == answer);
+	} else {
+		answer = wss_request_refuse(request, status_now, &response_now);
+	}
+	return answer;
+}
+
+static void a_response_has_what_the_hook_gives_it(void)
+{
+	static const struct wss_response_field fields[] = {{"Set-Cookie", "id=7; HttpOnly"}, {"X-Two", ""}};
+	static const struct wss_response_field wrong[] = {
+		{"Set Cookie", "x"}, {"Upgrade", "h2c"}, {"X", "a\r\nY: b"}, {NULL, "x"}, {"X", NULL}, {"", "x"},
+	};
+	static const struct wss_response_field many[WSS_MAX_RESPONSE_FIELDS + 1];
+	struct wss_config config = with_fields(answer_now);
+
+	serve(&config);
+	status_now = 0;
+	response_now = (struct wss_response){.subprotocol = "chat", .fields = fields, .field_count = 2};
+	leave(ask_with(REQUEST_TO("/", "Sec-WebSocket-Protocol: chat\r\n"), 101,
+		       "\r\nSec-WebSocket-Protocol: chat\r\n"));
+	leave(ask_with(REQUEST_TO("/", "Sec-WebSocket-Protocol: chat\r\n"), 101,
+		       "\r\nSet-Cookie: id=7; HttpOnly\r\nX-Two: \r\n"));
+	/* It was not offered. */
+	ask_with(REQUEST, 500, "");
+	status_now = 401;
+	response_now = (struct wss_response){.challenge = "Basic realm=\"device\"", .fields = fields,
+					     .field_count = 1};
+	ask_with(REQUEST, 401, "\r\nWWW-Authenticate: Basic realm=\"device\"\r\n");
+	ask_with(REQUEST, 401, "\r\nSet-Cookie: id=7; HttpOnly\r\n");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		status_now = i % 2 == 0 ? 0 : 404;
+		response_now = (struct wss_response){.fields = &wrong[i], .field_count = 1};
+		ask_with(REQUEST, 500, "");
+	}
+	response_now = (struct wss_response){.fields = many, .field_count = WSS_MAX_RESPONSE_FIELDS + 1};
+	ask_with(REQUEST, 500, "");
+	response_now = (struct wss_response){.challenge = "Basic\r\nX: y"};
+	ask_with(REQUEST, 500, "");
+	response_now = (struct wss_response){.subprotocol = NULL};
+	status_now = 200;
+	ask_with(REQUEST, 500, "");
+	stop_serving();
+	CHECK_INT(wss_request_accept(NULL, NULL), -EINVAL);
+	CHECK_INT(wss_request_refuse(NULL, 403, NULL), -EINVAL);
+}
+
+static void failed_logins_of_an_address_are_limited(void)
+{
+	struct wss_limits limits = limits_for_tests();
+	struct wss_config config = config_for_tests(NULL);
+	int before;
+
+	limits.login_failures_per_minute = 3;
+	config.limits = &limits;
+	config.on_request = read_tokens;
+	config.request_fields = "Authorization";
+	serve(&config);
+	let_hook_say(401);
+	before = hook_calls();
+	for (int i = 0; i < 3; i++) {
+		ask_with(REQUEST, 401, "");
+	}
+	ask_with(REQUEST, 429, "Retry-After");
+	/* Not even with the right token. */
+	ask_with(REQUEST_TO("/", "Authorization: Bearer abc.DEF\r\n"), 429, "");
+	CHECK_INT(hook_calls(), before + 3);
+	stop_serving();
+}
+
 /* Answering later. */
 
 static int accept_with(wss_client client, const char *subprotocol)
@@ -597,6 +806,11 @@ static void an_adopted_request_is_that_of_the_hook_and_the_origins(void)
 	CASE(with_a_hook_only_same_origin_browsers_may_connect)                                    \
 	CASE(without_a_hook_every_origin_may_connect)                                              \
 	CASE(only_origins_that_are_listed_may_connect)                                             \
+	CASE(a_hook_reads_fields_parameters_and_credentials)                                       \
+	CASE(request_fields_are_checked_at_the_start)                                              \
+	CASE(origins_that_can_never_match_are_refused_at_the_start)                                \
+	CASE(a_response_has_what_the_hook_gives_it)                                                \
+	CASE(failed_logins_of_an_address_are_limited)                                              \
 	CASE(a_hook_may_leave_the_answer_to_later)                                                 \
 	CASE(the_handshake_deadline_goes_on_while_the_answer_is_awaited)                           \
 	CASE(what_the_handshake_said_can_be_read)                                                  \

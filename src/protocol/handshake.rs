@@ -75,7 +75,10 @@ impl Status {
                 "\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
             }
             429 | 503 => "\r\nRetry-After: 60\r\nConnection: close\r\n",
-            _ => ALLOW_AND_CLOSE.split_at("\r\nAllow: GET".len()).1,
+            // Not `split_at`, which would bring core's formatting of its panic into an image.
+            _ => ALLOW_AND_CLOSE
+                .get("\r\nAllow: GET".len()..)
+                .unwrap_or_default(),
         }
     }
 }
@@ -149,8 +152,8 @@ impl<'a> Refusal<'a> {
             Status::UNAUTHORIZED => (LENGTH_AND_CHALLENGE, self.challenge.unwrap_or(CHALLENGE)),
             _ => (
                 LENGTH_AND_CHALLENGE
-                    .split_at("\r\nContent-Length: 0".len())
-                    .0,
+                    .get(.."\r\nContent-Length: 0".len())
+                    .unwrap_or_default(),
                 "",
             ),
         };

@@ -69,7 +69,7 @@ pub fn check_origin(origin: &str) -> Result<(), OriginError> {
         Some((address, port)) => (is_written_as_sent(address), port),
         None => {
             let end = authority.find(':').unwrap_or(authority.len());
-            let (name, port) = authority.split_at(end);
+            let (name, port) = authority.split_at_checked(end).unwrap_or((authority, ""));
             (is_host_name(name), port)
         }
     };

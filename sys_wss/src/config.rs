@@ -35,7 +35,7 @@ pub struct Options {
     /// `None`: what the platform thinks right.
     pub origins: Option<&'static str>,
     /// The header fields that the hook needs.
-    pub request_fields: &'static str,
+    pub request_fields: Option<&'static str>,
     /// What events are given to; `None`: nothing.
     pub callback: Option<(EventMask, Sink)>,
     /// What decides on opening requests.
@@ -104,7 +104,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
             Error::BadArgument
         })?;
         platform::check_request_fields(names)?;
-        options.request_fields = names;
+        options.request_fields = Some(names);
     }
     let cookie = Cookie(config.cookie);
     let events = match config.events {

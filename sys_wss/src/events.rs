@@ -116,7 +116,8 @@ pub struct Events {
 #[derive(Clone, Copy)]
 struct Active {
     origins: Option<&'static str>,
-    request_fields: &'static str,
+    // `None` is all zeros, as everything in static memory has to be: else it would lie in flash, too.
+    request_fields: Option<&'static str>,
     hook: Option<Hook>,
     tick: Option<Tick>,
 }
@@ -128,7 +129,7 @@ impl Events {
             place: AtomicUsize::new(DEFAULT),
             active: monitor(Active {
                 origins: None,
-                request_fields: "",
+                request_fields: None,
                 hook: None,
                 tick: None,
             }),
@@ -169,7 +170,7 @@ impl<P: Port> Application<P> for Events {
 
     #[inline(always)]
     fn request_fields(&self) -> &str {
-        platform::request_fields(|| self.active.lock().request_fields)
+        platform::request_fields(|| self.active.lock().request_fields.unwrap_or_default())
     }
 
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {

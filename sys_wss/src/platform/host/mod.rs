@@ -107,7 +107,7 @@ pub fn default_options() -> Options {
         tx_blocks: 0,
         limits: Config::default(),
         origins: None,
-        request_fields: "",
+        request_fields: None,
         callback: None,
         hook: None,
         tick: None,

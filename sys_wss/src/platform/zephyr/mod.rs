@@ -106,7 +106,7 @@ pub fn default_options() -> Options {
         tx_blocks: kconfig::TX_BLOCKS as u16,
         limits: wss_zephyr::Options::new().limits,
         origins: None,
-        request_fields: "",
+        request_fields: None,
         callback: None,
         hook: None,
         tick: None,

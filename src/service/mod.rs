@@ -113,6 +113,10 @@ pub trait Application<P: Port>: Sized {
         ""
     }
 
+    /// Whether the service refuses pages of other origins where there is no list of origins. If not, there is no code
+    /// for that: for an application that does it in [`match_origin`](Self::match_origin).
+    const CHECKS_SAME_ORIGIN: bool = true;
+
     /// What the list of origins that may connect says about a request. Without a list
     /// ([`OriginMatch::NoList`]), clients without an origin and pages of the server itself may connect, see
     /// [`Verdict::any_origin`]. Called before [`accept`](Self::accept) and when it is answered, perhaps with a lock of the

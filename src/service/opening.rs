@@ -170,7 +170,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             } => {
                 // Where no list of origins says otherwise, the pages of other sites may not use what the server
                 // knows of a browser.
-                if !any_origin
+                if A::CHECKS_SAME_ORIGIN
+                    && !any_origin
                     && self.application.match_origin(request) == OriginMatch::NoList
                     && !request.is_same_origin()
                 {

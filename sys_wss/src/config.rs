@@ -5,12 +5,13 @@
 use core::ffi::{CStr, c_char};
 use core::slice;
 
-use wss::protocol::{check_field_names, check_origin};
+use wss::protocol::check_field_names;
 use wss::service::{Config, EventMask};
 
 use crate::abi::{self, Cookie, Limits, MASK_ALL, MAX_QUEUES};
 use crate::callbacks::{Hook, Sink, Tick};
 use crate::error::Error;
+use crate::origins::{CheckOrigin, Origins};
 use crate::platform::{self, check_sizes, default_options};
 use crate::queues;
 
@@ -32,8 +33,10 @@ pub struct Options {
     pub tx_blocks: u16,
     /// The other limits.
     pub limits: Config,
-    /// `None`: what the platform thinks right.
-    pub origins: Option<&'static str>,
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// What finds that out; `None` where all may.
+    pub check_origin: Option<CheckOrigin>,
     /// The header fields that the hook needs.
     pub request_fields: Option<&'static str>,
     /// What events are given to; `None`: nothing.
@@ -90,13 +93,9 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
         options.address = Some(address);
     }
     // SAFETY: C gives NULL, or a text.
-    options.origins = unsafe { optional_text(config.origins) }?;
-    for origin in options.origins.unwrap_or_default().split_ascii_whitespace() {
-        check_origin(origin).map_err(|error| {
-            log::error!("the origin {origin} can never match: {error}");
-            Error::BadArgument
-        })?;
-    }
+    let origins = unsafe { optional_text(config.origins) }?;
+    options.origins = Origins::new(origins, config.on_request.is_some())?;
+    options.check_origin = Some(Origins::check);
     // SAFETY: C gives NULL, or a text.
     if let Some(names) = unsafe { optional_text(config.request_fields) }? {
         check_field_names(names).map_err(|wrong| {

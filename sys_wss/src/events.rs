@@ -5,12 +5,13 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use wss::protocol::OriginMatch;
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
-use wss::{Answer, ClientId, Event, Request, Status, Verdict};
+use wss::{Answer, ClientId, Event, Request};
 
 use crate::abi::MAX_QUEUES;
 use crate::callbacks::{self, Happened, Hook, Tick};
 use crate::client::Client;
 use crate::config::Options;
+use crate::origins::{CheckOrigin, Origins};
 use crate::platform::{self, Monitor, SERVERS, monitor};
 use crate::queues::{self, Number};
 use crate::request::requests;
@@ -115,7 +116,8 @@ pub struct Events {
 /// What counts of the configuration while a server runs.
 #[derive(Clone, Copy)]
 struct Active {
-    origins: Option<&'static str>,
+    origins: Origins,
+    check_origin: Option<CheckOrigin>,
     // `None` is all zeros, as everything in static memory has to be: else it would lie in flash, too.
     request_fields: Option<&'static str>,
     hook: Option<Hook>,
@@ -128,7 +130,8 @@ impl Events {
         Self {
             place: AtomicUsize::new(DEFAULT),
             active: monitor(Active {
-                origins: None,
+                origins: Origins::NONE,
+                check_origin: None,
                 request_fields: None,
                 hook: None,
                 tick: None,
@@ -141,6 +144,7 @@ impl Events {
         self.place.store(place, Ordering::Relaxed);
         *self.active.lock() = Active {
             origins: options.origins,
+            check_origin: options.check_origin,
             request_fields: options.request_fields,
             hook: options.hook,
             tick: options.tick,
@@ -162,6 +166,7 @@ impl Events {
 impl<P: Port> Application<P> for Events {
     const TICKS: bool = platform::TICKS;
     const RESPONSE_FIELDS: bool = platform::RESPONSE_FIELDS;
+    const CHECKS_SAME_ORIGIN: bool = false;
 
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let sinks = SINKS.at(self.place());
@@ -174,25 +179,24 @@ impl<P: Port> Application<P> for Events {
     }
 
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
-        let origins = self.active.lock().origins.unwrap_or(platform::ORIGINS);
-        OriginMatch::of(request.origin(), origins.split_ascii_whitespace())
+        if !platform::ORIGINS.is_empty() {
+            return self.active.lock().origins.check(request);
+        }
+        // Where nothing says who may connect, the program is linked without what finds that out.
+        let check = self.active.lock().check_origin;
+        check.map_or(OriginMatch::Listed, |check| {
+            check(self.active.lock().origins, request)
+        })
     }
 
     fn accept(&self, id: ClientId, request: &Request<'_>, answer: Answer<'_>) {
         let client = self.client(id);
-        let Active { origins, hook, .. } = *self.active.lock();
+        let hook = self.active.lock().hook;
         match hook {
-            // No answer of the hook could accept it.
-            Some(_)
-                if origins.unwrap_or(platform::ORIGINS).is_empty() && !request.is_same_origin() =>
-            {
-                let _ = answer.refuse(Status::FORBIDDEN);
-            }
             Some(hook) => hook.ask(client, request, answer),
             None => {
                 requests(client.place).keep(id, request, None);
-                // There is nothing to protect.
-                let _ = answer.give(Verdict::accept().any_origin());
+                let _ = answer.accept();
             }
         }
     }

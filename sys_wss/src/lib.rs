@@ -16,6 +16,7 @@
 //! | `config` | the configuration of a server |
 //! | `server` | the servers: starting, ending, finding them |
 //! | `callbacks` | functions that C registered, and calling them |
+//! | `origins` | which pages may connect |
 //! | `events` | the service's application: events to the callback and the queues, the hook |
 //! | `request` | opening requests: those that are asked about, and those that are kept |
 //! | `queues` | event queues: their numbers, and their events |
@@ -30,6 +31,7 @@ mod config;
 mod error;
 mod events;
 pub mod ffi;
+mod origins;
 mod platform;
 mod queues;
 mod request;

@@ -18,6 +18,7 @@ use crate::abi::MAX_QUEUES;
 use crate::config::Options;
 use crate::error::{Errno, Error};
 use crate::events::Events;
+use crate::origins::Origins;
 use crate::request::Accepted;
 
 pub use adopt::adopt;
@@ -106,7 +107,8 @@ pub fn default_options() -> Options {
         max_clients: options.max_clients,
         tx_blocks: 0,
         limits: Config::default(),
-        origins: None,
+        origins: Origins::NONE,
+        check_origin: None,
         request_fields: None,
         callback: None,
         hook: None,

@@ -12,6 +12,7 @@ use crate::abi::MAX_QUEUES;
 use crate::config::Options;
 use crate::error::Error;
 use crate::events::Events;
+use crate::origins::Origins;
 use crate::request::{Accepted, Text, requests};
 
 pub use adopt::adopt;
@@ -105,7 +106,8 @@ pub fn default_options() -> Options {
         max_clients: kconfig::MAX_CLIENTS as u16,
         tx_blocks: kconfig::TX_BLOCKS as u16,
         limits: wss_zephyr::Options::new().limits,
-        origins: None,
+        origins: Origins::NONE,
+        check_origin: None,
         request_fields: None,
         callback: None,
         hook: None,

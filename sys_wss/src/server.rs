@@ -56,6 +56,7 @@ struct State {
 
 /// The configuration that was set. All zeros if none was, so that a static one takes no flash.
 #[repr(C)]
+#[allow(clippy::large_enum_variant)] // it is static
 enum Kept {
     None,
     Some(Options),

@@ -470,13 +470,20 @@ static void failed_logins_of_an_address_are_limited(void)
 	serve(&config);
 	let_hook_say(401);
 	before = hook_calls();
+	/* No other refusal counts, nor does a client that is accepted. */
+	for (int i = 0; i < 4; i++) {
+		let_hook_say(404);
+		ask_with(REQUEST, 404, "");
+		leave(ask_with(REQUEST_TO("/", "Authorization: Bearer abc.DEF\r\n"), 101, ""));
+	}
 	for (int i = 0; i < 3; i++) {
-		ask_with(REQUEST, 401, "");
+		let_hook_say(i == 1 ? 403 : 401);
+		ask_with(REQUEST, i == 1 ? 403 : 401, "");
 	}
 	ask_with(REQUEST, 429, "Retry-After");
 	/* Not even with the right token. */
 	ask_with(REQUEST_TO("/", "Authorization: Bearer abc.DEF\r\n"), 429, "");
-	CHECK_INT(hook_calls(), before + 3);
+	CHECK_INT(hook_calls(), before + 7);
 	stop_serving();
 }
 
@@ -533,6 +540,11 @@ static int ask_later(wss_client *client)
 
 static void a_hook_may_leave_the_answer_to_later(void)
 {
+	static const struct wss_response_field fields[] = {{"Set-Cookie", "a=1"}};
+	static const struct wss_response_field two_lines[] = {{"X-Own", "a\r\nX-Other: b"}};
+	static const struct wss_response split = {.fields = two_lines, .field_count = 1};
+	static const struct wss_response login = {
+		.challenge = "Basic realm=\"device\"", .fields = fields, .field_count = 1};
 	wss_client client;
 	char head[512];
 	char text[32];
@@ -577,6 +589,16 @@ static void a_hook_may_leave_the_answer_to_later(void)
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
 	leave(fd);
 	wait_for_slots();
+	/* Its response may have fields and a challenge. */
+	fd = ask_later(&client);
+	CHECK_INT(wss_accept(client, &split), -EINVAL);
+	CHECK_INT(wss_refuse(client, 401, &split), -EINVAL);
+	CHECK_INT(wss_refuse(client, 401, &login), 0);
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 401);
+	CHECK(strstr(head, "\r\nWWW-Authenticate: Basic realm=\"device\"\r\n") != NULL);
+	CHECK(strstr(head, "\r\nSet-Cookie: a=1\r\n") != NULL);
+	leave(fd);
+	wait_for_slots();
 	/* One that does not wait for it. */
 	fd = ask_later(&client);
 	leave(fd);
@@ -584,6 +606,29 @@ static void a_hook_may_leave_the_answer_to_later(void)
 	stop_serving();
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
 	CHECK_INT(wss_refuse(client, 403, NULL), -ENOTCONN);
+}
+
+static void a_later_answer_is_not_asked_for_another_origin(void)
+{
+	wss_client client;
+	char head[512];
+	int fd;
+
+	serve_with_hook(say_later, NULL);
+	question.client = WSS_NO_CLIENT;
+	ask_with(OF_ORIGIN("http://example.com"), 403, "");
+	CHECK(question.client == WSS_NO_CLIENT);
+	fd = wire_connect(default_port());
+	wire_say(fd, OF_ORIGIN("http://localhost"));
+	expect(WSS_EVENT_CONNECTING, 0);
+	do {
+		/* Once its hook has said so. */
+		client = wss_client_at(wss_default_server(), 0);
+	} while (wss_accept(client, NULL) != 0);
+	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
+	expect(WSS_EVENT_CONNECTED, 0);
+	leave(fd);
+	stop_serving();
 }
 
 static void the_handshake_deadline_goes_on_while_the_answer_is_awaited(void)
@@ -812,6 +857,7 @@ static void an_adopted_request_is_that_of_the_hook_and_the_origins(void)
 	CASE(a_response_has_what_the_hook_gives_it)                                                \
 	CASE(failed_logins_of_an_address_are_limited)                                              \
 	CASE(a_hook_may_leave_the_answer_to_later)                                                 \
+	CASE(a_later_answer_is_not_asked_for_another_origin)                                       \
 	CASE(the_handshake_deadline_goes_on_while_the_answer_is_awaited)                           \
 	CASE(what_the_handshake_said_can_be_read)                                                  \
 	CASE(a_later_http_1_is_reported_as_1_1)                                                    \

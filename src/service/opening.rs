@@ -175,8 +175,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     && self.application.match_origin(request) == OriginMatch::NoList
                     && !request.is_same_origin()
                 {
+                    // Not as Debug, which takes 5 KB of flash. It has no control characters.
                     log::info!(
-                        "{}: refused, because a list of origins does not have its {:?}",
+                        "{}: refused, because a list of origins does not have its \"{}\"",
                         inner.id(index),
                         request.origin().unwrap_or_default()
                     );

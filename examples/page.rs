@@ -17,6 +17,8 @@ const PAGE: &str = include_str!("page.html");
 /// The longest request that is read, and the most header fields it may have.
 const REQUEST: usize = 4096;
 const FIELDS: usize = 64;
+/// How long accepting waits after it has failed.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// The longest time between two requests of a connection, and for its answers to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -26,7 +28,8 @@ fn main() -> io::Result<()> {
     println!("http://{}", listener.local_addr()?);
     // The connections come from the HTTP server.
     let options = Options::new().listen(false);
-    serve(&listener, &Arc::new(Server::start(&options, Chat)?))
+    serve(&listener, &Arc::new(Server::start(&options, Chat)?));
+    Ok(())
 }
 
 /// Sends what one client says to all.
@@ -42,11 +45,19 @@ impl Handler for Chat {
 }
 
 /// Serves connections, each on a thread of its own. A server for the public would limit their number.
-pub fn serve(listener: &TcpListener, server: &Arc<Server>) -> io::Result<()> {
+pub fn serve(listener: &TcpListener, server: &Arc<Server>) {
     loop {
-        let (stream, _) = listener.accept()?;
-        let server = Arc::clone(server);
-        thread::spawn(move || answer(stream, &server));
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let server = Arc::clone(server);
+                thread::spawn(move || answer(stream, &server));
+            }
+            Err(error) => {
+                // A client that has gone, or no descriptor that is free: the next one may be served.
+                eprintln!("cannot accept a connection: {error}");
+                thread::sleep(ACCEPT_AGAIN);
+            }
+        }
     }
 }
 
@@ -102,8 +113,11 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
     let httparse::Status::Complete(len) = status else {
         return Ok(None);
     };
+    // The field is a list: `websocket, h2c` (RFC 9110 section 7.8).
     let upgrades = head.headers.iter().any(|field| {
-        field.name.eq_ignore_ascii_case("upgrade") && field.value.eq_ignore_ascii_case(b"websocket")
+        let mut protocols = field.value.split(|byte| *byte == b',');
+        field.name.eq_ignore_ascii_case("upgrade")
+            && protocols.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
     });
     let request = match (head.method, head.path) {
         (Some("GET"), Some("/")) if !upgrades => Request::Page,

@@ -109,7 +109,7 @@ fn consists_of(text: &[u8], set: &Set) -> bool {
 
 /// Whether this may be an IPv6 address. Where size counts, it need only look like one.
 fn is_address(literal: &[u8]) -> bool {
-    if cfg!(feature = "compact") {
+    if cfg!(any(feature = "compact", not(feature = "packages"))) {
         #[allow(clippy::manual_contains)] // it is faster, and much longer
         let has_colon = literal.iter().any(|byte| *byte == b':');
         has_colon && consists_of(literal, ADDRESS)

@@ -178,38 +178,36 @@ pub fn origin_allowed<'a>(
     OriginMatch::of(origin, allowed) != OriginMatch::Other
 }
 
-/// The origin without a slash and its scheme's own port at the end.
-fn normal(origin: &str) -> &str {
-    let origin = origin.strip_suffix('/').unwrap_or(origin);
+/// The origin without a slash and its scheme's own port at the end. As bytes: the searches of `str` are long.
+fn normal(origin: &str) -> &[u8] {
+    let origin = origin.as_bytes();
+    let origin = origin.strip_suffix(b"/").unwrap_or(origin);
     without_port(origin, is_https(origin))
 }
 
-fn is_https(origin: &str) -> bool {
-    origin
-        .as_bytes()
-        .get(..6)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https:"))
+fn is_https(origin: &[u8]) -> bool {
+    let scheme = origin.get(..6);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https:"))
 }
 
 /// What is in front of the port, if that is the scheme's own one or empty.
-fn without_port(authority: &str, is_https: bool) -> &str {
-    let port = if is_https { ":443" } else { ":80" };
-    let rest = authority
-        .strip_suffix(port)
-        .or_else(|| authority.strip_suffix(':'));
-    rest.unwrap_or(authority)
+fn without_port(authority: &[u8], is_https: bool) -> &[u8] {
+    let port: &[u8] = if is_https { b":443" } else { b":80" };
+    let rest = authority.strip_suffix(port);
+    rest.or_else(|| authority.strip_suffix(b":"))
+        .unwrap_or(authority)
 }
 
 /// Whether a page with this origin is of the server that has this host and port.
 pub(super) fn is_same(origin: &str, host: &str) -> bool {
     let origin = normal(origin);
     let is_https = is_https(origin);
-    let scheme_len = if is_https { 8 } else { 7 };
-    let (Some(scheme), Some(page)) = (origin.get(..scheme_len), origin.get(scheme_len..)) else {
+    let scheme: &[u8] = if is_https { b"https://" } else { b"http://" };
+    let Some((found, page)) = origin.split_at_checked(scheme.len()) else {
         return false;
     };
-    let is_page = is_https || scheme.eq_ignore_ascii_case("http://");
-    is_page && scheme.ends_with("//") && page.eq_ignore_ascii_case(without_port(host, is_https))
+    let host = without_port(host.as_bytes(), is_https);
+    found.eq_ignore_ascii_case(scheme) && page.eq_ignore_ascii_case(host)
 }
 
 #[cfg(test)]

@@ -254,6 +254,9 @@ macro_rules! limit_setters {
             value fragments_per_message(fragments_per_message: u16)
                 "Sets how many fragments a message may have, empty ones too. One more fails the connection with \
                  1008. 0: no limit.";
+            value login_failures_per_minute(login_failures_per_minute: u16)
+                "Sets how many failed logins an address may have in a minute: requests that the application refuses \
+                 with 401 or 403. Further ones get 429 until the minute is over. 0: no limit. Default on a host: 10.";
         }
     };
     ($($kind:ident $name:ident($($field:tt)*) $doc:literal;)*) => {

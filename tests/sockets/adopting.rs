@@ -185,9 +185,12 @@ fn a_page_and_its_websocket_are_at_one_port() {
     assert_eq!(response.status, 101);
     assert_eq!(response.header("Sec-WebSocket-Accept"), Some(ACCEPT));
     client.expect(TEXT, b"first");
-    // A connection of its own, whose request comes byte by byte.
+    // A connection of its own, whose request has a choice of protocols and comes byte by byte.
     let mut other = Client::connect(addr);
-    for byte in REQUEST.as_bytes() {
+    for byte in REQUEST
+        .replace(": websocket", ": WebSocket , h2c")
+        .as_bytes()
+    {
         other.write(&[*byte]);
     }
     assert_eq!(other.response().status, 101);

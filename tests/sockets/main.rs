@@ -27,6 +27,7 @@ mod loops;
 #[path = "../../examples/page.rs"]
 mod page;
 mod queues;
+mod requests;
 mod sending;
 mod server;
 mod servers;

@@ -68,25 +68,25 @@ impl Status {
     }
 
     /// The fields that a response with this status has to have (RFC 9110 section 15, RFC 6585 section 4).
-    fn fields(self) -> &'static str {
+    fn fields(self) -> &'static [u8] {
         match self.0 {
             405 => ALLOW_AND_CLOSE,
             426 => {
-                "\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+                b"\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
             }
-            429 | 503 => "\r\nRetry-After: 60\r\nConnection: close\r\n",
-            // Not `split_at`, which would bring core's formatting of its panic into an image.
-            _ => ALLOW_AND_CLOSE
-                .get("\r\nAllow: GET".len()..)
-                .unwrap_or_default(),
+            429 | 503 => b"\r\nRetry-After: 60\r\nConnection: close\r\n",
+            _ => CLOSE,
         }
     }
 }
 
-/// The end of it is for most statuses.
-const ALLOW_AND_CLOSE: &str = "\r\nAllow: GET\r\nConnection: close\r\n";
-/// The beginning of it is for all statuses but 401.
-const LENGTH_AND_CHALLENGE: &str = "\r\nContent-Length: 0\r\nWWW-Authenticate: ";
+const ALLOW_AND_CLOSE: &[u8] = b"\r\nAllow: GET\r\nConnection: close\r\n";
+/// A part of the one above, as is the next one, so that both take no room of their own.
+const CLOSE: &[u8] = ALLOW_AND_CLOSE.split_at(b"\r\nAllow: GET".len()).1;
+const LENGTH_AND_CHALLENGE: &[u8] = b"\r\nContent-Length: 0\r\nWWW-Authenticate: ";
+const LENGTH: &[u8] = LENGTH_AND_CHALLENGE
+    .split_at(b"\r\nContent-Length: 0".len())
+    .0;
 
 /// The reason phrases of statuses, which programs do not read (RFC 9112 section 4), behind a space.
 const REASONS: &[(u16, &str)] = if cfg!(feature = "compact") {
@@ -150,20 +150,15 @@ impl<'a> Refusal<'a> {
     pub fn parts<'p>(&'p self, end: &'p [u8]) -> [&'p [u8]; 7] {
         let (length, challenge) = match self.status {
             Status::UNAUTHORIZED => (LENGTH_AND_CHALLENGE, self.challenge.unwrap_or(CHALLENGE)),
-            _ => (
-                LENGTH_AND_CHALLENGE
-                    .get(.."\r\nContent-Length: 0".len())
-                    .unwrap_or_default(),
-                "",
-            ),
+            _ => (LENGTH, ""),
         };
         [
             b"HTTP/1.1 ",
             &self.digits,
             self.status.reason().as_bytes(),
-            length.as_bytes(),
+            length,
             challenge.as_bytes(),
-            self.status.fields().as_bytes(),
+            self.status.fields(),
             end,
         ]
     }

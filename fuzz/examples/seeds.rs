@@ -104,6 +104,14 @@ fn requests() -> Vec<String> {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nrest"
             .into(),
         format!("\r\n\r\nGET / HTTP/1.9\r\n{FIELDS}Content-Length: 0\r\n{KEY}\r\n"),
+        get("ws://[::1]:8000?a=%41+b&a&c=d%26"),
+        get("/%zz"),
+        format!(
+            "GET /?a=b HTTP/1.1\r\n{FIELDS}Authorization: Basic YTpi\r\nCookie: a=b; c=\"d\"\r\n\
+             cookie: e=f\r\nX: y\r\nOrigin: http://h\r\n\
+             Sec-WebSocket-Extensions: a; b=\"c\\d\", e\r\n{KEY}\r\n"
+        ),
+        format!("GET / HTTP/1.1\r\n{FIELDS}Authorization: bearer  a.b==\r\n{KEY}\r\n"),
         format!("POST / HTTP/1.1\r\n{FIELDS}{KEY}\r\n"),
         format!("GET / HTTP/1.0\r\n{FIELDS}{KEY}\r\n"),
         format!("GET / HTTP/1.1\r\n{FIELDS}\r\n"),
@@ -329,7 +337,8 @@ fn main() -> std::io::Result<()> {
     }
     for (at, request) in requests().iter().enumerate() {
         for size in 0..6 {
-            let head = [size, at as u8 % 2, 1, 2, 3, 4];
+            // With all kinds of fields to keep.
+            let head = [size, at as u8 % 2 + 6 * (size % 4), 1, 2, 3, 4];
             let follows = frame(0x81, b"first");
             let input = [&head[..], request.as_bytes(), &follows].concat();
             write("handshake", at * 6 + usize::from(size), &input)?;

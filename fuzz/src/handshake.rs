@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::net::Ipv6Addr;
 
 use wss::Request;
-use wss::protocol::{AcceptKey, HEAD_END, Incoming, OVERHEAD, Refusal, Status, Step};
+use wss::protocol::{
+    AcceptKey, HEAD_END, Incoming, OVERHEAD, OriginMatch, QueryError, Refusal, Status, Step,
+};
 
 use crate::received::received;
 use crate::splits::Chance;
@@ -161,7 +163,129 @@ fn fields(request: &Request<'_>, names: &str) -> Vec<(String, Vec<u8>)> {
         );
     }
     assert_eq!(request.field("not-asked-for"), None);
+    check_readers(request);
     found
+}
+
+/// What reads a request says the same as naive readings of its texts.
+fn check_readers(request: &Request<'_>) {
+    let mut buffer = vec![0; request.to_bytes().len()];
+    let query = request.query().unwrap_or_default();
+    let parameters: Vec<_> = query.split('&').filter(|part| !part.is_empty()).collect();
+    for part in &parameters {
+        let name = String::from_utf8(decode_query(part.split('=').next().unwrap_or_default()));
+        let Ok(name) = name else { continue };
+        let first = parameters.iter().find_map(|part| {
+            let (found, value) = part.split_once('=').unwrap_or((part, ""));
+            (decode_query(found) == name.as_bytes()).then(|| String::from_utf8(decode_query(value)))
+        });
+        let read = request.query_param(&name, &mut buffer);
+        match first {
+            Some(Ok(value)) => assert_eq!(read, Ok(Some(value.as_str())), "{name} of {query}"),
+            Some(Err(_)) => assert_eq!(read, Err(QueryError::NotUtf8), "{name} of {query}"),
+            None => assert_eq!(read, Ok(None)),
+        }
+    }
+    let cookies: Vec<&[u8]> = request.fields("cookie").collect();
+    let pairs = cookies
+        .iter()
+        .flat_map(|field| field.split(|byte| *byte == b';'));
+    let pairs: Vec<_> = pairs
+        .filter_map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=')?;
+            Some((pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()))
+        })
+        .collect();
+    for (name, _) in &pairs {
+        let Ok(text) = std::str::from_utf8(name) else {
+            continue;
+        };
+        let first = pairs.iter().find(|(found, _)| found == name);
+        let value = first.and_then(|(_, value)| std::str::from_utf8(value).ok());
+        assert_eq!(request.cookie(text), value);
+    }
+    let fields: Vec<_> = request.fields("authorization").collect();
+    let only = match fields[..] {
+        [field] => std::str::from_utf8(field).ok(),
+        _ => None,
+    };
+    let credentials = |scheme: &str| {
+        let (found, rest) = only?.split_once(' ')?;
+        let token = rest.trim_start_matches(' ');
+        let digits = token.trim_end_matches('=');
+        let is_digit = |char: char| char.is_ascii_alphanumeric() || "-._~+/".contains(char);
+        let is_valid = !digits.is_empty() && digits.chars().all(is_digit);
+        (found.eq_ignore_ascii_case(scheme) && is_valid).then_some(token)
+    };
+    let bearer = credentials("Bearer");
+    assert_eq!(request.bearer(), bearer);
+    assert!(bearer.is_none_or(|token| request.is_bearer(token)));
+    assert!(!request.is_bearer("another"), "no input has it");
+    let pair = credentials("Basic")
+        .and_then(decode_base64)
+        .and_then(|pair| {
+            let at = pair.iter().position(|byte| *byte == b':')?;
+            let user = String::from_utf8(pair[..at].to_vec()).ok()?;
+            Some((user, String::from_utf8(pair[at + 1..].to_vec()).ok()?))
+        });
+    let read = request.basic(&mut buffer);
+    assert_eq!(
+        read,
+        pair.as_ref()
+            .map(|(user, password)| (user.as_str(), password.as_str()))
+    );
+    if let Some((user, password)) = &pair {
+        assert!(request.is_basic(user, password));
+        assert!(!request.is_basic(user, &format!("{password}x")));
+        assert!(!request.is_basic(&format!("{user}x"), password));
+    }
+    if let Some(origin) = request.origin() {
+        // Whatever it is, it is the only one of a list that has it.
+        assert_eq!(OriginMatch::of(Some(origin), [origin]), OriginMatch::Listed);
+        let is_of_host = origin
+            .split_once("://")
+            .is_some_and(|(_, page)| page.eq_ignore_ascii_case(request.host()));
+        let is_page = origin.len() > 7 && origin[..4].eq_ignore_ascii_case("http");
+        assert!(!is_of_host || !is_page || request.is_same_origin() || !origin.contains("://"));
+        if request.is_same_origin() {
+            let (_, page) = origin.split_once("://").expect("a scheme");
+            let host = |text: &str| {
+                let text = text.trim_end_matches('/').to_lowercase();
+                let at = text.rfind(':').filter(|at| !text[*at..].contains(']'));
+                text[..at.unwrap_or(text.len())].to_owned()
+            };
+            assert_eq!(host(page), host(request.host()));
+        }
+    }
+}
+
+/// The bytes that a part of a query stands for.
+fn decode_query(text: &str) -> Vec<u8> {
+    let text = text.replace('+', " ");
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(digits, 16).expect("escapes were checked"));
+        bytes.extend(rest.as_bytes());
+    }
+    bytes
+}
+
+/// The bytes of Base64 with padding, of which every unused bit is 0.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.trim_end_matches('=');
+    let mut bits = String::new();
+    for digit in digits.chars() {
+        bits.push_str(&format!("{:06b}", DIGITS.find(digit)?));
+    }
+    let (whole, rest) = bits.split_at(bits.len() / 8 * 8);
+    let is_valid = text.len() % 4 == 0 && rest.len() < 6 && !rest.contains('1');
+    let is_padded = text.len() - digits.len() == (4 - digits.len() % 4) % 4;
+    let bytes = whole.as_bytes().chunks(8);
+    let byte = |bits: &[u8]| u8::from_str_radix(std::str::from_utf8(bits).ok()?, 2).ok();
+    (is_valid && is_padded).then(|| bytes.filter_map(byte).collect())
 }
 
 fn check_against_oracle(

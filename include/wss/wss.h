@@ -300,7 +300,7 @@ int wss_configure(struct wss_server *server, const struct wss_config *config);
  * @retval -EBUSY The server runs, or is still ending.
  * @retval -EINVAL See wss_configure().
  * @retval -EADDRINUSE Another socket listens on the port.
- * @retval -EIO It cannot listen there, or has no memory: see the log.
+ * @retval -EIO It cannot listen there, or has no memory: see the log. No event is emitted.
  */
 int wss_start(struct wss_server *server, const struct wss_config *config);
 
@@ -601,7 +601,7 @@ uint32_t wss_groups(wss_client client);
  * @brief Copies the IP address of a client's peer as text, ended by NUL.
  *
  * @param client The client.
- * @param address Where to put it: 46 bytes hold every address; may be NULL if `size` is 0.
+ * @param address Where to put it: 46 bytes hold every address; may be NULL if `size` is 0, for the port alone.
  * @param size Room there, in bytes.
  * @return The TCP port of the peer.
  * @retval -EMSGSIZE There is not enough room.
@@ -837,7 +837,8 @@ int wss_refuse(wss_client client, uint16_t status, const struct wss_response *re
  */
 
 /**
- * @brief Creates a queue, for wss_config::queues of one server or of several. It outlives servers.
+ * @brief Creates a queue, for wss_config::queues of one server or of several. It outlives servers. Its readers may
+ * start before its servers do: they wait.
  *
  * @param mask The events that it gets, each as #WSS_MASK.
  * @param depth The number of events that it has room for.

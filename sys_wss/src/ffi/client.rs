@@ -153,7 +153,7 @@ pub unsafe extern "C" fn wss_client_address(
         let text = core::str::from_utf8(text).unwrap_or_default();
         let known = written.ok().and_then(|()| address_and_port(text));
         let (address, port) = known.ok_or(Error::NoSuchClient)?;
-        let fits = copy_text(address, room);
+        let fits = room.is_empty() || copy_text(address, room);
         fits.then_some(port.into()).ok_or(Error::NoRoom)
     })
 }

@@ -258,6 +258,18 @@ struct wss_config {
 	 *  in CONFIG_WSS_REQUEST_FIELDS, and the hook can read all that are there.
 	 */
 	const char *request_fields;
+	/**
+	 * The user and the password that a client needs (Basic authentication, RFC 7617), without a colon in the user;
+	 * NULL: none. A request without them gets 401 with a challenge, and is not given to `on_request`. Needs
+	 * "Authorization" in `request_fields`, which is its default then.
+	 */
+	const char *user;
+	/** See `user`. */
+	const char *password;
+	/** A token that a client may have instead, as Bearer token (RFC 6750) or in the query: "/?token=..."; NULL: none.
+	 *  As `user`.
+	 */
+	const char *token;
 };
 
 /**

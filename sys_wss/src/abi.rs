@@ -254,6 +254,12 @@ pub struct ServerConfig {
     pub origins: *const c_char,
     /// `request_fields`
     pub request_fields: *const c_char,
+    /// `user`
+    pub user: *const c_char,
+    /// `password`
+    pub password: *const c_char,
+    /// `token`
+    pub token: *const c_char,
 }
 
 /// `struct wss_stats`.

@@ -9,9 +9,9 @@ use wss::protocol::check_field_names;
 use wss::service::{Config, EventMask};
 
 use crate::abi::{self, Cookie, Limits, MASK_ALL, MAX_QUEUES};
+use crate::admission::{AUTHORIZATION, CheckOrigin, Login, Origins};
 use crate::callbacks::{Hook, Sink, Tick};
 use crate::error::Error;
-use crate::origins::{CheckOrigin, Origins};
 use crate::platform::{self, check_sizes, default_options};
 use crate::queues;
 
@@ -41,6 +41,8 @@ pub struct Options {
     pub request_fields: Option<&'static str>,
     /// What events are given to; `None`: nothing.
     pub callback: Option<(EventMask, Sink)>,
+    /// The credentials that a client needs; `None`: it needs none.
+    pub login: Option<Login>,
     /// What decides on opening requests.
     pub hook: Option<Hook>,
     /// What runs periodically, every [`Config::tick_ms`].
@@ -94,10 +96,27 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     }
     // SAFETY: C gives NULL, or a text.
     let origins = unsafe { optional_text(config.origins) }?;
-    options.origins = Origins::new(origins, config.on_request.is_some())?;
+    // SAFETY: C gives NULL, or a text.
+    let user = unsafe { optional_text(config.user) }?;
+    // SAFETY: C gives NULL, or a text.
+    let password = unsafe { optional_text(config.password) }?;
+    // SAFETY: C gives NULL, or a text.
+    let token = unsafe { optional_text(config.token) }?;
+    options.login = Login::new(user, password, token)?;
+    let is_protected = config.on_request.is_some() || options.login.is_some();
+    options.origins = Origins::new(origins, is_protected)?;
     options.check_origin = Some(Origins::check);
     // SAFETY: C gives NULL, or a text.
-    if let Some(names) = unsafe { optional_text(config.request_fields) }? {
+    let mut names = unsafe { optional_text(config.request_fields) }?;
+    if options.login.is_some() {
+        let names = names.get_or_insert(AUTHORIZATION);
+        let mut names = names.split_ascii_whitespace();
+        if !names.any(|name| name.eq_ignore_ascii_case(AUTHORIZATION)) {
+            log::error!("credentials need Authorization among the request fields");
+            return Err(Error::BadArgument);
+        }
+    }
+    if let Some(names) = names {
         check_field_names(names).map_err(|wrong| {
             log::error!("{wrong} is not the name of a further header field");
             Error::BadArgument

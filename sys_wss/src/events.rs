@@ -5,13 +5,13 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use wss::protocol::OriginMatch;
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
-use wss::{Answer, ClientId, Event, Request};
+use wss::{Answer, ClientId, Event, Request, Status};
 
 use crate::abi::MAX_QUEUES;
+use crate::admission::{CheckOrigin, Login, Origins};
 use crate::callbacks::{self, Happened, Hook, Tick};
 use crate::client::Client;
 use crate::config::Options;
-use crate::origins::{CheckOrigin, Origins};
 use crate::platform::{self, Monitor, SERVERS, monitor};
 use crate::queues::{self, Number};
 use crate::request::requests;
@@ -118,6 +118,7 @@ pub struct Events {
 struct Active {
     origins: Origins,
     check_origin: Option<CheckOrigin>,
+    login: Option<Login>,
     // `None` is all zeros, as everything in static memory has to be: else it would lie in flash, too.
     request_fields: Option<&'static str>,
     hook: Option<Hook>,
@@ -132,6 +133,7 @@ impl Events {
             active: monitor(Active {
                 origins: Origins::NONE,
                 check_origin: None,
+                login: None,
                 request_fields: None,
                 hook: None,
                 tick: None,
@@ -145,6 +147,7 @@ impl Events {
         *self.active.lock() = Active {
             origins: options.origins,
             check_origin: options.check_origin,
+            login: options.login,
             request_fields: options.request_fields,
             hook: options.hook,
             tick: options.tick,
@@ -191,7 +194,11 @@ impl<P: Port> Application<P> for Events {
 
     fn accept(&self, id: ClientId, request: &Request<'_>, answer: Answer<'_>) {
         let client = self.client(id);
-        let hook = self.active.lock().hook;
+        let Active { hook, login, .. } = *self.active.lock();
+        if login.is_some_and(|login| !login.admits(request)) {
+            let _ = answer.refuse(Status::UNAUTHORIZED);
+            return;
+        }
         match hook {
             Some(hook) => hook.ask(client, request, answer),
             None => {

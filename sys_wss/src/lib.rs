@@ -16,7 +16,7 @@
 //! | `config` | the configuration of a server |
 //! | `server` | the servers: starting, ending, finding them |
 //! | `callbacks` | functions that C registered, and calling them |
-//! | `origins` | which pages may connect |
+//! | `admission` | which clients may connect: origins, and credentials |
 //! | `events` | the service's application: events to the callback and the queues, the hook |
 //! | `request` | opening requests: those that are asked about, and those that are kept |
 //! | `queues` | event queues: their numbers, and their events |
@@ -25,13 +25,13 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+mod admission;
 mod callbacks;
 mod client;
 mod config;
 mod error;
 mod events;
 pub mod ffi;
-mod origins;
 mod platform;
 mod queues;
 mod request;

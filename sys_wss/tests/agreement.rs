@@ -211,7 +211,7 @@ fn structures(table: &mut Table) {
         "port" port, "address" address, "limits" limits, "on_event" on_event, "events" events,
         "tick_ms" tick_ms, "on_tick" on_tick, "on_request" on_request, "cookie" cookie,
         "queues" queues, "queue_count" queue_count, "origins" origins,
-        "request_fields" request_fields,
+        "request_fields" request_fields, "user" user, "password" password, "token" token,
     });
     layout!(table, "struct wss_event", Event {
         "type" event, "index" index, "client" client, "server" server, "user_data" user_data,

@@ -375,6 +375,45 @@ static void a_hook_reads_fields_parameters_and_credentials(void)
 	stop_serving();
 }
 
+static void credentials_of_the_configuration_are_asked_for_before_the_hook(void)
+{
+	struct wss_config config = config_for_tests(NULL);
+	int before = hook_calls();
+
+	config.user = "device";
+	config.password = "p:w";
+	config.token = "abc.DEF";
+	for (int round = 0; round < 2; round++) {
+		/* With a hook, and without. */
+		config.on_request = round == 0 ? accept_all : NULL;
+		let_hook_say(0);
+		serve(&config);
+		leave(ask_with(REQUEST_TO("/", "Authorization: Basic " BASIC "\r\n"), 101, ""));
+		leave(ask_with(REQUEST_TO("/", "Authorization: Bearer abc.DEF\r\n"), 101, ""));
+		leave(ask_with(REQUEST_TO("/?a=b&token=abc%2EDEF", ""), 101, ""));
+		ask_with(REQUEST, 401, "\r\nWWW-Authenticate: Basic ");
+		ask_with(REQUEST_TO("/?token=abc.DE", ""), 401, "");
+		ask_with(REQUEST_TO("/", "Authorization: Bearer abc.DEF0\r\n"), 401, "");
+		ask_with(REQUEST_TO("/", "Authorization: Basic " NO_PASSWORD "\r\n"), 401, "");
+		/* Only pages of the server itself. */
+		ask_with(REQUEST_TO("/?token=abc.DEF", "Origin: http://example.com\r\n"), 403, "");
+		leave(ask_with(REQUEST_TO("/?token=abc.DEF", "Origin: http://localhost\r\n"), 101, ""));
+		stop_serving();
+	}
+	CHECK_INT(hook_calls(), before + 4);
+	config.token = "";
+	CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+	config.token = NULL;
+	config.password = NULL;
+	CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+	config.password = "x";
+	config.user = "a:b";
+	CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+	config.user = "a";
+	config.request_fields = "Cookie";
+	CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+}
+
 static void request_fields_are_checked_at_the_start(void)
 {
 	static const char *const wrong[] = {"Host", "Upgrade Cookie", "no:token", "Sec-WebSocket-Key", "\xff"};
@@ -852,6 +891,7 @@ static void an_adopted_request_is_that_of_the_hook_and_the_origins(void)
 	CASE(without_a_hook_every_origin_may_connect)                                              \
 	CASE(only_origins_that_are_listed_may_connect)                                             \
 	CASE(a_hook_reads_fields_parameters_and_credentials)                                       \
+	CASE(credentials_of_the_configuration_are_asked_for_before_the_hook)                       \
 	CASE(request_fields_are_checked_at_the_start)                                              \
 	CASE(origins_that_can_never_match_are_refused_at_the_start)                                \
 	CASE(a_response_has_what_the_hook_gives_it)                                                \

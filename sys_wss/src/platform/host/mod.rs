@@ -15,10 +15,10 @@ use wss::host::{self, HostPort, Running};
 use wss::service::{Config, Lock as _};
 
 use crate::abi::MAX_QUEUES;
+use crate::admission::Origins;
 use crate::config::Options;
 use crate::error::{Errno, Error};
 use crate::events::Events;
-use crate::origins::Origins;
 use crate::request::Accepted;
 
 pub use adopt::adopt;
@@ -109,6 +109,7 @@ pub fn default_options() -> Options {
         limits: Config::default(),
         origins: Origins::NONE,
         check_origin: None,
+        login: None,
         request_fields: None,
         callback: None,
         hook: None,

@@ -9,10 +9,10 @@ use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
 use wss_zephyr::{ListenError, kconfig};
 
 use crate::abi::MAX_QUEUES;
+use crate::admission::Origins;
 use crate::config::Options;
 use crate::error::Error;
 use crate::events::Events;
-use crate::origins::Origins;
 use crate::request::{Accepted, Text, requests};
 
 pub use adopt::adopt;
@@ -108,6 +108,7 @@ pub fn default_options() -> Options {
         limits: wss_zephyr::Options::new().limits,
         origins: Origins::NONE,
         check_origin: None,
+        login: None,
         request_fields: None,
         callback: None,
         hook: None,

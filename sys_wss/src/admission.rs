@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which clients may connect, as far as the configuration says: their origins, and their credentials.
+
+use wss::Request;
+use wss::protocol::{OriginMatch, check_origin};
+
+use crate::error::Error;
+use crate::platform;
+
+/// Finds out whether a request may connect.
+pub type CheckOrigin = fn(Origins, &Request<'_>) -> OriginMatch;
+
+/// The origins that may connect.
+#[derive(Clone, Copy)]
+pub struct Origins {
+    /// Separated by spaces; `None`: those of the build.
+    list: Option<&'static str>,
+    /// Without a list, only browsers of the server's own origin may connect.
+    is_protected: bool,
+}
+
+impl Origins {
+    /// Those of the build.
+    pub const NONE: Self = Self {
+        list: None,
+        is_protected: false,
+    };
+
+    /// These origins, if each can match; `None`: those of the build.
+    pub fn new(list: Option<&'static str>, is_protected: bool) -> Result<Self, Error> {
+        for origin in list.unwrap_or_default().split_ascii_whitespace() {
+            check_origin(origin).map_err(|error| {
+                log::error!("the origin {origin} can never match: {error}");
+                Error::BadArgument
+            })?;
+        }
+        Ok(Self { list, is_protected })
+    }
+
+    /// Whether a request may connect.
+    pub fn check(self, request: &Request<'_>) -> OriginMatch {
+        let list = self.list.unwrap_or(platform::ORIGINS);
+        match OriginMatch::of(request.origin(), list.split_ascii_whitespace()) {
+            OriginMatch::NoList if self.is_protected && !request.is_same_origin() => {
+                OriginMatch::Other
+            }
+            found => found,
+        }
+    }
+}
+
+/// The credentials of the configuration, and what checks them: a program without any is linked without that.
+#[derive(Clone, Copy)]
+pub struct Login {
+    check: fn(Self, &Request<'_>) -> bool,
+    basic: Option<(&'static str, &'static str)>,
+    token: Option<&'static str>,
+}
+
+impl Login {
+    /// A user with a password, a token, or both; `None` without any. A password without a user, or the other way
+    /// round, is an error, and so is a user with a colon, which cannot log in (RFC 7617 section 2).
+    pub fn new(
+        user: Option<&'static str>,
+        password: Option<&'static str>,
+        token: Option<&'static str>,
+    ) -> Result<Option<Self>, Error> {
+        let basic = match (user, password) {
+            (Some(user), Some(password)) if !user.contains(':') => Some((user, password)),
+            (None, None) => None,
+            _ => return Err(Error::BadArgument),
+        };
+        if token.is_some_and(str::is_empty) {
+            return Err(Error::BadArgument);
+        }
+        let is_any = basic.is_some() || token.is_some();
+        Ok(is_any.then_some(Self {
+            check: Self::is_satisfied_by,
+            basic,
+            token,
+        }))
+    }
+
+    /// Whether a request has the credentials.
+    pub fn admits(self, request: &Request<'_>) -> bool {
+        (self.check)(self, request)
+    }
+
+    fn is_satisfied_by(self, request: &Request<'_>) -> bool {
+        let is_basic = self
+            .basic
+            .is_some_and(|(user, password)| request.is_basic(user, password));
+        let has_token = self.token.is_some_and(|token| {
+            // A browser cannot add a header field to a WebSocket.
+            request.is_bearer(token) | request.is_query_param(TOKEN, token)
+        });
+        is_basic | has_token
+    }
+}
+
+/// The parameter of the query that may have the token.
+const TOKEN: &str = "token";
+
+/// The header field that has credentials.
+pub const AUTHORIZATION: &str = "Authorization";

@@ -72,7 +72,7 @@ enum wss_event_type {
 	WSS_EVENT_CONNECTED = 2,
 	/** Binary data. */
 	WSS_EVENT_BINARY = 3,
-	/** Text, valid UTF-8. */
+	/** Text, valid UTF-8. It may contain NUL. */
 	WSS_EVENT_TEXT = 4,
 	/** A ping, which the server answers. */
 	WSS_EVENT_PING = 5,
@@ -96,7 +96,7 @@ enum wss_event_type {
 	WSS_EVENT_LINK_DOWN = 14,
 	/** A network interface came up. Of the server. */
 	WSS_EVENT_LINK_UP = 15,
-	/** A send that returned -EAGAIN can be tried again. */
+	/** A send that returned -EAGAIN can be tried again. Not in #WSS_MASK_ALL. */
 	WSS_EVENT_WRITABLE = 16
 };
 
@@ -117,7 +117,7 @@ struct wss_event {
 	struct wss_server *server;
 	/** What wss_set_user_data() attached to the client. */
 	void *user_data;
-	/** The bytes received, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME, else NULL. */
+	/** The bytes received, not ended by NUL, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME, else NULL. */
 	const void *data;
 	/** Their number. */
 	size_t len;
@@ -150,14 +150,15 @@ struct wss_request;
 /**
  * @brief Decides on an opening request.
  *
- * Called as a ::wss_event_callback is. It can read the request with the functions of @ref wss_request, and attach
- * user data and groups to wss_request_client().
+ * Called as a ::wss_event_callback is, and never at the same time as one of the server, after CONNECTING and before
+ * CONNECTED. It can read the request with the functions of @ref wss_request, and attach user data and groups to
+ * wss_request_client(). CLOSING and CLOSED follow for a client that it refuses, too.
  *
  * @param request The request.
  * @param cookie wss_config::cookie.
  * @retval 0 Accepts the client, without a subprotocol.
  * @retval 400..599 Refuses the client with this HTTP status. 401 and 403 count as a failed login, see
- *         wss_limits::login_failures_per_minute.
+ *         wss_limits::login_failures_per_minute. 401 has the challenge "Basic realm=\"wss\"".
  * @retval WSS_LATER wss_accept() or wss_refuse() follows.
  * @return What wss_request_accept() or wss_request_refuse() returned. Every other value refuses the client with 500.
  */
@@ -180,7 +181,7 @@ typedef void (*wss_tick_callback)(struct wss_server *server, void *cookie);
 struct wss_limits {
 	/** The largest message that is delivered whole, in bytes; at least 4. */
 	size_t rx_buffer_size;
-	/** The number of clients; at least 1. */
+	/** The number of clients; at least 1. Their indexes are below it. */
 	uint16_t max_clients;
 	/** Blocks for output that clients do not take at once; 0: as many as the library chooses. */
 	uint16_t tx_blocks;
@@ -215,7 +216,7 @@ struct wss_limits {
 	/** The most fragments of a message; one more fails the client with 1008. 0: no limit. */
 	uint16_t fragments_per_message;
 	/** The most requests of one address that a hook refuses with 401 or 403 in a minute; further ones get 429 and
-	 *  are not given to the hook. 0: no limit.
+	 *  are not given to the hook, also with valid credentials. 0: no limit, for a server behind a proxy.
 	 */
 	uint16_t login_failures_per_minute;
 };
@@ -227,7 +228,7 @@ struct wss_limits {
 struct wss_config {
 	/** TCP port to listen on; 0: any free one, see wss_port(). */
 	uint16_t port;
-	/** IP address to listen on; NULL: every address. */
+	/** IP address to listen on, not a host name; NULL: every address. */
 	const char *address;
 	/** Limits; NULL: those of wss_limits_init(). */
 	const struct wss_limits *limits;
@@ -299,7 +300,7 @@ void wss_limits_init(struct wss_limits *limits);
  * @retval 0 It is set.
  * @retval -EBUSY The server runs.
  * @retval -EINVAL The server is NULL; a limit is out of its range; a queue does not exist, or there are too many;
- *         the address or an origin is not valid; `tick_ms` is 0 with `on_tick`.
+ *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`.
  */
 int wss_configure(struct wss_server *server, const struct wss_config *config);
 
@@ -453,8 +454,9 @@ int wss_adopt(struct wss_server *server, int fd, const void *received, size_t le
  *                   connection is aborted.
  * @retval 0 It was sent, or kept to be sent.
  * @retval -EAGAIN There is no room, or another thread's fragmented message is not finished. Nothing was sent, and
- *         #WSS_EVENT_WRITABLE follows.
- * @retval -EMSGSIZE The frame is too long to be sent without waiting. Nothing was sent.
+ *         #WSS_EVENT_WRITABLE follows for the subscribers that have it in their mask.
+ * @retval -EMSGSIZE The payload is longer than wss_limits::rx_buffer_size, and too long to be sent without waiting.
+ *         Nothing was sent.
  * @retval -ENOTCONN There is no such client, or it is not connected.
  * @retval -ECONNABORTED The connection was aborted in the middle of the frame.
  * @retval -EBADMSG The text is not UTF-8; a continuation of nothing; a new message inside a fragmented one. Nothing
@@ -501,7 +503,10 @@ int wss_send_parts(wss_client client, uint32_t kind, const struct wss_part *part
 int wss_flush(wss_client client);
 
 /**
- * @brief Sends a message to several clients of a server. Never waits: it skips a client without room.
+ * @brief Sends a message to several clients of a server, also to the one whose event is being delivered.
+ *
+ * It never waits: it skips a client without room. A payload of up to wss_limits::rx_buffer_size bytes fits for every
+ * client that takes its output; a longer one skips some clients, or all.
  *
  * @param server The server.
  * @param groups Clients that are in one of these groups get it, see wss_set_groups(); 0: all do.
@@ -539,7 +544,7 @@ int wss_ping(wss_client client, const void *data, size_t len);
  */
 int wss_close(wss_client client, uint16_t code, const char *reason);
 
-/** Closes every client of a server, as wss_close(). */
+/** Closes every client of a server, as wss_close(). The server still listens. */
 int wss_close_all(struct wss_server *server, uint16_t code, const char *reason);
 
 /** @} */
@@ -575,11 +580,12 @@ struct wss_server *wss_client_server(wss_client client);
 
 /**
  * Returns the next client of a server after `client`, or the first one for #WSS_NO_CLIENT; #WSS_NO_CLIENT at the end.
- * Clients that connect meanwhile may be left out.
+ * Clients that are connecting or closing are among them, see wss_client_state(). Clients that connect meanwhile may be
+ * left out.
  */
 wss_client wss_next_client(const struct wss_server *server, wss_client client);
 
-/** Runs a statement for each client of a server. */
+/** Runs a statement for each client of a server, as wss_next_client(). Declares the variable `client`. */
 #define WSS_FOR_EACH_CLIENT(server, client)                                                        \
 	for (wss_client client = wss_next_client(server, WSS_NO_CLIENT); client != WSS_NO_CLIENT;  \
 	     client = wss_next_client(server, client))
@@ -696,7 +702,7 @@ int wss_client_handshake(wss_client client, struct wss_handshake *handshake);
 /** Returns the client. It can get user data and groups; it can be sent to once it is accepted. */
 wss_client wss_request_client(const struct wss_request *request);
 
-/** Returns the path, percent-encoded as it was received: "/chat". */
+/** Returns the path, percent-encoded as it was received: "/chat". Unlike parameters, it is never decoded. */
 const char *wss_request_path(const struct wss_request *request);
 
 /** Returns the query without its question mark; NULL: none. See also wss_request_param(). */
@@ -792,7 +798,9 @@ struct wss_response_field {
 struct wss_response {
 	/** The subprotocol to speak, one of those that the client offers. For a client that is accepted. */
 	const char *subprotocol;
-	/** How to authenticate (`WWW-Authenticate`), such as "Basic realm=\"device\"". For status 401. */
+	/** How to authenticate (`WWW-Authenticate`), such as "Basic realm=\"device\"". For status 401, whose challenge is
+	 *  otherwise "Basic realm=\"wss\"".
+	 */
 	const char *challenge;
 	/** Further fields. Fields and challenges need CONFIG_WSS_RESPONSE_FIELDS on Zephyr. */
 	const struct wss_response_field *fields;
@@ -873,7 +881,7 @@ int wss_queue_create(uint32_t mask, size_t depth, wss_queue *queue);
  * @param timeout_ms How long to wait for one; 0: not at all, as always inside a callback; #WSS_FOREVER.
  * @retval 0 There is one.
  * @retval -EAGAIN None came in time.
- * @retval -EPIPE The queue is empty, and its servers have stopped or did not start; or it was destroyed.
+ * @retval -EPIPE The queue is empty, and its servers have stopped or failed to start; or it was destroyed.
  * @retval -EINVAL NULL, or no such queue.
  */
 int wss_queue_get(wss_queue queue, struct wss_event *event, int32_t timeout_ms);

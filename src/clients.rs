@@ -18,6 +18,10 @@ use crate::service::{
 /// On the server's loop (in a handler) nothing waits: a client that takes no output now gets
 /// [`SendError::WouldBlock`], and [`Handler::on_writable`](crate::Handler::on_writable) follows. On other threads
 /// a send waits for up to the send timeout. When the server has ended there are no clients.
+///
+/// Where nothing waits, a message may have as many bytes as the receive buffer (`Options::rx_buffer`); a longer one
+/// is [`SendError::TooLong`], and a broadcast leaves out some clients, or all. So a handler that sends a message on
+/// with more text before it needs a buffer that is larger by as much.
 #[derive(Clone)]
 pub struct Clients(Handle);
 
@@ -164,7 +168,8 @@ impl Clients {
     }
 
     /// Sends a text message to the clients that are in one of these groups (a bit each, see
-    /// [`set_groups`](Self::set_groups)); returns how many get it. Never waits: a client without room is left out.
+    /// [`set_groups`](Self::set_groups)); returns how many get it. Never waits: a client without room is left out,
+    /// also without an error. The client whose event runs gets it, too, if it is in one of them.
     ///
     /// # Errors
     /// None, unless the server has ended.
@@ -193,7 +198,8 @@ impl Clients {
         self.sends(|service| service.broadcast(None, kind, payload))
     }
 
-    /// Has the client be in these groups, a bit each, and in no others. Returns false if it has gone.
+    /// Has the client be in these groups, a bit each, and in no others; also in
+    /// [`on_request`](crate::Handler::on_request). Returns false if it has gone.
     pub fn set_groups(&self, client: ClientId, groups: u32) -> bool {
         self.service()
             .is_some_and(|service| service.set_groups(client, groups))
@@ -237,8 +243,8 @@ impl Clients {
         service.answer(client, verdict)
     }
 
-    /// The clients that there are: from their connection until every subscriber knows that they are gone. Those that
-    /// connect meanwhile may be left out.
+    /// The clients that there are: from their connection until every subscriber knows that they are gone, so also
+    /// those that are connecting or closing. Those that connect meanwhile may be left out.
     pub fn iter(&self) -> impl Iterator<Item = ClientId> {
         let mut last = None;
         core::iter::from_fn(move || {
@@ -254,7 +260,8 @@ impl Clients {
         self.service()?.client(slot)
     }
 
-    /// How far the connection of the client in `slot` is.
+    /// How far the connection of the client in `slot` is: `clients.state(client.slot())` for a client that has not
+    /// gone.
     #[must_use]
     pub fn state(&self, slot: usize) -> ClientState {
         self.service()

@@ -44,6 +44,9 @@ use crate::service::{Answer, Answered, ClientId, Event, Message, Verdict};
 #[allow(unused_variables)]
 pub trait Handler: Send + 'static {
     /// What the application keeps for a client, from its opening request until its connection is gone.
+    ///
+    /// A method gets the session of its own client only. What the application reads for other clients, such as the
+    /// names of those in a room, belongs into the handler, by [`ClientId`].
     type Session: Default + Send;
 
     /// Answers an opening request whose origin is allowed. `session` is new.
@@ -53,6 +56,46 @@ pub trait Handler: Send + 'static {
     ///
     /// Called before [`on_open`](Self::on_open), unless the connection was adopted after its opening handshake.
     /// After [`Answer::later`] any thread answers by [`Clients::answer`](crate::Clients::answer).
+    ///
+    /// The session of a client that is refused, or goes before `on_open`, is dropped without a call of
+    /// [`on_close`](Self::on_close): what `on_close` has to undo belongs into `on_open`.
+    ///
+    /// A login by Basic credentials, for which the options of the server have to name the field `Authorization`
+    /// (`Options::request_field`), or by `?token=`, since browsers cannot add header fields to a WebSocket:
+    ///
+    /// ```
+    /// use wss::{Answer, Answered, ClientId, Handler, Request, Status, Verdict};
+    ///
+    /// const USERS: [(&str, &str, &str); 2] = [("ann", "s3cret", "d5c0ffee"), ("bob", "pa55", "0ddba11")];
+    ///
+    /// struct Chat;
+    ///
+    /// impl Handler for Chat {
+    ///     /// The name of the user.
+    ///     type Session = &'static str;
+    ///
+    ///     fn on_request(
+    ///         &mut self,
+    ///         name: &mut &'static str,
+    ///         _: ClientId,
+    ///         request: &Request<'_>,
+    ///         answer: Answer<'_>,
+    ///     ) -> Answered {
+    ///         let user = USERS.iter().find(|(user, password, token)| {
+    ///             request.is_basic(user, password) || request.is_query_param("token", token)
+    ///         });
+    ///         let Some((user, ..)) = user else {
+    ///             let refused = Verdict::refuse(Status::UNAUTHORIZED);
+    ///             return answer.give(refused.challenge("Basic realm=\"chat\""));
+    ///         };
+    ///         *name = user;
+    ///         match request.path() {
+    ///             "/chat" => answer.accept(),
+    ///             _ => answer.refuse(Status::NOT_FOUND),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     fn on_request(
         &mut self,
         session: &mut Self::Session,
@@ -104,6 +147,9 @@ pub trait Handler: Send + 'static {
     /// The connection is gone: once after each [`on_open`](Self::on_open). `code` is that of the client's close
     /// frame; [`NO_STATUS_RECEIVED`](CloseCode::NO_STATUS_RECEIVED) if it had none, and
     /// [`ABNORMAL_CLOSURE`](CloseCode::ABNORMAL_CLOSURE) if there was no close frame (RFC 6455 section 7.1.5).
+    ///
+    /// A client whose closing handshake is under way still has its session, but nothing can be sent to it:
+    /// [`Clients::state`](crate::Clients::state) tells it apart.
     fn on_close(&mut self, session: Self::Session, client: ClientId, code: CloseCode) {}
 
     /// Called periodically, where the options of the server have a period. A call that would be late by a whole

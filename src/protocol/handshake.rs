@@ -31,7 +31,7 @@ impl Status {
     pub const HEADERS_TOO_LARGE: Self = Self(431);
     /// The application failed to decide.
     pub const INTERNAL_ERROR: Self = Self(500);
-    /// Every client slot is taken.
+    /// Service Unavailable: every client slot is taken.
     pub const UNAVAILABLE: Self = Self(503);
     /// The request is of another major version of HTTP than 1.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);

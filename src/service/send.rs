@@ -43,8 +43,8 @@ pub enum SendError {
     /// application thread: not within the send time-out. [`Event::Writable`](super::Event::Writable)
     /// follows when it can be tried again.
     WouldBlock,
-    /// The frame is larger than what can be kept without waiting: it can only be sent from a thread
-    /// of the application, or as the answer that repeats the message being delivered.
+    /// The frame is larger than what can be kept without waiting, which is at least a receive buffer: it can only be
+    /// sent from a thread of the application, or as the answer that repeats the message being delivered.
     TooLong,
     /// The connection was cut off in the middle of the frame, because the client did not take the
     /// rest of it within the send time-out or went away.

@@ -300,7 +300,9 @@ void wss_limits_init(struct wss_limits *limits);
  * @retval 0 It is set.
  * @retval -EBUSY The server runs.
  * @retval -EINVAL The server is NULL; a limit is out of its range; a queue does not exist, or there are too many;
- *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`.
+ *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`; there is a
+ *         user without a password or a password without a user, a colon in the user, an empty token, or no
+ *         "Authorization" in `request_fields` for them.
  */
 int wss_configure(struct wss_server *server, const struct wss_config *config);
 
@@ -505,8 +507,9 @@ int wss_flush(wss_client client);
 /**
  * @brief Sends a message to several clients of a server, also to the one whose event is being delivered.
  *
- * It never waits: it skips a client without room. A payload of up to wss_limits::rx_buffer_size bytes fits for every
- * client that takes its output; a longer one skips some clients, or all.
+ * It never waits: it skips a client without room, for which #WSS_EVENT_WRITABLE follows as after wss_send(). A payload
+ * of up to wss_limits::rx_buffer_size bytes fits for every client that takes its output; a longer one skips some
+ * clients, or all.
  *
  * @param server The server.
  * @param groups Clients that are in one of these groups get it, see wss_set_groups(); 0: all do.

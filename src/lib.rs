@@ -10,7 +10,7 @@
 //!   clock, no allocation, no `unsafe`.
 //! - [`service`]: client slots, events, keep-alive, back-pressure and limits, generic over a
 //!   [`service::Port`]. No operating system.
-//! - [`host`] (feature `host`): the port to `std`: sockets, threads, a work queue and event queues.
+//! - `host` (feature `host`): the port to `std`: sockets, threads, a work queue and event queues.
 //!
 //! With `default-features = false` only the first two are built, for `no_std` targets.
 #![cfg_attr(not(feature = "host"), no_std)]

@@ -507,9 +507,7 @@ int wss_flush(wss_client client);
 /**
  * @brief Sends a message to several clients of a server, also to the one whose event is being delivered.
  *
- * It never waits: it skips a client without room, for which #WSS_EVENT_WRITABLE follows as after wss_send(). A payload
- * of up to wss_limits::rx_buffer_size bytes fits for every client that takes its output; a longer one skips some
- * clients, or all.
+ * It never waits: it skips a client without room, for which #WSS_EVENT_WRITABLE follows as after wss_send().
  *
  * @param server The server.
  * @param groups Clients that are in one of these groups get it, see wss_set_groups(); 0: all do.
@@ -518,6 +516,8 @@ int wss_flush(wss_client client);
  * @param len Its bytes.
  * @return The number of clients that got it, or are about to.
  * @retval -EBADMSG The text is not UTF-8.
+ * @retval -EMSGSIZE The payload is longer than what can be kept for a client (some bytes more than
+ *         wss_limits::rx_buffer_size). No client gets it.
  * @retval -ENOTCONN The server does not run.
  * @retval -EINVAL The kind is not valid, or a pointer is NULL.
  */
@@ -743,6 +743,9 @@ const char *wss_request_field(const struct wss_request *request, const char *nam
  * @retval -EINVAL NULL.
  */
 int wss_request_param(const struct wss_request *request, const char *name, char *value, size_t size);
+
+/** Returns whether a parameter of the query has this value, as wss_request_is_basic(): for a token. */
+bool wss_request_is_param(const struct wss_request *request, const char *name, const char *secret);
 
 /** Copies a cookie (RFC 6265) of the field `Cookie`, as wss_request_param(). It is not decoded. */
 int wss_request_cookie(const struct wss_request *request, const char *name, char *value, size_t size);

@@ -33,6 +33,12 @@ impl CloseCode {
     pub const MANDATORY_EXTENSION: Self = Self(1010);
     /// An unexpected condition in the server.
     pub const INTERNAL_ERROR: Self = Self(1011);
+    /// 1012: the server restarts (IANA's registry of close codes).
+    pub const SERVICE_RESTART: Self = Self(1012);
+    /// 1013: the server cannot serve the client now.
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
+    /// 1014: a server behind this one gave an invalid response.
+    pub const BAD_GATEWAY: Self = Self(1014);
     /// The TLS handshake failed. Never on the wire.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 

@@ -32,7 +32,7 @@ impl Status {
     /// The application failed to decide.
     pub const INTERNAL_ERROR: Self = Self(500);
     /// Service Unavailable: every client slot is taken.
-    pub const UNAVAILABLE: Self = Self(503);
+    pub const SERVICE_UNAVAILABLE: Self = Self(503);
     /// The request is of another major version of HTTP than 1.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
 
@@ -342,7 +342,7 @@ mod tests {
             "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\
              WWW-Authenticate: Basic realm=\"wss\"\r\nConnection: close\r\n\r\n"
         );
-        for status in [Status::TOO_MANY_REQUESTS, Status::UNAVAILABLE] {
+        for status in [Status::TOO_MANY_REQUESTS, Status::SERVICE_UNAVAILABLE] {
             assert!(
                 response(status).contains("\r\nRetry-After: 60\r\n"),
                 "{status}"

@@ -323,7 +323,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// left out.
     ///
     /// # Errors
-    /// [`SendError::Frame`] for text that is not UTF-8. No client gets it.
+    /// [`SendError::Frame`] for text that is not UTF-8, and [`SendError::TooLong`] for a message that cannot be kept
+    /// for a client. No client gets it.
     pub fn broadcast(
         &self,
         groups: Option<u32>,
@@ -332,6 +333,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) -> Result<usize, SendError> {
         let mut frame = Frame::new(true, kind.into(), payload);
         frame.check_text()?;
+        let block_size = self.block_size.load(Relaxed);
+        let total = frame.len().saturating_add(frame.header().as_bytes().len());
+        if block_size > 0 && total > block_size {
+            // It would reach some clients, which have room by chance.
+            return Err(SendError::TooLong);
+        }
         frame.to_many = true;
         frame.timeout_ms = 0;
         let mut reached = 0_usize;

@@ -63,7 +63,7 @@ impl<P: Port> Lobby<P> {
             let status = if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) {
                 self.status
             } else {
-                Status::UNAVAILABLE
+                Status::SERVICE_UNAVAILABLE
             };
             let _ = self.socket.send(&Refusal::new(status, None).parts(end));
             // Where this cannot be said, the client reads it from the response.
@@ -226,7 +226,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             Err(AdoptError::Full) => {
                 self.count(Counter::RefusedFull);
-                self.turn_away(serving, socket, Status::UNAVAILABLE);
+                self.turn_away(serving, socket, Status::SERVICE_UNAVAILABLE);
             }
             Err(AdoptError::AddressFull) if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) => {
                 log::debug!("refused: {:?} has as many clients as it may", socket.peer());

@@ -68,9 +68,15 @@ impl Login {
         let basic = match (user, password) {
             (Some(user), Some(password)) if !user.contains(':') => Some((user, password)),
             (None, None) => None,
-            _ => return Err(Error::BadArgument),
+            _ => {
+                log::error!(
+                    "a user needs a password, a password a user, and neither a colon in the user"
+                );
+                return Err(Error::BadArgument);
+            }
         };
         if token.is_some_and(str::is_empty) {
+            log::error!("the token is empty");
             return Err(Error::BadArgument);
         }
         let is_any = basic.is_some() || token.is_some();

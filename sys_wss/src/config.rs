@@ -91,7 +91,12 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     if !config.address.is_null() {
         // SAFETY: C gives a text.
         let address = unsafe { CStr::from_ptr(config.address) };
-        platform::check_address(address)?;
+        platform::check_address(address).inspect_err(|_| {
+            log::error!(
+                "address={} is no IP address",
+                address.to_str().unwrap_or("?")
+            );
+        })?;
         options.address = Some(address);
     }
     // SAFETY: C gives NULL, or a text.
@@ -118,7 +123,9 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     }
     if let Some(names) = names {
         check_field_names(names).map_err(|wrong| {
-            log::error!("{wrong} is not the name of a further header field");
+            log::error!(
+                "request_fields: {wrong} is no field name, or a field that the server reads itself"
+            );
             Error::BadArgument
         })?;
         platform::check_request_fields(names)?;
@@ -137,6 +144,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
         .map(|function| Hook::new(function, cookie));
     if let Some(function) = config.on_tick {
         if config.tick_ms == 0 || !platform::TICKS {
+            log::error!("on_tick needs tick_ms, and CONFIG_WSS_TICK on Zephyr");
             return Err(Error::BadArgument);
         }
         options.tick = Some(Tick::new(function, cookie));
@@ -145,6 +153,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     // SAFETY: C gives that many queues.
     let queues = unsafe { list(config.queues, config.queue_count) }?;
     if queues.len() > MAX_QUEUES || !queues.iter().copied().all(queues::exists) {
+        log::error!("a queue does not exist, or there are more than {MAX_QUEUES}");
         return Err(Error::BadArgument);
     }
     for (place, queue) in options.queues.iter_mut().zip(queues) {
@@ -214,7 +223,11 @@ impl Options {
         // 0 disables it. A shorter one is less than what deadlines are kept to.
         let timeout = matches!(limits.client_timeout_ms, 0 | 100..=65_535);
         let valid = sizes && timeout && !times.contains(&0) && limits.check().is_ok();
-        valid.then_some(()).ok_or(Error::BadArgument)?;
-        check_sizes(self)
+        let checked = valid.then_some(()).ok_or(Error::BadArgument);
+        checked.and_then(|()| check_sizes(self)).inspect_err(|_| {
+            log::error!(
+                "a limit is out of its range, or not that of the build: see struct wss_limits"
+            );
+        })
     }
 }

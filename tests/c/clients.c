@@ -759,6 +759,7 @@ static void a_broadcast_skips_a_client_without_room_and_does_not_wait(void)
 static void broadcasts_check_every_argument(void)
 {
 	static const uint32_t no_kind[] = {WSS_CONTINUATION, 3, 8, 9, 0xA, 0x400 | WSS_TEXT};
+	static const uint8_t large[1600];
 	struct wss_server *server = serve(NULL);
 	int fd = -1;
 
@@ -770,6 +771,7 @@ static void broadcasts_check_every_argument(void)
 		CHECK_INT(wss_broadcast(NULL, 0, WSS_TEXT, "", 0), -EINVAL);
 		CHECK_INT(wss_broadcast(server, 0, WSS_TEXT, NULL, 1), -EINVAL);
 		CHECK_INT(wss_broadcast(server, 0, WSS_TEXT, "\xff", 1), -EBADMSG);
+		CHECK_INT(wss_broadcast(server, 0, WSS_BINARY, large, sizeof(large)), -EMSGSIZE);
 		CHECK_INT(wss_broadcast(server, 0, WSS_TEXT, "\xc3", 1), -EBADMSG);
 		CHECK_INT(wss_close_all(NULL, 1000, NULL), -EINVAL);
 		CHECK_INT(wss_close_all(server, 1005, NULL), -EBADMSG);

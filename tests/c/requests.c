@@ -320,6 +320,10 @@ static int read_credentials(struct wss_request *request, void *given)
 	CHECK_INT(wss_request_param(request, NULL, value, sizeof(value)), -EINVAL);
 	CHECK_INT(wss_request_param(request, "name", NULL, sizeof(value)), -EINVAL);
 	CHECK_INT(wss_request_param(NULL, "name", value, sizeof(value)), -EINVAL);
+	CHECK(wss_request_is_param(request, "name", "a b"));
+	CHECK(!wss_request_is_param(request, "name", "a") && !wss_request_is_param(request, "other", ""));
+	CHECK(!wss_request_is_param(request, NULL, "a") && !wss_request_is_param(request, "name", NULL));
+	CHECK(!wss_request_is_param(NULL, "name", "a b"));
 	CHECK_INT(wss_request_cookie(request, "theme", value, sizeof(value)), 6);
 	/* The quotes are part of it (RFC 6265 section 4.1.1). */
 	CHECK(strcmp(value, "\"dark\"") == 0);

@@ -55,6 +55,22 @@ fn a_broadcast_leaves_out_who_has_no_room_and_refuses_what_is_no_text() {
 }
 
 #[test]
+fn a_broadcast_that_cannot_be_kept_reaches_no_client() {
+    let mut h = Harness::with_blocks(2, 2, Config::default(), ignore);
+    let clients = [h.connected(), h.connected()];
+    let send = |len| {
+        h.as_thread(1, |service| {
+            service.broadcast(None, MessageKind::Binary, &vec![1; len])
+        })
+    };
+    assert_eq!(send(RX), Ok(2));
+    assert_eq!(send(RX + 20), Err(SendError::TooLong));
+    for client in &clients {
+        assert_eq!(client.take(), server_frame(0x82, &[1; RX]));
+    }
+}
+
+#[test]
 fn what_is_attached_to_a_client_ends_with_it() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();

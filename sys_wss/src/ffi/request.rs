@@ -147,6 +147,18 @@ pub unsafe extern "C" fn wss_request_param(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_is_param(
+    request: *const Request,
+    name: *const c_char,
+    secret: *const c_char,
+) -> bool {
+    let is_param =
+        |request: &wss::Request<'_>, name: &str, secret: &str| request.is_query_param(name, secret);
+    // SAFETY: C gives NULL, or what its hook was given; NULL, or texts.
+    unsafe { with_texts(request, [name, secret], is_param) }.unwrap_or(false)
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_request_cookie(
     request: *const Request,
     name: *const c_char,

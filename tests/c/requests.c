@@ -442,20 +442,35 @@ static void origins_that_can_never_match_are_refused_at_the_start(void)
 
 /* Responses. */
 
+/* Guarded by the lock of hook_says. */
 static struct wss_response response_now;
 static uint16_t status_now;
 
+static void answer_with(uint16_t status, struct wss_response response)
+{
+	pthread_mutex_lock(&hook_says.lock);
+	status_now = status;
+	response_now = response;
+	pthread_mutex_unlock(&hook_says.lock);
+}
+
 static int answer_now(struct wss_request *request, void *given)
 {
+	struct wss_response response;
+	uint16_t status;
 	int answer;
 
 	(void)given;
-	if (status_now == 0) {
-		answer = wss_request_accept(request, &response_now);
+	pthread_mutex_lock(&hook_says.lock);
+	status = status_now;
+	response = response_now;
+	pthread_mutex_unlock(&hook_says.lock);
+	if (status == 0) {
+		answer = wss_request_accept(request, &response);
 		/* The first answer counts. */
 		CHECK(answer < 0 || wss_request_refuse(request, 403, NULL) == answer);
 	} else {
-		answer = wss_request_refuse(request, status_now, &response_now);
+		answer = wss_request_refuse(request, status, &response);
 	}
 	return answer;
 }
@@ -470,30 +485,28 @@ static void a_response_has_what_the_hook_gives_it(void)
 	struct wss_config config = with_fields(answer_now);
 
 	serve(&config);
-	status_now = 0;
-	response_now = (struct wss_response){.subprotocol = "chat", .fields = fields, .field_count = 2};
+	answer_with(0, (struct wss_response){.subprotocol = "chat", .fields = fields, .field_count = 2});
 	leave(ask_with(REQUEST_TO("/", "Sec-WebSocket-Protocol: chat\r\n"), 101,
 		       "\r\nSec-WebSocket-Protocol: chat\r\n"));
 	leave(ask_with(REQUEST_TO("/", "Sec-WebSocket-Protocol: chat\r\n"), 101,
 		       "\r\nSet-Cookie: id=7; HttpOnly\r\nX-Two: \r\n"));
 	/* It was not offered. */
 	ask_with(REQUEST, 500, "");
-	status_now = 401;
-	response_now = (struct wss_response){.challenge = "Basic realm=\"device\"", .fields = fields,
-					     .field_count = 1};
+	answer_with(401, (struct wss_response){.challenge = "Basic realm=\"device\"", .fields = fields,
+					       .field_count = 1});
 	ask_with(REQUEST, 401, "\r\nWWW-Authenticate: Basic realm=\"device\"\r\n");
 	ask_with(REQUEST, 401, "\r\nSet-Cookie: id=7; HttpOnly\r\n");
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		status_now = i % 2 == 0 ? 0 : 404;
-		response_now = (struct wss_response){.fields = &wrong[i], .field_count = 1};
+		answer_with(i % 2 == 0 ? 0 : 404,
+			    (struct wss_response){.fields = &wrong[i], .field_count = 1});
 		ask_with(REQUEST, 500, "");
 	}
-	response_now = (struct wss_response){.fields = many, .field_count = WSS_MAX_RESPONSE_FIELDS + 1};
+	answer_with(404, (struct wss_response){.fields = many,
+					       .field_count = WSS_MAX_RESPONSE_FIELDS + 1});
 	ask_with(REQUEST, 500, "");
-	response_now = (struct wss_response){.challenge = "Basic\r\nX: y"};
+	answer_with(404, (struct wss_response){.challenge = "Basic\r\nX: y"});
 	ask_with(REQUEST, 500, "");
-	response_now = (struct wss_response){.subprotocol = NULL};
-	status_now = 200;
+	answer_with(200, (struct wss_response){.subprotocol = NULL});
 	ask_with(REQUEST, 500, "");
 	stop_serving();
 	CHECK_INT(wss_request_accept(NULL, NULL), -EINVAL);

@@ -10,7 +10,7 @@
 
 #define RECORDS 512
 
-act_fn act;
+_Atomic(act_fn) act;
 int cookie;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -23,6 +23,8 @@ static uint32_t closed;
 
 static void keep(struct record *record, const void *data, size_t len)
 {
+	act_fn act_now;
+
 	record->has_data = data != NULL;
 	record->state = wss_client_state(record->id);
 	/* A client is known, and in the state that its event names. */
@@ -46,8 +48,9 @@ static void keep(struct record *record, const void *data, size_t len)
 	records[count++ % RECORDS] = *record;
 	pthread_cond_broadcast(&recorded);
 	pthread_mutex_unlock(&lock);
-	if (act != NULL) {
-		act(record, data);
+	act_now = act;
+	if (act_now != NULL) {
+		act_now(record, data);
 	}
 }
 

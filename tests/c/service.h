@@ -29,7 +29,7 @@ struct record {
  * `record->len` bytes, and is NULL for an event without data.
  */
 typedef void (*act_fn)(const struct record *record, const void *data);
-extern act_fn act;
+extern _Atomic(act_fn) act;
 /* What the callbacks get as their cookie. */
 extern int cookie;
 

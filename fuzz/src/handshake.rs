@@ -281,7 +281,7 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
         bits.push_str(&format!("{:06b}", DIGITS.find(digit)?));
     }
     let (whole, rest) = bits.split_at(bits.len() / 8 * 8);
-    let is_valid = text.len() % 4 == 0 && rest.len() < 6 && !rest.contains('1');
+    let is_valid = text.len().is_multiple_of(4) && rest.len() < 6 && !rest.contains('1');
     let is_padded = text.len() - digits.len() == (4 - digits.len() % 4) % 4;
     let bytes = whole.as_bytes().chunks(8);
     let byte = |bits: &[u8]| u8::from_str_radix(std::str::from_utf8(bits).ok()?, 2).ok();

@@ -49,7 +49,7 @@ pub fn refused_handshakes(target: &Target) {
     let long = request_with(&format!("Cookie: {}\r\n", "x".repeat(9000)));
     let requests = [
         ("POST / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 405),
-        ("GET / HTTP/1.0\r\nHost: h\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.0\r\nHost: h\r\n\r\n".to_owned(), 426),
         ("GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 426),
         (REQUEST.replace("13\r\n", "8\r\n"), 426),
         (REQUEST.replace("dGhl", "dGh"), 400),

@@ -296,7 +296,7 @@ impl RequestParser {
                 return Some(State::HttpVersion);
             }
             b'/' if SCHEMES.contains(&self.word()) => {
-                self.word_len = 0;
+                self.word_len = u8::MAX; // another scheme is part of the path or the query
                 // The authority is kept as the host, in front of the `Host` field, which it replaces (RFC 9112
                 // section 3.2.2).
                 self.kept = self.kept_from;
@@ -306,6 +306,7 @@ impl RequestParser {
             b'?' if !self.seen.contains(Seen::QUERY) => {
                 // Only the first one separates: a query may have more (RFC 3986 section 3.4).
                 self.seen.insert(Seen::QUERY);
+                self.word_len = u8::MAX; // no scheme follows
                 self.keep(storage, 0);
             }
             0x21..=0x7E if byte != b'#' => {
@@ -796,6 +797,7 @@ pub(super) mod tests {
         assert_eq!(path("http://h/a?b"), ("/a".into(), Some("b".into())));
         assert_eq!(path("ws://h:1"), ("/".into(), None));
         assert_eq!(path("ws://h?b"), ("/".into(), Some("b".into())));
+        assert_eq!(path("ws://h/ws://b"), ("/ws://b".into(), None));
         assert_eq!(path("/a://b?"), ("/a://b".into(), Some(String::new())));
     }
 
@@ -808,6 +810,10 @@ pub(super) mod tests {
             ("HTTPS://u:1?a=ws://b/", "u:1"),
             ("wss://[::1]:8000", "[::1]:8000"),
             ("http://a:/?", "a:"),
+            ("ws://a/ws://b/", "a"),
+            ("ws://a?ws://b/", "a"),
+            ("ws://a/?ws://b/", "a"),
+            ("/?ws://b/", "h"),
         ] {
             assert_eq!(host(target), expected, "{target}");
         }
@@ -822,6 +828,8 @@ pub(super) mod tests {
             "ws:h",
             "w://h/",
             "xws://h/",
+            "ws:?//h/",
+            "?ws://h/",
             "/%zz",
             "/%",
             "/a?%4",

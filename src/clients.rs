@@ -20,7 +20,7 @@ use crate::service::{
 /// a send waits for up to the send timeout. When the server has ended there are no clients.
 ///
 /// Where nothing waits, a message may have as many bytes as the receive buffer (`Options::rx_buffer`); a longer one
-/// is [`SendError::TooLong`], and a broadcast leaves out some clients, or all. So a handler that sends a message on
+/// is [`SendError::TooLong`], for a broadcast always. So a handler that sends a message on
 /// with more text before it needs a buffer that is larger by as much.
 #[derive(Clone)]
 pub struct Clients(Handle);
@@ -172,7 +172,7 @@ impl Clients {
     /// also without an error. The client whose event runs gets it, too, if it is in one of them.
     ///
     /// # Errors
-    /// None, unless the server has ended.
+    /// [`SendError::TooLong`] for a message that cannot be kept for a client. No client gets it.
     pub fn broadcast_text(&self, groups: u32, text: &str) -> Result<usize, SendError> {
         self.broadcast(groups, MessageKind::Text, text.as_bytes())
     }
@@ -180,7 +180,7 @@ impl Clients {
     /// Sends a message of this kind to groups, as [`broadcast_text`](Self::broadcast_text).
     ///
     /// # Errors
-    /// [`SendError::Frame`] for text that is not UTF-8. No client gets it.
+    /// [`SendError::Frame`] for text that is not UTF-8, and as [`broadcast_text`](Self::broadcast_text). No client gets it.
     pub fn broadcast(
         &self,
         groups: u32,
@@ -193,7 +193,7 @@ impl Clients {
     /// Sends a message of this kind to every client, as [`broadcast_text`](Self::broadcast_text).
     ///
     /// # Errors
-    /// [`SendError::Frame`] for text that is not UTF-8. No client gets it.
+    /// [`SendError::Frame`] for text that is not UTF-8, and as [`broadcast_text`](Self::broadcast_text). No client gets it.
     pub fn broadcast_to_all(&self, kind: MessageKind, payload: &[u8]) -> Result<usize, SendError> {
         self.sends(|service| service.broadcast(None, kind, payload))
     }
@@ -278,12 +278,10 @@ impl Clients {
     /// gone.
     #[must_use]
     pub fn peer(&self, client: ClientId) -> Option<PeerName> {
-        let mut name = PeerName::EMPTY;
-        let is_known = self.service()?.with_peer_name(client, &mut |peer| {
-            // It has room for every address.
-            let _ = write!(name, "{peer}");
-        });
-        is_known.then_some(name)
+        let mut name = None;
+        self.service()?
+            .with_peer_name(client, &mut |peer| name = Some(PeerName::of(peer)));
+        name
     }
 
     /// What the server has done since it was started.
@@ -333,6 +331,16 @@ impl PeerName {
         text: [0; Self::SIZE],
         len: 0,
     };
+
+    /// Keeps the name of a peer. For other interfaces to the service.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of(peer: &dyn Display) -> Self {
+        let mut name = Self::EMPTY;
+        // It has room for every address.
+        let _ = write!(name, "{peer}");
+        name
+    }
 
     /// The text.
     #[must_use]
@@ -400,7 +408,7 @@ pub trait ErasedService {
     fn client(&self, slot: usize) -> Option<ClientId>;
     fn state(&self, slot: usize) -> ClientState;
     fn max_clients(&self) -> usize;
-    fn with_peer_name(&self, client: ClientId, read: &mut dyn FnMut(&dyn Display)) -> bool;
+    fn with_peer_name(&self, client: ClientId, read: &mut dyn FnMut(&dyn Display));
     fn stats(&self) -> Stats;
     fn stop(&self);
 }
@@ -478,8 +486,8 @@ impl<P: Port, A: Application<P>> ErasedService for Service<P, A> {
         self.max_clients()
     }
 
-    fn with_peer_name(&self, client: ClientId, read: &mut dyn FnMut(&dyn Display)) -> bool {
-        self.with_peer_name(client, |name| read(name)).is_some()
+    fn with_peer_name(&self, client: ClientId, read: &mut dyn FnMut(&dyn Display)) {
+        self.with_peer_name(client, |name| read(name));
     }
 
     fn stats(&self) -> Stats {

@@ -144,7 +144,7 @@ struct World {
 fn verdict(number: u8) -> Verdict<'static> {
     match number % 8 {
         0 => Verdict::refuse(Status::FORBIDDEN),
-        1 => Verdict::accept().subprotocol("nobody offers this"),
+        1 => Verdict::accept().subprotocol("not offered"),
         2 => Verdict::Later,
         _ => Verdict::accept(),
     }

@@ -114,7 +114,7 @@ impl HostPort {
         }
     }
 
-    /// The loop of this port that the calling thread is; 0 if it is none.
+    /// The index of the loop that runs on the calling thread; 0 on other threads.
     pub(super) fn current_loop(&self) -> usize {
         match CURRENT.get() {
             Some((port, index)) if port == std::ptr::from_ref(self) as usize => index,

@@ -147,7 +147,7 @@ pub enum OriginMatch {
     Listed,
     /// The list is empty.
     NoList,
-    /// The list has other origins only. A request without an origin comes from no browser; it is none of them.
+    /// The list has other origins only. A request without an origin, which comes from no browser, does not match either.
     Other,
 }
 

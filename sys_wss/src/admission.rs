@@ -7,26 +7,24 @@ use wss::protocol::{OriginMatch, check_origin};
 use crate::error::Error;
 use crate::platform;
 
-/// Finds out whether a request may connect.
-pub type CheckOrigin = fn(Origins, &Request<'_>) -> OriginMatch;
-
-/// The origins that may connect.
+/// The origins that may connect, and what checks them: a program that says nothing of them is linked without that.
 #[derive(Clone, Copy)]
 pub struct Origins {
+    check: fn(Self, &Request<'_>) -> OriginMatch,
     /// Separated by spaces; `None`: those of the build.
     list: Option<&'static str>,
-    /// Without a list, only browsers of the server's own origin may connect.
-    is_protected: bool,
+    // No flag: `None` of this is all zeros, as everything in static memory has to be.
 }
 
 impl Origins {
     /// Those of the build.
-    pub const NONE: Self = Self {
+    pub const OF_BUILD: Self = Self {
+        check: Self::find,
         list: None,
-        is_protected: false,
     };
 
-    /// These origins, if each can match; `None`: those of the build.
+    /// These origins, if each can match; `None`: those of the build. Of a server that `is_protected`, only browsers of
+    /// its own origin may connect where there is no list.
     pub fn new(list: Option<&'static str>, is_protected: bool) -> Result<Self, Error> {
         for origin in list.unwrap_or_default().split_ascii_whitespace() {
             check_origin(origin).map_err(|error| {
@@ -34,16 +32,27 @@ impl Origins {
                 Error::BadArgument
             })?;
         }
-        Ok(Self { list, is_protected })
+        let check = if is_protected {
+            Self::find_protected
+        } else {
+            Self::find
+        };
+        Ok(Self { check, list })
     }
 
     /// Whether a request may connect.
     pub fn check(self, request: &Request<'_>) -> OriginMatch {
+        (self.check)(self, request)
+    }
+
+    fn find(self, request: &Request<'_>) -> OriginMatch {
         let list = self.list.unwrap_or(platform::ORIGINS);
-        match OriginMatch::of(request.origin(), list.split_ascii_whitespace()) {
-            OriginMatch::NoList if self.is_protected && !request.is_same_origin() => {
-                OriginMatch::Other
-            }
+        OriginMatch::of(request.origin(), list.split_ascii_whitespace())
+    }
+
+    fn find_protected(self, request: &Request<'_>) -> OriginMatch {
+        match self.find(request) {
+            OriginMatch::NoList if !request.is_same_origin() => OriginMatch::Other,
             found => found,
         }
     }

@@ -9,7 +9,7 @@ use wss::protocol::check_field_names;
 use wss::service::{Config, EventMask};
 
 use crate::abi::{self, Cookie, Limits, MASK_ALL, MAX_QUEUES};
-use crate::admission::{AUTHORIZATION, CheckOrigin, Login, Origins};
+use crate::admission::{AUTHORIZATION, Login, Origins};
 use crate::callbacks::{Hook, Sink, Tick};
 use crate::error::Error;
 use crate::platform::{self, check_sizes, default_options};
@@ -33,10 +33,8 @@ pub struct Options {
     pub tx_blocks: u16,
     /// The other limits.
     pub limits: Config,
-    /// Which pages may connect.
-    pub origins: Origins,
-    /// What finds that out; `None` where all may.
-    pub check_origin: Option<CheckOrigin>,
+    /// Which pages may connect; `None`: those that the build says.
+    pub origins: Option<Origins>,
     /// The header fields that the hook needs.
     pub request_fields: Option<&'static str>,
     /// What events are given to; `None`: nothing.
@@ -77,6 +75,15 @@ pub unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, 
     text.to_str().map(Some).map_err(|_| Error::BadArgument)
 }
 
+/// The text at `text`.
+///
+/// # Safety
+/// As for [`optional_text`].
+pub unsafe fn required_text<'a>(text: *const c_char) -> Result<&'a str, Error> {
+    // SAFETY: the caller knows it.
+    unsafe { optional_text(text) }?.ok_or(Error::BadPointer)
+}
+
 /// The configuration that C gives.
 ///
 /// # Safety
@@ -109,8 +116,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     let token = unsafe { optional_text(config.token) }?;
     options.login = Login::new(user, password, token)?;
     let is_protected = config.on_request.is_some() || options.login.is_some();
-    options.origins = Origins::new(origins, is_protected)?;
-    options.check_origin = Some(Origins::check);
+    options.origins = Some(Origins::new(origins, is_protected)?);
     // SAFETY: C gives NULL, or a text.
     let mut names = unsafe { optional_text(config.request_fields) }?;
     if options.login.is_some() {

@@ -8,8 +8,8 @@ use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port,
 use wss::{Answer, ClientId, Event, Request, Status};
 
 use crate::abi::MAX_QUEUES;
-use crate::admission::{CheckOrigin, Login, Origins};
-use crate::callbacks::{self, Happened, Hook, Tick};
+use crate::admission::{Login, Origins};
+use crate::callbacks::{self, Happened, Hook, Sink, Tick};
 use crate::client::Client;
 use crate::config::Options;
 use crate::platform::{self, Monitor, SERVERS, monitor};
@@ -67,9 +67,10 @@ impl Sinks {
 
 static SINKS: PerServer<Sinks> = PerServer([const { Sinks::none() }; SERVERS]);
 
-/// The events that the callback of the server at `place` gets; `None`: there is none.
-pub fn set_callback_mask(place: usize, mask: Option<EventMask>) {
-    let mask = mask.unwrap_or(EventMask::empty());
+/// From now on the callback of the server at `place` is this one, which gets these events; `None`: there is none.
+pub fn set_callback(place: usize, callback: Option<(EventMask, Sink)>) {
+    callbacks::set_callback(place, callback.map(|(_, sink)| sink));
+    let mask = callback.map_or(EventMask::empty(), |(mask, _)| mask);
     SINKS.at(place).set_mask(CALLBACK, mask);
 }
 
@@ -116,8 +117,7 @@ pub struct Events {
 /// What counts of the configuration while a server runs.
 #[derive(Clone, Copy)]
 struct Active {
-    origins: Origins,
-    check_origin: Option<CheckOrigin>,
+    origins: Option<Origins>,
     login: Option<Login>,
     // `None` is all zeros, as everything in static memory has to be: else it would lie in flash, too.
     request_fields: Option<&'static str>,
@@ -131,8 +131,7 @@ impl Events {
         Self {
             place: AtomicUsize::new(DEFAULT),
             active: monitor(Active {
-                origins: Origins::NONE,
-                check_origin: None,
+                origins: None,
                 login: None,
                 request_fields: None,
                 hook: None,
@@ -146,7 +145,6 @@ impl Events {
         self.place.store(place, Ordering::Relaxed);
         *self.active.lock() = Active {
             origins: options.origins,
-            check_origin: options.check_origin,
             login: options.login,
             request_fields: options.request_fields,
             hook: options.hook,
@@ -182,14 +180,12 @@ impl<P: Port> Application<P> for Events {
     }
 
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
-        if !platform::ORIGINS.is_empty() {
-            return self.active.lock().origins.check(request);
+        let origins = self.active.lock().origins;
+        match origins {
+            Some(origins) => origins.check(request),
+            None if platform::ORIGINS.is_empty() => OriginMatch::Listed,
+            None => Origins::OF_BUILD.check(request),
         }
-        // Where nothing says who may connect, the program is linked without what finds that out.
-        let check = self.active.lock().check_origin;
-        check.map_or(OriginMatch::Listed, |check| {
-            check(self.active.lock().origins, request)
-        })
     }
 
     fn accept(&self, id: ClientId, request: &Request<'_>, answer: Answer<'_>) {

@@ -151,10 +151,15 @@ pub fn create(mask: EventMask, storage: impl FnOnce() -> Option<Storage>) -> Res
     Err(Error::Busy)
 }
 
+/// The queue that has this number in C, if there is one.
+fn find(number: u32) -> Result<Number, Error> {
+    let queue = Number::from_c(number).ok_or(Error::BadArgument)?;
+    queue.with(|_| queue).ok_or(Error::BadArgument)
+}
+
 /// Whether there is a queue that has this number in C.
 pub fn exists(number: u32) -> bool {
-    let queue = Number::from_c(number);
-    queue.is_some_and(|queue| queue.with(|_| ()).is_some())
+    find(number).is_ok()
 }
 
 /// Ends a queue.
@@ -193,11 +198,7 @@ fn deliver(to: Number, happened: Happened<'_>) -> Delivery {
 pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Event, Error> {
     #[allow(clippy::cast_possible_truncation)] // it wraps
     let now = || Instant(platform::now_ms() as u32);
-    if !exists(number) {
-        return Err(Error::BadArgument);
-    }
-    let queue = Number::from_c(number).ok_or(Error::BadArgument)?;
-    let received = queue.recv(u32::try_from(timeout_ms).ok(), now, room);
+    let received = find(number)?.recv(u32::try_from(timeout_ms).ok(), now, room);
     received.map_err(|error| match error {
         RecvError::Timeout => Error::NoEvent,
         _ => Error::Ended,

@@ -149,8 +149,7 @@ pub fn start(place: usize, options: Option<Options>) -> Result<(), Error> {
         state.options = Kept::Some(options);
     }
     let options = state.options();
-    callbacks::set_callback(place, options.callback.map(|(_, sink)| sink));
-    events::set_callback_mask(place, options.callback.map(|(mask, _)| mask));
+    events::set_callback(place, options.callback);
     let started = launch(&mut state, place, options.port, &options, false);
     drop(state);
     if started.is_err() {
@@ -186,10 +185,15 @@ pub fn initialize(port: Option<u16>, callback: Option<Sink>) -> usize {
     };
     drop(state);
     outcome.unwrap_or_else(|_| {
-        events::emit_listen_failed();
-        events::end(DEFAULT);
+        emit_not_started();
         MODULE_OBJ_INVALID
     })
+}
+
+/// The default server could not be started for the original interface.
+fn emit_not_started() {
+    events::emit_listen_failed();
+    events::end(DEFAULT);
 }
 
 /// From now on events of the default server go to a callback of the original interface, if there is one here.
@@ -201,8 +205,7 @@ fn set_original_callback(callback: Option<Sink>) {
 
 /// From now on events of the default server go to a callback of the original interface; `None`: to none.
 pub fn register(callback: Option<Sink>) {
-    callbacks::set_callback(DEFAULT, callback);
-    events::set_callback_mask(DEFAULT, callback.map(|_| events::ORIGINAL));
+    events::set_callback(DEFAULT, callback.map(|sink| (events::ORIGINAL, sink)));
 }
 
 /// Starts the default server for the original interface; its `SYS_MODULE_OBJ`.
@@ -210,8 +213,7 @@ fn launch_default(state: &mut State, port: Option<u16>, unclaimed: bool) -> Resu
     let options = state.options();
     if !callbacks::has_original_callback(DEFAULT) {
         // That of the configuration, whatever another run had.
-        callbacks::set_callback(DEFAULT, options.callback.map(|(_, sink)| sink));
-        events::set_callback_mask(DEFAULT, options.callback.map(|(mask, _)| mask));
+        events::set_callback(DEFAULT, options.callback);
     }
     let Some(port) = port else {
         log::error!("the port is over 65535");
@@ -238,7 +240,7 @@ fn launch(
     unclaimed: bool,
 ) -> Result<(), Error> {
     set_queues(place, options);
-    let begin = |events: &Events, _generation| events.begin(place, options);
+    let begin = |events: &Events| events.begin(place, options);
     // Nothing waits in there, so that the lock can be kept: the first event finds the server.
     state.runs = state.runs.wrapping_add(1).max(1);
     match INSTANCES.at(place).start(port, options, begin) {
@@ -267,8 +269,7 @@ pub fn start_itself() {
     }
     drop(state);
     if outcome.is_err() {
-        events::emit_listen_failed();
-        events::end(DEFAULT);
+        emit_not_started();
     }
 }
 

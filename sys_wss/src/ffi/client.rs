@@ -2,10 +2,9 @@
 //! `wss.h`: clients.
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
-use core::fmt::{self, Write as _};
 use core::ptr;
 
-use wss::ClientId;
+use wss::{ClientId, PeerName};
 
 use super::{number, outcome, put, text_room};
 use crate::abi::{Handshake, NO_CLIENT, Server, State};
@@ -104,25 +103,6 @@ pub extern "C" fn wss_groups(client: u64) -> u32 {
     })
 }
 
-/// The longest name of a peer, such as `[2001:db8:…]:65535`.
-const NAME: usize = 64;
-
-/// A text in a fixed place.
-struct Name {
-    bytes: [u8; NAME],
-    len: usize,
-}
-
-impl fmt::Write for Name {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len.saturating_add(text.len());
-        let place = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
-    }
-}
-
 /// The address and the port in `192.0.2.1:80` or `[2001:db8::1]:80`.
 fn address_and_port(name: &str) -> Option<(&str, u16)> {
     let (address, port) = name.rsplit_once(':')?;
@@ -142,16 +122,10 @@ pub unsafe extern "C" fn wss_client_address(
     number(|| {
         // SAFETY: C gives NULL, or `size` bytes.
         let room = unsafe { text_room(address, size) }?;
-        let mut name = Name {
-            bytes: [0; NAME],
-            len: 0,
-        };
-        let written = ask(client, |service, id| {
-            service.with_peer_name(id, |peer| write!(name, "{peer}"))
+        let name = ask(client, |service, id| {
+            service.with_peer_name(id, |peer| PeerName::of(peer))
         })?;
-        let text = name.bytes.get(..name.len).unwrap_or_default();
-        let text = core::str::from_utf8(text).unwrap_or_default();
-        let known = written.ok().and_then(|()| address_and_port(text));
+        let known = address_and_port(name.as_str());
         let (address, port) = known.ok_or(Error::NoSuchClient)?;
         let fits = room.is_empty() || copy_text(address, room);
         fits.then_some(port.into()).ok_or(Error::NoRoom)

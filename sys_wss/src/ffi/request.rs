@@ -10,7 +10,7 @@ use wss::{Status, Verdict};
 use super::{number, outcome, put, text_room};
 use crate::abi::{ANSWERED, MAX_RESPONSE_FIELDS, NO_CLIENT, Request, Response};
 use crate::client::Client;
-use crate::config::{list, optional_text};
+use crate::config::{list, optional_text, required_text};
 use crate::error::Error;
 use crate::request::{Asked, c_text, copy_text, requests};
 use crate::server::service_of;
@@ -77,22 +77,42 @@ pub unsafe extern "C" fn wss_request_subprotocol(
     unsafe { text(request, |request| request.subprotocols().nth(index)) }
 }
 
-/// Does something with the request whose hook runs, and two texts.
+/// Asks the request whose hook runs whether it is as two texts of C say; false if one of them is none.
 ///
 /// # Safety
 /// As for [`asked`]; the texts are NULL or end with NUL.
-unsafe fn with_texts<T>(
+unsafe fn is(
     request: *const Request,
     [a, b]: [*const c_char; 2],
-    act: impl FnOnce(&wss::Request<'_>, &str, &str) -> T,
-) -> Result<T, Error> {
+    ask: impl FnOnce(&wss::Request<'_>, &str, &str) -> bool,
+) -> bool {
     // SAFETY: the caller knows it.
-    let asked = unsafe { asked(request) }.ok_or(Error::BadPointer)?;
+    let asked = unsafe { asked(request) };
     // SAFETY: the caller knows it.
-    let a = unsafe { optional_text(a) }?.ok_or(Error::BadPointer)?;
-    // SAFETY: the caller knows it.
-    let b = unsafe { optional_text(b) }?.ok_or(Error::BadPointer)?;
-    Ok(act(asked.request, a, b))
+    let (a, b) = (unsafe { required_text(a) }, unsafe { required_text(b) });
+    matches!((asked, a, b), (Some(asked), Ok(a), Ok(b)) if ask(asked.request, a, b))
+}
+
+/// Has `read` put what has a name in the request whose hook runs where C wants it; the length of that.
+///
+/// # Safety
+/// As for [`asked`]; the name is NULL or ends with NUL; `value` is NULL, or there are `size` bytes.
+unsafe fn read_value(
+    request: *const Request,
+    name: *const c_char,
+    (value, size): (*mut c_char, usize),
+    read: impl FnOnce(&wss::Request<'_>, &str, &mut [u8]) -> Result<usize, Error>,
+) -> c_int {
+    number(|| {
+        // SAFETY: the caller knows it.
+        let room = unsafe { text_room(value, size) }?;
+        // SAFETY: the caller knows it.
+        let asked = unsafe { asked(request) }.ok_or(Error::BadPointer)?;
+        // SAFETY: the caller knows it.
+        let name = unsafe { required_text(name) }?;
+        let len = read(asked.request, name, room)?;
+        c_int::try_from(len).map_err(|_| Error::NoRoom)
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -101,19 +121,16 @@ pub unsafe extern "C" fn wss_request_field(
     name: *const c_char,
 ) -> *const c_char {
     // SAFETY: C gives NULL, or a text.
-    let Ok(Some(name)) = (unsafe { optional_text(name) }) else {
+    let Ok(name) = (unsafe { required_text(name) }) else {
         return ptr::null();
     };
     // SAFETY: C gives NULL, or what its hook was given.
     unsafe { text(request, |request| request.field(name)) }
 }
 
-/// The length of a text for C, which ends with NUL, so that there is none in it.
-fn c_len(text: &str) -> Result<c_int, Error> {
-    if text.bytes().any(|byte| byte == 0) {
-        return Err(Error::BadText);
-    }
-    c_int::try_from(text.len()).map_err(|_| Error::NoRoom)
+/// Whether a text has a NUL in it, with which it would end in C.
+fn has_nul(text: &str) -> bool {
+    text.bytes().any(|byte| byte == 0)
 }
 
 /// Splits off the last byte of `room`, for the NUL.
@@ -130,20 +147,19 @@ pub unsafe extern "C" fn wss_request_param(
     value: *mut c_char,
     size: usize,
 ) -> c_int {
-    number(|| {
-        // SAFETY: C gives NULL, or `size` bytes.
-        let room = unsafe { text_room(value, size) }?;
-        let read = |request: &wss::Request<'_>, name: &str, _: &str| {
-            let found = request.query_param(name, before_nul(room)?);
-            let value = found.map_err(|error| match error {
-                QueryError::NoRoom => Error::NoRoom,
-                _ => Error::BadText,
-            })?;
-            c_len(value.ok_or(Error::NoText)?)
-        };
-        // SAFETY: C gives NULL, or what its hook was given; NULL, or a text.
-        unsafe { with_texts(request, [name, name], read) }?
-    })
+    let read = |request: &wss::Request<'_>, name: &str, room: &mut [u8]| {
+        let found = request.query_param(name, before_nul(room)?);
+        let value = found.map_err(|error| match error {
+            QueryError::NoRoom => Error::NoRoom,
+            _ => Error::BadText,
+        })?;
+        let value = value.ok_or(Error::NoText)?;
+        (!has_nul(value))
+            .then_some(value.len())
+            .ok_or(Error::BadText)
+    };
+    // SAFETY: C gives NULL, or what its hook was given; NULL, or a text; NULL, or `size` bytes.
+    unsafe { read_value(request, name, (value, size), read) }
 }
 
 #[unsafe(no_mangle)]
@@ -155,7 +171,7 @@ pub unsafe extern "C" fn wss_request_is_param(
     let is_param =
         |request: &wss::Request<'_>, name: &str, secret: &str| request.is_query_param(name, secret);
     // SAFETY: C gives NULL, or what its hook was given; NULL, or texts.
-    unsafe { with_texts(request, [name, secret], is_param) }.unwrap_or(false)
+    unsafe { is(request, [name, secret], is_param) }
 }
 
 #[unsafe(no_mangle)]
@@ -165,18 +181,14 @@ pub unsafe extern "C" fn wss_request_cookie(
     value: *mut c_char,
     size: usize,
 ) -> c_int {
-    number(|| {
-        // SAFETY: C gives NULL, or `size` bytes.
-        let room = unsafe { text_room(value, size) }?;
-        let read = |request: &wss::Request<'_>, name: &str, _: &str| {
-            let value = request.cookie(name).ok_or(Error::NoText)?;
-            let fits = copy_text(value, room);
-            fits.then_some(()).ok_or(Error::NoRoom)?;
-            c_len(value)
-        };
-        // SAFETY: C gives NULL, or what its hook was given; NULL, or a text.
-        unsafe { with_texts(request, [name, name], read) }?
-    })
+    let read = |request: &wss::Request<'_>, name: &str, room: &mut [u8]| {
+        // A request has no NUL.
+        let value = request.cookie(name).ok_or(Error::NoText)?;
+        let fits = copy_text(value, room);
+        fits.then_some(value.len()).ok_or(Error::NoRoom)
+    };
+    // SAFETY: C gives NULL, or what its hook was given; NULL, or a text; NULL, or `size` bytes.
+    unsafe { read_value(request, name, (value, size), read) }
 }
 
 #[unsafe(no_mangle)]
@@ -188,7 +200,7 @@ pub unsafe extern "C" fn wss_request_is_basic(
     let is_basic =
         |request: &wss::Request<'_>, user: &str, password: &str| request.is_basic(user, password);
     // SAFETY: C gives NULL, or what its hook was given; NULL, or texts.
-    unsafe { with_texts(request, [user, password], is_basic) }.unwrap_or(false)
+    unsafe { is(request, [user, password], is_basic) }
 }
 
 #[unsafe(no_mangle)]
@@ -198,7 +210,7 @@ pub unsafe extern "C" fn wss_request_is_bearer(
 ) -> bool {
     let is_bearer = |request: &wss::Request<'_>, token: &str, _: &str| request.is_bearer(token);
     // SAFETY: C gives NULL, or what its hook was given; NULL, or a text.
-    unsafe { with_texts(request, [token, token], is_bearer) }.unwrap_or(false)
+    unsafe { is(request, [token, token], is_bearer) }
 }
 
 #[unsafe(no_mangle)]
@@ -219,8 +231,9 @@ pub unsafe extern "C" fn wss_request_basic(
             let found = asked.request.basic(before_nul(room)?);
             let missing = if fits { Error::NoText } else { Error::NoRoom };
             let (user, password) = found.ok_or(missing)?;
-            let has_nul = user.bytes().chain(password.bytes()).any(|byte| byte == 0);
-            (!has_nul).then_some(()).ok_or(Error::NoText)?;
+            if has_nul(user) || has_nul(password) {
+                return Err(Error::NoText);
+            }
             let at = user.len().saturating_add(1);
             (user.len(), at, at.saturating_add(password.len()))
         };
@@ -268,9 +281,9 @@ unsafe fn with_verdict<T>(
     let fields = fields.get_mut(..listed.len()).ok_or(Error::BadArgument)?;
     for (place, field) in fields.iter_mut().zip(listed) {
         // SAFETY: C gives NULL, or a text.
-        let name = unsafe { optional_text(field.name) }?.ok_or(Error::BadPointer)?;
+        let name = unsafe { required_text(field.name) }?;
         // SAFETY: C gives NULL, or a text.
-        let value = unsafe { optional_text(field.value) }?.ok_or(Error::BadPointer)?;
+        let value = unsafe { required_text(field.value) }?;
         *place = (name, value);
     }
     let mut verdict = verdict.fields(fields);

@@ -15,7 +15,6 @@ use wss::host::{self, HostPort, Running};
 use wss::service::{Config, Lock as _};
 
 use crate::abi::MAX_QUEUES;
-use crate::admission::Origins;
 use crate::config::Options;
 use crate::error::{Errno, Error};
 use crate::events::Events;
@@ -107,8 +106,7 @@ pub fn default_options() -> Options {
         max_clients: options.max_clients,
         tx_blocks: 0,
         limits: Config::default(),
-        origins: Origins::NONE,
-        check_origin: None,
+        origins: None,
         login: None,
         request_fields: None,
         callback: None,
@@ -188,17 +186,17 @@ impl Instance {
     }
 
     /// Opens the listener and starts the threads; the port at which it listens. `begin` is called before
-    /// there are any events, with the generation of the first clients.
+    /// there are any events.
     pub fn start(
         &self,
         port: u16,
         options: &Options,
-        mut begin: impl FnMut(&Events, u32),
+        mut begin: impl FnMut(&Events),
     ) -> std::io::Result<u16> {
         let generation = self.generation.load(Ordering::SeqCst);
         let mut application = || {
             let events = Events::new();
-            begin(&events, generation);
+            begin(&events);
             events
         };
         // Of IPv6 and IPv4 where there are both.

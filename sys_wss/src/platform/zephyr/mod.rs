@@ -9,7 +9,6 @@ use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
 use wss_zephyr::{ListenError, kconfig};
 
 use crate::abi::MAX_QUEUES;
-use crate::admission::Origins;
 use crate::config::Options;
 use crate::error::Error;
 use crate::events::Events;
@@ -106,8 +105,7 @@ pub fn default_options() -> Options {
         max_clients: kconfig::MAX_CLIENTS as u16,
         tx_blocks: kconfig::TX_BLOCKS as u16,
         limits: wss_zephyr::Options::new().limits,
-        origins: Origins::NONE,
-        check_origin: None,
+        origins: None,
         login: None,
         request_fields: None,
         callback: None,
@@ -175,12 +173,12 @@ impl Instance {
     }
 
     /// Opens the listener and starts the thread; the port at which it listens. `begin` is called before
-    /// there are any events, with the generation of the first clients.
+    /// there are any events.
     pub fn start(
         &'static self,
         port: u16,
         options: &Options,
-        begin: impl FnOnce(&Events, u32),
+        begin: impl FnOnce(&Events),
     ) -> Result<u16, ListenError> {
         wss_zephyr::set_logger();
         let addr = options.address;
@@ -190,8 +188,8 @@ impl Instance {
             listen: options.listens,
             limits: options.limits,
         };
-        self.0.start(&options, |generation| {
-            begin(self.0.application(), generation);
+        self.0.start(&options, |_| {
+            begin(self.0.application());
             true
         })
     }

@@ -244,13 +244,13 @@ impl Port for HostPort {
 
     fn submit(&self, work: Work) {
         let index = match work {
-            Work::Client(slot) => self.loop_of(slot),
+            Work::Client(slot) | Work::Tls(slot) => self.loop_of(slot),
             Work::Service => 0,
         };
         if let Some(this) = self.loops.get(index) {
             let mut queued = lock(&this.work);
             match work {
-                Work::Client(_) => queued.0.push(work),
+                Work::Client(_) | Work::Tls(_) => queued.0.push(work),
                 Work::Service => queued.1 = true,
             }
         }

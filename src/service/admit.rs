@@ -181,7 +181,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             .attach(index, socket)
             .map_err(|error| match error {
                 SocketError::WouldBlock => AdoptError::Full,
-                SocketError::NoBuffers | SocketError::Failed => AdoptError::Failed,
+                _ => AdoptError::Failed,
             })?;
         let masks = self.application.masks();
         let now = self.port.now();

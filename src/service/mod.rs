@@ -34,6 +34,7 @@ mod slot;
 mod stats;
 mod stop;
 mod time;
+mod tls;
 mod verdict;
 
 pub use admit::{AdoptError, Opening};

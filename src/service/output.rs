@@ -136,7 +136,9 @@ impl<P: Port> Output<P> {
 
     /// Whether there is anything unsent.
     pub fn pending(&self) -> bool {
-        self.flags.intersects(Flags::OWN.union(Flags::CLOSE)) || self.block_len() > 0
+        self.flags.intersects(Flags::OWN.union(Flags::CLOSE))
+            || self.block_len() > 0
+            || P::TLS && self.is_blocked()
     }
 
     /// Whether the socket took less than it was given, and has not taken more since.
@@ -342,8 +344,8 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// The socket took less than it was given.
-    fn block(&mut self, port: &P) {
+    /// The socket took less than it was given, or keeps some of it.
+    pub fn block(&mut self, port: &P) {
         if !self.is_blocked() {
             self.flags.insert(Flags::BLOCKED);
             self.since = port.now();
@@ -370,7 +372,7 @@ impl<P: Port> Output<P> {
             debug_assert!(parts.len() < PARTS);
             socket.send(all.get(..=parts.len()).unwrap_or_default())
         };
-        self.sent(sent, wanted, port)
+        self.sent(socket, sent, wanted, port)
     }
 
     /// Writes what is unsent, as far as the socket takes it. What lies in the receive buffer can
@@ -382,11 +384,11 @@ impl<P: Port> Output<P> {
         if !self.flags.intersects(Flags::OWN.union(Flags::CLOSE)) {
             // Nearly always.
             let block = self.unsent_block();
-            if block.is_empty() {
+            if block.is_empty() && !(P::TLS && socket.has_unsent() && !self.is_broken()) {
                 return self.unblock();
             }
             let (sent, wanted) = (socket.send(&[block]), block.len());
-            self.sent(sent, wanted, port);
+            self.sent(socket, sent, wanted, port);
             return;
         }
         let (mut header, mut payload, mut close) = (&[][..], &[][..], &[][..]);
@@ -405,7 +407,7 @@ impl<P: Port> Output<P> {
         let all = [self.unsent_block(), header, payload, close];
         let wanted = total_len(&all);
         let sent = socket.send(&all);
-        let mut count = self.sent(sent, wanted, port);
+        let mut count = self.sent(socket, sent, wanted, port);
         if self.holds_own() {
             let all_sent = self.own_sent(&mut count);
             self.flags.set(Flags::OWN, !all_sent);
@@ -421,7 +423,14 @@ impl<P: Port> Output<P> {
 
     /// Takes what was sent off the block. Returns how many bytes went beyond that: of what was written
     /// behind it, which is not a close frame while a caller is in the middle of its own.
-    fn sent(&mut self, sent: Result<usize, SocketError>, wanted: usize, port: &P) -> usize {
+    fn sent(
+        &mut self,
+        socket: &P::Socket,
+        sent: Result<usize, SocketError>,
+        wanted: usize,
+        port: &P,
+    ) -> usize {
+        let keeps = P::TLS && socket.has_unsent();
         let mut count = match sent {
             Ok(count) => count,
             Err(SocketError::WouldBlock) => 0,
@@ -430,15 +439,18 @@ impl<P: Port> Output<P> {
                 // It is not the client that has it wait.
                 self.unblock();
                 self.starve(port);
+                if keeps && !self.has_caller() {
+                    self.block(port);
+                }
                 return 0;
             }
-            Err(SocketError::Failed) => {
+            Err(_) => {
                 self.break_off();
                 return 0;
             }
         };
         debug_assert!(count <= wanted);
-        if count < wanted {
+        if count < wanted || keeps {
             self.block(port);
         } else {
             self.unblock();

@@ -16,6 +16,10 @@ use crate::protocol::{Date, Storage};
 pub enum Work {
     /// What is to be done for the client in this slot. Never queued twice at the same time.
     Client(usize),
+    /// The next step of the TLS handshake of the client in this slot, which takes long: a port may have a
+    /// work queue for these that connected clients do not wait for. Only where [`Port::TLS`] is set, and
+    /// never queued while `Client` is.
+    Tls(usize),
     /// What concerns the service as a whole. May be asked for while it is queued; once is enough.
     Service,
 }
@@ -66,6 +70,14 @@ pub enum SocketError {
     /// Never again: the connection is gone. For [`Port::accept`]: no connection could be had, for
     /// want of memory or descriptors.
     Failed,
+    /// The peer's TLS is not acceptable, or it accepts none of ours: [`Socket::tls_error`] says why. What is
+    /// received from now on is meaningless. Only where [`Port::TLS`] is set, as the next two.
+    Tls,
+    /// The stream ended without the peer's close_notify (RFC 8446 section 6.1).
+    Truncated,
+    /// The peer began with an HTTP request where a TLS handshake should be. The socket is as one without TLS
+    /// from now on, and has not received the request yet. Only for [`Socket::handshake`].
+    PlainHttp,
 }
 
 /// A connected, non-blocking stream socket. Clones are the same socket.
@@ -103,6 +115,46 @@ pub trait Socket: Clone {
     /// [`Port::LACKS_BUFFERS`] is set.
     fn has_buffers(&self) -> bool {
         true
+    }
+
+    /// Whether the connection is encrypted, or is going to be. This and what follows up to
+    /// [`tls_error`](Self::tls_error) is only called where [`Port::TLS`] is set. One thread at a time calls what
+    /// changes the socket: the one with the slot's lock, or, for [`handshake`](Self::handshake), the one that does
+    /// [`Work::Tls`].
+    fn is_tls(&self) -> bool {
+        false
+    }
+
+    /// Whether the TLS handshake has still to be finished. Nothing is received or sent before, except that
+    /// [`send`](Self::send) without bytes sends what the socket keeps.
+    fn is_handshaking(&self) -> bool {
+        false
+    }
+
+    /// Goes on with the TLS handshake, as far as that is possible without waiting, or one step. Called without
+    /// locks.
+    ///
+    /// # Errors
+    /// See [`SocketError`]; [`SocketError::WouldBlock`] if the peer has to do something first, or has to take
+    /// [what is unsent](Self::has_unsent).
+    fn handshake(&self) -> Result<(), SocketError> {
+        Ok(())
+    }
+
+    /// Whether the socket itself keeps bytes that the network has not taken: encrypted, of what
+    /// [`send`](Self::send) counted as gone, or of TLS itself. They go with the next `send`, which may have no bytes.
+    fn has_unsent(&self) -> bool {
+        false
+    }
+
+    /// Whether more can be received at once, of which polling does not know.
+    fn has_buffered(&self) -> bool {
+        false
+    }
+
+    /// Why TLS failed, for people.
+    fn tls_error(&self) -> impl Display {
+        ""
     }
 
     /// Says that nothing more will be sent.
@@ -160,6 +212,9 @@ pub trait Port: Sized {
     type Logins: LoginTable;
     /// The blocks for unsent output.
     type Blocks: AsMut<[Option<Self::Storage>]>;
+
+    /// Whether sockets may use TLS. If not, there is no code for that.
+    const TLS: bool = false;
 
     /// Whether [`Socket::send`] may return [`SocketError::NoBuffers`]. If not, there is no code for that.
     const LACKS_BUFFERS: bool = false;

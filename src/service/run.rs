@@ -61,6 +61,8 @@ enum Task {
     State(usize, State),
     Parse,
     Receive,
+    /// Go on with the TLS handshake, apart from this run.
+    Secure,
     /// Nothing more now.
     Park(Because),
     /// Nothing more ever.
@@ -94,6 +96,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     self.run_client(index, slot, slot.lock());
                 }
             }
+            Work::Tls(index) if P::TLS => self.run_tls(index),
+            Work::Tls(_) => {}
             Work::Service => self.run_service(),
         }
     }
@@ -133,7 +137,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.next_task(&mut run, &mut inner, &mut inbound)
             };
             match task {
-                Task::Receive => self.receive(&mut run, &mut inner, &mut inbound),
+                Task::Receive => {
+                    let fails_tls = self.receive(&mut run, &mut inner, &mut inbound);
+                    if P::TLS && fails_tls {
+                        let (client, socket) = (inner.id(index), inner.socket.clone());
+                        drop(inner);
+                        self.log_tls_failure(client, socket.as_ref());
+                        inner = slot.lock();
+                    }
+                }
                 Task::Parse => {
                     if self.parse(&mut run, &mut inner, &mut inbound) {
                         drop(inner);
@@ -158,6 +170,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                         self.give_back(&mut inner);
                     }
                     return self.park(&mut run, inner, inbound, because);
+                }
+                Task::Secure => {
+                    inner.requeue(inbound);
+                    drop(inner);
+                    return self.port.submit(Work::Tls(index));
                 }
                 Task::Vacate => return self.vacate(inner, inbound, index),
             }
@@ -217,6 +234,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Phase::Dead if inner.held > 0 => Some(Task::Park(Because::Waiting)),
                 Phase::Dead => Some(Task::Vacate),
                 Phase::Lingering => self.linger(run, inner, inbound),
+                Phase::Handshake if Self::is_securing(inner) => Some(Task::Secure),
                 Phase::Handshake if inner.awaits_answer() || self.is_put_off(inner) => {
                     Some(await_answer(run, inner, inbound))
                 }
@@ -518,24 +536,29 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         !inbound.unanswered
     }
 
-    /// Receives once.
+    /// Receives once; whether TLS has failed.
     fn receive(
         &self,
         run: &mut Run<'_, P>,
         inner: &mut Guard<'_, P>,
         inbound: &mut Inbound<P::Storage>,
-    ) {
+    ) -> bool {
         run.received = Received::All;
         // Released meanwhile, perhaps: there is no space behind what is still held.
         if inner.held == 0 {
             inbound.incoming.release();
         }
         let Some(socket) = &inner.socket else {
-            return;
+            return false;
         };
         let space = inbound.incoming.space();
         let room = space.len();
         let received = socket.receive(space);
+        let has_buffered = P::TLS && socket.has_buffered();
+        if P::TLS && socket.has_unsent() {
+            // What the peer sent has TLS answer.
+            inner.output.block(&self.port);
+        }
         match received {
             Ok(0) => {
                 // The client may have shut only its own side, and read the answers to its last words. While
@@ -552,16 +575,24 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 inbound.incoming.received(count);
                 run.starved = Starved::No;
                 run.heard = true;
-                if count >= room {
+                if count >= room || has_buffered {
                     run.received = Received::Full;
                 }
             }
             Err(SocketError::WouldBlock | SocketError::NoBuffers) => {}
-            Err(SocketError::Failed) => {
+            Err(error) => {
+                if P::TLS && error == SocketError::Tls {
+                    self.fail_tls(inner, Phase::Lingering);
+                    return true;
+                }
                 let now = run.now(&self.port);
+                if P::TLS && error == SocketError::Truncated && inner.phase == Phase::Open {
+                    self.count(Counter::Aborted);
+                }
                 inner.advance(Phase::Dead, now, &run.wanting.masks);
             }
         }
+        false
     }
 
     /// Fails the connection (RFC 6455 section 7.1.7): the client broke the protocol, for which

@@ -175,7 +175,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             match self.port.accept() {
                 Ok(socket) => self.welcome(serving, socket),
                 Err(SocketError::WouldBlock) => break,
-                Err(SocketError::NoBuffers | SocketError::Failed) => {
+                Err(_) => {
                     self.accept_failed(serving);
                     // It would fail again at once.
                     let again = self.port.now() + ACCEPT_AGAIN_MS;
@@ -244,8 +244,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     /// Has the connection wait in the lobby for its request, and for its answer.
     fn turn_away(&self, serving: &mut Serving<P>, socket: P::Socket, status: Status) {
-        self.clear_lobby(serving);
         let lobby = self.max_clients();
+        if P::TLS && socket.is_tls() {
+            // An answer would take a TLS handshake, and the memory for one.
+            return self.port.close(lobby, socket);
+        }
+        self.clear_lobby(serving);
         if self.port.attach(lobby, &socket).is_err() {
             return self.port.close(lobby, socket);
         }
@@ -266,9 +270,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         let mut dropped = [0; 64];
         match lobby.socket.receive(&mut dropped) {
-            Ok(0) | Err(SocketError::Failed) => return self.clear_lobby(serving),
-            Ok(_) => lobby.answer(&self.port),
             Err(SocketError::WouldBlock | SocketError::NoBuffers) => {}
+            Ok(0) | Err(_) => return self.clear_lobby(serving),
+            Ok(_) => lobby.answer(&self.port),
         }
         self.port
             .watch(self.max_clients(), &lobby.socket, Interest::READ);

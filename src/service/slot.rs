@@ -347,6 +347,13 @@ impl<P: Port> Inner<P> {
         again
     }
 
+    /// Running → Queued: it runs again, elsewhere.
+    pub(super) fn requeue(&mut self, inbound: P::Inbound) {
+        debug_assert!(self.inbound.is_none() && self.owner >= Owner::Running);
+        self.inbound = Some(inbound);
+        self.owner = Owner::Queued;
+    }
+
     /// Running → Free: the connection is gone, and every sink has got its end.
     pub(super) fn vacate(&mut self, inbound: P::Inbound) {
         debug_assert!(self.socket.is_none() && self.pending.is_empty() && self.held == 0);

@@ -25,6 +25,8 @@ pub struct Stats {
     pub refused_requests: u32,
     /// Of these, the ones refused because of failed logins from their address.
     pub refused_logins: u32,
+    /// Connections that ended because TLS failed.
+    pub tls_failures: u32,
     /// Connections that could not be accepted for want of memory or descriptors.
     pub accept_errors: u32,
     /// Clients that were silent too long, or did not finish their handshake in time.
@@ -118,6 +120,7 @@ pub(super) enum Counter {
     Aborted,
     WouldBlock,
     RefusedLogins,
+    TlsFailures,
 }
 
 impl Counter {
@@ -142,10 +145,10 @@ impl Counter {
 
 /// The values of all counters.
 #[derive(Clone, Copy)]
-pub(super) struct Counters([u32; 17]);
+pub(super) struct Counters([u32; 18]);
 
 impl Counters {
-    pub const NONE: Self = Self([0; 17]);
+    pub const NONE: Self = Self([0; 18]);
 
     /// Adds one.
     pub fn add(&mut self, counter: Counter) {
@@ -175,5 +178,6 @@ impl Counters {
         stats.aborted = value(Counter::Aborted);
         stats.would_block = value(Counter::WouldBlock);
         stats.refused_logins = value(Counter::RefusedLogins);
+        stats.tls_failures = value(Counter::TlsFailures);
     }
 }

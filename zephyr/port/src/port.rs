@@ -482,7 +482,7 @@ impl Port for ZephyrPort {
 
     fn submit(&self, work: Work) {
         let item = match work {
-            Work::Client(slot) => slot,
+            Work::Client(slot) | Work::Tls(slot) => slot,
             Work::Service => CLIENTS,
         };
         sys::wss_port_submit(self.server(), u32::try_from(item).unwrap_or(u32::MAX));

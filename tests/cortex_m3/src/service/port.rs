@@ -261,7 +261,7 @@ impl ScriptPort {
 /// A number that is not 0, so that no work is all zeros.
 const fn number(work: Work) -> Option<NonZeroUsize> {
     NonZeroUsize::new(match work {
-        Work::Client(slot) => slot + 1,
+        Work::Client(slot) | Work::Tls(slot) => slot + 1,
         Work::Service => CLIENTS + 1,
     })
 }

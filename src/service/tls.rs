@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//! TLS beneath the opening handshake: its steps are work of their own, and what comes of them.
+//!
+//! How TLS is done is for [`Socket`](super::port::Socket) to say. Its handshake belongs to [`Phase::Handshake`], and
+//! to that deadline. A slot whose work item would receive is handed over to [`Work::Tls`], which owns it for one step,
+//! without its lock: neither statistics nor broadcasts wait for that.
+
+use super::event::{ClientId, State};
+use super::port::{Port, Socket as _, SocketError, Work};
+use super::slot::{Inner, Phase};
+use super::stats::Counter;
+use super::{Application, Service};
+
+/// What a client reads that begins with HTTP where a TLS handshake should be.
+const TLS_REQUIRED: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+    Content-Length: 44\r\n\r\nThis port needs TLS: use https:// or wss://\n";
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Whether the client's TLS handshake is not finished.
+    pub(super) fn is_securing(inner: &Inner<P>) -> bool {
+        P::TLS && inner.socket.as_ref().is_some_and(P::Socket::is_handshaking)
+    }
+
+    /// Does a step of the TLS handshake of the client in this slot, if it is queued.
+    #[inline(never)]
+    pub(super) fn run_tls(&self, index: usize) {
+        let Some(slot) = self.slot(index) else {
+            return;
+        };
+        let mut inner = slot.lock();
+        let Some(inbound) = inner.start() else {
+            return;
+        };
+        let socket = inner.socket.as_ref();
+        let socket = socket.filter(|_| inner.phase == Phase::Handshake).cloned();
+        let mut failed = false;
+        if let Some(socket) = &socket {
+            drop(inner);
+            let outcome = socket.handshake();
+            inner = slot.lock();
+            if inner.phase == Phase::Handshake {
+                failed = self.secured(&mut inner, socket, outcome);
+            }
+        }
+        let client = inner.id(index);
+        // What the step led to is for the client's own work item.
+        let goes_on = inner.phase != Phase::Handshake || !Self::is_securing(&inner);
+        let runs = inner.park(inbound) || goes_on && inner.kick();
+        self.settle(index, &mut inner);
+        drop(inner);
+        if failed {
+            self.log_tls_failure(client, socket.as_ref());
+        }
+        if runs {
+            self.port.submit(Work::Client(index));
+        }
+    }
+
+    /// A step of the TLS handshake was done; whether it failed.
+    fn secured(
+        &self,
+        inner: &mut Inner<P>,
+        socket: &P::Socket,
+        outcome: Result<(), SocketError>,
+    ) -> bool {
+        if socket.has_unsent() {
+            inner.output.block(&self.port);
+        } else {
+            inner.output.unblock();
+        }
+        match outcome {
+            Ok(()) | Err(SocketError::WouldBlock) => return false,
+            Err(SocketError::NoBuffers) => {
+                inner.output.starve(&self.port);
+                self.pause_if_starved(inner);
+                return false;
+            }
+            Err(SocketError::PlainHttp) => self.emit_response(inner, &[TLS_REQUIRED], false),
+            Err(_) => {}
+        }
+        // What there is to say has time to be read.
+        let is_gone = matches!(outcome, Err(SocketError::Truncated | SocketError::Failed));
+        let phase = if is_gone {
+            Phase::Dead
+        } else {
+            Phase::Lingering
+        };
+        self.fail_tls(inner, phase);
+        true
+    }
+
+    /// TLS failed, during its handshake or later. To be [logged](Self::log_tls_failure) without the lock.
+    pub(super) fn fail_tls(&self, inner: &mut Inner<P>, phase: Phase) {
+        let masks = self.application.masks();
+        inner.pending.add(State::TlsFailed, &masks);
+        inner.advance(phase, self.port.now(), &masks);
+        self.count(Counter::TlsFailures);
+    }
+
+    /// Logs why TLS failed. Called with no lock held.
+    pub(super) fn log_tls_failure(&self, client: ClientId, socket: Option<&P::Socket>) {
+        if let Some(socket) = socket {
+            let (name, error) = (socket.name(), socket.tls_error());
+            self.log_client(format_args!("{client}: TLS with {name} failed: {error}"));
+        }
+    }
+}

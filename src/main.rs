@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use wss::host::{Options, Server};
+use wss::host::{ClientAuth, Options, Server, Tls};
 use wss::{
     Answer, Answered, ClientId, Clients, CloseCode, ErrorEvent, Handler, Message, MessageKind,
     Request, Target, Verdict,
@@ -36,6 +36,9 @@ Usage: wss [options]
                              pings and pongs of a client in a second (0: no limit)
   --fragments-per-message N  fragments of a message (0: no limit)
   --origin URL               origin that may connect (repeatable; none: any)
+  --tls-cert FILE            serve wss:// with this certificate (chain) in PEM or DER
+  --tls-key FILE             its private key
+  --tls-client-ca FILE       admit only clients with a certificate of this authority
   --subprotocol NAME         subprotocol to speak (repeatable, preferred first)
   --broadcast                send every message to every client
   -v, --verbose              log events (twice: frames refused, too)
@@ -70,6 +73,7 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
     let mut options = Options::default();
     let mut ping_interval = None;
     let (mut subprotocols, mut broadcast, mut verbose) = (Vec::new(), false, 0);
+    let (mut cert, mut key, mut client_ca) = (None, None, None);
     while let Some(argument) = parser.next()? {
         let limits = &mut options.limits;
         match argument {
@@ -98,6 +102,9 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
                 limits.fragments_per_message = parser.value()?.parse()?;
             }
             Long("origin") => options.origins.push(parser.value()?.string()?),
+            Long("tls-cert") => cert = Some(parser.value()?),
+            Long("tls-key") => key = Some(parser.value()?),
+            Long("tls-client-ca") => client_ca = Some(parser.value()?),
             Long("subprotocol") => subprotocols.push(parser.value()?.string()?),
             Long("broadcast") => broadcast = true,
             Short('v') | Long("verbose") => verbose += 1,
@@ -111,6 +118,17 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
             }
             _ => return Err(argument.unexpected().into()),
         }
+    }
+    match (cert, key) {
+        (Some(cert), Some(key)) => {
+            let mut tls = Tls::files(cert, key);
+            if let Some(ca) = client_ca {
+                tls = tls.client_ca_file(ca, ClientAuth::Required);
+            }
+            options.tls = Some(tls.build()?);
+        }
+        (None, None) if client_ca.is_none() => {}
+        _ => return Err("TLS needs both --tls-cert and --tls-key".into()),
     }
     let limits = &mut options.limits;
     if let Some(ms) = ping_interval {
@@ -145,7 +163,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     };
     env_logger::Builder::new().filter_level(level).init();
     // Before the server is ready, so that a signal that comes right after ends it well.
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let options = &arguments.options;
     let make = |clients| Echo {
         clients,
@@ -155,9 +173,18 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     let server = Server::start(options, make)
         .map_err(|error| format!("cannot start at {}:{}: {error}", options.addr, options.port))?;
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "listening on ws://{}", server.local_addr())?;
+    let scheme = if options.tls.is_some() { "wss" } else { "ws" };
+    writeln!(stdout, "listening on {scheme}://{}", server.local_addr())?;
     stdout.flush()?;
-    let _ = signals.forever().next();
+    for signal in signals.forever() {
+        match (signal, &options.tls) {
+            (SIGHUP, Some(tls)) => match tls.reload() {
+                Ok(()) => log::info!("the certificate was read again"),
+                Err(error) => log::error!("the certificate stays as it was: {error}"),
+            },
+            _ => break,
+        }
+    }
     log::info!("closing every client; a second signal does not wait for them");
     let no_more_signals = signals.handle();
     std::thread::scope(|scope| {

@@ -18,7 +18,11 @@ mod port;
 mod queue;
 mod running;
 mod server;
+#[cfg(feature = "tls")]
+mod session;
 mod socket;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use adopt::NotAdopted;
 pub use monitor::Monitor;
@@ -27,3 +31,5 @@ pub use port::{HostPort, on_service_thread};
 pub use queue::{EventQueue, HeapQueue, QueuedEvent};
 pub use running::Running;
 pub use server::{Builder, Server};
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuth, Tls, TlsBuilder, TlsError};

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::limit_setters;
 use crate::service::Config;
 
@@ -38,6 +40,9 @@ pub struct Options {
     pub origins: Vec<String>,
     /// See [`request_field`](Self::request_field): names with a space between them.
     pub request_fields: String,
+    /// See [`tls`](Self::tls()); `None`: without TLS.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Tls>,
     /// Timeouts and further limits, which have setters here, too.
     pub limits: Config,
 }
@@ -54,6 +59,8 @@ impl Default for Options {
             tx_blocks: None,
             origins: Vec::new(),
             request_fields: String::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             limits: Config::default(),
         }
     }
@@ -141,6 +148,15 @@ impl Options {
             self.request_fields.push(' ');
         }
         self.request_fields.push_str(name);
+        self
+    }
+
+    /// Encrypts every connection with TLS: clients connect to `wss://`. Those that are
+    /// [adopted](super::Server::adopt) are as they come. Default: none.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

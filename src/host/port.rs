@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -12,6 +12,8 @@ use super::buffer::Buffer;
 use super::monitor::{Monitor, lock};
 use super::poller::{self, Events, Poller, Watch};
 use super::socket::{self, HostSocket};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::protocol::Date;
 use crate::service::{Inbound, Instant, Interest, Login, Port, Ready, Slot, SocketError, Work};
 
@@ -23,6 +25,8 @@ pub struct HostPort {
     started: std::time::Instant,
     loops: Box<[Loop]>,
     listener: Mutex<Option<TcpListener>>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     /// Connections cannot be accepted, which was logged.
     accept_fails: AtomicBool,
     timer: Mutex<Option<Instant>>,
@@ -67,6 +71,8 @@ impl HostPort {
             started: std::time::Instant::now(),
             loops: (0..loops).map(new_loop).collect::<io::Result<_>>()?,
             listener: Mutex::new(None),
+            #[cfg(feature = "tls")]
+            tls: None,
             accept_fails: AtomicBool::new(false),
             timer: Mutex::new(None),
             watches: (0..=max_clients).map(|_| Watch::default()).collect(),
@@ -83,6 +89,21 @@ impl HostPort {
         }
         *lock(&self.listener) = Some(listener);
         Ok(addr)
+    }
+
+    /// Has connections that are accepted begin with a TLS handshake.
+    #[cfg(feature = "tls")]
+    pub(super) fn set_tls(&mut self, tls: Option<Tls>) {
+        self.tls = tls;
+    }
+
+    /// A connection that was accepted.
+    fn socket(&self, stream: TcpStream) -> io::Result<HostSocket> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return HostSocket::with_tls(stream, tls);
+        }
+        HostSocket::new(stream)
     }
 
     /// Whether the service has stopped.
@@ -221,6 +242,7 @@ impl HostPort {
 
 impl Port for HostPort {
     const INLINE: bool = true;
+    const TLS: bool = cfg!(feature = "tls");
 
     type Lock<T> = Monitor<T>;
     type Socket = HostSocket;
@@ -272,6 +294,7 @@ impl Port for HostPort {
         let listener = lock(&self.listener);
         let listener = listener.as_ref().ok_or(SocketError::WouldBlock)?;
         let accepted = socket::accept(listener)?;
+        let accepted = accepted.and_then(|stream| self.socket(stream));
         let fails = self.accept_fails.swap(accepted.is_err(), Ordering::Relaxed);
         accepted.map_err(|error| {
             if !fails {

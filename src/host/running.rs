@@ -85,7 +85,10 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
             return invalid("there is no memory for as many clients with such a receive size");
         }
         let loops = usize::from(options.loops);
-        let port = HostPort::new(max_clients, loops)?;
+        #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+        let mut port = HostPort::new(max_clients, loops)?;
+        #[cfg(feature = "tls")]
+        port.set_tls(options.tls.clone());
         let addr = if options.listen {
             port.listen(SocketAddr::new(options.addr, options.port))?
         } else {

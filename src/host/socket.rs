@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+#[cfg(feature = "tls")]
+use std::sync::Mutex;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
@@ -13,22 +15,62 @@ use rustix::net::{
     socket_with, sockopt,
 };
 
+#[cfg(feature = "tls")]
+use super::monitor::lock;
+#[cfg(feature = "tls")]
+use super::session::Session;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::service::{Socket, SocketError};
 
 /// Connections that the operating system keeps until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// A TCP connection. Clones are the same one.
+/// A TCP connection, perhaps with TLS. Clones are the same one.
 #[derive(Clone)]
-pub struct HostSocket(Arc<TcpStream>);
+pub struct HostSocket(Arc<Connection>);
+
+struct Connection {
+    stream: TcpStream,
+    #[cfg(feature = "tls")]
+    session: Option<Mutex<Session>>,
+}
 
 impl HostSocket {
     /// Makes the stream one of the service's.
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+        Self::prepare(&stream)?;
+        Ok(Self(Arc::new(Connection {
+            stream,
+            #[cfg(feature = "tls")]
+            session: None,
+        })))
+    }
+
+    /// Makes the stream one of the service's, which begins with a TLS handshake.
+    #[cfg(feature = "tls")]
+    pub(super) fn with_tls(stream: TcpStream, tls: &Tls) -> io::Result<Self> {
+        Self::prepare(&stream)?;
+        let session = Some(Mutex::new(Session::New(tls.config())));
+        Ok(Self(Arc::new(Connection { stream, session })))
+    }
+
+    fn prepare(stream: &TcpStream) -> io::Result<()> {
         stream.set_nonblocking(true)?;
         // Frames leave when they are written, not when the last one was acknowledged.
         let _ = stream.set_nodelay(true);
-        Ok(Self(Arc::new(stream)))
+        Ok(())
+    }
+
+    fn stream(&self) -> &TcpStream {
+        &self.0.stream
+    }
+
+    /// Does something with TLS, if the connection has that.
+    #[cfg(feature = "tls")]
+    fn with_session<T>(&self, act: impl FnOnce(&mut Session, &TcpStream) -> T) -> Option<T> {
+        let session = self.0.session.as_ref()?;
+        Some(act(&mut lock(session), self.stream()))
     }
 
     /// Whether both are the same connection.
@@ -39,7 +81,7 @@ impl HostSocket {
 
 impl AsFd for HostSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.stream().as_fd()
     }
 }
 
@@ -49,7 +91,10 @@ impl Socket for HostSocket {
 
     fn peer(&self) -> Option<IpAddr> {
         // A client of IPv4 is the same one at a listener for both.
-        self.0.peer_addr().ok().map(|addr| addr.ip().to_canonical())
+        self.stream()
+            .peer_addr()
+            .ok()
+            .map(|addr| addr.ip().to_canonical())
     }
 
     fn network(&self) -> u64 {
@@ -62,7 +107,7 @@ impl Socket for HostSocket {
     }
 
     fn name(&self) -> impl Display {
-        let name = self.0.peer_addr().map(|addr| {
+        let name = self.stream().peer_addr().map(|addr| {
             // A client of IPv4 is the same one at a listener for both.
             SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
         });
@@ -70,41 +115,82 @@ impl Socket for HostSocket {
     }
 
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
-        retry(|| (&*self.0).read(space))
+        #[cfg(feature = "tls")]
+        if let Some(received) = self.with_session(|tls, stream| tls.receive(stream, space)) {
+            return received;
+        }
+        retry(|| self.stream().read(space))
     }
 
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
-        let mut filled = parts.iter().filter(|part| !part.is_empty());
-        let (Some(first), second) = (filled.next(), filled.next()) else {
-            return Ok(0);
-        };
-        let Some(second) = second else {
-            return retry(|| (&*self.0).write(first));
-        };
         let mut slices = heapless::Vec::<IoSlice<'_>, 8>::new();
-        for part in [first, second].into_iter().chain(filled) {
+        for part in parts.iter().filter(|part| !part.is_empty()) {
             let _ = slices.push(IoSlice::new(part));
         }
-        // std's `write` does it like this, its `write_vectored` does not: a client that has gone must
-        // not end a program, written in C, that has not said to ignore SIGPIPE.
-        retry(|| {
-            let mut no_control = SendAncillaryBuffer::default();
-            Ok(sendmsg(
-                &*self.0,
-                &slices,
-                &mut no_control,
-                SendFlags::NOSIGNAL,
-            )?)
-        })
+        #[cfg(feature = "tls")]
+        if let Some(sent) = self.with_session(|tls, stream| tls.send(stream, &slices)) {
+            return sent;
+        }
+        match slices.as_slice() {
+            [] => Ok(0),
+            [part] => retry(|| self.stream().write(part)),
+            parts => retry(|| send_once(self.stream(), parts)),
+        }
     }
 
     fn shutdown_write(&self) -> Result<(), SocketError> {
-        let shut = self.0.shutdown(Shutdown::Write);
+        #[cfg(feature = "tls")]
+        self.with_session(Session::close);
+        let shut = self.stream().shutdown(Shutdown::Write);
         shut.map_err(|_| SocketError::Failed)
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_tls(&self) -> bool {
+        self.0.session.is_some()
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_handshaking(&self) -> bool {
+        self.with_session(|tls, _| tls.is_handshaking()) == Some(true)
+    }
+
+    #[cfg(feature = "tls")]
+    fn handshake(&self) -> Result<(), SocketError> {
+        self.with_session(Session::handshake).unwrap_or(Ok(()))
+    }
+
+    #[cfg(feature = "tls")]
+    fn has_unsent(&self) -> bool {
+        self.with_session(|tls, _| tls.has_unsent()) == Some(true)
+    }
+
+    #[cfg(feature = "tls")]
+    fn has_buffered(&self) -> bool {
+        self.with_session(|tls, _| tls.has_buffered()) == Some(true)
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_error(&self) -> impl Display {
+        let error = self.with_session(|tls, _| tls.error().to_owned());
+        error.unwrap_or_default()
     }
 }
 
-fn retry(mut io: impl FnMut() -> io::Result<usize>) -> Result<usize, SocketError> {
+/// Sends several parts at once. std's `write` does it like this, its `write_vectored` does not: a client that has
+/// gone must not end a program, written in C, that has not said to ignore SIGPIPE.
+pub(super) fn send_once(stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut no_control = SendAncillaryBuffer::default();
+    Ok(sendmsg(
+        stream,
+        parts,
+        &mut no_control,
+        SendFlags::NOSIGNAL,
+    )?)
+}
+
+/// Does it again while a signal interrupts it.
+pub(super) fn retry(mut io: impl FnMut() -> io::Result<usize>) -> Result<usize, SocketError> {
     loop {
         match io() {
             Ok(count) => return Ok(count),
@@ -137,10 +223,10 @@ pub(super) fn open_listener(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts a connection, without waiting.
-pub(super) fn accept(listener: &TcpListener) -> Result<io::Result<HostSocket>, SocketError> {
+pub(super) fn accept(listener: &TcpListener) -> Result<io::Result<TcpStream>, SocketError> {
     loop {
         match listener.accept() {
-            Ok((stream, _)) => return Ok(HostSocket::new(stream)),
+            Ok((stream, _)) => return Ok(Ok(stream)),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => return Err(SocketError::WouldBlock),
                 // The client gave up while it was waiting; the next one may not have.

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//! TLS on one connection.
+
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::{ServerConfig, ServerConnection};
+
+use super::socket::{retry, send_once};
+use crate::service::SocketError;
+
+/// How many bytes of ciphertext a connection keeps at most, beside the rest of a record.
+const UNSENT: usize = 32 * 1024;
+/// How often the stream is read in a row for one receive, so that no peer keeps a loop from the others.
+const READS: usize = 16;
+
+/// How far TLS is on a connection.
+pub(super) enum Session {
+    /// The client has not begun. It costs nothing yet.
+    New(Arc<ServerConfig>),
+    /// It has, or it is done.
+    Begun(Box<ServerConnection>),
+    /// The client does not use it.
+    Plain,
+    /// It failed: why, and whether that was reported. What still comes is dropped.
+    Failed { error: String, reported: bool },
+}
+
+impl Session {
+    /// Whether the handshake has still to be finished.
+    pub fn is_handshaking(&self) -> bool {
+        match self {
+            Self::New(_) => true,
+            Self::Begun(tls) => tls.is_handshaking(),
+            Self::Plain | Self::Failed { .. } => false,
+        }
+    }
+
+    /// Whether there is ciphertext that the network has not taken.
+    pub fn has_unsent(&self) -> bool {
+        matches!(self, Self::Begun(tls) if tls.wants_write())
+    }
+
+    /// Whether there is plaintext, or the end of it, that was not received.
+    pub fn has_buffered(&mut self) -> bool {
+        let Self::Begun(tls) = self else {
+            return false;
+        };
+        // Nothing is read for it.
+        let state = tls.process_new_packets();
+        state.is_ok_and(|state| state.plaintext_bytes_to_read() > 0)
+    }
+
+    /// Why TLS failed.
+    pub fn error(&self) -> &str {
+        match self {
+            Self::Plain => "it sent an HTTP request instead",
+            Self::Failed { error, .. } => error,
+            Self::New(_) | Self::Begun(_) => "the connection ended",
+        }
+    }
+
+    /// Goes on with the handshake.
+    pub fn handshake(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
+        if let Self::New(config) = self {
+            let mut first = [0];
+            match retry(|| stream.peek(&mut first))? {
+                0 => return Err(SocketError::Truncated),
+                _ if first[0].is_ascii_uppercase() => {
+                    *self = Self::Plain;
+                    return Err(SocketError::PlainHttp);
+                }
+                _ => {}
+            }
+            match ServerConnection::new(Arc::clone(config)) {
+                Ok(mut tls) => {
+                    tls.set_buffer_limit(Some(UNSENT));
+                    *self = Self::Begun(Box::new(tls));
+                }
+                Err(error) => {
+                    self.fail(&error);
+                    return self.report();
+                }
+            }
+        }
+        for _ in 0..READS {
+            self.flush(stream)?;
+            match self {
+                Self::Begun(tls) if tls.wants_write() => return Err(SocketError::WouldBlock),
+                Self::Begun(tls) if tls.is_handshaking() => {}
+                _ => return Ok(()),
+            }
+            self.read(stream)?;
+            self.report()?;
+        }
+        // The rest of its turn is for others: what is there is reported again.
+        Err(SocketError::WouldBlock)
+    }
+
+    /// Receives plaintext, as far as there is room.
+    pub fn receive(&mut self, stream: &TcpStream, space: &mut [u8]) -> Result<usize, SocketError> {
+        let mut filled = 0;
+        for _ in 0..READS {
+            let tls = match self {
+                Self::Begun(tls) => tls,
+                Self::Plain => return retry(|| (&*stream).read(space)),
+                _ if filled > 0 => break,
+                Self::New(_) | Self::Failed { .. } => {
+                    self.report()?;
+                    return match retry(|| (&*stream).read(space))? {
+                        0 => Ok(0),
+                        _ => Err(SocketError::WouldBlock),
+                    };
+                }
+            };
+            let room = space.get_mut(filled..).unwrap_or_default();
+            match tls.reader().read(room) {
+                // It ended as it should.
+                Ok(0) => return Ok(filled),
+                Ok(count) => {
+                    filled = filled.saturating_add(count);
+                    if filled >= space.len() {
+                        break;
+                    }
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) if filled > 0 => break,
+                Err(_) => return Err(SocketError::Truncated),
+            }
+            match self.read(stream) {
+                Ok(()) => {}
+                // What was received before is delivered first.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if filled == 0 {
+            // The rest of its turn is for others: what is there is reported again.
+            return Err(SocketError::WouldBlock);
+        }
+        Ok(filled)
+    }
+
+    /// Reads what the stream has, and processes it.
+    fn read(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
+        let Self::Begun(tls) = self else {
+            return Err(SocketError::Failed);
+        };
+        // The end is for `reader` to judge, but there is none in a handshake.
+        let count = retry(|| tls.read_tls(&mut &*stream))?;
+        if count == 0 && tls.is_handshaking() {
+            return Err(SocketError::Truncated);
+        }
+        if let Err(error) = tls.process_new_packets() {
+            // It has an alert for the client.
+            let _ = self.flush(stream);
+            self.fail(&error);
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: &rustls::Error) {
+        *self = Self::Failed {
+            error: error.to_string(),
+            reported: false,
+        };
+    }
+
+    /// Reports a failure, once.
+    fn report(&mut self) -> Result<(), SocketError> {
+        match self {
+            Self::Failed { reported, .. } if !*reported => {
+                *reported = true;
+                Err(SocketError::Tls)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Encrypts and sends, as far as there is room.
+    pub fn send(
+        &mut self,
+        stream: &TcpStream,
+        parts: &[IoSlice<'_>],
+    ) -> Result<usize, SocketError> {
+        self.flush(stream)?;
+        match self {
+            Self::Begun(_) if parts.is_empty() => Ok(0),
+            Self::Begun(tls) if tls.wants_write() => Err(SocketError::WouldBlock),
+            Self::Begun(tls) => {
+                // The parts are in one record, if it has room.
+                let written = tls.writer().write_vectored(parts);
+                let count = written.map_err(|_| SocketError::Failed)?;
+                self.flush(stream)?;
+                Ok(count)
+            }
+            Self::New(_) | Self::Failed { .. } => Err(SocketError::Failed),
+            Self::Plain => retry(|| send_once(stream, parts)),
+        }
+    }
+
+    /// Says that nothing more is sent.
+    pub fn close(&mut self, stream: &TcpStream) {
+        if let Self::Begun(tls) = self {
+            tls.send_close_notify();
+        }
+        let _ = self.flush(stream);
+    }
+
+    /// Sends ciphertext, as far as the network takes it.
+    fn flush(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
+        let Self::Begun(tls) = self else {
+            return Ok(());
+        };
+        while tls.wants_write() {
+            match retry(|| tls.write_tls(&mut Quiet(stream))) {
+                Ok(0) | Err(SocketError::WouldBlock) => break,
+                Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes to a stream without signals.
+struct Quiet<'a>(&'a TcpStream);
+
+impl io::Write for Quiet<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        send_once(self.0, slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -328,6 +328,7 @@ impl Port for HostPort {
     }
 
     fn close(&self, slot: usize, socket: HostSocket) {
+        socket.end();
         if let Some((poller, watch)) = self.poller_of(slot) {
             watch.detach(poller, &socket);
         }

@@ -21,10 +21,12 @@ pub(super) enum Session {
     New(Arc<ServerConfig>),
     /// It has, or it is done.
     Begun(Box<ServerConnection>),
+    /// It failed, which is not reported yet: there may be plaintext from before.
+    Failing(Box<ServerConnection>, rustls::Error),
+    /// It failed. What still comes is dropped.
+    Failed(rustls::Error),
     /// The client does not use it.
     Plain,
-    /// It failed: why, and whether that was reported. What still comes is dropped.
-    Failed { error: String, reported: bool },
 }
 
 impl Session {
@@ -33,7 +35,7 @@ impl Session {
         match self {
             Self::New(_) => true,
             Self::Begun(tls) => tls.is_handshaking(),
-            Self::Plain | Self::Failed { .. } => false,
+            Self::Failing(..) | Self::Failed(_) | Self::Plain => false,
         }
     }
 
@@ -42,22 +44,25 @@ impl Session {
         matches!(self, Self::Begun(tls) if tls.wants_write())
     }
 
-    /// Whether there is plaintext, or the end of it, that was not received.
+    /// Whether there is something to receive without the stream.
     pub fn has_buffered(&mut self) -> bool {
-        let Self::Begun(tls) = self else {
-            return false;
-        };
-        // Nothing is read for it.
-        let state = tls.process_new_packets();
-        state.is_ok_and(|state| state.plaintext_bytes_to_read() > 0)
+        match self {
+            // Nothing is read for it.
+            Self::Begun(tls) => tls
+                .process_new_packets()
+                .is_ok_and(|state| state.plaintext_bytes_to_read() > 0),
+            // At least the failure.
+            Self::Failing(..) => true,
+            _ => false,
+        }
     }
 
     /// Why TLS failed.
-    pub fn error(&self) -> &str {
+    pub fn error(&self) -> String {
         match self {
-            Self::Plain => "it sent an HTTP request instead",
-            Self::Failed { error, .. } => error,
-            Self::New(_) | Self::Begun(_) => "the connection ended",
+            Self::Plain => "it sent an HTTP request instead".to_owned(),
+            Self::Failing(_, error) | Self::Failed(error) => error.to_string(),
+            Self::New(_) | Self::Begun(_) => "the connection ended".to_owned(),
         }
     }
 
@@ -79,8 +84,8 @@ impl Session {
                     *self = Self::Begun(Box::new(tls));
                 }
                 Err(error) => {
-                    self.fail(&error);
-                    return self.report();
+                    *self = Self::Failed(error);
+                    return Err(SocketError::Tls);
                 }
             }
         }
@@ -92,7 +97,9 @@ impl Session {
                 _ => return Ok(()),
             }
             self.read(stream)?;
-            self.report()?;
+            if self.has_failed() {
+                return Err(SocketError::Tls);
+            }
         }
         // The rest of its turn is for others: what is there is reported again.
         Err(SocketError::WouldBlock)
@@ -103,11 +110,10 @@ impl Session {
         let mut filled = 0;
         for _ in 0..READS {
             let tls = match self {
-                Self::Begun(tls) => tls,
+                Self::Begun(tls) | Self::Failing(tls, _) => tls,
+                Self::New(_) => return Err(SocketError::Failed),
                 Self::Plain => return retry(|| (&*stream).read(space)),
-                _ if filled > 0 => break,
-                Self::New(_) | Self::Failed { .. } => {
-                    self.report()?;
+                Self::Failed(_) => {
                     return match retry(|| (&*stream).read(space))? {
                         0 => Ok(0),
                         _ => Err(SocketError::WouldBlock),
@@ -129,9 +135,12 @@ impl Session {
                 Err(_) if filled > 0 => break,
                 Err(_) => return Err(SocketError::Truncated),
             }
+            // What was received before is delivered first.
+            if filled == 0 && self.has_failed() {
+                return Err(SocketError::Tls);
+            }
             match self.read(stream) {
                 Ok(()) => {}
-                // What was received before is delivered first.
                 Err(_) if filled > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -156,26 +165,24 @@ impl Session {
         if let Err(error) = tls.process_new_packets() {
             // It has an alert for the client.
             let _ = self.flush(stream);
-            self.fail(&error);
+            if let Self::Begun(tls) = std::mem::replace(self, Self::Plain) {
+                *self = Self::Failing(tls, error);
+            }
         }
         Ok(())
     }
 
-    fn fail(&mut self, error: &rustls::Error) {
-        *self = Self::Failed {
-            error: error.to_string(),
-            reported: false,
-        };
-    }
-
-    /// Reports a failure, once.
-    fn report(&mut self) -> Result<(), SocketError> {
-        match self {
-            Self::Failed { reported, .. } if !*reported => {
-                *reported = true;
-                Err(SocketError::Tls)
+    /// Whether TLS has failed, which is reported now.
+    fn has_failed(&mut self) -> bool {
+        match std::mem::replace(self, Self::Plain) {
+            Self::Failing(_, error) => {
+                *self = Self::Failed(error);
+                true
             }
-            _ => Ok(()),
+            session => {
+                *self = session;
+                false
+            }
         }
     }
 
@@ -196,7 +203,7 @@ impl Session {
                 self.flush(stream)?;
                 Ok(count)
             }
-            Self::New(_) | Self::Failed { .. } => Err(SocketError::Failed),
+            Self::New(_) | Self::Failing(..) | Self::Failed(_) => Err(SocketError::Failed),
             Self::Plain => retry(|| send_once(stream, parts)),
         }
     }
@@ -207,6 +214,16 @@ impl Session {
             tls.send_close_notify();
         }
         let _ = self.flush(stream);
+    }
+
+    /// The connection is about to be closed: answers the peer's close_notify, if it sent one (RFC 8446 section 6.1).
+    pub fn end(&mut self, stream: &TcpStream) {
+        if let Self::Begun(tls) = self {
+            let state = tls.process_new_packets();
+            if state.is_ok_and(|state| state.peer_has_closed()) {
+                self.close(stream);
+            }
+        }
     }
 
     /// Sends ciphertext, as far as the network takes it.

@@ -73,6 +73,12 @@ impl HostSocket {
         Some(act(&mut lock(session), self.stream()))
     }
 
+    /// It is about to be closed.
+    pub(super) fn end(&self) {
+        #[cfg(feature = "tls")]
+        self.with_session(Session::end);
+    }
+
     /// Whether both are the same connection.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -172,7 +178,7 @@ impl Socket for HostSocket {
 
     #[cfg(feature = "tls")]
     fn tls_error(&self) -> impl Display {
-        let error = self.with_session(|tls, _| tls.error().to_owned());
+        let error = self.with_session(|tls, _| tls.error());
         error.unwrap_or_default()
     }
 }

@@ -3,8 +3,11 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Stream};
 use socket2::{Domain, SockRef, Socket, Type};
 
 pub const CONTINUATION: u8 = 0;
@@ -84,6 +87,8 @@ impl Response {
 /// One end of a TCP connection to a server.
 pub struct Client {
     pub stream: TcpStream,
+    /// What encrypts it.
+    pub tls: Option<Box<ClientConnection>>,
     /// Received and not yet taken.
     buffer: Vec<u8>,
 }
@@ -118,8 +123,17 @@ impl Client {
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self {
             stream,
+            tls: None,
             buffer: Vec::new(),
         }
+    }
+
+    /// Encrypts the connection from here on. The handshake happens with what is written or read next.
+    pub fn secured(mut self, config: &Arc<ClientConfig>) -> Self {
+        let name = ServerName::try_from("localhost").unwrap();
+        let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+        self.tls = Some(Box::new(tls));
+        self
     }
 
     /// A client that is upgraded.
@@ -135,7 +149,14 @@ impl Client {
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        match &mut self.tls {
+            None => self.stream.write_all(bytes).unwrap(),
+            Some(tls) => {
+                let mut stream = Stream::new(&mut **tls, &mut self.stream);
+                stream.write_all(bytes).unwrap();
+                stream.flush().unwrap();
+            }
+        }
     }
 
     /// Sends a whole message, or a control frame.
@@ -143,10 +164,14 @@ impl Client {
         self.write(&frame(true, opcode, payload));
     }
 
-    /// Receives more: false at the end of the stream. A reset is an end too.
+    /// Receives more: false at the end of the stream. A reset is an end too. Of TLS, the end has to be a proper one.
     fn fill(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
-        let count = match self.stream.read(&mut bytes) {
+        let read = match &mut self.tls {
+            None => self.stream.read(&mut bytes),
+            Some(tls) => Stream::new(&mut **tls, &mut self.stream).read(&mut bytes),
+        };
+        let count = match read {
             Ok(count) => count,
             Err(error)
                 if matches!(

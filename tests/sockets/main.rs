@@ -33,3 +33,4 @@ mod server;
 mod servers;
 mod shutdown;
 mod target;
+mod tls;

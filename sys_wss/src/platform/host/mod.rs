@@ -213,6 +213,7 @@ impl Instance {
                 // The application minds them.
                 origins: Vec::new(),
                 request_fields: String::new(),
+                tls: None,
                 limits: options.limits,
             };
             Running::start(&options, application(), generation)

@@ -89,7 +89,7 @@ impl Source {
     }
 }
 
-/// What [`Tls::build`] reads.
+/// What [`build`](Self::build) reads.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TlsBuilder {
     cert: Source,

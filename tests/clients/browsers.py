@@ -108,13 +108,25 @@ def pages():
         server.shutdown()
 
 
-def play(browser, server, scenarios):
+def trust(certificate, database):
+    """Has a browser trust an authority: both keep them as NSS does."""
+    database.mkdir(parents=True, exist_ok=True)
+    for arguments in (
+        ["-N", "--empty-password"],
+        ["-A", "-n", "wss", "-t", "C,,", "-i", str(certificate.ca)],
+    ):
+        subprocess.run(["certutil", "-d", f"sql:{database}", *arguments], check=True, capture_output=True)
+
+
+def play(browser, server, scenarios, certificate=None):
     """What a page of the server sees in a browser."""
     server.scenarios = scenarios
     home = tempfile.mkdtemp(prefix=f"wss-{browser}-")
     log = pathlib.Path(home) / "log"
     profile = pathlib.Path(home) / "profile"
     profile.mkdir()
+    if certificate:
+        trust(certificate, profile if browser == "firefox" else pathlib.Path(home) / ".pki" / "nssdb")
     command = BROWSERS[browser](str(profile), f"{server.origin}/")
     with log.open("wb") as output:
         # In a group of its own, so that what it starts ends with it.

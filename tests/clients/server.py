@@ -20,7 +20,7 @@ class Server:
             [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         line = self.process.stdout.readline()
-        assert line.startswith("listening on ws://"), line
+        assert line.startswith(("listening on ws://", "listening on wss://")), line
         self.url = line.split()[-1]
         self.port = int(self.url.rsplit(":", 1)[1])
 

@@ -6,12 +6,14 @@
 """
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import ExitStack, nullcontext
 
 import browsers
 import pytest
+from certificate import Certificate
 from scenarios import BROWSERS, CLIENTS, SCENARIOS, SERVERS
 from server import PATIENCE, RELEASE, Server
 from websockets.sync.client import connect
@@ -24,33 +26,49 @@ PROGRAMS = {
 }
 
 
-def started(name, origin, stack):
+def started(name, origin, certificate, stack):
     program, *options = SERVERS[name]
     options = [option.format(origin=origin) for option in options]
     command = {"command": [str(RELEASE / program)]} if program != "wss" else {}
+    options += certificate.options if certificate else []
     server = stack.enter_context(Server(*options, **command))
     if name == "full":
         stack.enter_context(connect(server.url, open_timeout=PATIENCE))
     return server
 
 
-def run(command, scenarios):
+def run(command, scenarios, certificate):
     """What a client that is a program sees."""
     done = subprocess.run(
-        command, input=json.dumps(scenarios), capture_output=True, text=True, timeout=120, check=False
+        command,
+        input=json.dumps(scenarios),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | (certificate.trust if certificate else {}),
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return json.loads(done.stdout)
 
 
-def play(client):
+def has(client, scheme, scenario):
+    """Whether a client plays the scenario: with TLS, only those of the default server, which says nothing to a client
+    too many.
+    """
+    with_tls = SERVERS[scenario.server][0] == "wss" and scenario.server != "full"
+    return client in scenario.clients and (scheme == "ws" or with_tls)
+
+
+def play(client, scheme, directory):
     """What a client sees of each scenario. It plays them all in one go, on servers of its own."""
-    mine = [scenario for scenario in SCENARIOS if client in scenario.clients]
+    mine = [scenario for scenario in SCENARIOS if has(client, scheme, scenario)]
+    certificate = Certificate(directory) if scheme == "wss" else None
     with ExitStack() as stack:
         pages = stack.enter_context(browsers.pages() if client in BROWSERS else nullcontext())
         origin = pages.origin if pages else None
         names = {scenario.server for scenario in mine}
-        urls = {name: started(name, origin, stack).url for name in names}
+        urls = {name: started(name, origin, certificate, stack).url for name in names}
         told = {
             scenario.name: {
                 "url": urls[scenario.server],
@@ -59,23 +77,26 @@ def play(client):
             }
             for scenario in mine
         }
-        return browsers.play(client, pages, told) if pages else run(PROGRAMS[client], told)
+        if pages:
+            return browsers.play(client, pages, told, certificate)
+        return run(PROGRAMS[client], told, certificate)
 
 
 # What each client saw; nothing for one that failed, which is started once, too.
 SEEN = {}
 
 EACH = [
-    pytest.param(client, scenario, id=f"{client}-{scenario.name}")
+    pytest.param(client, scheme, scenario, id=f"{client}-{scheme}-{scenario.name}")
     for client in CLIENTS
+    for scheme in ("ws", "wss")
     for scenario in SCENARIOS
-    if client in scenario.clients
+    if has(client, scheme, scenario)
 ]
 
 
-@pytest.mark.parametrize("client, scenario", EACH)
-def test_client_sees(client, scenario):
-    if client not in SEEN:
-        SEEN[client] = {}
-        SEEN[client] = play(client)
-    assert SEEN[client].get(scenario.name) == scenario.expected(client)
+@pytest.mark.parametrize("client, scheme, scenario", EACH)
+def test_client_sees(client, scheme, scenario, tmp_path):
+    if (client, scheme) not in SEEN:
+        SEEN[client, scheme] = {}
+        SEEN[client, scheme] = play(client, scheme, tmp_path)
+    assert SEEN[client, scheme].get(scenario.name) == scenario.expected(client)

@@ -41,6 +41,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from fnmatch import fnmatchcase
@@ -49,6 +50,10 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.append(str(HERE.parent / "clients"))
+
+from certificate import Certificate  # noqa: E402
+from tunnel import Tunnel  # noqa: E402
 
 START_SECONDS = 10  # for the server to say that it listens
 STOP_SECONDS = 10  # for the server to end on SIGTERM
@@ -69,7 +74,7 @@ def start_server(command, log_path):
             raise Problem(f"server: cannot start {command[0]}: {error.strerror}") from error
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        ready = re.search(r"^listening on (ws://\S+)\n", log_path.read_text(errors="replace"), re.M)
+        ready = re.search(r"^listening on (wss?://\S+)\n", log_path.read_text(errors="replace"), re.M)
         if ready:
             return server, ready[1]
         if server.poll() is not None:
@@ -241,7 +246,12 @@ def run(args, profile, expected_path, out):
     out.mkdir(parents=True, exist_ok=True)
     if not url:
         command = [args.server, "--addr", "127.0.0.1", "--port", "0", *profile["server_args"], *args.server_args]
+        certificate = Certificate(tempfile.mkdtemp(dir=out)) if args.tls else None
+        if certificate:
+            command += certificate.options
         server, url = start_server(command, out / "server.log")
+        if certificate:
+            url = f"ws://127.0.0.1:{Tunnel(urlsplit(url).port, certificate.ca).port}"
     problems = []
     try:
         exclude = profile["exclude"] + profile["unjudged"]
@@ -294,6 +304,7 @@ def main():
     add = parser.add_argument
     add("--server", default=str(ROOT / "target/release/wss"), help="server to start (target/release/wss)")
     add("--url", help="test a server that runs already instead, e.g. ws://192.0.2.1:9001")
+    add("--tls", action="store_true", help="through a tunnel to a server with TLS")
     add("--profile", choices=profiles, default="whole", help="see profiles.json (whole)")
     add("--cases", action="append", default=[], metavar="CASE", help="only these, e.g. '9.*' (repeatable)")
     add("--update", action="store_true", help="write the expected file from this run")

@@ -29,7 +29,24 @@ const BUSY: f64 = 0.9;
 struct Server {
     name: &'static str,
     addr: SocketAddr,
+    has_tls: bool,
 }
+
+/// A name, what it is compared as, and how it starts.
+type Candidate = (&'static str, Role, fn(Threads) -> SocketAddr);
+
+const PLAIN: [Candidate; 5] = [
+    ("wss", Role::Own, |threads| wss::echo(threads, false)),
+    ("tungstenite", Role::Peer, |_| tungstenite::echo()),
+    ("fastwebsockets", Role::Peer, fastwebsockets::echo),
+    ("tokio-tungstenite", Role::Peer, tokio_tungstenite::echo),
+    (IN_BATCHES, Role::Peer, tokio_tungstenite::echo_in_batches),
+];
+
+const WITH_TLS: [Candidate; 2] = [
+    ("wss", Role::Own, |threads| wss::echo(threads, true)),
+    ("tungstenite", Role::Peer, |_| tungstenite::echo_with_tls()),
+];
 
 /// A load, and what came of it: for each server, turn by turn.
 struct Cell {
@@ -39,14 +56,23 @@ struct Cell {
 
 /// Measures and prints the tables.
 pub fn run(run: &Run) {
+    measure(run, "Echo", &PLAIN, false);
+}
+
+/// The same over TLS.
+pub fn run_with_tls(run: &Run) {
+    measure(run, "Echo over TLS", &WITH_TLS, true);
+}
+
+fn measure(run: &Run, title: &str, candidates: &[Candidate], has_tls: bool) {
     let (time, turns) = if run.quick {
         (Duration::from_millis(20), 1)
     } else {
         (Duration::from_millis(120), 15)
     };
-    let servers = start(run);
+    let servers = start(run, candidates, has_tls);
     print_head(
-        "Echo: messages/s, ± half the interquartile range",
+        &format!("{title}: messages/s, ± half the interquartile range"),
         &servers,
         ["wss/best", "wss/best unbatched"],
     );
@@ -60,7 +86,7 @@ pub fn run(run: &Run) {
     let wanted = loads.filter(|load| load.is_wanted(run));
     let cells: Vec<Cell> = wanted.map(measure).collect();
     print_head(
-        "Echo: µs of the server's processor time for a message",
+        &format!("{title}: µs of the server's processor time for a message"),
         &servers,
         ["best/wss", "best unbatched/wss"],
     );
@@ -70,21 +96,14 @@ pub fn run(run: &Run) {
 }
 
 /// Starts the servers that are wanted, wss first.
-fn start(run: &Run) -> Vec<Server> {
-    type Start = fn(Threads) -> SocketAddr;
-    let servers: [(&str, Role, Start); 5] = [
-        ("wss", Role::Own, wss::echo),
-        ("tungstenite", Role::Peer, |_| tungstenite::echo()),
-        ("fastwebsockets", Role::Peer, fastwebsockets::echo),
-        ("tokio-tungstenite", Role::Peer, tokio_tungstenite::echo),
-        (IN_BATCHES, Role::Peer, tokio_tungstenite::echo_in_batches),
-    ];
-    let wanted = servers
+fn start(run: &Run, candidates: &[Candidate], has_tls: bool) -> Vec<Server> {
+    let wanted = candidates
         .iter()
         .filter(|(name, role, _)| run.wants(name, *role));
-    let start = |(name, _, start): &(&'static str, Role, Start)| Server {
+    let start = |(name, _, start): &Candidate| Server {
         name,
         addr: start(run.threads),
+        has_tls,
     };
     wanted.map(start).collect()
 }
@@ -94,7 +113,13 @@ fn by_turns(servers: &[Server], load: Load, time: Duration, turns: usize) -> Vec
     let mut outcomes = vec![Vec::new(); servers.len()];
     for _ in 0..turns {
         for (server, outcomes) in zip(servers, &mut outcomes) {
-            outcomes.push(load::run(server.addr, load, time, End::Handshake));
+            outcomes.push(load::run(
+                server.addr,
+                server.has_tls,
+                load,
+                time,
+                End::Handshake,
+            ));
         }
     }
     outcomes

@@ -86,7 +86,7 @@ impl<'a> Server<'a> {
             );
             *running() = Some(start(command));
         }
-        let outcome = load::run(self.addr, load, time, End::Connection);
+        let outcome = load::run(self.addr, false, load, time, End::Connection);
         end_server();
         outcome
     }

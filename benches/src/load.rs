@@ -15,7 +15,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use crate::external;
 use crate::frames::Content;
 use crate::measure::Run;
+use crate::tls::Wire;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -107,13 +108,13 @@ pub struct Outcome {
 
 /// Puts a load on the echo server at `addr` for some time. Its processor time is only known if it runs in
 /// this process.
-pub fn run(addr: SocketAddr, load: Load, time: Duration, end: End) -> Outcome {
+pub fn run(addr: SocketAddr, has_tls: bool, load: Load, time: Duration, end: End) -> Outcome {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let number_of_threads = load.clients.min(processors);
     let ready = Barrier::new(number_of_threads + 1);
     let generate = |number: usize| {
         let clients = (number..load.clients).step_by(number_of_threads);
-        let clients = clients.map(|number| Client::connect(addr, load, number as u32));
+        let clients = clients.map(|number| Client::connect((addr, has_tls), load, number as u32));
         let mut clients: Vec<Client> = clients.map(unless_failed).collect();
         ready.wait();
         let running = time_running("/proc/thread-self");
@@ -191,7 +192,7 @@ fn unless_failed<T>(outcome: io::Result<T>) -> T {
 }
 
 struct Client {
-    stream: TcpStream,
+    stream: Wire,
     depth: usize,
     /// As many frames as go out at once.
     frames: Vec<u8>,
@@ -203,11 +204,12 @@ struct Client {
 }
 
 impl Client {
-    fn connect(addr: SocketAddr, load: Load, number: u32) -> io::Result<Self> {
-        let mut stream = connect(addr)?;
+    fn connect((addr, has_tls): (SocketAddr, bool), load: Load, number: u32) -> io::Result<Self> {
+        let stream = connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
+        let mut stream = Wire::new(stream, has_tls);
         stream.write_all(REQUEST)?;
         let mut response = Vec::new();
         while !response.ends_with(b"\r\n\r\n") {
@@ -260,10 +262,14 @@ impl Client {
         let mut echoes = vec![0; missing];
         self.stream.read_exact(&mut echoes)?;
         if end == End::Connection {
-            self.stream.shutdown(Shutdown::Write)?;
+            self.stream.shutdown()?;
         }
         let mut rest = Vec::new();
-        self.stream.read_to_end(&mut rest)?;
+        match self.stream.read_to_end(&mut rest) {
+            // tungstenite leaves TLS without a word.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
+            read => _ = read?,
+        }
         match end {
             End::Handshake => check(rest == CLOSE_ECHO, "not closed"),
             // There may be a close frame.

@@ -2,7 +2,7 @@
 //! Benchmarks of wss beside other WebSocket implementations.
 //!
 //! ```text
-//! cargo run --release -p wss-bench [-- [OPTION]... [decode] [encode] [echo]]
+//! cargo run --release -p wss-bench [-- [OPTION]... [decode] [encode] [echo] [tls]]
 //! cargo run --release -p wss-bench -- [--quick] connect NAME ADDRESS COMMAND...
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! - [`decode`]: masked client frames to messages;
 //! - [`encode`]: messages to server frames;
 //! - [`echo`]: an echo server over TCP on the loopback interface, under the load of [`load`];
+//! - [`tls`]: the same echo over TLS;
 //! - [`external`]: the same load on servers in other processes;
 //! - [`peers`]: how each candidate is used.
 
@@ -32,6 +33,7 @@ mod measure;
 mod memory;
 mod peers;
 mod servers;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -43,14 +45,15 @@ use servers::Threads;
 /// Measures a subject and prints its tables.
 type Subject = fn(&Run);
 
-const SUBJECTS: [(&str, Subject); 3] = [
+const SUBJECTS: [(&str, Subject); 4] = [
     ("decode", decode::run),
     ("encode", encode::run),
     ("echo", echo::run),
+    ("tls", echo::run_with_tls),
 ];
 
 const USAGE: &str = "\
-usage: wss-bench [--quick] [--cell PATTERN]... [--peer NAME]... [--threads] [decode] [encode] [echo]
+usage: wss-bench [--quick] [--cell PATTERN]... [--peer NAME]... [--threads] [decode] [encode] [echo] [tls]
        wss-bench [--quick] connect NAME ADDRESS COMMAND|- ...";
 
 fn main() -> ExitCode {

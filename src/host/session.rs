@@ -190,21 +190,30 @@ impl Session {
     pub fn send(
         &mut self,
         stream: &TcpStream,
-        parts: &[IoSlice<'_>],
+        mut parts: &mut [IoSlice<'_>],
     ) -> Result<usize, SocketError> {
         self.flush(stream)?;
-        match self {
-            Self::Begun(_) if parts.is_empty() => Ok(0),
-            Self::Begun(tls) if tls.wants_write() => Err(SocketError::WouldBlock),
-            Self::Begun(tls) => {
-                // The parts are in one record, if it has room.
-                let written = tls.writer().write_vectored(parts);
-                let count = written.map_err(|_| SocketError::Failed)?;
-                self.flush(stream)?;
-                Ok(count)
+        let mut sent = 0_usize;
+        loop {
+            match self {
+                Self::Begun(_) if parts.is_empty() => return Ok(sent),
+                Self::Begun(tls) if tls.wants_write() && sent == 0 => {
+                    return Err(SocketError::WouldBlock);
+                }
+                Self::Begun(tls) if tls.wants_write() => return Ok(sent),
+                Self::Begun(tls) => {
+                    // The parts are in one record, if it has room.
+                    let written = tls.writer().write_vectored(parts);
+                    let count = written.map_err(|_| SocketError::Failed)?;
+                    sent = sent.saturating_add(count);
+                    IoSlice::advance_slices(&mut parts, count);
+                    self.flush(stream)?;
+                }
+                Self::New(_) | Self::Failing(..) | Self::Failed(_) => {
+                    return Err(SocketError::Failed);
+                }
+                Self::Plain => return retry(|| send_once(stream, parts)),
             }
-            Self::New(_) | Self::Failing(..) | Self::Failed(_) => Err(SocketError::Failed),
-            Self::Plain => retry(|| send_once(stream, parts)),
         }
     }
 

@@ -134,7 +134,7 @@ impl Socket for HostSocket {
             let _ = slices.push(IoSlice::new(part));
         }
         #[cfg(feature = "tls")]
-        if let Some(sent) = self.with_session(|tls, stream| tls.send(stream, &slices)) {
+        if let Some(sent) = self.with_session(|tls, stream| tls.send(stream, &mut slices)) {
             return sent;
         }
         match slices.as_slice() {

@@ -4,15 +4,18 @@
 //! Its codec is not public apart from it. It checks text with `core`.
 
 use std::hint::black_box;
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
 use crate::frames::Content;
 use crate::memory::{BUFFER, Stream, output_size};
-use crate::servers;
+use crate::{servers, tls};
 
 /// Reads messages as a server after the handshake.
 pub fn decode(stream: Stream) -> impl FnMut(u64) {
@@ -53,8 +56,17 @@ pub fn echo() -> SocketAddr {
     servers::with_threads(send_back)
 }
 
+/// The same over TLS.
+pub fn echo_with_tls() -> SocketAddr {
+    servers::with_threads(|stream| {
+        static CONFIG: LazyLock<Arc<ServerConfig>> = LazyLock::new(tls::server);
+        let tls = ServerConnection::new(Arc::clone(&CONFIG)).expect("it is configured");
+        send_back(StreamOwned::new(tls, stream));
+    })
+}
+
 /// Sends messages back until the client closes the connection.
-fn send_back(stream: TcpStream) {
+fn send_back(stream: impl Read + Write) {
     let mut socket = tungstenite::accept(stream).expect("the handshake succeeds");
     while let Ok(message) = socket.read() {
         if message.is_binary() || message.is_text() {

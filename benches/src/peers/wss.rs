@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use wss::host::{Options, Server};
+use wss::host::{Options, Server, Tls};
 use wss::protocol::{FrameHeader, HANDSHAKE_LIMIT, Incoming, Opcode, Outgoing, Step};
 use wss::{ClientId, Clients, Handler, Message, MessageKind};
 
@@ -13,6 +13,7 @@ use crate::frames::Content;
 use crate::load::ECHO_BUFFER;
 use crate::memory::{BUFFER, Output, Stream};
 use crate::servers::Threads;
+use crate::tls;
 
 const REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -72,7 +73,9 @@ pub fn encode(content: Content, payload: &Bytes, is_utf8: bool) -> impl FnMut(u6
 }
 
 /// Starts a server with a handler that sends each message back. It ends with the process.
-pub fn echo(threads: Threads) -> SocketAddr {
+pub fn echo(threads: Threads, has_tls: bool) -> SocketAddr {
+    let (cert, key) = tls::certificate();
+    let tls = Tls::bytes(cert, key).build();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         port: 0,
@@ -81,6 +84,7 @@ pub fn echo(threads: Threads) -> SocketAddr {
             Threads::Processors => processors as u16,
         },
         rx_buffer: ECHO_BUFFER,
+        tls: has_tls.then(|| tls.expect("they belong together")),
         ..Options::default()
     };
     let server = Server::start(&options, Echo).expect("the server starts");

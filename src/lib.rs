@@ -29,7 +29,7 @@ pub mod service;
 
 pub use clients::{Clients, PeerName};
 pub use handler::{ErrorEvent, Handler};
-pub use protocol::{CloseCode, MessageKind, Opcode, Request, Status};
+pub use protocol::{CloseCode, MessageKind, Opcode, Page, PageError, Request, Status};
 pub use reader::EventReader;
 pub use service::{
     AdoptError, Answer, AnswerError, Answered, ClientId, ClientState, Event, EventMask, Message,

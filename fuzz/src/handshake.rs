@@ -88,7 +88,7 @@ fn replay(
         incoming.received(count);
         at += count;
         loop {
-            match incoming.step_keeping(names) {
+            match incoming.step_keeping(names, false) {
                 Step::NeedBytes => break,
                 Step::Refuse(status) => outcome = Outcome::Refused(status.get()),
                 Step::Request => {

@@ -66,9 +66,9 @@ impl<B: Storage> Incoming<B> {
 
     /// Takes bytes that somebody else has received, as if they had been received into the
     /// [`space`](Self::space). A request may be longer than that. False if there is no room for what
-    /// is not of the request: nothing can be made of the connection then. `names` are those of
-    /// [`step_keeping`](Self::step_keeping).
-    pub fn preload(&mut self, mut received: &[u8], names: &str) -> bool {
+    /// is not of the request: nothing can be made of the connection then. `names` and `pages` are
+    /// those of [`step_keeping`](Self::step_keeping).
+    pub fn preload(&mut self, mut received: &[u8], names: &str, pages: bool) -> bool {
         while !received.is_empty() {
             let space = self.space();
             let count = space.len().min(received.len());
@@ -85,7 +85,7 @@ impl<B: Storage> Incoming<B> {
             let in_request = matches!(self.phase, Phase::Handshake(_));
             if in_request && !received.is_empty() {
                 // Parsing makes room, since little of a request is kept.
-                if let Err(Step::Refuse(status)) = self.next_of_request(names) {
+                if let Err(Step::Refuse(status)) = self.next_of_request(names, pages) {
                     self.phase = Phase::Refused(status);
                     return true;
                 }
@@ -152,19 +152,20 @@ impl<B: Storage> Incoming<B> {
 
     /// What the bytes received so far come to next.
     pub fn step(&mut self) -> Step {
-        self.step_keeping("")
+        self.step_keeping("", false)
     }
 
     /// As [`step`](Self::step). Header fields with these names, separated by spaces, are kept for
-    /// [`Request::field`]. The names have to stay the same during a request.
-    pub fn step_keeping(&mut self, names: &str) -> Step {
+    /// [`Request::field`]. With `pages`, a request may ask for a page: GET or HEAD without an upgrade. Both have to
+    /// stay the same during a request.
+    pub fn step_keeping(&mut self, names: &str, pages: bool) -> Step {
         let step = match &mut self.phase {
             Phase::Frames(frames) => match frames.next(&mut self.buffer, self.limits) {
                 Ok(step) => step,
                 Err(violation) => Step::Fail(violation),
             },
             Phase::Handshake(_) => {
-                let next = self.next_of_request(names);
+                let next = self.next_of_request(names, pages);
                 next.unwrap_or_else(|refusal| refusal)
             }
             Phase::Upgrading(_) => Step::Request,
@@ -184,6 +185,11 @@ impl<B: Storage> Incoming<B> {
             Phase::Upgrading(parser) => Some(parser.request(&self.buffer.storage)),
             _ => None,
         }
+    }
+
+    /// Whether nothing was received yet of the opening request.
+    pub fn is_unheard(&self) -> bool {
+        matches!(&self.phase, Phase::Handshake(parser) if parser.is_unheard())
     }
 
     /// Goes on from the request to the frames, the first of which may already be there.
@@ -232,7 +238,7 @@ impl<B: Storage> Incoming<B> {
     }
 
     #[inline(never)] // for size
-    fn next_of_request(&mut self, names: &str) -> Result<Step, Step> {
+    fn next_of_request(&mut self, names: &str, pages: bool) -> Result<Step, Step> {
         let buffer = &mut self.buffer;
         while buffer.pos < buffer.len {
             let at = buffer.pos;
@@ -244,7 +250,7 @@ impl<B: Storage> Incoming<B> {
                 break;
             };
             if parser
-                .push(&mut buffer.storage, names, byte)
+                .push(&mut buffer.storage, names, pages, byte)
                 .map_err(Step::Refuse)?
             {
                 self.phase = Phase::Upgrading(*parser);

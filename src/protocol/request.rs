@@ -32,6 +32,8 @@ bitflags::bitflags! {
         const QUERY = 1 << 9;
         /// A body follows, which would be taken for frames.
         const BODY = 1 << 10;
+        /// The method is HEAD, which only pages have.
+        const HEAD = 1 << 11;
     }
 }
 
@@ -54,10 +56,12 @@ enum Kept {
     Subprotocols,
     /// The name in lower case, and the value, of a field that the application asks for.
     Named,
+    /// The request asks for a page. With a text, for its header only.
+    Page,
 }
 
 /// Tags are not greater than this. The least byte of a text is a tab, which is.
-const LAST_TAG: u8 = Kept::Named as u8;
+const LAST_TAG: u8 = Kept::Page as u8;
 
 /// Header fields with a meaning for the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +175,11 @@ impl RequestParser {
         }
     }
 
+    /// Whether nothing was received yet.
+    pub const fn is_unheard(&self) -> bool {
+        self.received == 0
+    }
+
     /// Where in the storage the next bytes of the request are to be received: behind what is kept,
     /// and so far behind it that a kept field never overwrites a byte not yet read.
     pub fn receive_at(&self) -> usize {
@@ -191,9 +200,10 @@ impl RequestParser {
     }
 
     /// Takes the next byte of the request; the storage's bytes up to it may be overwritten. `names` are the
-    /// header fields that the application asks for, separated by spaces.
+    /// header fields that the application asks for, separated by spaces. With `pages`, a request need not ask for an
+    /// upgrade.
     ///
-    /// True once the request is complete and can be upgraded; the byte was the last one of it.
+    /// True once the request is complete and can be answered; the byte was the last one of it.
     ///
     /// # Errors
     /// The status with which the request has to be refused.
@@ -201,6 +211,7 @@ impl RequestParser {
         &mut self,
         storage: &mut impl Storage,
         names: &str,
+        pages: bool,
         byte: u8,
     ) -> Result<bool, Status> {
         if self.received >= self.limit {
@@ -212,9 +223,14 @@ impl RequestParser {
                 self.http_version()?;
                 self.state = State::LineLf;
             }
-            (State::EndLf, b'\n') => return self.complete(storage).map(|()| true),
+            (State::EndLf, b'\n') => {
+                if pages && self.keep_page(storage) {
+                    return Ok(true);
+                }
+                return self.complete(storage).map(|()| true);
+            }
             _ => {
-                let next = self.next(storage, names, byte);
+                let next = self.next(storage, names, pages, byte);
                 self.state = next.ok_or(Status::BAD_REQUEST)?;
             }
         }
@@ -222,7 +238,13 @@ impl RequestParser {
     }
 
     /// The state after the next byte; `None` if the request is malformed.
-    fn next(&mut self, storage: &mut impl Storage, names: &str, byte: u8) -> Option<State> {
+    fn next(
+        &mut self,
+        storage: &mut impl Storage,
+        names: &str,
+        pages: bool,
+        byte: u8,
+    ) -> Option<State> {
         let is_token = is_token(byte);
         Some(match (self.state, byte) {
             (State::Start, b'\r') => State::StartLf,
@@ -232,6 +254,9 @@ impl RequestParser {
                 State::Method
             }
             (State::Method, b' ') => {
+                if pages && self.word() == b"HEAD" {
+                    self.seen.insert(Seen::HEAD);
+                }
                 self.element_end();
                 self.keep_begin(storage, Kept::Target);
                 State::Target
@@ -500,6 +525,23 @@ impl RequestParser {
         }
     }
 
+    /// Whether the request, whose head is complete, is for a page. That is kept.
+    fn keep_page(&mut self, storage: &mut impl Storage) -> bool {
+        let seen = self.seen;
+        let is_page = seen.intersects(Seen::GET.union(Seen::HEAD))
+            && !seen.contains(Seen::UPGRADE_WEBSOCKET)
+            && (seen.contains(Seen::HOST) || !seen.contains(Seen::HTTP_1_1));
+        if is_page {
+            // There is room, since as many bytes are free in front of those that are received.
+            self.keep_begin(storage, Kept::Page);
+            if seen.contains(Seen::HEAD) {
+                self.keep(storage, b'H');
+            }
+            self.keep(storage, 0);
+        }
+        is_page
+    }
+
     /// The head of the request is complete: may it be upgraded?
     fn complete(&self, storage: &impl Storage) -> Result<(), Status> {
         let seen = |what| self.seen.contains(what);
@@ -615,7 +657,18 @@ impl<'a> Request<'a> {
             .is_none_or(|origin| is_same(origin, self.host()))
     }
 
-    /// The `Sec-WebSocket-Key` field: 24 characters.
+    /// Whether this asks for a page, by GET or HEAD, and not for a WebSocket. Only where the server has pages.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        self.all(Kept::Page).next().is_some()
+    }
+
+    /// Whether this asks for the header of a page only.
+    pub(crate) fn is_head(&self) -> bool {
+        self.all(Kept::Page).any(|method| !method.is_empty())
+    }
+
+    /// The `Sec-WebSocket-Key` field: 24 characters. Empty if this [is for a page](Self::is_page).
     #[must_use]
     pub fn key(&self) -> &'a str {
         self.first(Kept::Key).unwrap_or_default()
@@ -718,11 +771,16 @@ pub(super) mod tests {
 
     /// The same, keeping these fields.
     fn parse_for(names: &str, request: impl AsRef<[u8]>) -> Parsed {
+        parse_with(names, false, request)
+    }
+
+    /// The same, with or without pages.
+    fn parse_with(names: &str, pages: bool, request: impl AsRef<[u8]>) -> Parsed {
         let mut storage = vec![0; 700];
         let mut parser = RequestParser::new(4096);
         let mut outcome = Err(Status::INTERNAL_ERROR);
         for (at, byte) in request.as_ref().iter().enumerate() {
-            match parser.push(&mut storage, names, *byte) {
+            match parser.push(&mut storage, names, pages, *byte) {
                 Ok(false) => {}
                 Ok(true) => {
                     outcome = Ok(at + 1);
@@ -756,6 +814,116 @@ pub(super) mod tests {
         let head = format!("GET / HTTP/1.1\r\n{FIELDS}{KEY}");
         let parsed = parse_for(names, [head.as_bytes(), lines.as_ref(), b"\r\n"].concat());
         test(&parsed.request())
+    }
+
+    /// Shows a request for a page, with these lines.
+    pub fn with_page_request<T>(
+        method: &str,
+        lines: &str,
+        test: impl FnOnce(&Request<'_>) -> T,
+    ) -> T {
+        let text = format!("{method} /page?a HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
+        let parsed = parse_with("Authorization If-None-Match", true, text);
+        test(&parsed.request())
+    }
+
+    #[test]
+    fn a_request_without_an_upgrade_is_for_a_page() {
+        with_page_request("GET", "Authorization: Basic x\r\n", |request| {
+            assert!(request.is_page() && !request.is_head());
+            assert_eq!((request.path(), request.query()), ("/page", Some("a")));
+            assert_eq!(request.host(), "h");
+            assert_eq!(request.field("authorization"), Some("Basic x"));
+            assert_eq!(request.key(), "");
+            let kept = Request::from_bytes(request.to_bytes());
+            assert!(kept.is_page());
+        });
+        with_page_request("HEAD", "", |request| {
+            assert!(request.is_page() && request.is_head());
+            assert_eq!(request.path(), "/page");
+        });
+        // Another protocol may be declined (RFC 9110 section 7.8); what only a WebSocket has means nothing.
+        let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nSec-WebSocket-Key: x\r\n";
+        with_page_request("GET", h2c, |request| assert!(request.is_page()));
+        let body = "Content-Length: 5\r\n";
+        with_page_request("GET", body, |request| assert!(request.is_page()));
+        // HTTP/1.0 needs no host.
+        let old = parse_with("", true, "GET / HTTP/1.0\r\n\r\n");
+        assert!(old.request().is_page());
+    }
+
+    #[test]
+    fn where_there_are_pages_other_requests_are_answered_as_before() {
+        let answer = |request: &str| parse_with("", true, request).outcome.err();
+        let get = format!("GET / HTTP/1.1\r\n{FIELDS}");
+        let parsed = parse_with("", true, format!("{get}{KEY}\r\n"));
+        assert!(!parsed.request().is_page());
+        let head = format!("HEAD / HTTP/1.1\r\n{FIELDS}{KEY}\r\n");
+        for (request, status) in [
+            (
+                "POST / HTTP/1.1\r\nHost: h\r\n\r\n",
+                Status::METHOD_NOT_ALLOWED,
+            ),
+            (
+                "get / HTTP/1.1\r\nHost: h\r\n\r\n",
+                Status::METHOD_NOT_ALLOWED,
+            ),
+            (
+                "HEADS / HTTP/1.1\r\nHost: h\r\n\r\n",
+                Status::METHOD_NOT_ALLOWED,
+            ),
+            (&head, Status::METHOD_NOT_ALLOWED),
+            ("GET / HTTP/1.1\r\n\r\n", Status::BAD_REQUEST),
+            (
+                "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
+                Status::UPGRADE_REQUIRED,
+            ),
+            (
+                &get.replace("HTTP/1.1", "HTTP/1.0"),
+                Status::UPGRADE_REQUIRED,
+            ),
+            (&get.replace("13", "12"), Status::UPGRADE_REQUIRED),
+        ] {
+            let request = if request.ends_with("\r\n\r\n") {
+                request.to_owned()
+            } else {
+                format!("{request}\r\n")
+            };
+            assert_eq!(answer(&request), Some(status), "{request}");
+        }
+        // Without pages there are none.
+        assert_eq!(
+            refusal("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
+            Status::UPGRADE_REQUIRED
+        );
+        assert_eq!(
+            refusal("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"),
+            Status::METHOD_NOT_ALLOWED
+        );
+    }
+
+    #[test]
+    fn a_request_for_a_page_fits_wherever_its_fields_do() {
+        // Whatever room there is, either the request is refused as too long or it is kept whole.
+        let text = "HEAD /page HTTP/1.1\r\nHost: device\r\n\r\n";
+        let mut kept = 0;
+        for size in 1..40 {
+            let mut incoming = crate::protocol::Incoming::new(vec![0; size], 4096, false);
+            if !incoming.preload(text.as_bytes(), "", true) {
+                continue;
+            }
+            if incoming.step_keeping("", true) == crate::protocol::Step::Request {
+                let request = incoming.request().unwrap();
+                assert!(request.is_head(), "{size}");
+                assert_eq!(
+                    (request.path(), request.host()),
+                    ("/page", "device"),
+                    "{size}"
+                );
+                kept += 1;
+            }
+        }
+        assert!(kept > 10);
     }
 
     fn refusal(request: &str) -> Status {
@@ -890,7 +1058,7 @@ pub(super) mod tests {
             let mut parser = RequestParser::new(100);
             let outcome = request
                 .bytes()
-                .find_map(|byte| parser.push(&mut storage, "", byte).err());
+                .find_map(|byte| parser.push(&mut storage, "", false, byte).err());
             outcome.unwrap()
         };
         let long = "a".repeat(100);
@@ -1104,7 +1272,7 @@ pub(super) mod tests {
             let mut storage = vec![0; 256];
             let mut parser = RequestParser::new(limit);
             for (at, byte) in long.bytes().enumerate() {
-                let outcome = parser.push(&mut storage, "", byte);
+                let outcome = parser.push(&mut storage, "", false, byte);
                 let expected = if at < usize::from(limit) {
                     Ok(false)
                 } else {

@@ -173,8 +173,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if self.shared.lock().life != Life::Serving {
             return Err(AdoptError::Stopping);
         }
-        let names = self.application.request_fields();
-        if !inner.prepare(&self.settings, received, opening, names) {
+        let kept = (self.application.request_fields(), self.has_pages());
+        if !inner.prepare(&self.settings, received, opening, kept) {
             return Err(AdoptError::TooLong);
         }
         self.port

@@ -24,6 +24,7 @@ mod inbound;
 mod logins;
 mod opening;
 mod output;
+mod pages;
 mod pool;
 mod port;
 mod queue;
@@ -54,10 +55,10 @@ pub use verdict::{Answer, AnswerError, Answered, Verdict};
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-use crate::protocol::{OriginMatch, Request};
+use crate::protocol::{OriginMatch, Page, Request};
 use bucket::Bucket;
 use config::Settings;
-use slot::{Guard, Inner, Owner, Phase};
+use slot::{Asked, Guard, Inner, Owner, Phase};
 use stats::{Counter, Counters};
 use stop::Life;
 
@@ -128,7 +129,18 @@ pub trait Application<P: Port>: Sized {
         OriginMatch::Listed
     }
 
-    /// Decides on an opening request. Called on the work queue. The response is sent when the answer is given; what
+    /// The page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay the same while
+    /// the service serves. A client gets 304 for the version that it has if
+    /// [`request_fields`](Self::request_fields) have [`IF_NONE_MATCH`](crate::protocol::IF_NONE_MATCH). Only where
+    /// [`Port::PAGES`] is set. Called with a lock of the service held: it must not wait, nor call the service.
+    #[inline(always)]
+    fn page(&self, number: usize) -> Option<Page<'_>> {
+        let _ = number;
+        None
+    }
+
+    /// Decides on an opening request, or on a request for a page ([`Request::is_page`]), whatever its path. One that
+    /// is accepted gets the page, or 404 if there is none. Called on the work queue. The response is sent when the answer is given; what
     /// is not answered is refused with 500.
     fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>);
 
@@ -531,6 +543,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             if inner.output.pending() {
                 inner.output.starve(&self.port);
             }
+        } else if P::PAGES && inner.asked == Asked::Page {
+            self.flush_page(inner);
         } else if let Some(socket) = &inner.socket {
             let parked = inner.inbound.as_deref();
             let incoming = incoming.or(parked).map(|inbound| &inbound.incoming);

@@ -99,7 +99,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             self.refuse(&mut inner, index, Status::TOO_MANY_REQUESTS);
             return inner;
         }
-        if self.application.match_origin(&request) == OriginMatch::Other {
+        // Browsers open a page without an origin, and let no other site read it.
+        let is_page = P::PAGES && request.is_page();
+        if !is_page && self.application.match_origin(&request) == OriginMatch::Other {
             self.refuse(&mut inner, index, Status::FORBIDDEN);
             return inner;
         }
@@ -168,6 +170,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 fields,
                 any_origin,
             } => {
+                if P::PAGES && request.is_page() {
+                    return self.respond_with_page(inner, index, request, fields);
+                }
                 // Where no list of origins says otherwise, the pages of other sites may not use what the server
                 // knows of a browser.
                 if A::CHECKS_SAME_ORIGIN
@@ -215,7 +220,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) {
         inner.asked = Asked::No;
         let date = self.port.date();
-        self.emit_head(inner, &refusal.parts(head_end(date.as_ref())), fields);
+        let mut parts = refusal.parts(head_end(date.as_ref()));
+        if P::PAGES && refusal.status() == Status::METHOD_NOT_ALLOWED && self.has_pages() {
+            let [.., fields, _] = &mut parts;
+            *fields = b"\r\nAllow: GET, HEAD\r\nConnection: close\r\n";
+        }
+        self.emit_head(inner, &parts, fields);
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
         let status = refusal.status();

@@ -316,6 +316,39 @@ impl<P: Port> Output<P> {
         self.keep_own(FrameHeader::NONE, bytes, 0);
     }
 
+    /// Keeps the body of a page, which has this number and length, behind what is in the block. The connection ends
+    /// with it: no close frame follows.
+    pub fn keep_page(&mut self, number: u16, len: usize) {
+        if !self.is_broken() {
+            self.keep_own(FrameHeader::NONE, 0..len, 0);
+            self.close.code = number;
+        }
+    }
+
+    /// The number of the page, if there is some of its body to be sent.
+    pub fn page(&self) -> Option<usize> {
+        self.holds_own().then(|| usize::from(self.close.code))
+    }
+
+    /// As [`flush`](Self::flush), for a response with this page.
+    pub fn flush_page(&mut self, socket: &P::Socket, body: &[u8], port: &P) {
+        let rest = body.get(self.own.payload.clone()).unwrap_or_default();
+        let all = [self.unsent_block(), rest];
+        let wanted = total_len(&all);
+        if wanted == 0 {
+            return self.unblock();
+        }
+        let sent = socket.send(&all);
+        let mut count = self.sent(sent, wanted, port);
+        if sent.is_ok_and(|sent| sent > 0) {
+            self.since = port.now();
+        }
+        if self.holds_own() {
+            let all_sent = self.own_sent(&mut count);
+            self.flags.set(Flags::OWN, !all_sent);
+        }
+    }
+
     /// Moves what is unsent in the block to the receive buffer, if it has room for all of it. The
     /// block is empty then.
     pub fn spill(&mut self, inbound: &mut Inbound<P::Storage>) {

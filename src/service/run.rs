@@ -166,7 +166,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                         }
                         // A block is only kept where there is no other room: others need it, too.
                         inner.finish_reading(&mut inbound);
-                        inner.output.spill(&mut inbound);
+                        if !inner.sends_page() {
+                            inner.output.spill(&mut inbound);
+                        }
                         self.give_back(&mut inner);
                     }
                     return self.park(&mut run, inner, inbound, because);
@@ -459,7 +461,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let step = inbound
             .incoming
-            .step_keeping(self.application.request_fields());
+            .step_keeping(self.application.request_fields(), self.has_pages());
         run.starved = match step {
             Step::NeedBytes => Starved::OfBytes,
             Step::NeedRelease => Starved::OfRelease,
@@ -623,11 +625,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         shared.lowest = shared.lowest.min(index);
         shared.counters.add(Counter::Closed);
         let stopping = shared.life != Life::Serving;
+        let makes_room = P::PAGES && shared.used.saturating_add(1) == self.max_clients();
         drop(shared);
         if let Some(client) = connected {
             self.log_closed(client);
         }
-        if stopping {
+        if stopping || makes_room {
             self.port.wake();
         }
     }

@@ -619,7 +619,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// connection takes a response; if it does not, and there is no block either, it is aborted.
     /// With `more` to come, they are only put into a block if there is one with room.
     pub(super) fn emit_response(&self, inner: &mut Inner<P>, parts: &[&[u8]], more: bool) {
-        if A::RESPONSE_FIELDS {
+        if A::RESPONSE_FIELDS || P::PAGES {
             let total = total_len(parts);
             if inner.output.is_broken()
                 || more && self.reserve(inner) && inner.output.append(parts, total)

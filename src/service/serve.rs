@@ -29,6 +29,8 @@ const ACCEPT_AGAIN_MS: u32 = 100;
 pub struct Serving<P: Port> {
     lobby: Option<Lobby<P>>,
     accept_again: Option<Instant>,
+    /// Accepting waits for a connection that makes room.
+    awaits_room: bool,
     /// When the application's next tick is due.
     tick: Option<Instant>,
     /// Connections cannot be accepted, which was said.
@@ -79,6 +81,7 @@ impl<P: Port> Serving<P> {
         Self {
             lobby: None,
             accept_again: None,
+            awaits_room: false,
             tick: None,
             accept_fails: false,
             handshakes: Bucket::full(),
@@ -110,6 +113,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             self.begin_ticks(serving);
         }
         self.port.wait(&mut |ready| self.on_ready(serving, ready));
+        if P::PAGES && serving.awaits_room && self.has_room() && !serving.stopping.begun {
+            serving.accept_again = None;
+            self.accept(serving);
+        }
         if !core::mem::take(&mut serving.woken) && !serving.stopping.begun {
             return true;
         }
@@ -171,6 +178,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.count(Counter::AcceptPauses);
                 log::debug!("too many connections in a second: accepting pauses");
                 return self.accept_later(serving, until);
+            }
+            if P::PAGES && self.has_pages() {
+                serving.awaits_room = false;
+                if !self.has_room() {
+                    if turn > 0 {
+                        // Perhaps no further connection waits, for which another one would have to go.
+                        break;
+                    }
+                    if let Some(until) = self.make_room() {
+                        serving.awaits_room = true;
+                        return self.accept_later(serving, until);
+                    }
+                }
             }
             match self.port.accept() {
                 Ok(socket) => self.welcome(serving, socket),
@@ -387,7 +407,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let now = self.port.heard_until(index, now);
         let masks = self.application.masks();
-        let due = inner.expire(now, &self.settings, &masks);
+        let due = if P::PAGES && self.has_pages() {
+            self.expire_page(index, slot, &mut inner, now)
+        } else {
+            inner.expire(now, &self.settings, &masks)
+        };
         match due {
             Due::Silent => self.count(Counter::Timeouts),
             Due::Aborted => self.count(Counter::Aborted),

@@ -95,6 +95,8 @@ pub(super) enum Asked {
     Waiting,
     /// Not yet, because all output is paused.
     PutOff,
+    /// It has let the client have a page.
+    Page,
 }
 
 /// Whether our side of the connection is shut.
@@ -250,7 +252,7 @@ impl<P: Port> Inner<P> {
         settings: &Settings,
         received: &[u8],
         opening: Opening,
-        names: &str,
+        (names, pages): (&str, bool),
     ) -> bool {
         self.inbound.as_mut().is_some_and(|inbound| {
             inbound.forget();
@@ -262,7 +264,7 @@ impl<P: Port> Inner<P> {
             if opening == Opening::Upgraded {
                 incoming.skip_request();
             }
-            incoming.preload(received, names)
+            incoming.preload(received, names, pages)
         })
     }
 
@@ -280,6 +282,9 @@ impl<P: Port> Inner<P> {
         self.stalled = 0;
         self.watched = Interest::empty();
         self.since = now;
+        if P::PAGES {
+            self.heard = now;
+        }
         self.keep_alive = (0, 0);
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             self.control_frames = Bucket::full();
@@ -512,11 +517,30 @@ impl<P: Port> Inner<P> {
         let reads = self.phase != Phase::Dead
             && !self.is_held_up()
             && !unsent
-            && (self.asked <= Asked::Now || has_room());
+            && (self.asked <= Asked::Now || self.asked == Asked::Page && P::PAGES || has_room());
         interest.set(Interest::READ, reads);
         // That the socket can be written to does not mean that the network has buffers.
         interest.set(Interest::WRITE, blocked && !self.output.is_starved());
         interest
+    }
+
+    /// Whether the response with a page has not been taken whole.
+    pub(super) fn sends_page(&self) -> bool {
+        P::PAGES && self.asked == Asked::Page && self.output.pending()
+    }
+
+    /// Since when the connection of a client that has not connected does nothing: it is silent in its opening phase,
+    /// or its request was answered. `None` if it may not be closed to make room for another one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let has_connected = !matches!(self.asked, Asked::No | Asked::Page);
+        if self.owner != Owner::Idle || self.is_held_up() || has_connected {
+            return None;
+        }
+        match self.phase {
+            Phase::Handshake => Some(self.heard),
+            Phase::Lingering if !self.output.pending() => Some(self.since),
+            _ => None,
+        }
     }
 
     /// When something has to be done although nothing happens.
@@ -534,6 +558,11 @@ impl<P: Port> Inner<P> {
                 Some(self.held_since + settings.hold_timeout_ms())
             }
             Phase::Handshake => Some(self.since + settings.handshake_timeout_ms()),
+            // As long as the client takes some of it, it may take its time.
+            Phase::Lingering if self.sends_page() => {
+                let waits = !self.output.is_starved();
+                waits.then(|| self.output.since + settings.send_timeout_ms())
+            }
             Phase::CloseSent | Phase::Lingering => Some(self.since + settings.close_timeout_ms()),
             Phase::Dead if self.owner == Owner::Idle && self.holds_data() => {
                 Some(self.held_since + settings.hold_timeout_ms())

@@ -254,7 +254,7 @@ mod tests {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         let mut incoming = Incoming::new(vec![0; 1000], 1000, false);
-        assert!(incoming.preload(request.as_bytes(), ""));
+        assert!(incoming.preload(request.as_bytes(), "", false));
         assert_eq!(incoming.step(), Step::Request);
         test(&incoming.request().unwrap());
     }

@@ -27,6 +27,7 @@ mod limits;
 mod logging;
 mod opening;
 mod output;
+mod pages;
 #[path = "../support/port.rs"]
 mod port;
 mod queue;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wss::protocol::{FrameHeader, OVERHEAD, Opcode, OriginMatch, unmask};
 use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serving, Work};
-use wss::{Answer, ClientId, Event, EventMask, Request, Verdict};
+use wss::{Answer, ClientId, Event, EventMask, Page, Request, Verdict};
 
 use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, instant, service};
 
@@ -113,6 +113,7 @@ pub struct App {
     pub request_fields: Cell<&'static str>,
     /// The list of origins; none: the application has no say in them.
     pub origins: Cell<Option<&'static [&'static str]>>,
+    pub pages: Cell<&'static [Page<'static>]>,
     react: Box<React>,
     /// What a tick does.
     on_tick: RefCell<Box<Tick>>,
@@ -136,6 +137,10 @@ impl Application<ScriptPort<Single>> for App {
         list.map_or(OriginMatch::Listed, |list| {
             OriginMatch::of(request.origin(), list.iter().copied())
         })
+    }
+
+    fn page(&self, number: usize) -> Option<Page<'_>> {
+        self.pages.get().get(number).copied()
     }
 
     fn accept(&self, _client: ClientId, request: &Request<'_>, answer: Answer<'_>) {
@@ -276,6 +281,7 @@ impl Harness {
             on_request: RefCell::default(),
             request_fields: Cell::new(""),
             origins: Cell::new(None),
+            pages: Cell::new(&[]),
             react: Box::new(react),
             on_tick: RefCell::new(Box::new(|_| {})),
         };

@@ -248,6 +248,11 @@ impl<K: Kind> ScriptPort<K> {
         ready
     }
 
+    /// Has a socket not be reported until it is watched again.
+    pub fn unwatch(&self, slot: usize) {
+        self.state.lock().watched[slot].1 = Interest::empty();
+    }
+
     pub fn watched(&self, slot: usize) -> Interest {
         self.state.lock().watched[slot].1
     }
@@ -256,6 +261,7 @@ impl<K: Kind> ScriptPort<K> {
 impl<K: Kind> Port for ScriptPort<K> {
     const RUNS_IN_A_ROW: Option<u8> = Some(3);
     const LACKS_BUFFERS: bool = true;
+    const PAGES: bool = true;
 
     type Lock<T> = K::Lock<T>;
     type Socket = ScriptSocket<K>;

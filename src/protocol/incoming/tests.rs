@@ -84,7 +84,7 @@ fn script_on(bytes: &[u8], connection: impl Fn() -> Incoming<Vec<u8>>) -> Vec<Se
         assert_eq!(replayed(&[head, tail]), whole, "split at {cut}");
         // Somebody else has received the first part, if there is room for it.
         let mut preloaded = connection();
-        if preloaded.preload(head, "") {
+        if preloaded.preload(head, "", false) {
             assert_eq!(replay(&[tail], preloaded), whole, "taken over at {cut}");
         } else {
             assert!(cut > MAX, "there is room");
@@ -442,7 +442,7 @@ fn the_request_stays_while_more_is_received_behind_it() {
     let mut incoming = connection(false);
     let all = [REQUEST.as_bytes(), &frame(0x81, &[b'x'; 200])].concat();
     let (head, tail) = all.split_at(REQUEST.len() + 3);
-    assert!(incoming.preload(head, ""));
+    assert!(incoming.preload(head, "", false));
     let mut tail = tail;
     while incoming.has_room() && !tail.is_empty() {
         assert_eq!(incoming.step(), Step::Request);
@@ -457,7 +457,7 @@ fn the_request_stays_while_more_is_received_behind_it() {
     assert!(matches!(incoming.step(), Step::Data(data) if data.range.len() == 200));
     // Until there is no room any more.
     let mut full = connection(false);
-    assert!(full.preload(REQUEST.as_bytes(), ""));
+    assert!(full.preload(REQUEST.as_bytes(), "", false));
     assert_eq!(full.step(), Step::Request);
     let count = full.space().len();
     full.received(count);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Pages, and the connections that ask for them: they make room for others.
+
+use super::opening::head_end;
+use super::port::{Lock as _, Port};
+use super::slot::{Asked, Due, Guard, Inner, Phase, Slot};
+use super::time::Instant;
+use super::{Application, Service};
+use crate::protocol::{Page, PageHead, Request, Status};
+
+/// How long a connection may be silent in its opening phase before it has to make room. The request of a client that
+/// means to send one is under way by then.
+const SILENCE_MS: u32 = 500;
+/// How long a connection that makes room is waited for, until every sink has got its end.
+const ROOM_MS: u32 = 1_000;
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Whether there are pages.
+    pub(super) fn has_pages(&self) -> bool {
+        P::PAGES && self.application.page(0).is_some()
+    }
+
+    /// Answers a request for a page that the application has accepted.
+    #[inline(never)] // Few requests are.
+    pub(super) fn respond_with_page(
+        &self,
+        inner: &mut Inner<P>,
+        index: usize,
+        request: &Request<'_>,
+        fields: &[(&str, &str)],
+    ) {
+        let Some((number, page)) = self.find_page(request.path()) else {
+            return self.refuse(inner, index, Status::NOT_FOUND);
+        };
+        inner.asked = Asked::Page;
+        let head = PageHead::new(page, request);
+        let date = self.port.date();
+        self.emit_response(inner, &head.parts(), true);
+        self.emit_response(inner, &head.validators(), true);
+        if A::RESPONSE_FIELDS {
+            for (name, value) in fields {
+                let field = [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"];
+                self.emit_response(inner, &field, true);
+            }
+        }
+        self.emit_response(inner, &[head_end(date.as_ref())], true);
+        if head.has_body() {
+            inner.output.keep_page(number, page.body.len());
+        }
+        let (now, masks) = (self.port.now(), self.application.masks());
+        inner.output.since = now;
+        inner.advance(Phase::Lingering, now, &masks);
+        log::debug!("{}: {} for {}", inner.id(index), head.status(), page.path);
+    }
+
+    fn find_page(&self, path: &str) -> Option<(u16, Page<'_>)> {
+        let mut pages = (0..u16::MAX).map_while(|number| {
+            let page = self.application.page(usize::from(number))?;
+            Some((number, page))
+        });
+        pages.find(|(_, page)| page.path == path)
+    }
+
+    /// Sends of a response with a page what the client takes. Once that is all, the client has its time to close.
+    pub(super) fn flush_page(&self, inner: &mut Inner<P>) {
+        if !inner.output.pending() {
+            return;
+        }
+        let page = inner.output.page();
+        let page = page.and_then(|number| self.application.page(number));
+        let Some(socket) = &inner.socket else {
+            return;
+        };
+        let body = page.map_or(&[][..], |page| page.body);
+        inner.output.flush_page(socket, body, &self.port);
+        if !inner.output.pending() {
+            inner.since = self.port.now();
+        }
+    }
+
+    /// Does what is due for a client of a service with pages.
+    pub(super) fn expire_page(
+        &self,
+        index: usize,
+        slot: &Slot<P>,
+        inner: &mut Guard<'_, P>,
+        now: Instant,
+    ) -> Due {
+        let masks = self.application.masks();
+        let is_due = |inner: &Inner<P>| {
+            let deadline = inner.next_deadline(&self.settings);
+            deadline.is_some_and(|at| now.has_reached(at))
+        };
+        if inner.sends_page() && is_due(inner) {
+            // There may be some room already, though not as much as a socket has when it is reported.
+            self.flush_output(slot, inner, None);
+            self.kick(index, inner);
+        }
+        let inbound = inner.inbound.as_ref();
+        if inner.phase == Phase::Handshake
+            && !inner.is_held_up()
+            && inbound.is_some_and(|inbound| inbound.incoming.is_unheard())
+            && is_due(inner)
+        {
+            // Browsers open connections that they may need, and not all are.
+            inner.advance(Phase::Dead, now, &masks);
+            return Due::Over;
+        }
+        inner.expire(now, &self.settings, &masks)
+    }
+
+    /// Whether a slot is free.
+    pub(super) fn has_room(&self) -> bool {
+        self.shared.lock().used < self.max_clients()
+    }
+
+    /// Where every slot is taken, closes the connection that has done nothing for the longest time, of those that have not
+    /// connected: it is silent in its opening phase, or was answered. Returns until when there may be room; `None` if
+    /// no connection makes any.
+    pub(super) fn make_room(&self) -> Option<Instant> {
+        let now = self.port.now();
+        let mut oldest: Option<(u32, usize)> = None;
+        let mut later = None;
+        for (index, slot) in self.slots.as_ref().iter().enumerate() {
+            let inner = slot.lock();
+            let Some(since) = inner.idle_since() else {
+                continue;
+            };
+            let may_at = match inner.phase {
+                Phase::Handshake => since + SILENCE_MS,
+                _ => since,
+            };
+            let idle = since.until(now);
+            if !now.has_reached(may_at) {
+                later = Instant::earlier(later, Some(may_at));
+            } else if oldest.is_none_or(|(longest, _)| idle > longest) {
+                oldest = Some((idle, index));
+            }
+        }
+        let Some((_, index)) = oldest else {
+            return later;
+        };
+        if let Some(slot) = self.slot(index) {
+            let mut inner = slot.lock();
+            // It may have been heard meanwhile. Then another one is found the next time.
+            if inner.idle_since().is_some() {
+                let masks = self.application.masks();
+                inner.advance(Phase::Dead, now, &masks);
+                self.kick(index, &mut inner);
+                log::debug!("{}: closed, to make room", inner.id(index));
+            }
+        }
+        Some(now + ROOM_MS)
+    }
+}

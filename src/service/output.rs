@@ -335,11 +335,11 @@ impl<P: Port> Output<P> {
         let rest = body.get(self.own.payload.clone()).unwrap_or_default();
         let all = [self.unsent_block(), rest];
         let wanted = total_len(&all);
-        if wanted == 0 {
+        if wanted == 0 && !(P::TLS && socket.has_unsent() && !self.is_broken()) {
             return self.unblock();
         }
         let sent = socket.send(&all);
-        let mut count = self.sent(sent, wanted, port);
+        let mut count = self.sent(socket, sent, wanted, port);
         if sent.is_ok_and(|sent| sent > 0) {
             self.since = port.now();
         }

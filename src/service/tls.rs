@@ -40,6 +40,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let outcome = socket.handshake();
             inner = slot.lock();
             if inner.phase == Phase::Handshake {
+                if P::PAGES {
+                    // It is not silent.
+                    inner.hear(self.port.now());
+                }
                 failed = self.secured(&mut inner, socket, outcome);
             }
         }

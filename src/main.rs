@@ -1,18 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The default server: an echo server on the host.
+//! The default server: an echo server on the host, with a page that shows what it does.
 
 use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use wss::host::{ClientAuth, Options, Server, Tls};
 use wss::{
-    Answer, Answered, ClientId, Clients, CloseCode, ErrorEvent, Handler, Message, MessageKind,
-    Request, Target, Verdict,
+    Answer, Answered, ClientId, ClientState, Clients, CloseCode, ErrorEvent, Handler, Message,
+    MessageKind, Page, Request, Status, Target, Verdict,
 };
+
+/// What a browser gets that opens the address of the server.
+const DASHBOARD: Page<'static> = Page::new(
+    "/",
+    "text/html; charset=utf-8",
+    include_bytes!("../pages/dashboard.html"),
+);
+/// The clients that connect to this path get telemetry, which the dashboard shows. For all others this is an echo
+/// server.
+const TELEMETRY_PATH: &str = "/dashboard";
+/// The group of these clients.
+const SUBSCRIBERS: u32 = 1;
+/// How often there is telemetry.
+const PERIOD: Duration = Duration::from_secs(1);
 
 const HELP: &str = "\
 A WebSocket server that echoes every message.
@@ -35,10 +50,13 @@ Usage: wss [options]
   --control-frames-per-second N
                              pings and pongs of a client in a second (0: no limit)
   --fragments-per-message N  fragments of a message (0: no limit)
-  --origin URL               origin that may connect (repeatable; none: any)
+  --origin URL               origin that may connect (repeatable; none: any, and
+                             with --auth the server's own)
   --tls-cert FILE            serve wss:// with this certificate (chain) in PEM or DER
   --tls-key FILE             its private key
   --tls-client-ca FILE       admit only clients with a certificate of this authority
+  --auth USER:PASSWORD       password for the page and WebSockets (Basic)
+  --no-page                  no dashboard at http://ADDR:PORT/ (https:// with TLS)
   --subprotocol NAME         subprotocol to speak (repeatable, preferred first)
   --broadcast                send every message to every client
   -v, --verbose              log events (twice: frames refused, too)
@@ -51,11 +69,13 @@ struct Arguments {
     options: Options,
     subprotocols: Vec<String>,
     broadcast: bool,
+    login: Option<(String, String)>,
+    page: bool,
     verbose: u8,
 }
 
 enum Command {
-    Serve(Arguments),
+    Serve(Box<Arguments>),
     Print(&'static str),
 }
 
@@ -74,6 +94,7 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
     let mut ping_interval = None;
     let (mut subprotocols, mut broadcast, mut verbose) = (Vec::new(), false, 0);
     let (mut cert, mut key, mut client_ca) = (None, None, None);
+    let (mut login, mut page) = (None, true);
     while let Some(argument) = parser.next()? {
         let limits = &mut options.limits;
         match argument {
@@ -107,6 +128,13 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
             Long("tls-client-ca") => client_ca = Some(parser.value()?),
             Long("subprotocol") => subprotocols.push(parser.value()?.string()?),
             Long("broadcast") => broadcast = true,
+            Long("auth") => {
+                let value = parser.value()?.string()?;
+                let parts = value.split_once(':').filter(|(user, _)| !user.is_empty());
+                let (user, password) = parts.ok_or("--auth needs USER:PASSWORD")?;
+                login = Some((user.to_owned(), password.to_owned()));
+            }
+            Long("no-page") => page = false,
             Short('v') | Long("verbose") => verbose += 1,
             Short('h') | Long("help") => return Ok(Command::Print(HELP)),
             Short('V') | Long("version") => {
@@ -140,12 +168,20 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
         // Pieces of one client's message would come between those of another's.
         return Err("--broadcast and --streaming cannot be used together".into());
     }
-    Ok(Command::Serve(Arguments {
+    if login.is_some() {
+        options = options.request_field("Authorization");
+    }
+    if page {
+        options = options.page(DASHBOARD).tick(PERIOD);
+    }
+    Ok(Command::Serve(Box::new(Arguments {
         options,
         subprotocols,
         broadcast,
+        login,
+        page,
         verbose,
-    }))
+    })))
 }
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
@@ -165,16 +201,29 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     // Before the server is ready, so that a signal that comes right after ends it well.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let options = &arguments.options;
+    let started = Instant::now();
+    let mut is_first = true;
     let make = |clients| Echo {
         clients,
         subprotocols: arguments.subprotocols.clone(),
         broadcast: arguments.broadcast,
+        login: arguments.login.clone(),
+        // One loop sends telemetry for all.
+        started: std::mem::take(&mut is_first).then_some(started),
     };
     let server = Server::start(options, make)
         .map_err(|error| format!("cannot start at {}:{}: {error}", options.addr, options.port))?;
     let mut stdout = std::io::stdout();
-    let scheme = if options.tls.is_some() { "wss" } else { "ws" };
-    writeln!(stdout, "listening on {scheme}://{}", server.local_addr())?;
+    let addr = server.local_addr();
+    let (scheme, page) = if options.tls.is_some() {
+        ("wss", "https")
+    } else {
+        ("ws", "http")
+    };
+    writeln!(stdout, "listening on {scheme}://{addr}")?;
+    if arguments.page {
+        writeln!(stdout, "dashboard at {page}://{addr}/")?;
+    }
     stdout.flush()?;
     for signal in signals.forever() {
         match (signal, &options.tls) {
@@ -205,6 +254,45 @@ struct Echo {
     clients: Clients,
     subprotocols: Vec<String>,
     broadcast: bool,
+    login: Option<(String, String)>,
+    /// When the server was started, on the loop that sends telemetry.
+    started: Option<Instant>,
+}
+
+impl Echo {
+    /// What the server has done so far, by the names of [`wss::Stats`].
+    fn telemetry(&self, started: Instant) -> String {
+        let stats = self.clients.stats();
+        let traffic = stats.traffic;
+        let is_connected =
+            |client: &ClientId| self.clients.state(client.slot()) == ClientState::Connected;
+        let memory = memory_kib().map_or(String::new(), |kib| format!(",\"memory_kib\":{kib}"));
+        format!(
+            "{{\"clients\":{},\"uptime_s\":{},\"messages_received\":{},\"messages_sent\":{},\
+             \"bytes_received\":{},\"bytes_sent\":{},\"accepted\":{},\"connected\":{},\
+             \"timeouts\":{},\"protocol_errors\":{},\"would_block\":{}{memory}}}",
+            self.clients.iter().filter(is_connected).count(),
+            started.elapsed().as_secs(),
+            traffic.messages_received,
+            traffic.messages_sent,
+            traffic.bytes_received,
+            traffic.bytes_sent,
+            stats.accepted,
+            stats.connected,
+            stats.timeouts,
+            stats.protocol_errors,
+            stats.would_block,
+        )
+    }
+}
+
+/// The memory that the process has, where the operating system says it in this way.
+fn memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 impl Handler for Echo {
@@ -217,9 +305,19 @@ impl Handler for Echo {
         request: &Request<'_>,
         answer: Answer<'_>,
     ) -> Answered {
+        if let Some((user, password)) = &self.login {
+            if !request.is_basic(user, password) {
+                let refused = Verdict::refuse(Status::UNAUTHORIZED);
+                return answer.give(refused.challenge("Basic realm=\"wss\""));
+            }
+        }
         let spoken = |name: &&String| request.subprotocols().any(|offered| offered == *name);
-        // Whatever comes is sent back: there is nothing to protect.
-        let accept = Verdict::accept().any_origin();
+        let accept = match self.login {
+            // A browser knows the password, which is not for the pages of other sites.
+            Some(_) => Verdict::accept(),
+            // Whatever comes is sent back: there is nothing to protect.
+            None => Verdict::accept().any_origin(),
+        };
         match self.subprotocols.iter().find(spoken) {
             Some(name) => answer.give(accept.subprotocol(name)),
             None => answer.give(accept),
@@ -228,6 +326,18 @@ impl Handler for Echo {
 
     fn on_open(&mut self, (): &mut (), client: ClientId, request: &Request<'_>) {
         log::info!("{client}: connected to {}", request.path());
+        if request.path() == TELEMETRY_PATH {
+            self.clients.set_groups(client, SUBSCRIBERS);
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(started) = self.started {
+            // Those that take nothing now are left out.
+            let _ = self
+                .clients
+                .broadcast_text(SUBSCRIBERS, &self.telemetry(started));
+        }
     }
 
     fn on_message(

@@ -8,7 +8,7 @@ use super::monitor::lock;
 use super::port::HostPort;
 use super::queue::{Sink, keep};
 use crate::handler::EventHandler;
-use crate::protocol::{OriginMatch, Request};
+use crate::protocol::{OriginMatch, Page, Request};
 use crate::service::{
     Answer, Application, ClientId, Delivery, Event, EventMask, MAX_SINKS, Queue as _, Service,
     Verdict,
@@ -30,8 +30,9 @@ pub(super) struct HostApplication {
     /// No more than there are sinks beside the handlers'.
     pub queues: Vec<Arc<Sink>>,
     pub origins: Vec<String>,
-    /// The header fields that handlers are shown.
+    /// The header fields that handlers are shown, and those that pages need.
     pub request_fields: String,
+    pub pages: Vec<Page<'static>>,
 }
 
 impl HostApplication {
@@ -94,6 +95,10 @@ impl Application<HostPort> for HostApplication {
 
     fn request_fields(&self) -> &str {
         &self.request_fields
+    }
+
+    fn page(&self, number: usize) -> Option<Page<'_>> {
+        self.pages.get(number).copied()
     }
 
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::limit_setters;
+use crate::protocol::{IF_NONE_MATCH, Page};
 use crate::service::Config;
 
 /// How a server is set up:
@@ -43,6 +44,8 @@ pub struct Options {
     /// See [`tls`](Self::tls()); `None`: without TLS.
     #[cfg(feature = "tls")]
     pub tls: Option<Tls>,
+    /// See [`page`](Self::page).
+    pub pages: Vec<Page<'static>>,
     /// Timeouts and further limits, which have setters here, too.
     pub limits: Config,
 }
@@ -61,6 +64,7 @@ impl Default for Options {
             request_fields: String::new(),
             #[cfg(feature = "tls")]
             tls: None,
+            pages: Vec::new(),
             limits: Config::default(),
         }
     }
@@ -157,6 +161,42 @@ impl Options {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// The request fields, and those that pages need.
+    pub(super) fn all_request_fields(&self) -> String {
+        let mut fields = self.request_fields.clone();
+        if !self.pages.is_empty() {
+            fields.push(' ');
+            fields.push_str(IF_NONE_MATCH);
+        }
+        fields
+    }
+
+    /// Adds a page: what a browser gets that opens the address of the server. Pages pass through
+    /// [`Handler::on_request`](crate::Handler::on_request) as WebSocket requests do; see
+    /// [`Request::is_page`](crate::Request::is_page). Of two pages with the same path, the first one counts. Starting
+    /// fails for one that cannot be served, see [`Page::check`]. Default: none, so that a request without an upgrade
+    /// is refused with 426.
+    ///
+    /// ```
+    /// use wss::Page;
+    /// use wss::host::Options;
+    ///
+    /// let page = Page::new("/", "text/html", b"<!DOCTYPE html><title>Hello</title>");
+    /// let options = Options::new().page(page);
+    /// ```
+    #[must_use]
+    pub fn page(mut self, page: Page<'static>) -> Self {
+        self.pages.push(page);
+        self
+    }
+
+    /// Adds pages, see [`page`](Self::page).
+    #[must_use]
+    pub fn pages(mut self, pages: &[Page<'static>]) -> Self {
+        self.pages.extend_from_slice(pages);
         self
     }
 

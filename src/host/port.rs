@@ -243,6 +243,7 @@ impl HostPort {
 impl Port for HostPort {
     const INLINE: bool = true;
     const TLS: bool = cfg!(feature = "tls");
+    const PAGES: bool = true;
 
     type Lock<T> = Monitor<T>;
     type Socket = HostSocket;

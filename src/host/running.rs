@@ -63,6 +63,15 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
                 format!("the request field {name:?} is not the name of a further header field");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        for page in &options.pages {
+            if let Err(error) = page.check() {
+                let what = format!("the page {:?}: {error}", page.path);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
+        }
+        if options.pages.len() > usize::from(u16::MAX) {
+            return invalid("there may be at most 65535 pages");
+        }
         if options.max_clients == 0 {
             return invalid("the number of clients must be at least 1");
         }

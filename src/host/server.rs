@@ -101,7 +101,8 @@ impl<'a> Builder<'a> {
             handlers: (0..loops).map(|_| Mutex::default()).collect(),
             queues: queues.to_vec(),
             origins: options.origins.clone(),
-            request_fields: options.request_fields.clone(),
+            request_fields: options.all_request_fields(),
+            pages: options.pages.clone(),
         };
         if application.sinks() > MAX_SINKS {
             let what = format!("a server has events for no more than {MAX_SINKS}");

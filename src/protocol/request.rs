@@ -56,12 +56,13 @@ enum Kept {
     Subprotocols,
     /// The name in lower case, and the value, of a field that the application asks for.
     Named,
-    /// The request asks for a page. With a text, for its header only.
-    Page,
 }
 
+/// The tag of a request for a page. With a text, it is for the header of the page only.
+const PAGE: u8 = Kept::Named as u8 + 1;
+
 /// Tags are not greater than this. The least byte of a text is a tab, which is.
-const LAST_TAG: u8 = Kept::Page as u8;
+const LAST_TAG: u8 = PAGE;
 
 /// Header fields with a meaning for the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -533,7 +534,7 @@ impl RequestParser {
             && (seen.contains(Seen::HOST) || !seen.contains(Seen::HTTP_1_1));
         if is_page {
             // There is room, since as many bytes are free in front of those that are received.
-            self.keep_begin(storage, Kept::Page);
+            self.keep(storage, PAGE);
             if seen.contains(Seen::HEAD) {
                 self.keep(storage, b'H');
             }
@@ -660,12 +661,12 @@ impl<'a> Request<'a> {
     /// Whether this asks for a page, by GET or HEAD, and not for a WebSocket. Only where the server has pages.
     #[must_use]
     pub fn is_page(&self) -> bool {
-        self.all(Kept::Page).next().is_some()
+        self.tagged(PAGE).next().is_some()
     }
 
     /// Whether this asks for the header of a page only.
     pub(crate) fn is_head(&self) -> bool {
-        self.all(Kept::Page).any(|method| !method.is_empty())
+        self.tagged(PAGE).any(|method| !method.is_empty())
     }
 
     /// The `Sec-WebSocket-Key` field: 24 characters. Empty if this [is for a page](Self::is_page).
@@ -707,6 +708,10 @@ impl<'a> Request<'a> {
 
     /// The texts with this tag.
     fn all(&self, wanted: Kept) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.tagged(wanted as u8)
+    }
+
+    fn tagged(&self, wanted: u8) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.kept;
         let mut tag = 0;
         core::iter::from_fn(move || {
@@ -717,7 +722,7 @@ impl<'a> Request<'a> {
                 let at = rest.iter().position(|byte| *byte == 0)?;
                 let (text, next) = rest.split_at_checked(at)?;
                 rest = next.get(1..)?;
-                if tag == wanted as u8 {
+                if tag == wanted {
                     return Some(text);
                 }
             }

@@ -173,8 +173,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if self.shared.lock().life != Life::Serving {
             return Err(AdoptError::Stopping);
         }
-        let kept = (self.application.request_fields(), self.has_pages());
-        if !inner.prepare(&self.settings, received, opening, kept) {
+        let (names, pages) = (self.application.request_fields(), self.has_pages());
+        if !inner.prepare(&self.settings, received, opening, names, pages) {
             return Err(AdoptError::TooLong);
         }
         self.port

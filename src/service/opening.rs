@@ -208,6 +208,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// Refuses the opening request.
     #[inline(never)] // for size
     pub(super) fn refuse(&self, inner: &mut Inner<P>, index: usize, status: Status) {
+        if status == Status::METHOD_NOT_ALLOWED && self.has_pages() {
+            return self.refuse_method(inner, index);
+        }
         self.refuse_with(inner, index, &Refusal::new(status, None), &[]);
     }
 
@@ -220,12 +223,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) {
         inner.asked = Asked::No;
         let date = self.port.date();
-        let mut parts = refusal.parts(head_end(date.as_ref()));
-        if P::PAGES && refusal.status() == Status::METHOD_NOT_ALLOWED && self.has_pages() {
-            let [.., fields, _] = &mut parts;
-            *fields = b"\r\nAllow: GET, HEAD\r\nConnection: close\r\n";
-        }
-        self.emit_head(inner, &parts, fields);
+        self.emit_head(inner, &refusal.parts(head_end(date.as_ref())), fields);
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
         let status = refusal.status();

@@ -4,9 +4,10 @@
 use super::opening::head_end;
 use super::port::{Lock as _, Port};
 use super::slot::{Asked, Due, Guard, Inner, Phase, Slot};
+use super::stats::Counter;
 use super::time::Instant;
 use super::{Application, Service};
-use crate::protocol::{Page, PageHead, Request, Status};
+use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 
 /// How long a connection may be silent in its opening phase before it has to make room. The request of a client that
 /// means to send one is under way by then.
@@ -16,6 +17,7 @@ const ROOM_MS: u32 = 1_000;
 
 impl<P: Port, A: Application<P>> Service<P, A> {
     /// Whether there are pages.
+    #[inline(always)] // A constant, where there can be none.
     pub(super) fn has_pages(&self) -> bool {
         P::PAGES && self.application.page(0).is_some()
     }
@@ -51,6 +53,21 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.output.since = now;
         inner.advance(Phase::Lingering, now, &masks);
         log::debug!("{}: {} for {}", inner.id(index), head.status(), page.path);
+    }
+
+    /// Refuses a request whose method is not one of a page.
+    pub(super) fn refuse_method(&self, inner: &mut Inner<P>, index: usize) {
+        let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, None);
+        let date = self.port.date();
+        let [version, digits, reason, length, challenge, _, end] =
+            refusal.parts(head_end(date.as_ref()));
+        let allow = b"\r\nAllow: GET, HEAD\r\nConnection: close\r\n";
+        let parts = [version, digits, reason, length, challenge, allow, end];
+        self.emit_response(inner, &parts, false);
+        let masks = self.application.masks();
+        inner.advance(Phase::Lingering, self.port.now(), &masks);
+        self.count(Counter::RefusedRequests);
+        log::debug!("{}: request refused: {}", inner.id(index), refusal.status());
     }
 
     fn find_page(&self, path: &str) -> Option<(u16, Page<'_>)> {

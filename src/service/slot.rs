@@ -252,7 +252,8 @@ impl<P: Port> Inner<P> {
         settings: &Settings,
         received: &[u8],
         opening: Opening,
-        (names, pages): (&str, bool),
+        names: &str,
+        pages: bool,
     ) -> bool {
         self.inbound.as_mut().is_some_and(|inbound| {
             inbound.forget();

@@ -214,6 +214,7 @@ impl Instance {
                 origins: Vec::new(),
                 request_fields: String::new(),
                 tls: None,
+                pages: Vec::new(),
                 limits: options.limits,
             };
             Running::start(&options, application(), generation)

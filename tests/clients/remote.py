@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A page in a headless browser that a test can look into: Chromium by its DevTools protocol, Firefox by WebDriver BiDi."""
+
+import base64
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from contextlib import ExitStack
+
+from browsers import BROWSERS, PATIENCE
+from websockets.sync.client import connect
+
+
+class Page:
+    """A page in a browser of its own."""
+
+    def __init__(self, browser, url):
+        self.browser, self.number = browser, 0
+        self.links = ExitStack()
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"wss-{browser}-"))
+        profile = self.home / "profile"
+        profile.mkdir()
+        self.log = self.home / "log"
+        command = [*BROWSERS[browser](str(profile), "about:blank"), "--remote-debugging-port=0"]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "HOME": str(self.home)},
+                start_new_session=True,
+            )
+        try:
+            {"chromium": self.open_chromium, "firefox": self.open_firefox}[browser](url)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.links.close()
+        os.killpg(self.process.pid, 9)
+        self.process.wait()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def said(self, pattern):
+        """Waits for what the browser says about its debugging port."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = re.search(pattern, self.log.read_text(errors="replace"))
+            if found:
+                return found[1]
+            time.sleep(0.1)
+        raise AssertionError(f"{self.browser} did not start:\n{self.log.read_text(errors='replace')}")
+
+    def open_chromium(self, url):
+        port = self.said(r"DevTools listening on ws://[^:]+:(\d+)")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+            pages = [page for page in json.load(answer) if page["type"] == "page"]
+        self.link = self.links.enter_context(connect(pages[0]["webSocketDebuggerUrl"], max_size=None))
+        self.ask("Page.enable")
+        self.ask("Page.navigate", url=url)
+
+    def open_firefox(self, url):
+        where = self.said(r"WebDriver BiDi listening on (ws://\S+)")
+        self.link = self.links.enter_context(connect(f"{where}/session", max_size=None))
+        self.ask("session.new", capabilities={})
+        self.context = self.ask("browsingContext.getTree")["contexts"][0]["context"]
+        self.ask("browsingContext.navigate", context=self.context, url=url, wait="complete")
+
+    def ask(self, method, **parameters):
+        """What the browser answers; its events are passed over."""
+        self.number += 1
+        self.link.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        while True:
+            answer = json.loads(self.link.recv(timeout=PATIENCE))
+            if answer.get("id") == self.number:
+                assert "result" in answer, answer
+                return answer["result"]
+
+    def evaluate(self, expression):
+        """The value of an expression in JavaScript, as JSON has it."""
+        expression = f"JSON.stringify({expression})"
+        if self.browser == "chromium":
+            result = self.ask("Runtime.evaluate", expression=expression)
+            assert "exceptionDetails" not in result, result
+            value = result["result"].get("value")
+        else:
+            target = {"context": self.context}
+            result = self.ask(
+                "script.evaluate", expression=expression, target=target, awaitPromise=False
+            )
+            assert result["type"] == "success", result
+            value = result["result"].get("value")
+        return None if value is None else json.loads(value)
+
+    def wait_for(self, expression, seconds=30):
+        """The value of the expression, once it is one that counts as true."""
+        end = time.monotonic() + seconds
+        # The page may still be loading.
+        careful = f"(() => {{ try {{ return {expression} }} catch {{ return null }} }})()"
+        while True:
+            value = self.evaluate(careful)
+            if value:
+                return value
+            assert time.monotonic() < end, f"{expression} is {value!r}"
+            time.sleep(0.1)
+
+    def screenshot(self, path, width, height):
+        """Only in Chromium."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        image = self.ask("Page.captureScreenshot", format="png")["data"]
+        pathlib.Path(path).write_bytes(base64.b64decode(image))

@@ -186,7 +186,9 @@ typedef enum {
 typedef struct {
 	/** TCP port to listen on, 1 to 65535; 0: any free one, see wss_port(). */
 	unsigned int port;
-	/** Whether to use TLS, which is not built in. */
+	/** Whether to use TLS, with the credentials of wss_configure(); without any, on Zephyr those with the tags in
+	 *  CONFIG_WSS_TLS_SEC_TAGS.
+	 */
 	bool isTLSEnabled;
 } SYS_WSS_CONFIG;
 
@@ -236,12 +238,13 @@ typedef void (*SYS_WSS_CALLBACK)(SYS_WSS_EVENTS event, void *data, int32_t clien
 /**
  * @brief Starts the service: listens, and starts its threads.
  *
- * @param config The port; NULL: 8000 without TLS.
+ * @param config The port, and whether to use TLS; NULL: as the build is configured, which is 8000 without TLS
+ *               by default.
  * @param callback As for SYS_WSS_register_callback(); NULL: the one registered before, or later.
  * @param cookie For the callback; of no meaning without one.
  * @retval SYS_MODULE_OBJ_INVALID The service runs already, or its shutdown is under way; the port is
  *         over 65535 or cannot be opened, in which case #SYS_WSS_EVENT_SOCK_OPEN_FAILED is delivered before
- *         this returns, on the calling thread; or TLS is asked for.
+ *         this returns, on the calling thread; or TLS is asked for, and is not built in or has no valid credentials.
  * @return The service, to be ended by SYS_WSS_Deinitialize().
  */
 SYS_MODULE_OBJ SYS_WSS_Initialize(SYS_WSS_CONFIG *config, SYS_WSS_CALLBACK callback, void *cookie);

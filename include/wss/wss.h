@@ -221,9 +221,42 @@ struct wss_limits {
 	uint16_t login_failures_per_minute;
 };
 
+/** Whether a client needs a certificate of its own. */
+enum wss_client_auth {
+	/** It is not asked for one. */
+	WSS_CLIENT_AUTH_NONE = 0,
+	/** It is asked for one. If it has one, it has to be valid. */
+	WSS_CLIENT_AUTH_OPTIONAL = 1,
+	/** It needs one. */
+	WSS_CLIENT_AUTH_REQUIRED = 2
+};
+
+/**
+ * The credentials of a server with TLS: X.509, as PEM (on Zephyr with CONFIG_MBEDTLS_PEM_CERTIFICATE_FORMAT) or DER.
+ * The length of PEM includes a NUL at its end.
+ */
+struct wss_tls {
+	/** The certificate chain, the server's own first, which is the only one in DER. NULL, with `key` and `ca` NULL:
+	 *  on Zephyr the credentials with the tags in CONFIG_WSS_TLS_SEC_TAGS.
+	 */
+	const void *cert;
+	/** Its bytes. */
+	size_t cert_len;
+	/** The private key. */
+	const void *key;
+	/** Its bytes. */
+	size_t key_len;
+	/** The certificates of which one has to have signed that of a client; NULL: none. */
+	const void *ca;
+	/** Their bytes. */
+	size_t ca_len;
+	/** One of ::wss_client_auth. */
+	uint32_t client_auth;
+};
+
 /**
  * The configuration of a server. A member that is 0 or NULL selects the default, or nothing. What it points to,
- * except for `limits` and `queues`, is not copied: it has to last until the server has stopped.
+ * except for `limits`, `queues` and the structure `tls`, is not copied: it has to last until the server has stopped.
  */
 struct wss_config {
 	/** TCP port to listen on; 0: any free one, see wss_port(). */
@@ -271,6 +304,10 @@ struct wss_config {
 	 *  As `user`.
 	 */
 	const char *token;
+	/** TLS; NULL: none. Zephyr needs CONFIG_WSS_TLS. With SYS_WSS_Initialize(), SYS_WSS_CONFIG::isTLSEnabled says
+	 *  whether it is used.
+	 */
+	const struct wss_tls *tls;
 };
 
 /**
@@ -302,7 +339,7 @@ void wss_limits_init(struct wss_limits *limits);
  * @retval -EINVAL The server is NULL; a limit is out of its range; a queue does not exist, or there are too many;
  *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`; there is a
  *         user without a password or a password without a user, a colon in the user, an empty token, or no
- *         "Authorization" in `request_fields` for them.
+ *         "Authorization" in `request_fields` for them; there is `tls`, which is not built in or lacks a member.
  */
 int wss_configure(struct wss_server *server, const struct wss_config *config);
 

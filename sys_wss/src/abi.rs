@@ -225,6 +225,37 @@ pub type RequestHook = unsafe extern "C" fn(request: *mut Request, cookie: *mut 
 /// `wss_tick_callback`.
 pub type TickCallback = unsafe extern "C" fn(server: *const Server, cookie: *mut c_void);
 
+/// `enum wss_client_auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ClientAuth {
+    /// `WSS_CLIENT_AUTH_NONE`
+    None = 0,
+    /// `WSS_CLIENT_AUTH_OPTIONAL`
+    Optional = 1,
+    /// `WSS_CLIENT_AUTH_REQUIRED`
+    Required = 2,
+}
+
+/// `struct wss_tls`.
+#[repr(C)]
+pub struct Tls {
+    /// `cert`
+    pub cert: *const c_void,
+    /// `cert_len`
+    pub cert_len: usize,
+    /// `key`
+    pub key: *const c_void,
+    /// `key_len`
+    pub key_len: usize,
+    /// `ca`
+    pub ca: *const c_void,
+    /// `ca_len`
+    pub ca_len: usize,
+    /// `client_auth`
+    pub client_auth: u32,
+}
+
 /// `struct wss_config`.
 #[repr(C)]
 pub struct ServerConfig {
@@ -260,6 +291,8 @@ pub struct ServerConfig {
     pub password: *const c_char,
     /// `token`
     pub token: *const c_char,
+    /// `tls`
+    pub tls: *const Tls,
 }
 
 /// `struct wss_stats`.

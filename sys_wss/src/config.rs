@@ -8,12 +8,66 @@ use core::slice;
 use wss::protocol::check_field_names;
 use wss::service::{Config, EventMask};
 
-use crate::abi::{self, Cookie, Limits, MASK_ALL, MAX_QUEUES};
+use crate::abi::{self, ClientAuth, Cookie, Limits, MASK_ALL, MAX_QUEUES};
 use crate::admission::{AUTHORIZATION, Login, Origins};
 use crate::callbacks::{Hook, Sink, Tick};
 use crate::error::Error;
 use crate::platform::{self, check_sizes, default_options};
 use crate::queues;
+
+/// The credentials of a server with TLS, which the application lends as it does texts.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "host", allow(dead_code))] // there is no TLS there yet
+pub struct Tls {
+    /// The certificate chain. Empty, as all of them: those of the build.
+    pub cert: &'static [u8],
+    /// The private key.
+    pub key: &'static [u8],
+    /// What signs the certificates of clients; empty: nothing.
+    pub ca: &'static [u8],
+    /// Whether clients need a certificate.
+    pub client_auth: ClientAuth,
+}
+
+impl Tls {
+    /// The credentials of the build.
+    pub const OF_BUILD: Self = Self {
+        cert: &[],
+        key: &[],
+        ca: &[],
+        client_auth: ClientAuth::None,
+    };
+
+    /// The credentials that C gives.
+    ///
+    /// # Safety
+    /// What it points to is as `wss.h` asks for.
+    unsafe fn new(tls: &abi::Tls) -> Result<Self, Error> {
+        let client_auth = match tls.client_auth {
+            0 => ClientAuth::None,
+            1 => ClientAuth::Optional,
+            2 => ClientAuth::Required,
+            _ => return Err(Error::BadArgument),
+        };
+        // SAFETY: C gives that many bytes, which last.
+        let cert = unsafe { list(tls.cert.cast(), tls.cert_len) }?;
+        // SAFETY: as above.
+        let key = unsafe { list(tls.key.cast(), tls.key_len) }?;
+        // SAFETY: as above.
+        let ca = unsafe { list(tls.ca.cast(), tls.ca_len) }?;
+        let is_of_build = cert.is_empty() && key.is_empty() && ca.is_empty();
+        let needs_ca = client_auth != ClientAuth::None;
+        if !is_of_build && (cert.is_empty() || key.is_empty() || needs_ca && ca.is_empty()) {
+            return Err(Error::BadArgument);
+        }
+        Ok(Self {
+            cert,
+            key,
+            ca,
+            client_auth,
+        })
+    }
+}
 
 /// The configuration of a server. Texts are the application's, which lends them for as long as a server is
 /// started with them.
@@ -47,6 +101,8 @@ pub struct Options {
     pub tick: Option<Tick>,
     /// The queues; 0: none.
     pub queues: [u32; MAX_QUEUES],
+    /// TLS, where it is built in; `None`: none.
+    pub tls: [Option<Tls>; platform::TLS as usize],
 }
 
 /// The bytes at `data`, for the time of the call.
@@ -165,6 +221,17 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     for (place, queue) in options.queues.iter_mut().zip(queues) {
         *place = *queue;
     }
+    // SAFETY: C gives NULL, or credentials.
+    if let Some(tls) = unsafe { config.tls.as_ref() } {
+        options.enable_tls(true)?;
+        if let [place] = options.tls.as_mut_slice() {
+            // SAFETY: as above.
+            let tls = unsafe { Tls::new(tls) };
+            *place = Some(tls.inspect_err(|_| {
+                log::error!("tls: the certificate, the key or the CA is missing");
+            })?);
+        }
+    }
     options.check()?;
     Ok(options)
 }
@@ -216,6 +283,20 @@ pub fn default_limits() -> Limits {
 }
 
 impl Options {
+    /// Turns TLS on or off: with credentials of its own, if it has some.
+    pub fn enable_tls(&mut self, enabled: bool) -> Result<(), Error> {
+        match self.tls.as_mut_slice() {
+            [tls] if enabled => *tls = tls.or(Some(Tls::OF_BUILD)),
+            [tls] => *tls = None,
+            _ if enabled => {
+                log::error!("TLS is not built in");
+                return Err(Error::BadArgument);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Checks that a server can work with these.
     fn check(&self) -> Result<(), Error> {
         let limits = &self.limits;

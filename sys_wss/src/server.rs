@@ -160,22 +160,29 @@ pub fn start(place: usize, options: Option<Options>) -> Result<(), Error> {
 
 /// Starts the default server for `SYS_WSS_Initialize`, at `port`, or takes over the one that started itself there;
 /// its `SYS_MODULE_OBJ`. `None` for a port that is none: it cannot be opened either.
-pub fn initialize(port: Option<u16>, callback: Option<Sink>) -> usize {
+pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize {
     let mut state = settled(DEFAULT);
     let object = state.object();
+    let mut options = state.options();
+    if options.enable_tls(tls).is_err() {
+        return MODULE_OBJ_INVALID;
+    }
     let outcome = match &mut state.life {
         // Without a listener the port is of no meaning.
         Life::Running {
             port: listening,
             unclaimed,
-        } if *unclaimed && port.is_some_and(|port| [port, 0].contains(listening)) => {
+        } if *unclaimed
+            && port.is_some_and(|port| [port, 0].contains(listening))
+            && tls == platform::TLS_BY_DEFAULT =>
+        {
             *unclaimed = false;
             set_original_callback(callback);
             Ok(object)
         }
         Life::Idle => {
             set_original_callback(callback);
-            launch_default(&mut state, port, false)
+            launch_default(&mut state, &options, port, false)
         }
         _ => {
             drop(state);
@@ -209,18 +216,22 @@ pub fn register(callback: Option<Sink>) {
 }
 
 /// Starts the default server for the original interface; its `SYS_MODULE_OBJ`.
-fn launch_default(state: &mut State, port: Option<u16>, unclaimed: bool) -> Result<usize, Error> {
-    let options = state.options();
+fn launch_default(
+    state: &mut State,
+    options: &Options,
+    port: Option<u16>,
+    unclaimed: bool,
+) -> Result<usize, Error> {
     if !callbacks::has_original_callback(DEFAULT) {
         // That of the configuration, whatever another run had.
         events::set_callback(DEFAULT, options.callback);
     }
     let Some(port) = port else {
         log::error!("the port is over 65535");
-        set_queues(DEFAULT, &options);
+        set_queues(DEFAULT, options);
         return Err(Error::BadArgument);
     };
-    launch(state, DEFAULT, port, &options, unclaimed)?;
+    launch(state, DEFAULT, port, options, unclaimed)?;
     Ok(state.object())
 }
 
@@ -265,7 +276,10 @@ pub fn start_itself() {
     let mut outcome = Ok(0);
     // Not again: it was ended on purpose.
     if state.life == Life::Idle && state.runs == 0 {
-        outcome = launch_default(&mut state, Some(platform::DEFAULT_PORT), true);
+        let mut options = state.options();
+        outcome = options.enable_tls(platform::TLS_BY_DEFAULT).and_then(|()| {
+            launch_default(&mut state, &options, Some(platform::DEFAULT_PORT), true)
+        });
     }
     drop(state);
     if outcome.is_err() {

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use sys_wss::abi::{
-    self, Config, Event, Handshake, Limits, Part, Response, ResponseField, RxData, ServerConfig,
-    State, Stats, SysResult,
+    self, ClientAuth, Config, Event, Handshake, Limits, Part, Response, ResponseField, RxData,
+    ServerConfig, State, Stats, SysResult, Tls,
 };
 use wss::protocol::Opcode;
 use wss::service::{EventMask, MAX_VECTORED, TIMER_GRANULARITY_MS};
@@ -186,6 +186,16 @@ fn enumerations(table: &mut Table) {
     }
 }
 
+fn client_auth(table: &mut Table) {
+    for (name, value) in [
+        ("NONE", ClientAuth::None),
+        ("OPTIONAL", ClientAuth::Optional),
+        ("REQUIRED", ClientAuth::Required),
+    ] {
+        table.row(&format!("WSS_CLIENT_AUTH_{name}"), value as u32);
+    }
+}
+
 fn structures(table: &mut Table) {
     layout!(table, "SYS_WSS_CONFIG", Config { "port" port, "isTLSEnabled" is_tls_enabled });
     layout!(table, "SYS_WSS_HANDSHAKE_CTXT", Handshake {
@@ -212,6 +222,11 @@ fn structures(table: &mut Table) {
         "tick_ms" tick_ms, "on_tick" on_tick, "on_request" on_request, "cookie" cookie,
         "queues" queues, "queue_count" queue_count, "origins" origins,
         "request_fields" request_fields, "user" user, "password" password, "token" token,
+        "tls" tls,
+    });
+    layout!(table, "struct wss_tls", Tls {
+        "cert" cert, "cert_len" cert_len, "key" key, "key_len" key_len, "ca" ca, "ca_len" ca_len,
+        "client_auth" client_auth,
     });
     layout!(table, "struct wss_event", Event {
         "type" event, "index" index, "client" client, "server" server, "user_data" user_data,
@@ -245,6 +260,7 @@ fn every_value_and_layout_of_the_header_is_that_of_rust() {
     let mut table = Table::default();
     constants(&mut table);
     enumerations(&mut table);
+    client_auth(&mut table);
     structures(&mut table);
     let mut program =
         String::from("#include <stdio.h>\n#include <wss/sys_wss.h>\nint main(void)\n{\n");
@@ -264,6 +280,7 @@ fn every_name_of_the_headers_is_compared() {
     let mut table = Table::default();
     constants(&mut table);
     enumerations(&mut table);
+    client_auth(&mut table);
     structures(&mut table);
     let compared: Vec<&str> = table.0.iter().map(|(name, _)| name.as_str()).collect();
     let headers = [

@@ -10,7 +10,7 @@ use crate::abi::{self, Callback, Cookie, MODULE_OBJ_INVALID, ModuleObj, SysResul
 use crate::callbacks::Sink;
 use crate::client;
 use crate::error::Error;
-use crate::platform::{DEFAULT_PORT, guard};
+use crate::platform::{DEFAULT_PORT, TLS_BY_DEFAULT, guard};
 use crate::server::{self, DEFAULT};
 
 /// Runs a function of the original interface.
@@ -39,12 +39,9 @@ pub unsafe extern "C" fn SYS_WSS_Initialize(
     guard(MODULE_OBJ_INVALID, || {
         // SAFETY: C gives NULL or its configuration.
         let config = unsafe { config.as_ref() };
-        if config.is_some_and(|config| config.is_tls_enabled != 0) {
-            log::error!("TLS is not built in");
-            return MODULE_OBJ_INVALID;
-        }
         let port = config.map_or(Ok(DEFAULT_PORT), |config| u16::try_from(config.port));
-        server::initialize(port.ok(), sink(callback, cookie))
+        let tls = config.map_or(TLS_BY_DEFAULT, |config| config.is_tls_enabled != 0);
+        server::initialize(port.ok(), tls, sink(callback, cookie))
     })
 }
 

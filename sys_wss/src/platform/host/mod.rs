@@ -47,6 +47,12 @@ pub const TICKS: bool = true;
 /// Whether responses may have fields of the application's.
 pub const RESPONSE_FIELDS: bool = true;
 
+/// Whether there is TLS.
+pub const TLS: bool = false;
+
+/// Whether a server has TLS that was not configured.
+pub const TLS_BY_DEFAULT: bool = false;
+
 /// The header fields that the hook needs: those of the configuration.
 pub fn request_fields<'a>(configured: impl FnOnce() -> &'a str) -> &'a str {
     configured()
@@ -113,6 +119,7 @@ pub fn default_options() -> Options {
         hook: None,
         tick: None,
         queues: [0; MAX_QUEUES],
+        tls: [None; TLS as usize],
     }
 }
 

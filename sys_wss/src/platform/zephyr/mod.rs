@@ -60,6 +60,12 @@ pub const TICKS: bool = kconfig::TICK;
 /// Whether responses may have fields of the application's.
 pub const RESPONSE_FIELDS: bool = kconfig::RESPONSE_FIELDS;
 
+/// Whether there is TLS.
+pub const TLS: bool = false;
+
+/// Whether a server has TLS that was not configured.
+pub const TLS_BY_DEFAULT: bool = TLS;
+
 /// The header fields that the hook needs: a constant, so that without any there is no code for them.
 #[inline(always)]
 pub const fn request_fields<'a>(_configured: impl FnOnce() -> &'a str + Copy) -> &'a str {
@@ -112,6 +118,7 @@ pub fn default_options() -> Options {
         hook: None,
         tick: None,
         queues: [0; MAX_QUEUES],
+        tls: [None; TLS as usize],
     }
 }
 

@@ -149,12 +149,17 @@ impl Client {
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
+        self.try_write(bytes).unwrap();
+    }
+
+    /// Sends bytes, unless the connection has ended.
+    pub fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         match &mut self.tls {
-            None => self.stream.write_all(bytes).unwrap(),
+            None => self.stream.write_all(bytes),
             Some(tls) => {
                 let mut stream = Stream::new(&mut **tls, &mut self.stream);
-                stream.write_all(bytes).unwrap();
-                stream.flush().unwrap();
+                stream.write_all(bytes)?;
+                stream.flush()
             }
         }
     }

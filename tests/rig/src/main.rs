@@ -28,10 +28,15 @@ mod watched;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use lexopt::prelude::*;
-use wss::host::Options;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use wss::host::{Options, Tls};
 use wss::service::Config;
 
 use process::Process;
@@ -56,6 +61,31 @@ fn options() -> Options {
             ..Config::default()
         },
         ..Options::default()
+    }
+}
+
+/// A server with TLS.
+fn with_tls() -> Target {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let cert = params.self_signed(&key).expect("a certificate");
+    let tls = Tls::bytes(cert.der(), key.serialize_pem().as_bytes()).build();
+    let watched = Watched::start(&options().tls(tls.expect("they belong together")));
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).expect("a certificate");
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // Sessions would be kept on the heap of this process.
+    config.resumption = Resumption::disabled();
+    Target {
+        addr: watched.server().local_addr(),
+        tls: Some(Arc::new(config)),
+        slots: options().max_clients.into(),
+        watched: Some(watched),
+        process: None,
     }
 }
 
@@ -101,6 +131,7 @@ fn main() -> ExitCode {
     let mut target = match arguments.elsewhere {
         Some((addr, slots)) => Target {
             addr,
+            tls: None,
             slots,
             watched: None,
             process: None,
@@ -109,6 +140,7 @@ fn main() -> ExitCode {
             let watched = Watched::start(&options());
             Target {
                 addr: watched.server().local_addr(),
+                tls: None,
                 slots: options().max_clients.into(),
                 watched: Some(watched),
                 process: None,
@@ -135,6 +167,21 @@ fn main() -> ExitCode {
     }
     if let Some(watched) = &target.watched {
         println!("{:?}", watched.server().clients().stats());
+        let mut tls = with_tls();
+        report.run("every_slot_with_tls", || tls.settle());
+        peers::tls::SCENARIOS[0].1(&tls);
+        tls.settle();
+        if let Some(watched) = &mut tls.watched {
+            watched.set_baseline();
+        }
+        for (name, attack) in peers::tls::SCENARIOS {
+            if wanted(name) {
+                report.run(name, || {
+                    attack(&tls);
+                    tls.settle();
+                });
+            }
+        }
         for (name, scenario) in application::SCENARIOS {
             if wanted(name) {
                 report.run(name, scenario);

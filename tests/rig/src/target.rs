@@ -2,9 +2,11 @@
 //! What is attacked, and what has to be true of it after each attack.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use socket2::{Domain, Socket, Type};
 
 use crate::client::{CLOSE, Client, close_body};
@@ -18,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub struct Target {
     /// Where it listens.
     pub addr: SocketAddr,
+    /// It has TLS, and clients connect so.
+    pub tls: Option<Arc<ClientConfig>>,
     /// How many clients it serves at one time.
     pub slots: usize,
     /// It is in this process, where more can be seen of it.
@@ -51,9 +55,14 @@ impl Target {
             thread::sleep(Duration::from_millis(50));
         };
         let mut refused = Client::connect(self.addr);
-        refused.write(crate::client::REQUEST.as_bytes());
-        let answer = refused.try_response().map(|response| response.status);
-        assert_eq!(answer, Some(503), "one client too many");
+        if self.tls.is_some() {
+            // An answer would take a handshake.
+            refused.expect_end();
+        } else {
+            refused.write(crate::client::REQUEST.as_bytes());
+            let answer = refused.try_response().map(|response| response.status);
+            assert_eq!(answer, Some(503), "one client too many");
+        }
         drop(refused);
         for client in &mut clients {
             client.send(CLOSE, &close_body(1000, ""));
@@ -66,13 +75,10 @@ impl Target {
 
     /// A client on every slot, each of which echoes; or not, as long as some slot is in use.
     fn fill(&self) -> Option<Vec<Client>> {
-        let mut clients: Vec<Client> = (0..self.slots)
-            .map(|_| Client::connect(self.addr))
-            .collect();
+        let mut clients: Vec<Client> = (0..self.slots).map(|_| self.connect()).collect();
         for client in &mut clients {
             // One that was turned away may have been reset.
-            let request = crate::client::REQUEST.as_bytes();
-            std::io::Write::write_all(&mut client.stream, request).ok()?;
+            client.try_write(crate::client::REQUEST.as_bytes()).ok()?;
         }
         for client in &mut clients {
             if client.try_response()?.status != 101 {
@@ -81,6 +87,20 @@ impl Target {
             client.echo("in");
         }
         Some(clients)
+    }
+
+    /// A connection on which nothing was said yet.
+    pub fn connect(&self) -> Client {
+        let client = Client::connect(self.addr);
+        match &self.tls {
+            Some(tls) => client.secured(tls),
+            None => client,
+        }
+    }
+
+    /// A client that is upgraded.
+    pub fn open(&self) -> Client {
+        self.connect().upgraded()
     }
 
     /// A connection whose receive buffer is as small as the operating system has it.

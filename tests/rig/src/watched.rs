@@ -195,7 +195,7 @@ impl Order {
                 *ended += 1;
                 None
             }
-            (Event::Timeout, Some(stage)) => Some(stage),
+            (Event::Timeout | Event::TlsFailed, Some(stage)) => Some(stage),
             (
                 Event::Text(_)
                 | Event::Binary(_)

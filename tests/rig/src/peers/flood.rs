@@ -181,7 +181,7 @@ fn write_beside(client: &mut Client, bytes: &[u8], read: impl FnOnce(&mut Client
     });
 }
 
-fn on_threads(count: usize, each: impl Fn(usize) + Sync) {
+pub fn on_threads(count: usize, each: impl Fn(usize) + Sync) {
     let each = &each;
     thread::scope(|scope| {
         for number in 0..count {

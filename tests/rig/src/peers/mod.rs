@@ -5,13 +5,13 @@ mod cut;
 mod flood;
 mod silent;
 mod slow;
+pub mod tls;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Scenario;
-use crate::client::Client;
 use crate::target::Target;
 
 /// All of them.
@@ -48,7 +48,7 @@ const BOUND: Duration = Duration::from_secs(3);
 pub fn beside_a_good_client(target: &Target, attack: impl FnOnce()) {
     let over = AtomicBool::new(false);
     let over = &over;
-    let mut good = Client::open(target.addr);
+    let mut good = target.open();
     thread::scope(|scope| {
         let good = scope.spawn(move || {
             let mut echoes = 0_u32;

@@ -6,7 +6,7 @@
 
 /* The numbers of errno.h, in the order of `Errno` in sys_wss/src/error.rs: C libraries differ. */
 static const uint8_t errnos[] = {
-	EAGAIN, EMSGSIZE, ENOTCONN, ECONNABORTED, EBADMSG, EINVAL, ENOENT, EBUSY, EIO, EPIPE, EADDRINUSE,
+	EAGAIN, EMSGSIZE, ENOTCONN, ECONNABORTED, EBADMSG, EINVAL, ENOENT, EBUSY, EIO, EPIPE, EADDRINUSE, ENOTSUP,
 };
 
 int wss_port_errno(uint8_t which);

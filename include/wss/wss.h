@@ -271,7 +271,7 @@ struct wss_config {
 	uint32_t events;
 	/** The period of `on_tick` in milliseconds. */
 	uint32_t tick_ms;
-	/** Runs periodically; NULL: none. */
+	/** Runs periodically; NULL: none. On Zephyr it needs CONFIG_WSS_TICK. */
 	wss_tick_callback on_tick;
 	/** Decides on opening requests; NULL: accepts all. */
 	wss_request_hook on_request;
@@ -340,6 +340,7 @@ void wss_limits_init(struct wss_limits *limits);
  *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`; there is a
  *         user without a password or a password without a user, a colon in the user, an empty token, or no
  *         "Authorization" in `request_fields` for them; there is `tls`, which is not built in or lacks a member.
+ * @retval -ENOTSUP There is an `on_tick` on Zephyr without CONFIG_WSS_TICK.
  */
 int wss_configure(struct wss_server *server, const struct wss_config *config);
 
@@ -351,6 +352,7 @@ int wss_configure(struct wss_server *server, const struct wss_config *config);
  * @retval 0 It listens.
  * @retval -EBUSY The server runs, or is still ending.
  * @retval -EINVAL See wss_configure().
+ * @retval -ENOTSUP See wss_configure().
  * @retval -EADDRINUSE Another socket listens on the port.
  * @retval -EIO It cannot listen there, or has no memory: see the log. No event is emitted.
  */

@@ -88,8 +88,9 @@ const LENGTH: &[u8] = LENGTH_AND_CHALLENGE
     .split_at(b"\r\nContent-Length: 0".len())
     .0;
 
-/// The reason phrases of statuses, which programs do not read (RFC 9112 section 4), behind a space.
-const REASONS: &[(u16, &str)] = if cfg!(feature = "compact") {
+/// The reason phrases of statuses, which programs do not read (RFC 9112 section 4), behind a space. Where there is
+/// little flash, one serves for all.
+const REASONS: &[(u16, &str)] = if cfg!(any(feature = "compact", not(feature = "packages"))) {
     &[]
 } else {
     &[

@@ -205,8 +205,12 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
         .on_request
         .map(|function| Hook::new(function, cookie));
     if let Some(function) = config.on_tick {
-        if config.tick_ms == 0 || !platform::TICKS {
-            log::error!("on_tick needs tick_ms, and CONFIG_WSS_TICK on Zephyr");
+        if !platform::TICKS {
+            log::error!("on_tick needs CONFIG_WSS_TICK=y");
+            return Err(Error::NotSupported);
+        }
+        if config.tick_ms == 0 {
+            log::error!("on_tick needs tick_ms");
             return Err(Error::BadArgument);
         }
         options.tick = Some(Tick::new(function, cookie));

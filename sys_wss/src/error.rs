@@ -35,6 +35,8 @@ pub enum Error {
     NoEvent,
     /// No event comes any more.
     Ended,
+    /// This build has no code for it.
+    NotSupported,
     /// Not while the server runs, or every place is taken.
     Busy,
     /// Another socket listens on the port.
@@ -93,6 +95,8 @@ pub enum Errno {
     Pipe,
     /// `EADDRINUSE`
     AddressInUse,
+    /// `ENOTSUP`
+    NotSupported,
 }
 
 impl Error {
@@ -130,6 +134,7 @@ impl Error {
             | Self::Adopt(AdoptError::TooLong) => Errno::MessageSize,
             Self::Busy | Self::Adopt(AdoptError::Full | AdoptError::AddressFull) => Errno::Busy,
             Self::InUse => Errno::AddressInUse,
+            Self::NotSupported => Errno::NotSupported,
             Self::NoEvent | Self::Send(SendError::WouldBlock) => Errno::Again,
             Self::Ended => Errno::Pipe,
             Self::Send(SendError::Aborted) => Errno::ConnectionAborted,

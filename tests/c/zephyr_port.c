@@ -638,7 +638,7 @@ int wss_port_errno(uint8_t which);
 int wss_port_errno(uint8_t which)
 {
 	static const int errnos[] = {EAGAIN, EMSGSIZE, ENOTCONN, ECONNABORTED, EBADMSG,   EINVAL,
-				     ENOENT, EBUSY,    EIO,      EPIPE,        EADDRINUSE};
+				     ENOENT, EBUSY,    EIO,      EPIPE,        EADDRINUSE, ENOTSUP};
 
 	CHECK(which < sizeof(errnos) / sizeof(errnos[0]));
 	return errnos[which];

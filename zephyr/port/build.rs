@@ -41,7 +41,7 @@ const SWITCHES: [(&str, bool); 6] = [
     ("WSS_STREAMING", false),
     ("WSS_RESPONSE_FIELDS", false),
     ("WSS_START_AT_BOOT", true),
-    ("WSS_TICK", true),
+    ("WSS_TICK", false),
     ("WSS_WORK_QUEUE", true),
     ("WSS_SHELL", false),
 ];

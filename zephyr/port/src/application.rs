@@ -107,7 +107,7 @@ const fn no_queue() -> Sink {
 impl Paths for ZephyrApplication {}
 
 impl Application<ZephyrPort> for ZephyrApplication {
-    const TICKS: bool = true;
+    const TICKS: bool = kconfig::TICK;
 
     fn masks(&self) -> [EventMask; MAX_SINKS] {
         let handler = EventMask::from_bits_truncate(self.mask.load(Ordering::Relaxed));

@@ -90,6 +90,8 @@ pub enum ListenError {
     Servers,
     /// A limit against abuse that Kconfig has at 0, so that there is no code for it.
     NoLimit,
+    /// A tick in a build without `CONFIG_WSS_TICK`, so that there is no code for it.
+    NoTick,
     /// This port is in use.
     InUse(u16),
     /// The address cannot be listened at: it is none, or there are no sockets left. The number is
@@ -103,6 +105,7 @@ impl core::fmt::Display for ListenError {
             Self::Running => f.write_str("the server runs already"),
             Self::Servers => f.write_str("more servers than CONFIG_WSS_SERVERS"),
             Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
+            Self::NoTick => f.write_str("a tick, without CONFIG_WSS_TICK"),
             Self::InUse(port) => {
                 write!(
                     f,

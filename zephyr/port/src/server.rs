@@ -13,6 +13,7 @@ use wss::{AdoptError, ClientId, Clients, EventMask, Handler, Opening};
 use crate::application::{ServerService, ZephyrApplication};
 use crate::events::EventQueue;
 use crate::instance::Instance;
+use crate::kconfig;
 use crate::on_service_thread;
 use crate::options::{ListenError, Options};
 use crate::port::{CLIENTS, Descriptor};
@@ -226,6 +227,9 @@ impl<H: Handler> Server<H> {
         make: Option<impl FnOnce(Clients) -> H>,
         queues: &[(EventMask, usize)],
     ) -> Result<(), StartError> {
+        if !kconfig::TICK && options.limits.tick_ms > 0 {
+            return Err(StartError::Listen(ListenError::NoTick));
+        }
         let application = self.base.application();
         let mut enough = true;
         let started = self.base.instance.start(options, |_| {

@@ -89,6 +89,7 @@ pub const fn errno(errno: Errno) -> c_int {
         Errno::Io => io::Errno::IO,
         Errno::Pipe => io::Errno::PIPE,
         Errno::AddressInUse => io::Errno::ADDRINUSE,
+        Errno::NotSupported => io::Errno::NOTSUP,
     };
     errno.raw_os_error()
 }

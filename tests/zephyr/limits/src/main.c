@@ -8,7 +8,7 @@
 
 #include "client.h"
 
-#define REFUSED "HTTP/1.1 429 Too Many Requests\r\n"
+#define REFUSED "HTTP/1.1 429 "
 
 static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *cookie)
 {
@@ -66,6 +66,24 @@ ZTEST(limits, test_1_limits_that_kconfig_has_at_0_are_refused)
 	wss_limits_init(&limits);
 	zassert_ok(configure(&limits));
 	zassert_ok(configure(NULL));
+}
+
+static void on_tick(struct wss_server *server, void *cookie)
+{
+	ARG_UNUSED(server);
+	ARG_UNUSED(cookie);
+}
+
+ZTEST(limits, test_1_a_tick_that_is_not_built_is_refused)
+{
+	struct wss_config config = {.on_tick = on_tick, .tick_ms = 1};
+
+	BUILD_ASSERT(!IS_ENABLED(CONFIG_WSS_TICK));
+	zassert_equal(wss_configure(wss_default_server(), &config), -ENOTSUP);
+	zassert_equal(wss_start(wss_default_server(), &config), -ENOTSUP);
+	config.on_tick = NULL;
+	zassert_ok(wss_configure(wss_default_server(), &config));
+	zassert_ok(wss_configure(wss_default_server(), NULL));
 }
 
 ZTEST(limits, test_2_each_address_has_as_many_clients_as_it_may)

@@ -11,6 +11,18 @@ use crate::app::{Role, SEEN, expect_calls, seen};
 use crate::client::{BINARY, CONTINUATION, Client, PING, PONG, TEXT};
 use crate::{Running, connected, pause, start_as, wait_until};
 
+/// The responses of a small build have one phrase for every status.
+const FORBIDDEN: &[u8] = if cfg!(feature = "wss_packages") {
+    b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+} else {
+    b"HTTP/1.1 403 Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+};
+const FULL: &[u8] = if cfg!(feature = "wss_packages") {
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 60\r\nConnection: close\r\n\r\n"
+} else {
+    b"HTTP/1.1 503 Refused\r\nContent-Length: 0\r\nRetry-After: 60\r\nConnection: close\r\n\r\n"
+};
+
 #[track_caller]
 fn start() -> Running {
     start_as(Role::Judge, &Options::new())
@@ -175,8 +187,7 @@ extern "C" fn the_accept_hook_picks_a_subprotocol() {
 extern "C" fn the_accept_hook_refuses_with_403() {
     let server = start();
     let client = Client::ask(c"/forbidden", c"");
-    client
-        .refused_with(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    client.refused_with(FORBIDDEN);
     wait_until("the slot is free", || server.clients().client(0).is_none());
     expect_calls(&["request"]);
     let stats = server.clients().stats();
@@ -205,8 +216,7 @@ extern "C" fn the_accept_hook_answers_later() {
     let (client, id) = asks();
     let verdict = Verdict::refuse(Status::FORBIDDEN);
     assert_eq!(server.clients().answer(id, verdict), Ok(()));
-    client
-        .refused_with(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    client.refused_with(FORBIDDEN);
 }
 
 #[unsafe(no_mangle)]
@@ -214,9 +224,7 @@ extern "C" fn one_client_too_many_gets_503() {
     let server = start();
     let all = [(); kconfig::MAX_CLIENTS as usize].map(|()| Client::connect(c"/"));
     let client = Client::ask(c"/", c"");
-    client.refused_with(
-        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 60\r\nConnection: close\r\n\r\n",
-    );
+    client.refused_with(FULL);
     let stats = server.clients().stats();
     assert_eq!(
         (stats.refused_full, stats.accepted),

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use wss::MessageKind;
-use wss::protocol::{CloseCode, Incoming, OVERHEAD, Step};
+use wss::protocol::{CloseCode, Incoming, OVERHEAD, Step, Storage};
 
 use crate::harness::REQUEST;
 use crate::oracle::{Item, Limits, decode};
@@ -61,9 +61,28 @@ pub fn check(input: &[u8]) {
     check_against_oracle(base, stream, &whole);
 }
 
+/// With a byte in front, as for applications that may write to texts.
+struct Fronted(Vec<u8>);
+
+impl Storage for Fronted {
+    const FRONT: usize = 1;
+
+    fn capacity(&self) -> usize {
+        self.0.len()
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.0.bytes(range)
+    }
+
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.0.bytes_mut(range)
+    }
+}
+
 /// A connection, with an owner that holds messages and checks that they stay as they are.
 struct Owner {
-    incoming: Incoming<Vec<u8>>,
+    incoming: Incoming<Fronted>,
     chance: Chance,
     holds: bool,
     held: Vec<(Range<usize>, Vec<u8>)>,
@@ -111,14 +130,32 @@ impl Owner {
                     continue;
                 }
             };
+            let mut range = range;
+            let is_whole = matches!(seen, Seen::Data(MessageKind::Text, true, true, _));
+            if self.holds && is_whole {
+                range = self.end_text(&range, &seen);
+            }
             self.seen.push(seen);
             if self.holds && self.chance.below(3) > 0 {
-                self.incoming.hold(&range);
+                self.incoming.hold(range.end);
                 let bytes = self.incoming.bytes(range.clone()).to_vec();
                 self.held.push((range, bytes));
             }
             self.lend();
         }
+    }
+
+    /// Ends a text with NUL, and writes to it, as its holder may; where it is then, with the NUL.
+    fn end_text(&mut self, range: &Range<usize>, seen: &Seen) -> Range<usize> {
+        let range = self.incoming.end_text(range);
+        let with_nul = range.start..range.end + 1;
+        let Seen::Data(_, _, _, text) = seen else {
+            panic!("it is a text");
+        };
+        let bytes = self.incoming.bytes_mut(with_nul.clone());
+        assert_eq!(bytes, [&text[..], &[0]].concat(), "it is the same text");
+        bytes.fill(0xDD);
+        with_nul
     }
 
     /// Uses the spare room for output, as the service does; that must not disturb anything.
@@ -134,7 +171,7 @@ impl Owner {
 }
 
 fn replay(how: Replay, stream: &[u8], seed: u32) -> Vec<Seen> {
-    let storage = vec![0xEE; how.size + OVERHEAD];
+    let storage = Fronted(vec![0xEE; how.size + OVERHEAD + Fronted::FRONT]);
     let mut owner = Owner {
         incoming: Incoming::new(storage, 4096, how.streaming),
         chance: Chance::new(seed),

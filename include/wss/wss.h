@@ -117,9 +117,15 @@ struct wss_event {
 	struct wss_server *server;
 	/** What wss_set_user_data() attached to the client. */
 	void *user_data;
-	/** The bytes received, not ended by NUL, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME, else NULL. */
-	const void *data;
-	/** Their number. */
+	/**
+	 * The bytes received, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME, else NULL. They are not to be written to,
+	 * and not ended by NUL, except for a whole text (`first` and `last`) that only one subscriber gets: a callback,
+	 * or one queue. Such a text has a NUL behind it, and may be changed in place, NUL included, until the event is
+	 * over: by strtok(), or a parser of JSON. What is sent of it is checked to be UTF-8 again. What the callback has
+	 * sent from here stays as it is until it returns.
+	 */
+	void *data;
+	/** Their number, without the NUL. */
 	size_t len;
 	/** Whether it begins the message. False only with wss_limits::streaming. */
 	bool first;

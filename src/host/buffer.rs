@@ -23,6 +23,8 @@ impl Buffer {
 }
 
 impl Storage for Buffer {
+    const FRONT: usize = 1;
+
     fn capacity(&self) -> usize {
         self.bytes.len()
     }

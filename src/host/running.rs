@@ -10,7 +10,7 @@ use super::buffer::Buffer;
 use super::monitor::Monitor;
 use super::options::Options;
 use super::port::HostPort;
-use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD, check_field_names, check_origin};
+use crate::protocol::{MAX_SERVER_HEADER, OVERHEAD, Storage as _, check_field_names, check_origin};
 use crate::service::{
     Application, Inbound, Pool, Port as _, Ready, Service, Shared, Slot, SlotState,
 };
@@ -79,8 +79,9 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
             return invalid("the number of loops must be at least 1");
         }
         let room = usize::from(options.limits.handshake_limit).max(options.rx_buffer);
-        let storage = room.saturating_add(OVERHEAD);
-        if options.rx_buffer.saturating_add(OVERHEAD) < Inbound::<Buffer>::MIN_STORAGE {
+        let around = OVERHEAD + Buffer::FRONT;
+        let storage = room.saturating_add(around);
+        if options.rx_buffer.saturating_add(around) < Inbound::<Buffer>::MIN_STORAGE {
             return invalid("the receive size must be at least 4 bytes");
         }
         let max_clients = usize::from(options.max_clients);

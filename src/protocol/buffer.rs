@@ -93,18 +93,42 @@ impl<B: Storage> ReceiveBuffer<B> {
     /// Makes room: the message being received goes to the front, and what is not yet parsed behind
     /// it.
     pub fn compact(&mut self) {
-        if self.floor > 0 || self.pos == 0 {
+        if self.floor > 0 || self.pos <= B::FRONT {
             return;
         }
         let assembled = self.assembled();
-        if self.start > 0 && assembled > 0 {
-            self.storage.shift(self.start..self.end, 0);
+        if self.start > B::FRONT && assembled > 0 {
+            self.storage.shift(self.start..self.end, B::FRONT);
         }
+        let end = assembled.saturating_add(B::FRONT);
         let unparsed = self.len.saturating_sub(self.pos);
-        if self.pos > assembled && unparsed > 0 {
-            self.storage.shift(self.pos..self.len, assembled);
+        if self.pos > end && unparsed > 0 {
+            self.storage.shift(self.pos..self.len, end);
         }
-        (self.start, self.end, self.pos) = (0, assembled, assembled);
-        self.len = assembled.saturating_add(unparsed);
+        (self.start, self.end, self.pos) = (B::FRONT, end, end);
+        self.len = end.saturating_add(unparsed);
+    }
+
+    /// Puts a NUL behind the message in `range`, which was parsed last; where the message is then. If nothing was
+    /// received behind it, the NUL is there, as if it had been received and parsed. Otherwise the message moves to
+    /// the front by a byte: what is there, a header or [`FRONT`](Storage::FRONT), is of no more use.
+    pub fn end_with_nul(&mut self, range: &Range<usize>) -> Range<usize> {
+        let Range { mut start, mut end } = *range;
+        let is_last = end == self.len && end < self.capacity();
+        if is_last {
+            end = end.saturating_add(1);
+            (self.pos, self.len) = (end, end);
+        } else {
+            debug_assert!(start > 0, "there is a byte in front");
+            start = start.saturating_sub(1);
+        }
+        let bytes = self.storage.bytes_mut(start..end);
+        if !is_last && !bytes.is_empty() {
+            bytes.copy_within(1.., 0);
+        }
+        if let Some(nul) = bytes.last_mut() {
+            *nul = 0;
+        }
+        start..end.saturating_sub(1)
     }
 }

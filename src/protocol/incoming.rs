@@ -210,9 +210,21 @@ impl<B: Storage> Incoming<B> {
         self.buffer.storage.bytes(range)
     }
 
-    /// The bytes that a step speaks of stay where they are until [`release`](Self::release).
-    pub fn hold(&mut self, range: &Range<usize>) {
-        self.buffer.floor = self.buffer.floor.max(range.end);
+    /// Puts a NUL behind the whole text that was the last step, before anything else is done; where its bytes are
+    /// from then on. For a storage with a byte in [`FRONT`](Storage::FRONT).
+    #[must_use]
+    pub fn end_text(&mut self, range: &Range<usize>) -> Range<usize> {
+        self.buffer.end_with_nul(range)
+    }
+
+    /// The bytes that a step speaks of, to be changed.
+    pub fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.buffer.storage.bytes_mut(range)
+    }
+
+    /// The bytes in front of `end`, which a step speaks of, stay where they are until [`release`](Self::release).
+    pub fn hold(&mut self, end: usize) {
+        self.buffer.floor = self.buffer.floor.max(end);
     }
 
     /// Nothing is held any more.

@@ -12,6 +12,10 @@ use super::buffer::OVERHEAD;
 /// A range that does not lie within the storage gives an empty slice; the state machines never ask
 /// for one.
 pub trait Storage {
+    /// How many bytes stay free in front of a message that is moved to the front: 1 where texts are
+    /// [ended by NUL](super::Incoming::end_text), which moves them there.
+    const FRONT: usize = 0;
+
     /// How many bytes there are.
     fn capacity(&self) -> usize;
     /// The bytes in `range`.
@@ -19,10 +23,11 @@ pub trait Storage {
     /// The bytes in `range`, to be changed.
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8];
 
-    /// The largest message that is delivered whole, in bytes. More than [`OVERHEAD`] less than the capacity has
-    /// no room. A storage with more room than that has it for the opening request.
+    /// The largest message that is delivered whole, in bytes. More than [`OVERHEAD`] and [`FRONT`](Self::FRONT)
+    /// less than the capacity has no room. A storage with more room than that has it for the opening request.
     fn max_message(&self) -> usize {
-        self.capacity().saturating_sub(OVERHEAD)
+        self.capacity()
+            .saturating_sub(OVERHEAD.saturating_add(Self::FRONT))
     }
 
     /// Moves the bytes of `source` towards the front, to `to`; the two may overlap.

@@ -2,6 +2,7 @@
 //! The incoming half of a client, which is lent to the work item that runs.
 
 use core::ops::Range;
+use core::ptr::NonNull;
 
 use super::event::{Event, EventMask, Masks, Message};
 use crate::protocol::{Data, Incoming, MessageKind, OVERHEAD, Step, Storage};
@@ -19,20 +20,23 @@ pub struct Inbound<B> {
     /// What was parsed last is a ping that was not answered, because other output was in the way.
     /// Nothing is parsed or received before it is answered.
     pub(super) unanswered: bool,
+    /// The data that was parsed last is a text that is [ended](Self::end_text).
+    pub(super) is_ended: bool,
 }
 
 impl<B: Storage> Inbound<B> {
     /// The smallest storage that works, in bytes: the longest character has to fit in a piece of text.
-    pub const MIN_STORAGE: usize = OVERHEAD + 4;
+    pub const MIN_STORAGE: usize = OVERHEAD + B::FRONT + 4;
 
-    /// Creates the incoming half over a receive buffer. The largest message has [`OVERHEAD`] bytes less
-    /// than `storage`, which has at least [`MIN_STORAGE`](Self::MIN_STORAGE) bytes.
+    /// Creates the incoming half over a receive buffer. The largest message has [`OVERHEAD`] and [`Storage::FRONT`]
+    /// bytes less than `storage`, which has at least [`MIN_STORAGE`](Self::MIN_STORAGE) bytes.
     pub fn new(storage: B) -> Self {
         Self {
             incoming: Incoming::new(storage, 0, false),
             step: Step::NeedBytes,
             undelivered: 0,
             unanswered: false,
+            is_ended: false,
         }
     }
 
@@ -59,6 +63,31 @@ impl<B: Storage> Inbound<B> {
     pub(super) fn deliver(&mut self, step: Step, wanting: &mut Wanting) {
         self.undelivered = wanting.sinks(mask(&step));
         self.step = step;
+    }
+
+    /// Puts a NUL behind the data that was parsed last if it is a whole text for one sink alone, which may write
+    /// to it.
+    #[inline(never)] // for size
+    pub(super) fn end_text(&mut self) {
+        self.is_ended = false;
+        if let Step::Data(Data {
+            kind: MessageKind::Text,
+            first: true,
+            last: true,
+            range,
+        }) = &mut self.step
+        {
+            if self.undelivered.is_power_of_two() {
+                *range = self.incoming.end_text(range);
+                self.is_ended = true;
+            }
+        }
+    }
+
+    /// The bytes of a text that is ended, with the NUL, for its sink.
+    pub(super) fn ended_text(&mut self, range: &Range<usize>) -> NonNull<[u8]> {
+        let with_nul = range.start..range.end.saturating_add(1);
+        NonNull::from(self.incoming.bytes_mut(with_nul))
     }
 
     /// The event that the last step is delivered as, its bytes, and where they are.

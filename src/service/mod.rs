@@ -53,6 +53,7 @@ pub use stats::{Stats, Traffic};
 pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 pub use verdict::{Answer, AnswerError, Answered, Verdict};
 
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use crate::protocol::{OriginMatch, Page, Request};
@@ -153,6 +154,27 @@ pub trait Application<P: Port>: Sized {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery;
+
+    /// Whether a whole text that only one sink wants goes to [`deliver_text`](Self::deliver_text) instead of
+    /// [`deliver`](Self::deliver). If not, there is no code for that. The storage needs a byte in
+    /// [`FRONT`](crate::protocol::Storage::FRONT).
+    const WRITES_TEXT: bool = false;
+
+    /// Delivers a whole text to the only sink that wants it, as [`deliver`](Self::deliver). `text` is its bytes and a
+    /// NUL behind them, which are the application's until this returns, or with [`Delivery::Held`] until
+    /// [`Service::release`]: there is no reference to them, and it may write to all of them. What is sent of them is
+    /// checked to be UTF-8 again. Only sink 0 may send them back from where they are, and leaves them as they are
+    /// after that; the others are queues, which hold messages.
+    fn deliver_text(
+        &self,
+        service: &Service<P, Self>,
+        sink: usize,
+        client: ClientId,
+        text: NonNull<[u8]>,
+    ) -> Delivery {
+        let _ = (service, sink, client, text);
+        Delivery::Done
+    }
 
     /// Called every [`Config::tick_ms`] milliseconds, on the work queue with no lock held: every method of
     /// the service may be called from inside. Never twice at a time; a call that would be late by a whole

@@ -358,8 +358,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         // Released on another thread, perhaps, before this returns.
         inner.held = inner.held.saturating_add(1);
+        let is_text = matches!(event, Event::Text(_));
+        let is_ended = A::WRITES_TEXT && is_text && inbound.is_ended;
         let mut marks = Marks::empty();
-        marks.set(Marks::TEXT, matches!(event, Event::Text(_)));
+        marks.set(Marks::TEXT, is_text);
         marks.set(Marks::LAST, !inbound.incoming.has_unparsed());
         inner.delivering = NonZeroUsize::new(payload.as_ptr() as usize).map(|address| Delivering {
             address,
@@ -367,9 +369,18 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             start: range.start,
             marks,
         });
+        if is_ended && sink > 0 {
+            // Its reader may write to it at any time from now on.
+            inner.delivering = None;
+        }
         let id = inner.id(run.index);
         drop(inner);
-        let delivery = self.application.deliver(self, sink, Some(id), &event);
+        let delivery = if is_ended {
+            let text = inbound.ended_text(&range);
+            self.application.deliver_text(self, sink, id, text)
+        } else {
+            self.application.deliver(self, sink, Some(id), &event)
+        };
         run.now = None;
         // The client had no chance to be heard meanwhile.
         run.heard = true;
@@ -387,7 +398,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     if inner.held == 1 && inner.stalled == 0 {
                         inner.held_since = run.now(&self.port);
                     }
-                    inbound.incoming.hold(&range);
+                    // And the NUL behind it.
+                    let end = range.end.saturating_add(usize::from(is_ended));
+                    inbound.incoming.hold(end);
                 }
             }
         }
@@ -471,6 +484,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             if inner.phase == Phase::Open {
                 inner.traffic.received(data.range.len());
                 inbound.deliver(step, &mut run.wanting);
+                if A::WRITES_TEXT {
+                    inbound.end_text();
+                }
             }
             return false;
         }

@@ -169,12 +169,13 @@ impl<'a, const N: usize> Frame<'a, N> {
     }
 
     /// Checks it against the frames before it.
-    fn plan<P: Port>(&self, inner: &Inner<P>) -> Result<Planned, FrameError> {
+    fn plan<P: Port, A: Application<P>>(&self, inner: &Inner<P>) -> Result<Planned, FrameError> {
         if self.opcode.is_control() {
             return Ok(Planned::default());
         }
         let payload = self.payload();
-        let is_utf8 = self.is_utf8 || inner.is_own_text(payload);
+        // An application that may write to it may have done so.
+        let is_utf8 = self.is_utf8 || !A::WRITES_TEXT && inner.is_own_text(payload);
         let outgoing = &inner.outgoing;
         outgoing.plan(self.fin, self.opcode, payload, is_utf8)
     }
@@ -512,7 +513,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         on_service_thread: bool,
     ) -> Result<(), SendError> {
         self.check(inner, frame)?;
-        let planned = match frame.plan(inner) {
+        let planned = match frame.plan::<P, A>(inner) {
             Ok(planned) => planned,
             Err(error) => return Err(SendError::Frame(error)),
         };
@@ -666,7 +667,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let total = total_len(&parts);
         let (planned, sent) = loop {
             match self.check(&inner, &frame) {
-                Ok(()) => match frame.plan(&inner) {
+                Ok(()) => match frame.plan::<P, A>(&inner) {
                     Ok(planned) if inner.output.is_clear() => {
                         if frame.more
                             && self.reserve(&mut inner)

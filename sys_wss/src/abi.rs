@@ -169,7 +169,7 @@ pub struct Event {
     /// `user_data`
     pub user_data: *mut c_void,
     /// `data`
-    pub data: *const u8,
+    pub data: *mut u8,
     /// `len`
     pub len: usize,
     /// `first`
@@ -180,8 +180,8 @@ pub struct Event {
     pub hold: *mut c_void,
 }
 
-// SAFETY: it moves between threads as C has it do: the data is read only, and released by one of them; the other
-// pointers are never followed here.
+// SAFETY: it moves between threads as C has it do: the data is used, and released, by one of them; the other pointers
+// are never followed here.
 unsafe impl Send for Event {}
 
 /// `struct wss_response_field`.

@@ -5,7 +5,7 @@
 use core::ffi::{c_int, c_uint};
 use core::ptr;
 
-use wss::service::{Lock as _, Message};
+use wss::service::Lock as _;
 use wss::{Answer, ClientId, Request, Status, Verdict};
 
 use crate::abi::{self, Callback, Cookie, EventCallback, RequestHook, RxData, TickCallback};
@@ -14,9 +14,22 @@ use crate::platform::{Monitor, SERVERS, monitor};
 use crate::request::Asked;
 use crate::server::{self, PerServer};
 
-/// What happened.
+/// What a client has sent, or a piece of it.
 #[derive(Clone, Copy)]
-pub struct Happened<'a> {
+pub struct Received {
+    /// Its bytes, which live as long as the event is delivered, or held. C may write to those of a text that is
+    /// `ended` by NUL.
+    pub data: *mut u8,
+    /// Their number, without the NUL.
+    pub len: usize,
+    /// Whether it begins the message.
+    pub first: bool,
+    /// Whether it ends the message.
+    pub last: bool,
+}
+
+/// What happened.
+pub struct Happened {
     /// The place of the server.
     pub place: usize,
     /// The client, unless it concerns the server as a whole.
@@ -24,13 +37,13 @@ pub struct Happened<'a> {
     /// As C numbers events.
     pub event: c_uint,
     /// What was received.
-    pub message: Option<Message<'a>>,
+    pub message: Option<Received>,
 }
 
-impl Happened<'_> {
+impl Happened {
     /// The event as C has it, without its bytes.
-    pub fn to_c(self) -> abi::Event {
-        let Self { place, client, .. } = self;
+    pub fn to_c(&self) -> abi::Event {
+        let Self { place, client, .. } = *self;
         let client = client.map(|id| Client { place, id });
         let user_data = client.and_then(server::user_data);
         let (number, index) = client_or_none(client);
@@ -40,8 +53,8 @@ impl Happened<'_> {
             client: number,
             server: server::to_c(place),
             user_data: user_data.unwrap_or(ptr::null_mut()),
-            data: ptr::null(),
-            len: self.message.map_or(0, |message| message.bytes.len()),
+            data: ptr::null_mut(),
+            len: self.message.map_or(0, |message| message.len),
             first: self.message.is_some_and(|message| message.first),
             last: self.message.is_some_and(|message| message.last),
             hold: ptr::null_mut(),
@@ -53,7 +66,7 @@ impl Happened<'_> {
 /// linked without what calls the other kind.
 #[derive(Clone, Copy)]
 pub struct Sink {
-    call: fn(Self, Happened<'_>),
+    call: fn(Self, &Happened),
     original: Option<Callback>,
     own: Option<EventCallback>,
     cookie: Cookie,
@@ -80,25 +93,25 @@ impl Sink {
         }
     }
 
-    fn call_own(self, happened: Happened<'_>) {
+    fn call_own(self, happened: &Happened) {
         let Some(function) = self.own else { return };
         let mut event = happened.to_c();
         if let Some(message) = happened.message {
-            event.data = message.bytes.as_ptr();
+            event.data = message.data;
         }
         // SAFETY: C registered the function as a `wss_event_callback`, which the header asks not to unwind; the
         // event and its bytes live until it returns.
         unsafe { function(&raw const event, self.cookie.0) };
     }
 
-    fn call_original(self, happened: Happened<'_>) {
+    fn call_original(self, happened: &Happened) {
         let Some(function) = self.original else {
             return;
         };
         let mut rx = happened.message.map(|message| RxData {
-            data: message.bytes.as_ptr().cast_mut(),
+            data: message.data,
             // A slice has at most `isize::MAX` bytes.
-            len: i64::try_from(message.bytes.len()).unwrap_or(i64::MAX),
+            len: i64::try_from(message.len).unwrap_or(i64::MAX),
         });
         let data = rx
             .as_mut()
@@ -127,7 +140,7 @@ pub fn has_original_callback(place: usize) -> bool {
 }
 
 /// Calls the callback of the server at `happened.place`, if there is one.
-pub fn call_callback(happened: Happened<'_>) {
+pub fn call_callback(happened: &Happened) {
     // Taken out of its lock, so that the callback may register another.
     let sink = *CALLBACKS.at(happened.place).lock();
     if let Some(sink) = sink {

@@ -12,6 +12,7 @@ use crate::abi::{self, ClientAuth, Cookie, Limits, MASK_ALL, MAX_QUEUES};
 use crate::admission::{AUTHORIZATION, Login, Origins};
 use crate::callbacks::{Hook, Sink, Tick};
 use crate::error::Error;
+use crate::events::Active;
 use crate::platform::{self, check_sizes, default_options};
 use crate::queues;
 
@@ -87,18 +88,10 @@ pub struct Options {
     pub tx_blocks: u16,
     /// The other limits.
     pub limits: Config,
-    /// Which pages may connect; `None`: those that the build says.
-    pub origins: Option<Origins>,
-    /// The header fields that the hook needs.
-    pub request_fields: Option<&'static str>,
+    /// What the application of the service has of it.
+    pub active: Active,
     /// What events are given to; `None`: nothing.
     pub callback: Option<(EventMask, Sink)>,
-    /// The credentials that a client needs; `None`: it needs none.
-    pub login: Option<Login>,
-    /// What decides on opening requests.
-    pub hook: Option<Hook>,
-    /// What runs periodically, every [`Config::tick_ms`].
-    pub tick: Option<Tick>,
     /// The queues; 0: none.
     pub queues: [u32; MAX_QUEUES],
     /// TLS, where it is built in; `None`: none.
@@ -170,12 +163,12 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     let password = unsafe { optional_text(config.password) }?;
     // SAFETY: C gives NULL, or a text.
     let token = unsafe { optional_text(config.token) }?;
-    options.login = Login::new(user, password, token)?;
-    let is_protected = config.on_request.is_some() || options.login.is_some();
-    options.origins = Some(Origins::new(origins, is_protected)?);
+    options.active.login = Login::new(user, password, token)?;
+    let is_protected = config.on_request.is_some() || options.active.login.is_some();
+    options.active.origins = Some(Origins::new(origins, is_protected)?);
     // SAFETY: C gives NULL, or a text.
     let mut names = unsafe { optional_text(config.request_fields) }?;
-    if options.login.is_some() {
+    if options.active.login.is_some() {
         let names = names.get_or_insert(AUTHORIZATION);
         let mut names = names.split_ascii_whitespace();
         if !names.any(|name| name.eq_ignore_ascii_case(AUTHORIZATION)) {
@@ -191,7 +184,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
             Error::BadArgument
         })?;
         platform::check_request_fields(names)?;
-        options.request_fields = Some(names);
+        options.active.request_fields = Some(names);
     }
     let cookie = Cookie(config.cookie);
     let events = match config.events {
@@ -201,7 +194,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     let events = EventMask::from_bits(events).ok_or(Error::BadArgument)?;
     let sink = config.on_event.map(|function| Sink::new(function, cookie));
     options.callback = sink.map(|sink| (events, sink));
-    options.hook = config
+    options.active.hook = config
         .on_request
         .map(|function| Hook::new(function, cookie));
     if let Some(function) = config.on_tick {
@@ -213,7 +206,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
             log::error!("on_tick needs tick_ms");
             return Err(Error::BadArgument);
         }
-        options.tick = Some(Tick::new(function, cookie));
+        options.active.tick = Some(Tick::new(function, cookie));
         options.limits.tick_ms = config.tick_ms;
     }
     // SAFETY: C gives that many queues.

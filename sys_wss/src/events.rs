@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The application of a service: its events go to the callback and to the queues.
 
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use wss::protocol::OriginMatch;
@@ -9,7 +10,7 @@ use wss::{Answer, ClientId, Event, Request, Status};
 
 use crate::abi::MAX_QUEUES;
 use crate::admission::{Login, Origins};
-use crate::callbacks::{self, Happened, Hook, Sink, Tick};
+use crate::callbacks::{self, Happened, Hook, Received, Sink, Tick};
 use crate::client::Client;
 use crate::config::Options;
 use crate::platform::{self, Monitor, SERVERS, monitor};
@@ -116,13 +117,29 @@ pub struct Events {
 
 /// What counts of the configuration while a server runs.
 #[derive(Clone, Copy)]
-struct Active {
-    origins: Option<Origins>,
-    login: Option<Login>,
+pub struct Active {
+    /// Which pages may connect; `None`: those that the build says.
+    pub origins: Option<Origins>,
+    /// The credentials that a client needs; `None`: it needs none.
+    pub login: Option<Login>,
+    /// The header fields that the hook needs.
     // `None` is all zeros, as everything in static memory has to be: else it would lie in flash, too.
-    request_fields: Option<&'static str>,
-    hook: Option<Hook>,
-    tick: Option<Tick>,
+    pub request_fields: Option<&'static str>,
+    /// What decides on opening requests.
+    pub hook: Option<Hook>,
+    /// What runs periodically, every [`Config::tick_ms`](wss::service::Config).
+    pub tick: Option<Tick>,
+}
+
+impl Active {
+    /// Nothing is configured.
+    pub const NONE: Self = Self {
+        origins: None,
+        login: None,
+        request_fields: None,
+        hook: None,
+        tick: None,
+    };
 }
 
 impl Events {
@@ -130,26 +147,14 @@ impl Events {
     pub const fn new() -> Self {
         Self {
             place: AtomicUsize::new(DEFAULT),
-            active: monitor(Active {
-                origins: None,
-                login: None,
-                request_fields: None,
-                hook: None,
-                tick: None,
-            }),
+            active: monitor(Active::NONE),
         }
     }
 
     /// From now on it is that of this server.
     pub fn begin(&self, place: usize, options: &Options) {
         self.place.store(place, Ordering::Relaxed);
-        *self.active.lock() = Active {
-            origins: options.origins,
-            login: options.login,
-            request_fields: options.request_fields,
-            hook: options.hook,
-            tick: options.tick,
-        };
+        *self.active.lock() = options.active;
         SINKS.at(place).runs.store(true, Ordering::SeqCst);
     }
 
@@ -211,12 +216,44 @@ impl<P: Port> Application<P> for Events {
         client: Option<ClientId>,
         event: &Event<'_>,
     ) -> Delivery {
-        let place = self.place();
-        if !SINKS.at(place).mask(sink).contains(event.mask()) {
-            // The sink has changed since the event was noted for it.
-            return Delivery::Done;
-        }
-        deliver(place, sink, client, event)
+        let message = event.message().map(|message| Received {
+            data: message.bytes.as_ptr().cast_mut(),
+            len: message.bytes.len(),
+            first: message.first,
+            last: message.last,
+        });
+        let happened = Happened {
+            place: self.place(),
+            client,
+            event: number(event.mask()),
+            message,
+        };
+        deliver(sink, &happened)
+    }
+
+    const WRITES_TEXT: bool = true;
+
+    fn deliver_text(
+        &self,
+        _service: &Service<P, Self>,
+        sink: usize,
+        client: ClientId,
+        text: NonNull<[u8]>,
+    ) -> Delivery {
+        let message = Received {
+            data: text.as_ptr().cast(),
+            // The NUL is behind it.
+            len: text.len().saturating_sub(1),
+            first: true,
+            last: true,
+        };
+        let happened = Happened {
+            place: self.place(),
+            client: Some(client),
+            event: number(EventMask::TEXT),
+            message: Some(message),
+        };
+        deliver(sink, &happened)
     }
 
     fn tick(&self, _service: &Service<P, Self>) {
@@ -239,19 +276,23 @@ pub fn end(place: usize) {
     }
 }
 
-fn deliver(place: usize, sink: usize, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
-    let happened = Happened {
-        place,
-        client,
-        // The bits are numbered as the events of the interface.
-        event: event.mask().bits().trailing_zeros(),
-        message: event.message(),
-    };
+/// As C numbers events: the bits are numbered alike.
+const fn number(event: EventMask) -> u32 {
+    event.bits().trailing_zeros()
+}
+
+/// Delivers an event to a sink.
+fn deliver(sink: usize, happened: &Happened) -> Delivery {
+    let sinks = SINKS.at(happened.place);
+    if sinks.mask(sink).bits() >> happened.event & 1 == 0 {
+        // The sink has changed since the event was noted for it.
+        return Delivery::Done;
+    }
     if sink == CALLBACK {
         callbacks::call_callback(happened);
         return Delivery::Done;
     }
-    match (SINKS.at(place).queue(sink), queues::functions()) {
+    match (sinks.queue(sink), queues::functions()) {
         (Some(queue), Some(queues)) => (queues.deliver)(queue, happened),
         _ => Delivery::Done,
     }
@@ -269,13 +310,14 @@ pub fn emit_listen_failed() {
 /// Delivers that to the sinks that had no room.
 pub fn deliver_listen_failed() {
     let undelivered = UNDELIVERED.swap(0, Ordering::SeqCst);
+    let happened = Happened {
+        place: DEFAULT,
+        client: None,
+        event: number(EventMask::LISTEN_FAILED),
+        message: None,
+    };
     for sink in (0..MAX_SINKS).filter(|sink| undelivered & 1 << sink != 0) {
-        if SINKS
-            .at(DEFAULT)
-            .mask(sink)
-            .contains(EventMask::LISTEN_FAILED)
-            && deliver(DEFAULT, sink, None, &Event::ListenFailed) == Delivery::Full
-        {
+        if deliver(sink, &happened) == Delivery::Full {
             UNDELIVERED.fetch_or(1 << sink, Ordering::SeqCst);
         }
     }

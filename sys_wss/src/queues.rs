@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicBool;
 use wss::service::{Delivery, EventMask, Instant, Lock as _, Queue, QueueState, RecvError};
 
 use crate::abi::{self, MAX_QUEUES};
-use crate::callbacks::Happened;
+use crate::callbacks::{Happened, Received};
 use crate::client::Client;
 use crate::error::Error;
 use crate::events;
@@ -34,7 +34,7 @@ type Places = [Place; MAX_QUEUES];
 /// What servers do with queues.
 pub struct Functions {
     /// Puts an event on a queue.
-    pub deliver: fn(Number, Happened<'_>) -> Delivery,
+    pub deliver: fn(Number, &Happened) -> Delivery,
     /// Gives a server its queues.
     pub set: fn(usize, &[u32; MAX_QUEUES]),
     /// A server has stopped.
@@ -178,13 +178,15 @@ fn room() {
 }
 
 /// Puts an event on a queue.
-fn deliver(to: Number, happened: Happened<'_>) -> Delivery {
+fn deliver(to: Number, happened: &Happened) -> Delivery {
     // Before the queue is locked.
     let event = happened.to_c();
     to.deliver(happened.message.is_some(), || {
         // Without data `hold` only says that the event was not released yet.
-        let nothing = (ptr::null(), NonNull::dangling().as_ptr());
-        let kept = happened.message.map(|message| queue::keep(message.bytes));
+        let nothing = (ptr::null_mut(), NonNull::dangling().as_ptr());
+        // SAFETY: the bytes are there, since the event is being delivered.
+        let keep = |message: Received| unsafe { queue::keep(message.data, message.len) };
+        let kept = happened.message.map(keep);
         let (data, hold) = kept.unwrap_or(nothing);
         abi::Event {
             data,
@@ -211,7 +213,7 @@ pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Event, Error> {
 /// `event` comes from a queue, or is all 0; it is no copy of one that was given back.
 pub unsafe fn release(event: &mut abi::Event) {
     let hold = core::mem::replace(&mut event.hold, ptr::null_mut());
-    let data = core::mem::replace(&mut event.data, ptr::null());
+    let data = core::mem::replace(&mut event.data, ptr::null_mut());
     event.len = 0;
     if hold.is_null() {
         return;

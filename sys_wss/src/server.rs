@@ -172,7 +172,8 @@ pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize
         Life::Running {
             port: listening,
             unclaimed,
-        } if *unclaimed
+        } if platform::STARTS_ITSELF
+            && *unclaimed
             && port.is_some_and(|port| [port, 0].contains(listening))
             && tls == platform::TLS_BY_DEFAULT =>
         {

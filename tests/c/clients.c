@@ -174,6 +174,109 @@ static void user_data_goes_with_each_event_up_to_closed(void)
 	stop_serving();
 }
 
+/* Sends a text back in capitals, which is put there in its place. */
+static void shout(const struct record *record, const void *data)
+{
+	char *text = (char *)data;
+
+	if (record->event != WSS_EVENT_TEXT) {
+		return;
+	}
+	CHECK(record->first && record->last);
+	CHECK_INT(text[record->len], 0);
+	for (size_t i = 0; i < record->len; i++) {
+		CHECK(text[i] >= 'a' && text[i] <= 'z');
+		text[i] = (char)(text[i] - 'a' + 'A');
+	}
+	/* As strtok() does, at the end. */
+	text[record->len] = '!';
+	CHECK_INT(wss_send(record->id, WSS_TEXT, text, record->len, 0), 0);
+}
+
+/* As large as a message may be. */
+#define LARGE 1400
+
+static void the_only_callback_may_change_a_text_which_ends_with_nul(void)
+{
+	static const size_t sizes[] = {5, 0, 1, 125, 126, LARGE - 1, LARGE, 3};
+	struct wss_limits limits = limits_for_tests();
+	static char text[LARGE];
+	static char shouted[LARGE];
+	static char frames[4 * LARGE];
+	size_t len = 0;
+	int fd;
+
+	limits.rx_buffer_size = rx_buffer_size(LARGE);
+	memset(text, 'a', sizeof(text));
+	memset(shouted, 'A', sizeof(shouted));
+	act = shout;
+	serve_within(&limits);
+	fd = open_client(0);
+	/* Each by itself, and in two fragments with a ping between. */
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t half = sizes[i] / 2;
+
+		wire_frame(fd, true, TEXT, text, sizes[i]);
+		expect_data(WSS_EVENT_TEXT, 0, text, sizes[i]);
+		wire_expect(fd, true, TEXT, shouted, sizes[i]);
+		wire_frame(fd, false, TEXT, text, half);
+		wire_frame(fd, true, PING, "p", 1);
+		wire_frame(fd, true, CONTINUATION, text, sizes[i] - half);
+		expect_data(WSS_EVENT_PING, 0, "p", 1);
+		expect_data(WSS_EVENT_TEXT, 0, text, sizes[i]);
+		wire_expect(fd, true, PONG, "p", 1);
+		wire_expect(fd, true, TEXT, shouted, sizes[i]);
+	}
+	/* All at once: what follows each is not harmed. */
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		len += wire_make(frames + len, true, TEXT, text, sizes[i]);
+	}
+	wire_write(fd, frames, len);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		expect_data(WSS_EVENT_TEXT, 0, text, sizes[i]);
+		wire_expect(fd, true, TEXT, shouted, sizes[i]);
+	}
+	close(fd);
+	expect_closing(0);
+	stop_serving();
+}
+
+/* Makes a text no UTF-8, tries to send it in every way, and then what is left of it. */
+static void break_text(const struct record *record, const void *data)
+{
+	struct wss_server *server = wss_default_server();
+	char *text = (char *)data;
+	struct wss_part part;
+
+	if (record->event != WSS_EVENT_TEXT) {
+		return;
+	}
+	text[1] = (char)0xFF;
+	part = (struct wss_part){.data = text, .len = record->len};
+	CHECK_INT(wss_send(record->id, WSS_TEXT, text, record->len, 0), -EBADMSG);
+	CHECK_INT(wss_send_text(record->id, text, 0), -EBADMSG);
+	CHECK_INT(wss_send_parts(record->id, WSS_TEXT, &part, 1, 0), -EBADMSG);
+	CHECK_INT(wss_broadcast(server, 0, WSS_TEXT, text, record->len), -EBADMSG);
+	CHECK_INT(wss_send(record->id, WSS_BINARY, text, record->len, 0), 0);
+	CHECK_INT(wss_send(record->id, WSS_TEXT, text + 2, record->len - 2, 0), 0);
+}
+
+static void a_text_that_was_changed_is_checked_before_it_is_sent(void)
+{
+	int fd;
+
+	act = break_text;
+	serve(NULL);
+	fd = open_client(0);
+	wire_text(fd, "broken");
+	expect_data(WSS_EVENT_TEXT, 0, "broken", 6);
+	wire_expect(fd, true, BINARY, "b\xffoken", 6);
+	wire_expect_text(fd, "oken");
+	close(fd);
+	expect_closing(0);
+	stop_serving();
+}
+
 static void a_client_is_in_the_groups_that_were_set_last(void)
 {
 	struct wss_server *server = serve(NULL);
@@ -816,6 +919,8 @@ static void every_client_can_be_closed_at_once(void)
 	CASE(a_client_kept_too_long_reaches_no_other)                                              \
 	CASE(what_is_no_client_is_refused)                                                         \
 	CASE(user_data_goes_with_each_event_up_to_closed)                                          \
+	CASE(the_only_callback_may_change_a_text_which_ends_with_nul)                              \
+	CASE(a_text_that_was_changed_is_checked_before_it_is_sent)                                 \
 	CASE(a_client_is_in_the_groups_that_were_set_last)                                         \
 	CASE(each_client_is_gone_through_once)                                                     \
 	CASE(the_address_of_a_client_is_that_of_its_peer)                                          \

@@ -172,6 +172,96 @@ static void a_held_event_holds_back_its_client_and_no_other(void)
 	stop_serving();
 }
 
+/* Shouts a text, in its place. */
+static void shout(const struct wss_event *event)
+{
+	char *text = event->data;
+
+	CHECK(event->first && event->last);
+	CHECK_INT(text[event->len], 0);
+	for (size_t i = 0; i < event->len; i++) {
+		text[i] = (char)(text[i] - 'a' + 'A');
+	}
+	text[event->len] = '!';
+}
+
+static void the_only_queue_may_change_a_text_which_ends_with_nul(void)
+{
+	static const char *const words[] = {"one", "two", "", "three"};
+	static const char *const shouted[] = {"ONE!", "TWO!", "!", "THREE!"};
+	struct wss_config config = config_for_tests(NULL);
+	wss_queue queue = create(TEXTS, 4);
+	struct wss_event events[4];
+	char frames[4 * 20];
+	char text[12];
+	int fd;
+
+	/* The callback gets the other events. */
+	config.events = WSS_MASK_ALL & ~TEXTS;
+	config.queues = &queue;
+	config.queue_count = 1;
+	serve(&config);
+	fd = open_client(0);
+	/* One after the other, and all at once. */
+	for (int together = 0; together < 2; together++) {
+		size_t len = 0;
+
+		for (size_t i = 0; i < 4; i++) {
+			if (together) {
+				len += wire_make(frames + len, true, TEXT, words[i], strlen(words[i]));
+				continue;
+			}
+			wire_text(fd, words[i]);
+			events[i] = take(queue, WSS_EVENT_TEXT, 0);
+			CHECK_BYTES(events[i].data, events[i].len, words[i], strlen(words[i]));
+			shout(&events[i]);
+			CHECK_INT(wss_send(events[i].client, WSS_TEXT, events[i].data,
+					   events[i].len + 1, PATIENCE_MS),
+				  0);
+			wire_expect_text(fd, shouted[i]);
+			wss_event_release(&events[i]);
+		}
+		if (!together) {
+			continue;
+		}
+		wire_write(fd, frames, len);
+		for (size_t i = 0; i < 4; i++) {
+			events[i] = take(queue, WSS_EVENT_TEXT, 0);
+			CHECK_BYTES(events[i].data, events[i].len, words[i], strlen(words[i]));
+			shout(&events[i]);
+		}
+		/* While all of them are held. */
+		for (size_t i = 0; i < 4; i++) {
+			CHECK_BYTES(events[i].data, events[i].len + 1, shouted[i], strlen(shouted[i]));
+			CHECK_INT(wss_send(events[i].client, WSS_TEXT, events[i].data,
+					   events[i].len + 1, 0),
+				  0);
+			wire_expect_text(fd, shouted[i]);
+		}
+		*(char *)events[0].data = (char)0xC3;
+		CHECK_INT(wss_send(events[0].client, WSS_TEXT, events[0].data, 3, 0), -EBADMSG);
+		CHECK_INT(wss_send(events[0].client, WSS_TEXT, events[0].data, 3, PATIENCE_MS),
+			  -EBADMSG);
+		for (size_t i = 0; i < 4; i++) {
+			wss_event_release(&events[i]);
+		}
+	}
+	/* The next ones are not harmed, nor is what comes behind output that waited. */
+	for (int i = 0; i < 200; i++) {
+		struct wss_event event;
+
+		snprintf(text, sizeof(text), "%d", i);
+		wire_text(fd, text);
+		event = take(queue, WSS_EVENT_TEXT, 0);
+		CHECK_BYTES(event.data, event.len + 1, text, strlen(text) + 1);
+		wss_event_release(&event);
+	}
+	close(fd);
+	expect_closing(0);
+	stop_serving();
+	destroy(queue);
+}
+
 static void a_full_queue_loses_nothing(void)
 {
 	wss_queue queue = create(TEXTS | WSS_MASK(WSS_EVENT_CLOSED), 1);
@@ -612,6 +702,7 @@ static void an_event_held_for_too_long_fails_its_client_with_1011(void)
 	CASE(a_queue_gets_what_its_mask_asks_for_beside_the_callback)                              \
 	CASE(a_queue_that_no_configuration_lists_gets_nothing)                                     \
 	CASE(a_held_event_holds_back_its_client_and_no_other)                                      \
+	CASE(the_only_queue_may_change_a_text_which_ends_with_nul)                                 \
 	CASE(a_full_queue_loses_nothing)                                                           \
 	CASE(an_event_outlives_its_client_its_queue_and_the_server)                                \
 	CASE(readers_wake_when_the_server_ends)                                                    \

@@ -37,7 +37,8 @@ const NUMBERS: [(&str, u32); 23] = [
     ("WSS_LOG_LEVEL", 3),
 ];
 /// Switches, with the default.
-const SWITCHES: [(&str, bool); 6] = [
+const SWITCHES: [(&str, bool); 7] = [
+    ("WSS_C_LIBRARY", false),
     ("WSS_STREAMING", false),
     ("WSS_RESPONSE_FIELDS", false),
     ("WSS_START_AT_BOOT", true),

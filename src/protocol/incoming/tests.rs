@@ -414,7 +414,7 @@ fn nothing_beneath_held_bytes_moves() {
     loop {
         match incoming.step() {
             Step::Data(Data { range, .. }) | Step::Ping(range) => {
-                incoming.hold(&range);
+                incoming.hold(range.end);
                 let now = incoming.bytes(range.clone()).to_vec();
                 held.push((range, now));
             }
@@ -503,8 +503,151 @@ fn any_frames() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// With a byte in front, as for applications that may write to texts.
+struct Fronted(Vec<u8>);
+
+impl Storage for Fronted {
+    const FRONT: usize = 1;
+
+    fn capacity(&self) -> usize {
+        self.0.len()
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.0.bytes(range)
+    }
+
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.0.bytes_mut(range)
+    }
+}
+
+/// Receives `parts` as an owner that ends whole texts, writes to them, and holds every message for which `holds` says
+/// so until nothing goes on without a release.
+fn replay_ending(parts: &[&[u8]], mut holds: impl FnMut() -> bool) -> Vec<Seen> {
+    let storage = Fronted(vec![0xEE; MAX + OVERHEAD + Fronted::FRONT]);
+    let mut incoming = Incoming::new(storage, 4096, false);
+    assert_eq!(incoming.max_message(), MAX);
+    let (mut seen, mut held) = (Vec::new(), Vec::<(Range<usize>, Vec<u8>)>::new());
+    let release = |incoming: &mut Incoming<Fronted>, held: &mut Vec<_>| {
+        for (range, bytes) in held.drain(..) {
+            assert_eq!(incoming.bytes(range), bytes, "what is held stays");
+        }
+        incoming.release();
+    };
+    let mut parts = parts.iter().copied();
+    let mut rest = &[][..];
+    while !rest.is_empty() || parts.len() > 0 {
+        if rest.is_empty() {
+            rest = parts.next().unwrap_or_default();
+        }
+        if incoming.space().is_empty() {
+            assert!(!held.is_empty(), "there is always space");
+            release(&mut incoming, &mut held);
+        }
+        let space = incoming.space();
+        let count = space.len().min(rest.len());
+        space[..count].copy_from_slice(&rest[..count]);
+        incoming.received(count);
+        rest = &rest[count..];
+        loop {
+            let step = incoming.step();
+            let mut range = match step {
+                Step::NeedBytes => break,
+                Step::NeedRelease => {
+                    assert!(!held.is_empty(), "nothing is held");
+                    release(&mut incoming, &mut held);
+                    continue;
+                }
+                Step::Request => {
+                    incoming.upgrade();
+                    continue;
+                }
+                Step::Data(Data { ref range, .. }) => range.clone(),
+                Step::Ping(ref range) | Step::Pong(ref range) => range.clone(),
+                _ => 0..0,
+            };
+            let bytes = incoming.bytes(range.clone()).to_vec();
+            let mut end = range.end;
+            if let Step::Data(Data {
+                kind: MessageKind::Text,
+                ..
+            }) = step
+            {
+                range = incoming.end_text(&range);
+                assert_eq!(incoming.bytes(range.clone()), bytes, "it is the same text");
+                end = range.end + 1;
+                assert_eq!(incoming.bytes(range.end..end), [0]);
+                incoming.bytes_mut(range.start..end).fill(0xDD);
+            }
+            if holds() {
+                incoming.hold(end);
+                let now = range.start..end;
+                held.push((now.clone(), incoming.bytes(now).to_vec()));
+                // Output is lent what is free, and does not reach it.
+                let spare = incoming.spare().min(7);
+                let lent = incoming.lend(&[&[0xAA; 7][..spare]]);
+                assert_eq!(lent.len(), spare);
+            }
+            seen.push(match step {
+                Step::Data(data) => Seen::Data(data.kind, data.first, data.last, bytes),
+                Step::Ping(_) => Seen::Ping(bytes),
+                Step::Pong(_) => Seen::Pong(bytes),
+                Step::Close { code, body } => {
+                    let body = incoming.bytes(body).to_vec();
+                    Seen::Close(code.map(CloseCode::get), body)
+                }
+                Step::Fail(violation) => Seen::Fail(violation),
+                step => panic!("{step:?}"),
+            });
+        }
+    }
+    release(&mut incoming, &mut held);
+    seen
+}
+
+/// A message that fills the buffer to its last byte, with others before and behind it.
+#[test]
+fn a_text_of_any_length_anywhere_is_ended_with_nul() {
+    for len in [0, 1, 125, 126, MAX - 1, MAX] {
+        for before in 0..4 {
+            let mut frames = vec![frame(0x81, b"before"); before];
+            let text = vec![b'x'; len];
+            frames.push(frame(0x01, &text[..len / 2]));
+            frames.push(frame(0x89, &[b'p'; 125]));
+            frames.push(frame(0x80, &text[len / 2..]));
+            frames.push(frame(0x81, &text));
+            frames.push(frame(0x81, b"behind"));
+            let all = [REQUEST.as_bytes(), &frames.concat()].concat();
+            let wanted = replay(&[&all], connection(false));
+            for size in [1, 2, 7, MAX, all.len()] {
+                for holds in [false, true] {
+                    let parts: Vec<&[u8]> = all.chunks(size).collect();
+                    assert_eq!(replay_ending(&parts, || holds), wanted[1..], "{len} {size}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn texts_that_are_ended_disturb_nothing(
+        frames in any_frames(),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
+        holds in proptest::collection::vec(any::<bool>(), 1..8),
+    ) {
+        let all = [REQUEST.as_bytes(), &frames].concat();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(all.len() + 1)).collect();
+        cuts.extend([0, all.len()]);
+        cuts.sort_unstable();
+        let parts: Vec<&[u8]> = cuts.windows(2).map(|cut| &all[cut[0]..cut[1]]).collect();
+        let mut holds = holds.iter().cycle();
+        let seen = replay_ending(&parts, || *holds.next().unwrap());
+        prop_assert_eq!(&seen, &replay(&[&all], connection(false))[1..]);
+    }
 
     #[test]
     fn any_split_of_any_frames_gives_the_same_steps(

@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD};
+use wss::protocol::{MAX_SERVER_HEADER, OVERHEAD, Storage as _};
 use wss::service::{
     Application, EventMask, Inbound, Pool, Port as _, Service, Shared, Slot, SlotState, Work,
 };
@@ -21,7 +21,7 @@ use crate::shell::{self, Paths};
 use crate::sys;
 
 /// The size of a receive buffer: a message, and what stands around it.
-const RX: usize = kconfig::RX_BUFFER_SIZE as usize + OVERHEAD;
+const RX: usize = kconfig::RX_BUFFER_SIZE as usize + OVERHEAD + Buffer::FRONT;
 /// The size of a block of unsent output: a message and its header.
 const TX: usize = kconfig::RX_BUFFER_SIZE as usize + MAX_SERVER_HEADER;
 

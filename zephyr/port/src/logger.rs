@@ -58,6 +58,10 @@ impl core::fmt::Write for Line {
 /// Has the lines of `log` go to Zephyr's log, as far as `CONFIG_WSS_LOG_LEVEL` says. A program with a
 /// logger of its own keeps that.
 pub fn set_logger() {
+    if log::STATIC_MAX_LEVEL == LevelFilter::Off {
+        // There are no lines.
+        return;
+    }
     let level = match kconfig::LOG_LEVEL {
         0 => LevelFilter::Off,
         1 => LevelFilter::Error,

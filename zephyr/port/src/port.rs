@@ -66,6 +66,9 @@ impl Buffer {
 }
 
 impl Storage for Buffer {
+    // Applications in C may write to texts.
+    const FRONT: usize = kconfig::C_LIBRARY as usize;
+
     fn capacity(&self) -> usize {
         self.len
     }

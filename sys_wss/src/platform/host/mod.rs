@@ -17,7 +17,7 @@ use wss::service::{Config, Lock as _};
 use crate::abi::MAX_QUEUES;
 use crate::config::Options;
 use crate::error::{Errno, Error};
-use crate::events::Events;
+use crate::events::{Active, Events};
 use crate::request::Accepted;
 
 pub use adopt::adopt;
@@ -113,12 +113,8 @@ pub fn default_options() -> Options {
         max_clients: options.max_clients,
         tx_blocks: 0,
         limits: Config::default(),
-        origins: None,
-        login: None,
-        request_fields: None,
+        active: Active::NONE,
         callback: None,
-        hook: None,
-        tick: None,
         queues: [0; MAX_QUEUES],
         tls: [None; TLS as usize],
     }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
+use core::slice;
 
 use crate::abi::Event;
 
@@ -18,10 +19,18 @@ pub fn storage(depth: usize) -> Option<Storage> {
 }
 
 /// Keeps the bytes of a message: where they are, and what they are given back by. A copy, since those in the
-/// receive buffer could be overwritten once the client is cut off, while C still reads them.
-pub fn keep(bytes: &[u8]) -> (*const u8, *mut c_void) {
-    let kept = Box::new(Box::<[u8]>::from(bytes));
-    (kept.as_ptr(), Box::into_raw(kept).cast())
+/// receive buffer could be overwritten once the client is cut off, while C still uses them. A NUL is behind them.
+///
+/// # Safety
+/// There are `len` bytes at `data`, which nothing writes to meanwhile.
+pub unsafe fn keep(data: *const u8, len: usize) -> (*mut u8, *mut c_void) {
+    // SAFETY: the caller knows it.
+    let bytes = unsafe { slice::from_raw_parts(data, len) };
+    let mut kept = Vec::with_capacity(len.saturating_add(1));
+    kept.extend_from_slice(bytes);
+    kept.push(0);
+    let mut kept = Box::new(kept.into_boxed_slice());
+    (kept.as_mut_ptr(), Box::into_raw(kept).cast())
 }
 
 /// Gives the bytes of a message back.

@@ -11,7 +11,7 @@ use wss_zephyr::{ListenError, kconfig};
 use crate::abi::MAX_QUEUES;
 use crate::config::Options;
 use crate::error::Error;
-use crate::events::Events;
+use crate::events::{Active, Events};
 use crate::request::{Accepted, Text, requests};
 
 pub use adopt::adopt;
@@ -111,12 +111,8 @@ pub fn default_options() -> Options {
         max_clients: kconfig::MAX_CLIENTS as u16,
         tx_blocks: kconfig::TX_BLOCKS as u16,
         limits: wss_zephyr::Options::new().limits,
-        origins: None,
-        login: None,
-        request_fields: None,
+        active: Active::NONE,
         callback: None,
-        hook: None,
-        tick: None,
         queues: [0; MAX_QUEUES],
         tls: [None; TLS as usize],
     }

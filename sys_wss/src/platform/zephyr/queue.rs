@@ -29,8 +29,11 @@ pub const unsafe fn own(messages: NonNull<c_void>) -> Storage {
 }
 
 /// The bytes of a message: where they are, and what they are given back by.
-pub const fn keep(bytes: &[u8]) -> (*const u8, *mut c_void) {
-    (bytes.as_ptr(), NonNull::dangling().as_ptr())
+///
+/// # Safety
+/// None.
+pub const unsafe fn keep(data: *mut u8, _len: usize) -> (*mut u8, *mut c_void) {
+    (data, NonNull::dangling().as_ptr())
 }
 
 /// Gives the bytes of a message back.

@@ -82,6 +82,47 @@ ZTEST(queue, test_1_a_full_queue_loses_nothing)
 	SYS_WSS_Deinitialize(&object);
 }
 
+ZTEST(queue, test_1_a_text_ends_with_nul_and_may_be_changed)
+{
+	static const char *const words[] = {"one", "", "three"};
+	SYS_MODULE_OBJ object = start();
+	int fd = client_connect("127.0.0.1", "/");
+	struct wss_event held[2];
+	char *text;
+
+	zassert_not_equal(object, SYS_MODULE_OBJ_INVALID);
+	expect(WSS_EVENT_CONNECTING, 0, NULL);
+	expect(WSS_EVENT_CONNECTED, 0, NULL);
+	/* Two are held at the same time, as many as there is room for. */
+	client_sends(fd, words[0]);
+	client_sends(fd, words[1]);
+	client_sends(fd, words[2]);
+	for (size_t i = 0; i < ARRAY_SIZE(held); i++) {
+		zassert_ok(k_msgq_get(&events, &held[i], WAIT));
+		zassert_equal(held[i].type, WSS_EVENT_TEXT);
+		text = held[i].data;
+		zassert_str_equal(text, words[i]);
+		zassert_equal(held[i].len, strlen(words[i]));
+		memset(text, '#', held[i].len + 1);
+	}
+	zassert_mem_equal(held[0].data, "####", 4);
+	zassert_mem_equal(held[1].data, "#", 1);
+	zassert_ok(wss_send(held[0].client, WSS_TEXT, held[0].data, 4, 0));
+	client_receives(fd, "\x81\x04####", 6);
+	/* What is no UTF-8 any more is not sent. */
+	memset(held[0].data, 0xff, 3);
+	zassert_equal(wss_send(held[0].client, WSS_TEXT, held[0].data, 3, 0), -EBADMSG);
+	zassert_equal(wss_send(held[0].client, WSS_TEXT, held[0].data, 3, 100), -EBADMSG);
+	for (size_t i = 0; i < ARRAY_SIZE(held); i++) {
+		wss_event_release(&held[i]);
+	}
+	expect(WSS_EVENT_TEXT, 0, words[2]);
+	zsock_close(fd);
+	expect(WSS_EVENT_CLOSING, 0, NULL);
+	expect(WSS_EVENT_CLOSED, 0, NULL);
+	SYS_WSS_Deinitialize(&object);
+}
+
 ZTEST(queue, test_2_it_can_be_waited_for_with_other_things)
 {
 	struct k_poll_event polled = K_POLL_EVENT_INITIALIZER(K_POLL_TYPE_MSGQ_DATA_AVAILABLE,

@@ -38,7 +38,7 @@ const NUMBERS: [(&str, u32); 23] = [
 ];
 /// Switches, with the default.
 const SWITCHES: [(&str, bool); 7] = [
-    ("WSS_C_LIBRARY", false),
+    ("WSS_C_LIBRARY", true),
     ("WSS_STREAMING", false),
     ("WSS_RESPONSE_FIELDS", false),
     ("WSS_START_AT_BOOT", true),

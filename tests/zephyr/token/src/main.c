@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests with a long Bearer token, which lies in the receive buffer. */
+#include <string.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/net/socket.h>
+#include <zephyr/ztest.h>
+
+#include <wss/wss.h>
+
+#include "client.h"
+
+#define ACCEPTED "HTTP/1.1 101 Switching Protocols\r\n"
+#define TOO_LONG "HTTP/1.1 431 "
+
+/* The token that the next client sends. */
+static char token[8192];
+/* How often the hook was called. */
+static int asked;
+
+static int on_request(struct wss_request *request, void *cookie)
+{
+	static const char scheme[] = "Bearer ";
+	const char *field = wss_request_field(request, "Authorization");
+
+	ARG_UNUSED(cookie);
+	asked++;
+	zassert_not_null(field);
+	zassert_mem_equal(field, scheme, strlen(scheme));
+	zassert_str_equal(field + strlen(scheme), token);
+	/* It is compared to its end. */
+	zassert_true(wss_request_is_bearer(request, token));
+	token[strlen(token) - 1] ^= 1;
+	zassert_false(wss_request_is_bearer(request, token));
+	return 0;
+}
+
+static void *set_up(void)
+{
+	static const struct wss_config config = {.port = CONFIG_WSS_PORT,
+						 .on_request = on_request,
+						 .request_fields = "Authorization"};
+
+	zassert_ok(wss_start(wss_default_server(), &config));
+	return NULL;
+}
+
+static void tear_down(void *unused)
+{
+	ARG_UNUSED(unused);
+	zassert_ok(wss_stop(wss_default_server()));
+}
+
+/* In pieces, since a window is smaller. The server may answer, and close, before the last one. */
+static void says(int fd, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		ssize_t count = zsock_send(fd, text, MIN(left, 500), 0);
+
+		if (count <= 0) {
+			return;
+		}
+		text += count;
+		left -= (size_t)count;
+	}
+}
+
+/* Asks with a token of so many characters, and expects what the answer begins with. */
+static int asks(size_t len, const char *answer)
+{
+	int fd = client_dial("127.0.0.1", CONFIG_WSS_PORT);
+
+	for (size_t i = 0; i < len; i++) {
+		token[i] = (char)('a' + i % 26);
+	}
+	token[len] = 0;
+	says(fd, "GET /long HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+		 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer ");
+	says(fd, token);
+	says(fd, "\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+	client_receives(fd, answer, strlen(answer));
+	return fd;
+}
+
+ZTEST(token, test_a_token_of_2_kb_is_read_whole)
+{
+	static const size_t sizes[] = {1, 2047, 2048, 2500};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		asked = 0;
+		zsock_close(asks(sizes[i], ACCEPTED));
+		zassert_equal(asked, 1);
+		k_msleep(50);
+	}
+}
+
+ZTEST(token, test_a_token_without_room_gets_431)
+{
+	/* Over the receive buffer, and over CONFIG_WSS_HANDSHAKE_SIZE, too. */
+	static const size_t sizes[] = {CONFIG_WSS_RX_BUFFER_SIZE + 131, CONFIG_WSS_HANDSHAKE_SIZE,
+				       sizeof(token) - 1};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		asked = 0;
+		zsock_close(asks(sizes[i], TOO_LONG));
+		zassert_equal(asked, 0);
+		k_msleep(50);
+	}
+	/* The slot is free again. */
+	zsock_close(asks(2048, ACCEPTED));
+	k_msleep(50);
+}
+
+ZTEST_SUITE(token, NULL, set_up, NULL, NULL, tear_down);

@@ -431,6 +431,8 @@ struct wss_stats {
 	uint32_t accept_pauses;
 	/** Clients failed with 1008. */
 	uint32_t policy_violations;
+	/** Connections that ended because TLS failed. */
+	uint32_t tls_failures;
 };
 
 /**

@@ -343,6 +343,8 @@ pub struct Stats {
     pub accept_pauses: u32,
     /// `policy_violations`
     pub policy_violations: u32,
+    /// `tls_failures`
+    pub tls_failures: u32,
 }
 
 /// `wss_log_handler`.

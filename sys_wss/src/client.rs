@@ -106,6 +106,7 @@ pub fn stats(stats: &ServiceStats) -> abi::Stats {
         refused_address: stats.refused_address,
         accept_pauses: stats.accept_pauses,
         policy_violations: stats.policy_violations,
+        tls_failures: stats.tls_failures,
     }
 }
 

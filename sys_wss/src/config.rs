@@ -18,7 +18,6 @@ use crate::queues;
 
 /// The credentials of a server with TLS, which the application lends as it does texts.
 #[derive(Clone, Copy)]
-#[cfg_attr(feature = "host", allow(dead_code))] // there is no TLS there yet
 pub struct Tls {
     /// The certificate chain. Empty, as all of them: those of the build.
     pub cert: &'static [u8],
@@ -220,17 +219,24 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     }
     // SAFETY: C gives NULL, or credentials.
     if let Some(tls) = unsafe { config.tls.as_ref() } {
-        options.enable_tls(true)?;
-        if let [place] = options.tls.as_mut_slice() {
-            // SAFETY: as above.
-            let tls = unsafe { Tls::new(tls) };
-            *place = Some(tls.inspect_err(|_| {
-                log::error!("tls: the certificate, the key or the CA is missing");
-            })?);
-        }
+        let [place] = options.tls.as_mut_slice() else {
+            return no_tls();
+        };
+        // SAFETY: as above.
+        let tls = unsafe { Tls::new(tls) };
+        let tls = tls.inspect_err(|_| {
+            log::error!("tls: the certificate, the key or the CA is missing");
+        })?;
+        platform::check_tls(&tls)?;
+        *place = Some(tls);
     }
     options.check()?;
     Ok(options)
+}
+
+fn no_tls<T>() -> Result<T, Error> {
+    log::error!("TLS is not built in");
+    Err(Error::BadArgument)
 }
 
 fn set_limits(options: &mut Options, limits: &Limits) {
@@ -283,12 +289,15 @@ impl Options {
     /// Turns TLS on or off: with credentials of its own, if it has some.
     pub fn enable_tls(&mut self, enabled: bool) -> Result<(), Error> {
         match self.tls.as_mut_slice() {
-            [tls] if enabled => *tls = tls.or(Some(Tls::OF_BUILD)),
-            [tls] => *tls = None,
-            _ if enabled => {
-                log::error!("TLS is not built in");
-                return Err(Error::BadArgument);
+            [tls] if enabled => {
+                *tls = tls.or(platform::TLS_BY_DEFAULT.then_some(Tls::OF_BUILD));
+                if tls.is_none() {
+                    log::error!("TLS needs a certificate, see wss_configure()");
+                    return Err(Error::BadArgument);
+                }
             }
+            [tls] => *tls = None,
+            _ if enabled => return no_tls(),
             _ => {}
         }
         Ok(())

@@ -261,7 +261,7 @@ fn launch(
             Ok(())
         }
         Err(error) => {
-            log::error!("cannot listen on port {port}: {error}");
+            log::error!("cannot start on port {port}: {error}");
             Err(platform::start_error(&error))
         }
     }

@@ -252,6 +252,7 @@ fn structures(table: &mut Table) {
         "messages_too_big" messages_too_big, "aborted" aborted, "would_block" would_block,
         "most_blocks" most_blocks, "refused_address" refused_address,
         "accept_pauses" accept_pauses, "policy_violations" policy_violations,
+        "tls_failures" tls_failures,
     });
 }
 

@@ -11,11 +11,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::io;
-use wss::host::{self, HostPort, Running};
+use wss::host::{self, ClientAuth, HostPort, Running, TlsBuilder};
 use wss::service::{Config, Lock as _};
 
-use crate::abi::MAX_QUEUES;
-use crate::config::Options;
+use crate::abi::{self, MAX_QUEUES};
+use crate::config::{Options, Tls};
 use crate::error::{Errno, Error};
 use crate::events::{Active, Events};
 use crate::request::Accepted;
@@ -48,10 +48,27 @@ pub const TICKS: bool = true;
 pub const RESPONSE_FIELDS: bool = true;
 
 /// Whether there is TLS.
-pub const TLS: bool = false;
+pub const TLS: bool = true;
 
 /// Whether a server has TLS that was not configured.
 pub const TLS_BY_DEFAULT: bool = false;
+
+/// Checks credentials.
+pub fn check_tls(tls: &Tls) -> Result<(), Error> {
+    credentials(tls).build().map(|_| ()).map_err(|error| {
+        log::error!("TLS: {error}");
+        Error::BadArgument
+    })
+}
+
+fn credentials(tls: &Tls) -> TlsBuilder {
+    let auth = match tls.client_auth {
+        abi::ClientAuth::None => return host::Tls::bytes(tls.cert, tls.key),
+        abi::ClientAuth::Optional => ClientAuth::Optional,
+        abi::ClientAuth::Required => ClientAuth::Required,
+    };
+    host::Tls::bytes(tls.cert, tls.key).client_ca(tls.ca, auth)
+}
 
 /// The header fields that the hook needs: those of the configuration.
 pub fn request_fields<'a>(configured: impl FnOnce() -> &'a str) -> &'a str {
@@ -116,7 +133,7 @@ pub fn default_options() -> Options {
         active: Active::NONE,
         callback: None,
         queues: [0; MAX_QUEUES],
-        tls: [None; TLS as usize],
+        tls: [None],
     }
 }
 
@@ -203,6 +220,11 @@ impl Instance {
             begin(&events);
             events
         };
+        let [tls] = &options.tls;
+        let tls = tls.map(|tls| credentials(&tls).build()).transpose();
+        let tls = tls.map_err(|error| {
+            std::io::Error::new(ErrorKind::InvalidInput, format!("TLS: {error}"))
+        })?;
         // Of IPv6 and IPv4 where there are both.
         let every = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let mut at = |addr| {
@@ -217,7 +239,7 @@ impl Instance {
                 // The application minds them.
                 origins: Vec::new(),
                 request_fields: String::new(),
-                tls: None,
+                tls: tls.clone(),
                 pages: Vec::new(),
                 limits: options.limits,
             };

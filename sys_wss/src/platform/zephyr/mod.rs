@@ -9,7 +9,7 @@ use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
 use wss_zephyr::{ListenError, kconfig};
 
 use crate::abi::MAX_QUEUES;
-use crate::config::Options;
+use crate::config::{Options, Tls};
 use crate::error::Error;
 use crate::events::{Active, Events};
 use crate::request::{Accepted, Text, requests};
@@ -62,6 +62,11 @@ pub const RESPONSE_FIELDS: bool = kconfig::RESPONSE_FIELDS;
 
 /// Whether there is TLS.
 pub const TLS: bool = false;
+
+/// Checks credentials, as far as that is possible before the server starts.
+pub const fn check_tls(_tls: &Tls) -> Result<(), Error> {
+    Ok(())
+}
 
 /// Whether a server has TLS that was not configured.
 pub const TLS_BY_DEFAULT: bool = TLS;

@@ -379,6 +379,20 @@ int wss_start(struct wss_server *server, const struct wss_config *config);
 int wss_stop(struct wss_server *server);
 
 /**
+ * @brief Replaces the credentials of a server with TLS, for connections that it accepts from now on.
+ *
+ * Clients that are connected stay so. The server starts with these credentials, too, until it is configured again.
+ *
+ * @param server The server, which runs and was started with TLS.
+ * @param tls The credentials, as in struct wss_config.
+ * @retval 0 They are used from now on.
+ * @retval -EINVAL An argument is NULL, or the credentials cannot be used, as in wss_configure(). Nothing changes.
+ * @retval -ENOTCONN The server does not run, or runs without TLS.
+ * @retval -ENOTSUP On Zephyr, where a server has to stop for that.
+ */
+int wss_replace_tls(struct wss_server *server, const struct wss_tls *tls);
+
+/**
  * @brief Returns the port on which a server listens.
  *
  * @return The port; -ENOTCONN if the server does not run, -EINVAL if it is NULL.

@@ -38,6 +38,19 @@ impl Tls {
         client_auth: ClientAuth::None,
     };
 
+    /// The credentials that C gives, if they can be used.
+    ///
+    /// # Safety
+    /// What it points to is as `wss.h` asks for.
+    pub unsafe fn checked(tls: &abi::Tls) -> Result<Self, Error> {
+        // SAFETY: the caller knows it.
+        let tls = unsafe { Self::new(tls) }.inspect_err(|_| {
+            log::error!("tls: the certificate, the key or the CA is missing");
+        })?;
+        platform::check_tls(&tls)?;
+        Ok(tls)
+    }
+
     /// The credentials that C gives.
     ///
     /// # Safety
@@ -223,12 +236,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
             return no_tls();
         };
         // SAFETY: as above.
-        let tls = unsafe { Tls::new(tls) };
-        let tls = tls.inspect_err(|_| {
-            log::error!("tls: the certificate, the key or the CA is missing");
-        })?;
-        platform::check_tls(&tls)?;
-        *place = Some(tls);
+        *place = Some(unsafe { Tls::checked(tls) }?);
     }
     options.check()?;
     Ok(options)

@@ -15,7 +15,7 @@ use wss::service::Lock;
 use crate::abi::{self, MODULE_OBJ_INVALID};
 use crate::callbacks::{self, Sink};
 use crate::client::Client;
-use crate::config::Options;
+use crate::config::{Options, Tls};
 use crate::error::Error;
 use crate::events::{self, Events};
 use crate::platform::{self, Handle, Instance, Monitor, SERVERS, default_options, monitor};
@@ -338,6 +338,19 @@ pub fn service(place: usize) -> Result<Handle, Error> {
 pub fn service_of(client: Client) -> Result<Handle, Error> {
     let service = INSTANCES.at(client.place).service();
     service.ok_or(Error::NoSuchClient)
+}
+
+/// Replaces the credentials of a server that runs with TLS.
+pub fn replace_tls(place: usize, tls: Tls) -> Result<(), Error> {
+    let mut state = settled(place);
+    if !matches!(state.life, Life::Running { .. }) {
+        return Err(Error::NotRunning);
+    }
+    INSTANCES.at(place).replace_tls(&tls)?;
+    if let Kept::Some(options) = &mut state.options {
+        options.tls.fill(Some(tls));
+    }
+    Ok(())
 }
 
 /// The port on which a server listens.

@@ -58,6 +58,8 @@ int main(void)
 		} else if (strcmp(word, "start") == 0) {
 			failures = 0;
 			result = wss_start(server, &config);
+		} else if (strcmp(word, "replace") == 0) {
+			result = wss_replace_tls(server, &tls);
 		} else if (strcmp(word, "port") == 0) {
 			result = wss_port(server);
 		} else if (strcmp(word, "failures") == 0) {

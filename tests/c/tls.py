@@ -96,13 +96,25 @@ def main():
         server.expect(-errno.EINVAL, "start")
 
         server.use(own)
+        server.expect(-errno.ENOTCONN, "replace")
         server.expect(0, "start")
         port = server.tell("port")
         with connected(port, own.ca) as client:
             echo(client)
-        fails(lambda: connected(port, other.ca).__enter__())
-        server.expect_failure()
+            fails(lambda: connected(port, other.ca).__enter__())
+            server.expect_failure()
+
+            # The certificate is renewed, but not with another's key.
+            server.expect(0, "cert", other.cert)
+            server.expect(-errno.EINVAL, "replace")
+            server.expect(0, "key", other.key)
+            server.expect(0, "replace")
+            with connected(port, other.ca) as new:
+                echo(new)
+            client.sendall(HELLO)
+            assert client.recv(100) == b"\x81\x05hello"
         server.expect(0, "stop")
+        server.use(own)
 
         # Clients with a certificate of one authority.
         server.expect(0, "auth", 2)

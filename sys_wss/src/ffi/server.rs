@@ -7,7 +7,7 @@ use core::ptr;
 use wss::Opening;
 
 use super::{bytes, number, outcome, put};
-use crate::abi::{Limits, Server, ServerConfig, Stats};
+use crate::abi::{self, Limits, Server, ServerConfig, Stats};
 use crate::client;
 use crate::config::{self, Options};
 use crate::error::Error;
@@ -60,6 +60,17 @@ pub unsafe extern "C" fn wss_start(server: *const Server, config: *const ServerC
 #[unsafe(no_mangle)]
 pub extern "C" fn wss_stop(server: *const Server) -> c_int {
     outcome(|| server::stop(from_c(server)?))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_replace_tls(server: *const Server, tls: *const abi::Tls) -> c_int {
+    outcome(|| {
+        let place = from_c(server)?;
+        // SAFETY: C gives NULL, or credentials.
+        let tls = unsafe { tls.as_ref() }.ok_or(Error::BadPointer)?;
+        // SAFETY: as above.
+        server::replace_tls(place, unsafe { config::Tls::checked(tls) }?)
+    })
 }
 
 #[unsafe(no_mangle)]

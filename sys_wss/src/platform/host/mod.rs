@@ -193,6 +193,8 @@ impl PerClient {
 /// A service, which has memory while it runs, or is called.
 pub struct Instance {
     running: Monitor<Option<Running<Events>>>,
+    /// That of the service that runs, if it has TLS.
+    tls: Monitor<Option<host::Tls>>,
     /// A generation that no client has had.
     generation: AtomicU32,
 }
@@ -202,6 +204,7 @@ impl Instance {
     pub const fn new() -> Self {
         Self {
             running: monitor(None),
+            tls: monitor(None),
             generation: AtomicU32::new(0),
         }
     }
@@ -260,7 +263,16 @@ impl Instance {
         }?;
         let port = started.addr.port();
         *self.running.lock() = Some(started);
+        *self.tls.lock() = tls;
         Ok(port)
+    }
+
+    /// Replaces the credentials of the service that runs.
+    pub fn replace_tls(&self, tls: &Tls) -> Result<(), Error> {
+        let running = self.tls.lock().clone().ok_or(Error::NotRunning)?;
+        running
+            .replace(credentials(tls))
+            .map_err(|_| Error::BadArgument)
     }
 
     /// The service, while it runs or ends.

@@ -175,6 +175,11 @@ impl internal::Paths for Events {
 pub struct Instance(internal::Instance<Events>);
 
 impl Instance {
+    /// They are read when a server starts.
+    pub const fn replace_tls(&self, _tls: &Tls) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
     /// One that does not run.
     pub const fn new() -> Self {
         Self(internal::Instance::new(Events::new()))

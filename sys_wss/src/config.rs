@@ -17,6 +17,7 @@ use crate::platform::{self, check_sizes, default_options};
 use crate::queues;
 
 /// The credentials of a server with TLS, which the application lends as it does texts.
+#[cfg_attr(feature = "zephyr", allow(dead_code))] // where it is not built in
 #[derive(Clone, Copy)]
 pub struct Tls {
     /// The certificate chain. Empty, as all of them: those of the build.

@@ -131,8 +131,8 @@ pub trait Socket: Clone {
         false
     }
 
-    /// Goes on with the TLS handshake, as far as that is possible without waiting, or one step. Called without
-    /// locks.
+    /// Goes on with the TLS handshake, as far as that is possible without waiting, or one step: while it
+    /// [is not finished](Self::is_handshaking), it is called again soon. Called without locks.
     ///
     /// # Errors
     /// See [`SocketError`]; [`SocketError::WouldBlock`] if the peer has to do something first, or has to take
@@ -157,10 +157,12 @@ pub trait Socket: Clone {
         ""
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent: with TLS, by a close_notify first (RFC 8446 section 6.1).
     ///
     /// # Errors
     /// [`SocketError`] if that cannot be said without closing the socket, as on Zephyr.
+    /// [`SocketError::WouldBlock`] if the network has to take [what is unsent](Self::has_unsent) first: it is called
+    /// again then. Only where [`Port::TLS`] is set.
     fn shutdown_write(&self) -> Result<(), SocketError>;
 }
 

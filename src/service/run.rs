@@ -194,7 +194,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.finish_reading(&mut inbound);
         if because != Because::Fairness {
             inner.runs = 0;
-        } else if inner.may_run_again() {
+        } else if inner.may_run_again() || Self::has_buffered(&inner) {
             inner.owner = Owner::RunningAgain;
         }
         if run.heard {
@@ -235,8 +235,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             let task = match phase {
                 Phase::Dead if inner.held > 0 => Some(Task::Park(Because::Waiting)),
                 Phase::Dead => Some(Task::Vacate),
-                Phase::Lingering => self.linger(run, inner, inbound),
-                Phase::Handshake if Self::is_securing(inner) => Some(Task::Secure),
+                Phase::Lingering if !inner.output.has_caller() => self.linger(run, inner, inbound),
+                Phase::Handshake if Self::is_securing(inner) && !inner.output.is_blocked() => {
+                    Some(Task::Secure)
+                }
                 Phase::Handshake if inner.awaits_answer() || self.is_put_off(inner) => {
                     Some(await_answer(run, inner, inbound))
                 }
@@ -315,18 +317,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner: &mut Guard<'_, P>,
         inbound: &mut Inbound<P::Storage>,
     ) -> Option<Task> {
-        if inner.output.pending() {
-            self.flush_output(run.slot, inner, Some(inbound));
-        }
         if inner.output.is_broken() {
             return None;
         }
-        if inner.output.pending() || inner.output.has_caller() {
+        if inner.output.pending() {
             inner.output.wait_for_room(&self.port);
-            return Some(Task::Park(Because::Waiting));
+            return Some(Task::Park(Because::Unsent));
         }
         if inner.shut == Shut::No {
             let shut = inner.socket.as_ref().map(P::Socket::shutdown_write);
+            if P::TLS && shut == Some(Err(SocketError::WouldBlock)) {
+                inner.output.block(&self.port);
+                return Some(Task::Park(Because::Unsent));
+            }
             inner.shut = if matches!(shut, Some(Ok(()))) {
                 Shut::Half
             } else {
@@ -554,7 +557,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         !inbound.unanswered
     }
 
-    /// Receives once; whether TLS has failed.
+    /// Receives once; whether TLS has failed, which is to be logged.
     fn receive(
         &self,
         run: &mut Run<'_, P>,
@@ -600,8 +603,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Err(SocketError::WouldBlock | SocketError::NoBuffers) => {}
             Err(error) => {
                 if P::TLS && error == SocketError::Tls {
-                    self.fail_tls(inner, Phase::Lingering);
-                    return true;
+                    return self.fail_tls(inner, Phase::Lingering);
                 }
                 let now = run.now(&self.port);
                 if P::TLS && error == SocketError::Truncated && inner.phase == Phase::Open {

@@ -40,7 +40,7 @@ pub struct Stats {
     /// Clients failed with 1008: too many control frames in a second, or too many fragments.
     pub policy_violations: u32,
     /// Clients cut off because they did not take output, or the application did not release a
-    /// message, or the closing handshake was not finished in time.
+    /// message, or the closing handshake was not finished in time, or TLS was cut short.
     pub aborted: u32,
     /// Frames refused before their first byte because a client takes no output.
     pub would_block: u32,

@@ -22,6 +22,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         P::TLS && inner.socket.as_ref().is_some_and(P::Socket::is_handshaking)
     }
 
+    /// Whether more of the client can be received at once, of which polling does not know.
+    pub(super) fn has_buffered(inner: &Inner<P>) -> bool {
+        P::TLS && inner.socket.as_ref().is_some_and(P::Socket::has_buffered)
+    }
+
     /// Does a step of the TLS handshake of the client in this slot, if it is queued.
     #[inline(never)]
     pub(super) fn run_tls(&self, index: usize) {
@@ -34,10 +39,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         let socket = inner.socket.as_ref();
         let socket = socket.filter(|_| inner.phase == Phase::Handshake).cloned();
-        let mut failed = false;
+        let (mut failed, mut goes_on) = (false, true);
         if let Some(socket) = &socket {
             drop(inner);
             let outcome = socket.handshake();
+            goes_on = outcome.is_ok();
             inner = slot.lock();
             if inner.phase == Phase::Handshake {
                 if P::PAGES {
@@ -49,7 +55,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         let client = inner.id(index);
         // What the step led to is for the client's own work item.
-        let goes_on = inner.phase != Phase::Handshake || !Self::is_securing(&inner);
+        goes_on |= inner.phase != Phase::Handshake || !Self::is_securing(&inner);
         let runs = inner.park(inbound) || goes_on && inner.kick();
         self.settle(index, &mut inner);
         drop(inner);
@@ -90,16 +96,20 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         } else {
             Phase::Lingering
         };
-        self.fail_tls(inner, phase);
-        true
+        self.fail_tls(inner, phase)
     }
 
-    /// TLS failed, during its handshake or later. To be [logged](Self::log_tls_failure) without the lock.
-    pub(super) fn fail_tls(&self, inner: &mut Inner<P>, phase: Phase) {
+    /// TLS failed, during its handshake or later: whether that is to be [logged](Self::log_tls_failure), without the
+    /// lock. Once the connection is ending, it is no event.
+    pub(super) fn fail_tls(&self, inner: &mut Inner<P>, phase: Phase) -> bool {
         let masks = self.application.masks();
-        inner.pending.add(State::TlsFailed, &masks);
+        let is_event = inner.phase >= Phase::Open;
+        if is_event {
+            inner.pending.add(State::TlsFailed, &masks);
+            self.count(Counter::TlsFailures);
+        }
         inner.advance(phase, self.port.now(), &masks);
-        self.count(Counter::TlsFailures);
+        is_event
     }
 
     /// Logs why TLS failed. Called with no lock held.

@@ -11,7 +11,7 @@ use wss::{ClientId, Event, SendError, Verdict};
 use crate::harness::{ACCEPTED, Harness, REQUEST, RX, Svc, echo, frame, ignore, server_frame};
 
 #[test]
-fn the_answers_to_one_batch_leave_in_one_write() {
+pub fn the_answers_to_one_batch_leave_in_one_write() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     client.writes();
@@ -27,7 +27,7 @@ fn the_answers_to_one_batch_leave_in_one_write() {
 /// Echoes of every size, through a window that opens a few bytes at a time, with every size of
 /// batch: order and content hold, and nothing is refused.
 #[test]
-fn a_slow_reader_gets_every_echo_whole_and_in_order() {
+pub fn a_slow_reader_gets_every_echo_whole_and_in_order() {
     for (blocks, step) in [(2, 1), (2, 7), (0, 5), (1, 64), (0, 301)] {
         let mut h = Harness::with_blocks(1, blocks, Config::default(), echo);
         let client = h.connected();
@@ -55,7 +55,7 @@ fn a_slow_reader_gets_every_echo_whole_and_in_order() {
 }
 
 #[test]
-fn memory_stays_flat_while_a_client_takes_nothing() {
+pub fn memory_stays_flat_while_a_client_takes_nothing() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     client.set_window(0);
@@ -70,7 +70,7 @@ fn memory_stays_flat_while_a_client_takes_nothing() {
 }
 
 #[test]
-fn a_broadcast_leaves_out_who_takes_nothing() {
+pub fn a_broadcast_leaves_out_who_takes_nothing() {
     for blocks in [0, 1] {
         let mut h = Harness::with_blocks(3, blocks, Config::default(), ignore);
         let clients = [h.connected(), h.connected(), h.connected()];
@@ -108,7 +108,7 @@ fn a_broadcast_leaves_out_who_takes_nothing() {
 }
 
 #[test]
-fn one_block_is_enough_for_a_callback_that_sends_to_all() {
+pub fn one_block_is_enough_for_a_callback_that_sends_to_all() {
     let mut h = Harness::with_blocks(3, 1, Config::default(), |service, _, client, event| {
         if let (Some(client), Event::Text(_)) = (client, event) {
             assert_eq!(service.send_text(client, "before"), Ok(()));
@@ -129,7 +129,7 @@ fn one_block_is_enough_for_a_callback_that_sends_to_all() {
 }
 
 #[test]
-fn a_slow_reader_keeps_no_block() {
+pub fn a_slow_reader_keeps_no_block() {
     let mut h = Harness::with_blocks(3, 1, Config::default(), |service, _, client, event| {
         if let (Some(client), Event::Text(_)) = (client, event) {
             assert_eq!(service.send_binary(client, &[7; RX]), Ok(()));
@@ -158,7 +158,7 @@ fn a_slow_reader_keeps_no_block() {
 }
 
 #[test]
-fn a_callback_never_waits_and_is_told_when_there_is_room() {
+pub fn a_callback_never_waits_and_is_told_when_there_is_room() {
     let mut h = Harness::new(2, Config::default(), |service, _, client, event| {
         match (client.map(|client| client.slot()), event) {
             (Some(1), Event::Text(_)) => {
@@ -186,7 +186,7 @@ fn a_callback_never_waits_and_is_told_when_there_is_room() {
 }
 
 #[test]
-fn a_frame_that_cannot_be_kept_is_refused_where_nobody_may_wait() {
+pub fn a_frame_that_cannot_be_kept_is_refused_where_nobody_may_wait() {
     let mut h = Harness::new(1, Config::default(), |service, _, client, event| {
         if let (Some(client), Event::Text(_)) = (client, event) {
             let sent = service.send_binary(client, &[0; RX + 10]);
@@ -205,7 +205,7 @@ fn a_frame_that_cannot_be_kept_is_refused_where_nobody_may_wait() {
 }
 
 #[test]
-fn an_application_thread_can_have_several_messages_leave_in_one_write() {
+pub fn an_application_thread_can_have_several_messages_leave_in_one_write() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -243,7 +243,7 @@ fn an_application_thread_can_have_several_messages_leave_in_one_write() {
 }
 
 #[test]
-fn a_close_comes_behind_everything_that_was_accepted() {
+pub fn a_close_comes_behind_everything_that_was_accepted() {
     for reason in ["", "because"] {
         let mut h = Harness::new(1, Config::default(), echo);
         let client = h.connected();
@@ -264,7 +264,7 @@ fn a_close_comes_behind_everything_that_was_accepted() {
 }
 
 #[test]
-fn a_close_has_its_reason_although_there_is_no_block() {
+pub fn a_close_has_its_reason_although_there_is_no_block() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -287,7 +287,7 @@ fn a_close_has_its_reason_although_there_is_no_block() {
 }
 
 #[test]
-fn a_close_asked_for_in_the_middle_of_a_frame_comes_behind_it() {
+pub fn a_close_asked_for_in_the_middle_of_a_frame_comes_behind_it() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -314,7 +314,20 @@ fn a_close_asked_for_in_the_middle_of_a_frame_comes_behind_it() {
 }
 
 #[test]
-fn nothing_comes_behind_a_frame_that_was_cut_off() {
+pub fn room_that_there_is_just_as_the_rest_is_waited_for_is_used() {
+    let mut h = Harness::new(1, Config::default(), ignore);
+    let client = h.connected();
+    client.set_window(0);
+    // The first attempt to send the close frame fails, the next one does not.
+    client.0.lock().opens_to = Some(1000);
+    client.send(&frame(0x88, b"\x03\xe8"));
+    h.settle();
+    assert_eq!(client.take(), server_frame(0x88, b"\x03\xe8"));
+    assert!(client.0.lock().shut, "it hears that nothing follows");
+}
+
+#[test]
+pub fn nothing_comes_behind_a_frame_that_was_cut_off() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -339,7 +352,7 @@ fn nothing_comes_behind_a_frame_that_was_cut_off() {
 }
 
 #[test]
-fn a_fragmented_message_belongs_to_its_thread() {
+pub fn a_fragmented_message_belongs_to_its_thread() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -371,7 +384,7 @@ fn a_fragmented_message_belongs_to_its_thread() {
 }
 
 #[test]
-fn streaming_echoes_a_message_of_any_length_in_flat_memory() {
+pub fn streaming_echoes_a_message_of_any_length_in_flat_memory() {
     let config = Config {
         streaming: true,
         ..Config::default()
@@ -396,7 +409,7 @@ fn streaming_echoes_a_message_of_any_length_in_flat_memory() {
 }
 
 #[test]
-fn who_takes_the_answer_to_its_request_slowly_keeps_no_block() {
+pub fn who_takes_the_answer_to_its_request_slowly_keeps_no_block() {
     for verdict in [Verdict::accept(), Verdict::refuse(Status::FORBIDDEN)] {
         let mut h = Harness::with_blocks(1, 1, Config::default(), ignore);
         h.service.application().verdict.set(verdict);
@@ -415,7 +428,7 @@ fn who_takes_the_answer_to_its_request_slowly_keeps_no_block() {
 }
 
 #[test]
-fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
+pub fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
     // Keeps what the first client says, and answers the second one whenever it can.
     let react = |service: &Svc, _: usize, client: Option<ClientId>, event: &Event<'_>| {
         let answers = matches!(event, Event::Text(_) | Event::Writable);
@@ -448,7 +461,7 @@ fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
 }
 
 #[test]
-fn who_has_shut_its_own_side_gets_every_answer_however_slowly_it_reads() {
+pub fn who_has_shut_its_own_side_gets_every_answer_however_slowly_it_reads() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     client.set_window(0);

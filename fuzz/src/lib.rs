@@ -23,3 +23,6 @@ mod port;
 #[allow(dead_code)]
 #[path = "../../tests/support/received.rs"]
 mod received;
+#[allow(dead_code)]
+#[path = "../../tests/support/records.rs"]
+mod records;

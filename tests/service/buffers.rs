@@ -20,7 +20,7 @@ fn harness(blocks: usize, config: Config) -> Harness {
 }
 
 #[test]
-fn one_send_without_buffers_pauses_all_output() {
+pub fn one_send_without_buffers_pauses_all_output() {
     for blocks in [0, 1] {
         Harness::set_buffers(true);
         let mut h = Harness::with_blocks(3, blocks, Config::default(), ignore);
@@ -53,7 +53,7 @@ fn one_send_without_buffers_pauses_all_output() {
 }
 
 #[test]
-fn output_is_tried_again_once_a_pause_and_by_another_client_each_time() {
+pub fn output_is_tried_again_once_a_pause_and_by_another_client_each_time() {
     let mut h = harness(3, Config::default());
     let clients = [h.connected(), h.connected(), h.connected()];
     Harness::set_buffers(false);
@@ -81,7 +81,7 @@ fn output_is_tried_again_once_a_pause_and_by_another_client_each_time() {
 
 /// A reply waits in a block, in which there is room for more, or else where its message is.
 #[test]
-fn a_callback_may_reply_as_ever_and_replies_keep_their_order() {
+pub fn a_callback_may_reply_as_ever_and_replies_keep_their_order() {
     for (blocks, len) in [(0, 3), (0, RX), (1, 3), (1, 100), (1, RX), (3, RX)] {
         let mut h = harness(blocks, Config::default());
         let client = h.connected();
@@ -105,7 +105,7 @@ fn a_callback_may_reply_as_ever_and_replies_keep_their_order() {
 
 /// Who says something to all gets no copy then, and can go on.
 #[test]
-fn a_broadcast_of_what_was_received_leaves_its_sender_out_too() {
+pub fn a_broadcast_of_what_was_received_leaves_its_sender_out_too() {
     Harness::set_buffers(true);
     let mut h = Harness::with_blocks(3, 0, Config::default(), |service, _, _, event| {
         if let Event::Text(message) = event {
@@ -131,7 +131,7 @@ fn a_broadcast_of_what_was_received_leaves_its_sender_out_too() {
 }
 
 #[test]
-fn with_room_in_a_block_receiving_goes_on_behind_a_reply() {
+pub fn with_room_in_a_block_receiving_goes_on_behind_a_reply() {
     let mut h = harness(1, Config::default());
     let client = h.connected();
     h.events();
@@ -148,7 +148,7 @@ fn with_room_in_a_block_receiving_goes_on_behind_a_reply() {
 }
 
 #[test]
-fn a_frame_that_has_begun_is_completed() {
+pub fn a_frame_that_has_begun_is_completed() {
     for blocks in [0, 2] {
         let mut h = harness(blocks, Config::default());
         let client = h.connected();
@@ -169,7 +169,7 @@ fn a_frame_that_has_begun_is_completed() {
 }
 
 #[test]
-fn only_clients_that_do_not_take_output_are_cut_off() {
+pub fn only_clients_that_do_not_take_output_are_cut_off() {
     let mut h = harness(1, Config::default());
     let (slow, other) = (h.connected(), h.connected());
     slow.set_window(0);
@@ -191,7 +191,7 @@ fn only_clients_that_do_not_take_output_are_cut_off() {
 }
 
 #[test]
-fn an_application_thread_waits_for_buffers() {
+pub fn an_application_thread_waits_for_buffers() {
     Harness::set_buffers(true);
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
@@ -221,7 +221,7 @@ fn an_application_thread_waits_for_buffers() {
 }
 
 #[test]
-fn a_thread_that_is_in_the_middle_of_its_frame_completes_it() {
+pub fn a_thread_that_is_in_the_middle_of_its_frame_completes_it() {
     Harness::set_buffers(true);
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();
@@ -245,7 +245,7 @@ fn a_thread_that_is_in_the_middle_of_its_frame_completes_it() {
 }
 
 #[test]
-fn the_end_of_a_client_waits_for_its_replies() {
+pub fn the_end_of_a_client_waits_for_its_replies() {
     for blocks in [0, 1] {
         let mut h = harness(blocks, Config::default());
         let client = h.connected();
@@ -263,7 +263,7 @@ fn the_end_of_a_client_waits_for_its_replies() {
 }
 
 #[test]
-fn a_close_frame_is_sent_once_there_are_buffers() {
+pub fn a_close_frame_is_sent_once_there_are_buffers() {
     for reason in ["", "because"] {
         let mut h = harness(1, Config::default());
         let (first, second) = (h.connected(), h.connected());
@@ -281,7 +281,7 @@ fn a_close_frame_is_sent_once_there_are_buffers() {
 }
 
 #[test]
-fn a_client_that_connects_is_answered_once_there_are_buffers() {
+pub fn a_client_that_connects_is_answered_once_there_are_buffers() {
     for blocks in [0, 1] {
         let mut h = harness(blocks, Config::default());
         Harness::set_buffers(false);
@@ -299,7 +299,7 @@ fn a_client_that_connects_is_answered_once_there_are_buffers() {
 }
 
 #[test]
-fn clients_are_not_timed_out_for_pings_that_could_not_be_sent() {
+pub fn clients_are_not_timed_out_for_pings_that_could_not_be_sent() {
     let config = Config {
         client_timeout_ms: 4_000,
         ping_interval_ms: 2_000,
@@ -317,7 +317,7 @@ fn clients_are_not_timed_out_for_pings_that_could_not_be_sent() {
 }
 
 #[test]
-fn a_refusal_inside_a_callback_is_followed_by_writable() {
+pub fn a_refusal_inside_a_callback_is_followed_by_writable() {
     Harness::set_buffers(true);
     let mut h = Harness::with_blocks(2, 0, Config::default(), |service, _, client, event| {
         if let (Some(client), Event::Text(_) | Event::Writable) = (client, event) {

@@ -12,7 +12,7 @@ use wss::{MessageKind, SendError};
 use crate::harness::{Harness, RX, ignore, server_frame};
 
 #[test]
-fn a_broadcast_reaches_the_clients_of_its_groups() {
+pub fn a_broadcast_reaches_the_clients_of_its_groups() {
     let mut h = Harness::new(3, Config::default(), ignore);
     let clients = [h.connected(), h.connected(), h.connected()];
     let id = |slot| h.service.client(slot).unwrap();
@@ -37,7 +37,7 @@ fn a_broadcast_reaches_the_clients_of_its_groups() {
 }
 
 #[test]
-fn a_broadcast_leaves_out_who_has_no_room_and_refuses_what_is_no_text() {
+pub fn a_broadcast_leaves_out_who_has_no_room_and_refuses_what_is_no_text() {
     let mut h = Harness::with_blocks(2, 0, Config::default(), ignore);
     let (slow, fast) = (h.connected(), h.connected());
     slow.set_window(0);
@@ -55,7 +55,7 @@ fn a_broadcast_leaves_out_who_has_no_room_and_refuses_what_is_no_text() {
 }
 
 #[test]
-fn a_broadcast_that_cannot_be_kept_reaches_no_client() {
+pub fn a_broadcast_that_cannot_be_kept_reaches_no_client() {
     let mut h = Harness::with_blocks(2, 2, Config::default(), ignore);
     let clients = [h.connected(), h.connected()];
     let send = |len| {
@@ -71,7 +71,7 @@ fn a_broadcast_that_cannot_be_kept_reaches_no_client() {
 }
 
 #[test]
-fn what_is_attached_to_a_client_ends_with_it() {
+pub fn what_is_attached_to_a_client_ends_with_it() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     let old = h.service.client(0).unwrap();
@@ -94,7 +94,7 @@ fn what_is_attached_to_a_client_ends_with_it() {
 }
 
 #[test]
-fn all_clients_are_gone_through_in_the_order_of_their_slots() {
+pub fn all_clients_are_gone_through_in_the_order_of_their_slots() {
     let mut h = Harness::new(3, Config::default(), ignore);
     assert_eq!(h.service.next_client(None), None);
     let clients = [h.connected(), h.connected(), h.connected()];
@@ -107,7 +107,7 @@ fn all_clients_are_gone_through_in_the_order_of_their_slots() {
 }
 
 #[test]
-fn a_send_waits_for_as_long_as_it_may() {
+pub fn a_send_waits_for_as_long_as_it_may() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();
     client.set_window(0);
@@ -135,7 +135,7 @@ fn a_send_waits_for_as_long_as_it_may() {
 
 /// A frame is never cut off because its caller has no more time: the client takes it within the send timeout.
 #[test]
-fn a_frame_that_has_begun_is_finished_after_its_timeout() {
+pub fn a_frame_that_has_begun_is_finished_after_its_timeout() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();
     client.set_window(10);
@@ -158,7 +158,7 @@ fn a_frame_that_has_begun_is_finished_after_its_timeout() {
 }
 
 #[test]
-fn a_message_in_parts_is_one_frame() {
+pub fn a_message_in_parts_is_one_frame() {
     let mut h = Harness::with_blocks(1, 1, Config::default(), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -186,7 +186,7 @@ fn a_message_in_parts_is_one_frame() {
 
 /// The rest of it is kept, or sent by the caller, from any part on.
 #[test]
-fn a_message_in_parts_leaves_in_any_number_of_writes() {
+pub fn a_message_in_parts_leaves_in_any_number_of_writes() {
     let parts: [&[u8]; 4] = [&[1; 200], &[2; 200], &[], &[3; 500]];
     let expected = server_frame(0x82, &parts.concat());
     for window in [0, 1, 3, 4, 200, 204, 205, 404, expected.len() - 1] {

@@ -19,7 +19,7 @@ fn timed_out(client: &Client) -> bool {
 }
 
 #[test]
-fn every_deadline_holds_across_the_wrap() {
+pub fn every_deadline_holds_across_the_wrap() {
     for edge in EDGES {
         Harness::set_now(edge - 5_000);
         let mut h = Harness::new(4, Config::default(), echo);
@@ -44,7 +44,7 @@ fn every_deadline_holds_across_the_wrap() {
 }
 
 #[test]
-fn an_answered_ping_keeps_a_client_across_the_wrap() {
+pub fn an_answered_ping_keeps_a_client_across_the_wrap() {
     for edge in EDGES {
         Harness::set_now(edge - 50_000);
         let mut h = Harness::new(1, Config::default(), ignore);
@@ -60,7 +60,7 @@ fn an_answered_ping_keeps_a_client_across_the_wrap() {
 }
 
 #[test]
-fn a_client_that_was_idle_for_weeks_is_served_as_any_other() {
+pub fn a_client_that_was_idle_for_weeks_is_served_as_any_other() {
     for days in [1, 12, 25, 49, 50, 99] {
         Harness::set_now(0);
         let config = Config {
@@ -91,7 +91,7 @@ fn a_client_that_was_idle_for_weeks_is_served_as_any_other() {
 }
 
 #[test]
-fn a_client_that_answers_no_ping_for_weeks_is_pinged_on_where_no_timeout_is_set() {
+pub fn a_client_that_answers_no_ping_for_weeks_is_pinged_on_where_no_timeout_is_set() {
     Harness::set_now((1 << 31) - 40 * 60 * 1000);
     let config = Config {
         client_timeout_ms: 0,
@@ -108,7 +108,7 @@ fn a_client_that_answers_no_ping_for_weeks_is_pinged_on_where_no_timeout_is_set(
 }
 
 #[test]
-fn a_client_timeout_of_0_disables_it() {
+pub fn a_client_timeout_of_0_disables_it() {
     let config = Config {
         client_timeout_ms: 0,
         ..Config::default()
@@ -128,7 +128,7 @@ fn a_client_timeout_of_0_disables_it() {
 }
 
 #[test]
-fn limits_beyond_the_clock_are_refused_by_name() {
+pub fn limits_beyond_the_clock_are_refused_by_name() {
     assert_eq!(Config::default().check(), Ok(()));
     let config = Config {
         hold_timeout_ms: MAX_LIMIT_MS + 1,
@@ -147,7 +147,7 @@ fn suspend(h: &mut Harness, ms: u64) {
 }
 
 #[test]
-fn clients_that_answer_every_ping_survive_a_suspension_at_any_moment() {
+pub fn clients_that_answer_every_ping_survive_a_suspension_at_any_moment() {
     for before in [0, 1_000, 14_900, 15_200, 20_000, 29_800] {
         for stop in [5_000, 15_000, 30_000, 31_000, 600_000, DAY_MS] {
             Harness::set_now(0);
@@ -194,7 +194,7 @@ fn answer(h: &mut Harness, client: &Client) {
 }
 
 #[test]
-fn a_client_that_is_really_gone_is_found_out_after_a_suspension() {
+pub fn a_client_that_is_really_gone_is_found_out_after_a_suspension() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     h.pass(16_000);
@@ -206,7 +206,7 @@ fn a_client_that_is_really_gone_is_found_out_after_a_suspension() {
 }
 
 #[test]
-fn silence_alone_does_not_count_either_while_the_service_stands_still() {
+pub fn silence_alone_does_not_count_either_while_the_service_stands_still() {
     let config = Config {
         client_timeout_ms: 2_000,
         ping_interval_ms: 0,
@@ -224,7 +224,7 @@ fn silence_alone_does_not_count_either_while_the_service_stands_still() {
 }
 
 #[test]
-fn the_send_timeout_does_not_run_while_the_service_stands_still() {
+pub fn the_send_timeout_does_not_run_while_the_service_stands_still() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     client.set_window(0);
@@ -238,7 +238,7 @@ fn the_send_timeout_does_not_run_while_the_service_stands_still() {
 }
 
 #[test]
-fn a_callback_that_takes_longer_than_the_client_timeout_closes_no_client() {
+pub fn a_callback_that_takes_longer_than_the_client_timeout_closes_no_client() {
     let mut h = Harness::new(2, Config::default(), |_, _, _, event| {
         if let Event::Text(_) = event {
             Harness::set_now(Harness::now() + 61_000);
@@ -260,7 +260,7 @@ fn a_callback_that_takes_longer_than_the_client_timeout_closes_no_client() {
 }
 
 #[test]
-fn a_message_that_is_never_released_is_no_suspension() {
+pub fn a_message_that_is_never_released_is_no_suspension() {
     let mut h = Harness::new(2, Config::default(), |_, _, _, event| match event {
         Event::Binary(_) => Delivery::Held,
         _ => Delivery::Done,
@@ -280,7 +280,7 @@ fn a_message_that_is_never_released_is_no_suspension() {
 }
 
 #[test]
-fn a_request_that_waits_for_the_application_is_not_late() {
+pub fn a_request_that_waits_for_the_application_is_not_late() {
     let full = std::rc::Rc::new(std::cell::Cell::new(true));
     let is_full = std::rc::Rc::clone(&full);
     let mut h = Harness::new(1, Config::default(), move |_, _, _, _| {

@@ -15,7 +15,7 @@ fn keep_alive(count: u8) -> Vec<u8> {
 }
 
 #[test]
-fn the_whole_handshake_has_one_deadline_however_it_drips() {
+pub fn the_whole_handshake_has_one_deadline_however_it_drips() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connect();
     let start = Harness::now();
@@ -32,7 +32,7 @@ fn the_whole_handshake_has_one_deadline_however_it_drips() {
 }
 
 #[test]
-fn a_client_that_only_listens_is_pinged_and_stays() {
+pub fn a_client_that_only_listens_is_pinged_and_stays() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     h.events();
@@ -52,7 +52,7 @@ fn a_client_that_only_listens_is_pinged_and_stays() {
 }
 
 #[test]
-fn a_ping_interval_that_is_not_less_than_the_time_out_is_half_of_it() {
+pub fn a_ping_interval_that_is_not_less_than_the_time_out_is_half_of_it() {
     for ping_interval_ms in [15_000, 2_000] {
         let config = Config {
             ping_interval_ms,
@@ -69,7 +69,7 @@ fn a_ping_interval_that_is_not_less_than_the_time_out_is_half_of_it() {
 }
 
 #[test]
-fn a_late_pong_to_a_keep_alive_ping_raises_no_event_either() {
+pub fn a_late_pong_to_a_keep_alive_ping_raises_no_event_either() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     h.events();
@@ -94,7 +94,7 @@ fn a_late_pong_to_a_keep_alive_ping_raises_no_event_either() {
 }
 
 #[test]
-fn the_last_keep_alive_ping_is_known_however_many_were_not_answered() {
+pub fn the_last_keep_alive_ping_is_known_however_many_were_not_answered() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     for _ in 0..256 {
@@ -112,7 +112,7 @@ fn the_last_keep_alive_ping_is_known_however_many_were_not_answered() {
 }
 
 #[test]
-fn keep_alive_needs_no_block() {
+pub fn keep_alive_needs_no_block() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();
     client.set_window(2);
@@ -123,7 +123,7 @@ fn keep_alive_needs_no_block() {
 }
 
 #[test]
-fn a_peer_that_never_stops_sending_does_not_keep_a_closing_connection() {
+pub fn a_peer_that_never_stops_sending_does_not_keep_a_closing_connection() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     client.send(&frame(0xFF, b""));
@@ -137,7 +137,7 @@ fn a_peer_that_never_stops_sending_does_not_keep_a_closing_connection() {
 }
 
 #[test]
-fn a_silent_client_is_closed_with_1000() {
+pub fn a_silent_client_is_closed_with_1000() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     h.pass(29_900);
@@ -152,7 +152,7 @@ fn a_silent_client_is_closed_with_1000() {
 }
 
 #[test]
-fn pings_can_be_switched_off() {
+pub fn pings_can_be_switched_off() {
     let config = Config {
         ping_interval_ms: 0,
         client_timeout_ms: 1_000,
@@ -170,7 +170,7 @@ fn pings_can_be_switched_off() {
 }
 
 #[test]
-fn there_is_no_timer_without_clients() {
+pub fn there_is_no_timer_without_clients() {
     let mut h = Harness::new(2, Config::default(), ignore);
     h.settle();
     assert_eq!(h.timer(), None);
@@ -184,7 +184,7 @@ fn there_is_no_timer_without_clients() {
 }
 
 #[test]
-fn a_client_that_takes_no_output_is_cut_off() {
+pub fn a_client_that_takes_no_output_is_cut_off() {
     let mut h = Harness::new(2, Config::default(), echo);
     let (slow, neighbour) = (h.connected(), h.connected());
     h.events();
@@ -206,7 +206,7 @@ fn a_client_that_takes_no_output_is_cut_off() {
 }
 
 #[test]
-fn a_client_is_not_silent_while_it_is_not_received_from() {
+pub fn a_client_is_not_silent_while_it_is_not_received_from() {
     let config = Config {
         client_timeout_ms: 4_000,
         ping_interval_ms: 2_000,
@@ -226,7 +226,7 @@ fn a_client_is_not_silent_while_it_is_not_received_from() {
 }
 
 #[test]
-fn a_sender_waits_for_room_no_longer_than_the_send_timeout() {
+pub fn a_sender_waits_for_room_no_longer_than_the_send_timeout() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
     let client = h.connected();
     client.set_window(0);
@@ -246,7 +246,7 @@ fn a_sender_waits_for_room_no_longer_than_the_send_timeout() {
 }
 
 #[test]
-fn a_message_held_too_long_ends_with_1011() {
+pub fn a_message_held_too_long_ends_with_1011() {
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
         Event::Text(_) => Delivery::Held,
         _ => Delivery::Done,
@@ -267,7 +267,7 @@ fn a_message_held_too_long_ends_with_1011() {
 }
 
 #[test]
-fn callbacks_that_take_long_together_do_not_hold_a_message_too_long() {
+pub fn callbacks_that_take_long_together_do_not_hold_a_message_too_long() {
     let this = Rc::new(OnceCell::<Weak<Harness>>::new());
     let others = Rc::clone(&this);
     let mut h = Harness::new(1, Config::default(), move |_, _, _, event| {
@@ -288,7 +288,7 @@ fn callbacks_that_take_long_together_do_not_hold_a_message_too_long() {
 }
 
 #[test]
-fn a_client_is_not_silent_whose_bytes_wait_to_be_received() {
+pub fn a_client_is_not_silent_whose_bytes_wait_to_be_received() {
     let mut h = Harness::new(2, Config::default(), ignore);
     let (client, silent) = (h.connected(), h.connected());
     h.events();
@@ -311,7 +311,7 @@ fn a_client_is_not_silent_whose_bytes_wait_to_be_received() {
 }
 
 #[test]
-fn a_client_that_does_not_take_the_answer_to_its_close_is_cut_off_and_counted() {
+pub fn a_client_that_does_not_take_the_answer_to_its_close_is_cut_off_and_counted() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     client.set_window(0);
@@ -322,7 +322,7 @@ fn a_client_that_does_not_take_the_answer_to_its_close_is_cut_off_and_counted() 
 }
 
 #[test]
-fn a_request_is_not_late_that_waits_to_be_received() {
+pub fn a_request_is_not_late_that_waits_to_be_received() {
     let mut h = Harness::new(2, Config::default(), ignore);
     let (client, silent) = (h.connect(), h.connect());
     h.settle();
@@ -336,7 +336,7 @@ fn a_request_is_not_late_that_waits_to_be_received() {
 }
 
 #[test]
-fn a_client_is_not_silent_whose_bytes_come_while_a_callback_takes_long() {
+pub fn a_client_is_not_silent_whose_bytes_come_while_a_callback_takes_long() {
     for slow in [EventMask::CONNECTING, EventMask::CONNECTED] {
         let this = Rc::new(OnceCell::<(Weak<Harness>, Client)>::new());
         let others = Rc::clone(&this);

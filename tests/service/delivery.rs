@@ -20,7 +20,7 @@ fn hold(_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>) -> Delivery {
 }
 
 #[test]
-fn messages_already_received_are_delivered_without_a_release_between_them() {
+pub fn messages_already_received_are_delivered_without_a_release_between_them() {
     let mut h = Harness::new(1, Config::default(), hold);
     let client = h.connected();
     let frames: Vec<_> = (0..10).map(|i| frame(0x81, &[b'0' + i])).collect();
@@ -42,7 +42,7 @@ fn messages_already_received_are_delivered_without_a_release_between_them() {
 }
 
 #[test]
-fn a_fragment_is_closed_up_only_when_the_ping_in_its_way_is_released() {
+pub fn a_fragment_is_closed_up_only_when_the_ping_in_its_way_is_released() {
     let mut h = Harness::new(1, Config::default(), hold);
     let client = h.connected();
     let parts = [frame(0x01, b"ab"), frame(0x89, b"ping"), frame(0x80, b"cd")];
@@ -55,7 +55,7 @@ fn a_fragment_is_closed_up_only_when_the_ping_in_its_way_is_released() {
 }
 
 #[test]
-fn what_comes_before_the_end_is_delivered_before_the_end() {
+pub fn what_comes_before_the_end_is_delivered_before_the_end() {
     let mut h = Harness::new(1, Config::default(), hold);
     let client = h.connected();
     client.send(&[frame(0x81, b"a"), frame(0x81, b"b"), frame(0x88, b"")].concat());
@@ -75,7 +75,7 @@ fn what_comes_before_the_end_is_delivered_before_the_end() {
 }
 
 #[test]
-fn a_message_that_is_never_taken_holds_no_slot() {
+pub fn a_message_that_is_never_taken_holds_no_slot() {
     let no_texts = |_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>| match event {
         Event::Text(_) => Delivery::Full,
         _ => Delivery::Done,
@@ -110,7 +110,7 @@ fn with_room(
 }
 
 #[test]
-fn a_full_queue_loses_nothing_and_keeps_the_order() {
+pub fn a_full_queue_loses_nothing_and_keeps_the_order() {
     let room = Rc::new(Cell::new(0));
     let mut h = Harness::new(2, Config::default(), with_room(Rc::clone(&room)));
     let client = h.connect();
@@ -145,7 +145,7 @@ fn a_full_queue_loses_nothing_and_keeps_the_order() {
 }
 
 #[test]
-fn a_full_queue_stops_reading_but_not_the_neighbours() {
+pub fn a_full_queue_stops_reading_but_not_the_neighbours() {
     let full = Rc::new(Cell::new(false));
     let is_full = Rc::clone(&full);
     let mut h = Harness::new(2, Config::default(), move |_, _, client, _| {
@@ -173,7 +173,7 @@ fn a_full_queue_stops_reading_but_not_the_neighbours() {
 }
 
 #[test]
-fn several_sinks_get_what_they_want_and_the_last_releases() {
+pub fn several_sinks_get_what_they_want_and_the_last_releases() {
     let mut h = Harness::new(1, Config::default(), hold);
     let mut masks = [EventMask::empty(); MAX_SINKS];
     masks[0] = EventMask::TEXT | EventMask::BINARY;
@@ -199,7 +199,7 @@ fn several_sinks_get_what_they_want_and_the_last_releases() {
 }
 
 #[test]
-fn a_release_inside_the_delivery_counts() {
+pub fn a_release_inside_the_delivery_counts() {
     let mut h = Harness::new(
         1,
         Config::default(),
@@ -220,7 +220,7 @@ fn a_release_inside_the_delivery_counts() {
 }
 
 #[test]
-fn room_that_comes_just_after_a_sink_had_none_is_noticed() {
+pub fn room_that_comes_just_after_a_sink_had_none_is_noticed() {
     let full = Cell::new(true);
     let mut h = Harness::new(
         1,
@@ -241,7 +241,7 @@ fn room_that_comes_just_after_a_sink_had_none_is_noticed() {
 }
 
 #[test]
-fn a_queue_that_stays_full_ends_with_1011_whatever_others_take() {
+pub fn a_queue_that_stays_full_ends_with_1011_whatever_others_take() {
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
         Event::Text(_) => Delivery::Full,
         _ => Delivery::Done,
@@ -258,7 +258,7 @@ fn a_queue_that_stays_full_ends_with_1011_whatever_others_take() {
 }
 
 #[test]
-fn a_message_that_had_to_wait_may_be_held_as_long_as_any() {
+pub fn a_message_that_had_to_wait_may_be_held_as_long_as_any() {
     let full = Rc::new(Cell::new(true));
     let is_full = Rc::clone(&full);
     let mut h = Harness::new(1, Config::default(), move |_, _, _, event| match event {
@@ -278,7 +278,7 @@ fn a_message_that_had_to_wait_may_be_held_as_long_as_any() {
 }
 
 #[test]
-fn a_client_is_not_silent_while_a_queue_is_full() {
+pub fn a_client_is_not_silent_while_a_queue_is_full() {
     let config = Config {
         hold_timeout_ms: 100_000,
         ..Config::default()
@@ -300,7 +300,7 @@ fn a_client_is_not_silent_while_a_queue_is_full() {
 }
 
 #[test]
-fn any_number_of_messages_can_be_held() {
+pub fn any_number_of_messages_can_be_held() {
     const COUNT: usize = 66_000;
     let rx = COUNT * frame(0x82, b"").len();
     let mut h = Harness::with_sizes(1, rx, (0, 0), Config::default(), hold);

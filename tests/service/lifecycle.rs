@@ -10,7 +10,7 @@ use wss::{AnswerError, ClientId, Event, EventMask, SendError, Status, Verdict};
 use crate::harness::{ACCEPTED, Client, Harness, REQUEST, Svc, echo, frame, ignore, server_frame};
 
 #[test]
-fn a_session_is_told_in_order() {
+pub fn a_session_is_told_in_order() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connect();
     assert_eq!(h.service.state(0), ClientState::Closed);
@@ -50,7 +50,7 @@ fn a_session_is_told_in_order() {
 }
 
 /// A session with everything in it, for the tests that cut it.
-fn session() -> Vec<u8> {
+pub fn session() -> Vec<u8> {
     [
         REQUEST.as_bytes(),
         &frame(0x81, b"one"),
@@ -65,7 +65,7 @@ fn session() -> Vec<u8> {
 }
 
 #[test]
-fn any_split_gives_the_same_events_and_output() {
+pub fn any_split_gives_the_same_events_and_output() {
     let bytes = session();
     let run = |parts: &[&[u8]]| {
         let mut h = Harness::new(1, Config::default(), echo);
@@ -89,7 +89,7 @@ fn any_split_gives_the_same_events_and_output() {
 }
 
 #[test]
-fn an_end_at_any_byte_is_told_once() {
+pub fn an_end_at_any_byte_is_told_once() {
     let bytes = session();
     for cut in 0..bytes.len() {
         for reset in [false, true] {
@@ -114,7 +114,7 @@ fn an_end_at_any_byte_is_told_once() {
 }
 
 #[test]
-fn the_first_frame_may_come_with_the_request() {
+pub fn the_first_frame_may_come_with_the_request() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connect();
     client.send(&[REQUEST.as_bytes(), &frame(0x81, b"early")].concat());
@@ -124,7 +124,7 @@ fn the_first_frame_may_come_with_the_request() {
 }
 
 #[test]
-fn a_client_too_many_gets_503_and_nobody_notices() {
+pub fn a_client_too_many_gets_503_and_nobody_notices() {
     let mut h = Harness::new(2, Config::default(), echo);
     let clients = [h.connected(), h.connected()];
     h.events();
@@ -164,7 +164,7 @@ fn a_client_too_many_gets_503_and_nobody_notices() {
 }
 
 #[test]
-fn an_id_reaches_only_the_client_it_was_given_for() {
+pub fn an_id_reaches_only_the_client_it_was_given_for() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let first = h.connected();
     let id = h.service.client(0).unwrap();
@@ -184,7 +184,7 @@ fn an_id_reaches_only_the_client_it_was_given_for() {
 }
 
 #[test]
-fn an_id_reaches_nobody_after_65_537_reconnects_of_its_slot() {
+pub fn an_id_reaches_nobody_after_65_537_reconnects_of_its_slot() {
     let held = |_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>| match event {
         Event::Text(_) => Delivery::Held,
         _ => Delivery::Done,
@@ -228,7 +228,7 @@ fn an_id_reaches_nobody_after_65_537_reconnects_of_its_slot() {
 }
 
 #[test]
-fn a_client_is_known_and_closing_while_that_is_told() {
+pub fn a_client_is_known_and_closing_while_that_is_told() {
     let mut h = Harness::new(1, Config::default(), |service, _, client, event| {
         let state = service.state(0);
         match event {
@@ -247,7 +247,7 @@ fn a_client_is_known_and_closing_while_that_is_told() {
 }
 
 #[test]
-fn a_slot_is_used_again_only_after_closed_was_delivered() {
+pub fn a_slot_is_used_again_only_after_closed_was_delivered() {
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
         Event::Closed => Delivery::Full,
         _ => Delivery::Done,
@@ -264,7 +264,7 @@ fn a_slot_is_used_again_only_after_closed_was_delivered() {
 }
 
 #[test]
-fn a_refused_request_closes() {
+pub fn a_refused_request_closes() {
     let mut h = Harness::new(1, Config::default(), ignore);
     h.service
         .application()
@@ -285,7 +285,7 @@ fn a_refused_request_closes() {
 }
 
 #[test]
-fn a_subprotocol_has_to_be_one_that_is_offered() {
+pub fn a_subprotocol_has_to_be_one_that_is_offered() {
     let mut h = Harness::new(1, Config::default(), ignore);
     h.service
         .application()
@@ -309,7 +309,7 @@ fn a_subprotocol_has_to_be_one_that_is_offered() {
 }
 
 #[test]
-fn a_protocol_error_is_told_and_answered() {
+pub fn a_protocol_error_is_told_and_answered() {
     for (bytes, code, counter) in [
         (frame(0xC1, b""), 1002u16, 0),
         (frame(0x81, b"\xff"), 1007, 1),
@@ -347,7 +347,7 @@ fn a_protocol_error_is_told_and_answered() {
 }
 
 #[test]
-fn the_application_closes_with_code_and_reason() {
+pub fn the_application_closes_with_code_and_reason() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     let code = CloseCode::new(4001).unwrap();
@@ -395,7 +395,7 @@ fn the_application_closes_with_code_and_reason() {
 }
 
 #[test]
-fn an_empty_close_and_a_second_one_are_answered_once() {
+pub fn an_empty_close_and_a_second_one_are_answered_once() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     client.send(&[frame(0x88, b""), frame(0x88, b"")].concat());
@@ -411,7 +411,7 @@ fn an_empty_close_and_a_second_one_are_answered_once() {
 }
 
 #[test]
-fn where_sockets_cannot_be_shut_they_are_closed_once_nothing_is_unread() {
+pub fn where_sockets_cannot_be_shut_they_are_closed_once_nothing_is_unread() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connected();
     client.0.lock().no_shutdown = true;
@@ -423,7 +423,7 @@ fn where_sockets_cannot_be_shut_they_are_closed_once_nothing_is_unread() {
 }
 
 #[test]
-fn a_close_from_inside_the_callback_ends_the_batch() {
+pub fn a_close_from_inside_the_callback_ends_the_batch() {
     let mut h = Harness::new(1, Config::default(), |service, _, client, event| {
         if let (Some(client), Event::Text(_)) = (client, event) {
             assert_eq!(service.send_text(client, "last"), Ok(()));
@@ -444,7 +444,7 @@ fn a_close_from_inside_the_callback_ends_the_batch() {
 }
 
 #[test]
-fn wrong_calls_change_nothing() {
+pub fn wrong_calls_change_nothing() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -481,7 +481,7 @@ fn wrong_calls_change_nothing() {
 }
 
 #[test]
-fn accepting_that_fails_is_told_and_tried_again() {
+pub fn accepting_that_fails_is_told_and_tried_again() {
     let mut h = Harness::new(1, Config::default(), ignore);
     h.service.port().state.lock().backlog.push_back(None);
     let client = h.connect();
@@ -495,7 +495,7 @@ fn accepting_that_fails_is_told_and_tried_again() {
 }
 
 #[test]
-fn events_of_the_service_coalesce_until_they_are_delivered() {
+pub fn events_of_the_service_coalesce_until_they_are_delivered() {
     let mut h = Harness::new(1, Config::default(), ignore);
     h.service.announce(EventMask::LINK_DOWN);
     h.service.announce(EventMask::LINK_DOWN);
@@ -507,7 +507,7 @@ fn events_of_the_service_coalesce_until_they_are_delivered() {
 }
 
 #[test]
-fn what_is_announced_while_the_same_is_delivered_is_told_again() {
+pub fn what_is_announced_while_the_same_is_delivered_is_told_again() {
     let again = Cell::new(true);
     let mut h = Harness::new(1, Config::default(), move |service, _, _, event| {
         if matches!(event, Event::LinkUp) && again.take() {
@@ -524,7 +524,7 @@ fn what_is_announced_while_the_same_is_delivered_is_told_again() {
 }
 
 #[test]
-fn the_last_that_is_told_of_the_link_is_how_it_is() {
+pub fn the_last_that_is_told_of_the_link_is_how_it_is() {
     let mut h = Harness::new(1, Config::default(), ignore);
     for _ in 0..3 {
         h.service.announce(EventMask::LINK_UP);
@@ -541,7 +541,7 @@ fn the_last_that_is_told_of_the_link_is_how_it_is() {
 }
 
 #[test]
-fn a_connection_that_cannot_be_watched_is_an_error_and_counted() {
+pub fn a_connection_that_cannot_be_watched_is_an_error_and_counted() {
     let mut h = Harness::new(1, Config::default(), ignore);
     h.service.port().state.lock().unwatchable = 1;
     let client = h.connect();
@@ -553,7 +553,7 @@ fn a_connection_that_cannot_be_watched_is_an_error_and_counted() {
 }
 
 #[test]
-fn connections_that_cannot_be_accepted_are_one_error_until_one_can_be() {
+pub fn connections_that_cannot_be_accepted_are_one_error_until_one_can_be() {
     let mut h = Harness::new(2, Config::default(), ignore);
     for round in 1..=3 {
         // It is tried again every 100 ms.

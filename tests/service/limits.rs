@@ -39,7 +39,7 @@ fn is_refused(client: &Client, status: &str) -> bool {
 // Clients per address.
 
 #[test]
-fn an_address_with_too_many_clients_gets_429_and_the_others_their_slots() {
+pub fn an_address_with_too_many_clients_gets_429_and_the_others_their_slots() {
     let mut h = Harness::new(8, per_address(2), echo);
     let flood: Vec<_> = (0..50).map(|_| h.connect_from(1)).collect();
     for client in &flood {
@@ -71,7 +71,7 @@ fn an_address_with_too_many_clients_gets_429_and_the_others_their_slots() {
 }
 
 #[test]
-fn a_client_that_leaves_makes_room_for_one_of_its_address() {
+pub fn a_client_that_leaves_makes_room_for_one_of_its_address() {
     let mut h = Harness::new(4, per_address(1), ignore);
     for _ in 0..5 {
         let client = h.connected();
@@ -83,7 +83,7 @@ fn a_client_that_leaves_makes_room_for_one_of_its_address() {
 }
 
 #[test]
-fn a_slot_counts_for_its_address_until_it_is_free() {
+pub fn a_slot_counts_for_its_address_until_it_is_free() {
     // A client that is gone, but whose message the application still holds.
     let mut h = Harness::new(2, per_address(1), |_, _, _, event| match event {
         Event::Text(_) => Delivery::Held,
@@ -107,7 +107,7 @@ fn a_slot_counts_for_its_address_until_it_is_free() {
 }
 
 #[test]
-fn connections_that_are_adopted_count_for_their_address_too() {
+pub fn connections_that_are_adopted_count_for_their_address_too() {
     let mut h = Harness::new(4, per_address(2), ignore);
     let adopt = |h: &Harness, client: &Client| {
         let socket = client.socket();
@@ -132,7 +132,7 @@ fn connections_that_are_adopted_count_for_their_address_too() {
 }
 
 #[test]
-fn without_a_limit_one_address_may_have_every_slot() {
+pub fn without_a_limit_one_address_may_have_every_slot() {
     let mut h = Harness::new(3, Config::default(), ignore);
     let _clients = [h.connected(), h.connected(), h.connected()];
     assert_eq!(h.service.stats().connected, 3);
@@ -147,7 +147,7 @@ fn accepted(clients: &[Client]) -> usize {
 }
 
 #[test]
-fn connections_over_the_handshakes_per_second_wait_and_none_is_lost() {
+pub fn connections_over_the_handshakes_per_second_wait_and_none_is_lost() {
     let mut h = Harness::new(40, per_second(10), ignore);
     let clients: Vec<_> = (0..35).map(|_| h.connect()).collect();
     for client in &clients {
@@ -169,7 +169,7 @@ fn connections_over_the_handshakes_per_second_wait_and_none_is_lost() {
 }
 
 #[test]
-fn a_pause_in_accepting_delays_no_client() {
+pub fn a_pause_in_accepting_delays_no_client() {
     let mut h = Harness::new(4, per_second(1), echo);
     let client = h.connected();
     let waiting = h.connect();
@@ -183,7 +183,7 @@ fn a_pause_in_accepting_delays_no_client() {
 }
 
 #[test]
-fn handshakes_within_the_limit_need_no_pause_and_no_timer() {
+pub fn handshakes_within_the_limit_need_no_pause_and_no_timer() {
     let mut h = Harness::new(4, per_second(2), ignore);
     for _ in 0..10 {
         let client = h.connected();
@@ -197,7 +197,7 @@ fn handshakes_within_the_limit_need_no_pause_and_no_timer() {
 }
 
 #[test]
-fn connections_that_get_no_slot_use_up_no_handshakes() {
+pub fn connections_that_get_no_slot_use_up_no_handshakes() {
     let config = Config {
         clients_per_address: 1,
         ..per_second(2)
@@ -223,7 +223,7 @@ fn connections_that_get_no_slot_use_up_no_handshakes() {
 }
 
 #[test]
-fn a_service_ends_while_accepting_pauses() {
+pub fn a_service_ends_while_accepting_pauses() {
     let mut h = Harness::new(4, per_second(1), ignore);
     let client = h.connected();
     let waiting = h.connect();
@@ -241,7 +241,7 @@ fn a_service_ends_while_accepting_pauses() {
 // Control frames per second.
 
 #[test]
-fn too_many_pings_in_a_second_fail_with_1008() {
+pub fn too_many_pings_in_a_second_fail_with_1008() {
     let mut h = Harness::new(1, control_frames(5), ignore);
     let client = h.connected();
     h.events();
@@ -262,7 +262,7 @@ fn too_many_pings_in_a_second_fail_with_1008() {
 }
 
 #[test]
-fn unsolicited_pongs_count_as_pings_do() {
+pub fn unsolicited_pongs_count_as_pings_do() {
     let mut h = Harness::new(1, control_frames(3), ignore);
     let client = h.connected();
     client.send(
@@ -280,7 +280,7 @@ fn unsolicited_pongs_count_as_pings_do() {
 }
 
 #[test]
-fn control_frames_within_the_limit_may_go_on_for_ever() {
+pub fn control_frames_within_the_limit_may_go_on_for_ever() {
     let mut h = Harness::new(1, control_frames(5), ignore);
     let client = h.connected();
     for _ in 0..200 {
@@ -297,7 +297,7 @@ fn control_frames_within_the_limit_may_go_on_for_ever() {
 }
 
 #[test]
-fn pongs_that_were_asked_for_do_not_count() {
+pub fn pongs_that_were_asked_for_do_not_count() {
     let mut h = Harness::new(1, control_frames(1), ignore);
     let client = h.connected();
     let id = h.service.client(0).unwrap();
@@ -322,7 +322,7 @@ fn pongs_that_were_asked_for_do_not_count() {
 }
 
 #[test]
-fn each_client_has_a_limit_of_its_own_and_starts_afresh() {
+pub fn each_client_has_a_limit_of_its_own_and_starts_afresh() {
     let mut h = Harness::new(2, control_frames(2), ignore);
     let (flooding, neighbour) = (h.connected(), h.connected());
     flooding.send(&frame(0x89, b"").repeat(3));
@@ -341,7 +341,7 @@ fn each_client_has_a_limit_of_its_own_and_starts_afresh() {
 // Fragments per message.
 
 #[test]
-fn a_message_of_too_many_fragments_fails_with_1008() {
+pub fn a_message_of_too_many_fragments_fails_with_1008() {
     for streaming in [false, true] {
         let config = limited(|limits| {
             limits.fragments_per_message = 4;
@@ -370,7 +370,7 @@ fn a_message_of_too_many_fragments_fails_with_1008() {
 }
 
 #[test]
-fn a_client_that_sends_without_a_pause_lets_the_others_be_polled_for() {
+pub fn a_client_that_sends_without_a_pause_lets_the_others_be_polled_for() {
     let mut h = Harness::new(2, Config::default(), echo);
     let (flooding, neighbour) = (h.connected(), h.connected());
     flooding.send(&frame(0x82, &[7; RX]).repeat(20));

@@ -28,11 +28,11 @@ impl Log for Kept {
     fn flush(&self) {}
 }
 
-fn lines() -> Vec<String> {
+pub fn lines() -> Vec<String> {
     LINES.take()
 }
 
-fn keep_lines() {
+pub fn keep_lines() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log::set_logger(&Kept).expect("no other logger");

@@ -27,6 +27,7 @@ mod limits;
 mod logging;
 mod opening;
 mod output;
+mod over_tls;
 mod pages;
 #[path = "../support/port.rs"]
 mod port;
@@ -35,6 +36,10 @@ mod random;
 #[allow(dead_code)]
 #[path = "../support/received.rs"]
 mod received;
+#[allow(dead_code)]
+#[path = "../support/records.rs"]
+mod records;
 mod stopping;
 mod threads;
 mod ticks;
+mod tls;

@@ -28,7 +28,7 @@ fn waiting(config: Config) -> (Harness, Client, ClientId) {
 }
 
 #[test]
-fn an_answer_may_come_later() {
+pub fn an_answer_may_come_later() {
     let (mut h, client, id) = waiting(Config::default());
     h.pass(5_000);
     assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
@@ -46,7 +46,7 @@ fn an_answer_may_come_later() {
 }
 
 #[test]
-fn a_later_answer_may_refuse() {
+pub fn a_later_answer_may_refuse() {
     let (mut h, client, id) = waiting(Config::default());
     let refused = h.service.answer(id, Verdict::refuse(Status::FORBIDDEN));
     assert_eq!(refused, Ok(()));
@@ -60,7 +60,7 @@ fn a_later_answer_may_refuse() {
 }
 
 #[test]
-fn a_later_answer_chooses_among_the_subprotocols_offered() {
+pub fn a_later_answer_chooses_among_the_subprotocols_offered() {
     let mut h = Harness::new(1, Config::default(), echo);
     h.service.application().verdict.set(Verdict::Later);
     let client = h.connect();
@@ -89,7 +89,7 @@ fn a_later_answer_chooses_among_the_subprotocols_offered() {
 }
 
 #[test]
-fn a_request_is_answered_once() {
+pub fn a_request_is_answered_once() {
     let (mut h, client, id) = waiting(Config::default());
     assert_eq!(
         h.service.answer(id, Verdict::Later),
@@ -114,7 +114,7 @@ fn a_request_is_answered_once() {
 }
 
 #[test]
-fn only_what_was_put_off_is_answered_later() {
+pub fn only_what_was_put_off_is_answered_later() {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = h.connect();
     h.settle();
@@ -133,7 +133,7 @@ fn only_what_was_put_off_is_answered_later() {
 }
 
 #[test]
-fn the_handshake_deadline_goes_on_while_the_application_decides() {
+pub fn the_handshake_deadline_goes_on_while_the_application_decides() {
     let config = Config::default();
     let (mut h, client, id) = waiting(config);
     h.pass(u64::from(config.handshake_timeout_ms) - 10);
@@ -149,7 +149,7 @@ fn the_handshake_deadline_goes_on_while_the_application_decides() {
 }
 
 #[test]
-fn a_client_that_leaves_while_the_application_decides_is_noticed() {
+pub fn a_client_that_leaves_while_the_application_decides_is_noticed() {
     for reset in [false, true] {
         let (mut h, client, id) = waiting(Config::default());
         if reset {
@@ -180,7 +180,7 @@ fn a_client_that_leaves_while_the_application_decides_is_noticed() {
 }
 
 #[test]
-fn what_comes_before_the_answer_is_kept_behind_the_request() {
+pub fn what_comes_before_the_answer_is_kept_behind_the_request() {
     let (mut h, client, id) = waiting(Config::default());
     client.send(&frame(0x81, b"early"));
     h.settle();
@@ -200,7 +200,7 @@ fn what_comes_before_the_answer_is_kept_behind_the_request() {
 }
 
 #[test]
-fn a_client_that_sends_more_than_there_is_room_for_waits_for_the_answer() {
+pub fn a_client_that_sends_more_than_there_is_room_for_waits_for_the_answer() {
     let (mut h, client, id) = waiting(Config::default());
     for _ in 0..10 {
         client.send(&frame(0x82, &[7; 100]));
@@ -220,7 +220,7 @@ fn a_client_that_sends_more_than_there_is_room_for_waits_for_the_answer() {
 }
 
 #[test]
-fn stopping_ends_clients_that_wait_for_an_answer() {
+pub fn stopping_ends_clients_that_wait_for_an_answer() {
     let (mut h, client, id) = waiting(Config::default());
     h.service.stop();
     h.settle();
@@ -234,7 +234,7 @@ fn stopping_ends_clients_that_wait_for_an_answer() {
 }
 
 #[test]
-fn a_client_that_does_not_take_the_later_answer_is_given_the_rest_of_it() {
+pub fn a_client_that_does_not_take_the_later_answer_is_given_the_rest_of_it() {
     let (mut h, client, id) = waiting(Config::default());
     client.set_window(10);
     assert_eq!(h.service.answer(id, Verdict::accept()), Ok(()));
@@ -246,7 +246,7 @@ fn a_client_that_does_not_take_the_later_answer_is_given_the_rest_of_it() {
 }
 
 #[test]
-fn a_client_to_whom_nothing_can_be_said_is_not_connected() {
+pub fn a_client_to_whom_nothing_can_be_said_is_not_connected() {
     for window in [0, 10] {
         let mut h = Harness::with_blocks(1, 0, Config::default(), echo);
         let client = h.connect();

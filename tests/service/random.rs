@@ -11,7 +11,8 @@ use crate::received::received;
 
 #[derive(Clone, Debug)]
 enum Act {
-    Connect,
+    /// With TLS, or without.
+    Connect(bool),
     Upgrade(usize),
     Frame(usize, u8, usize),
     Raw(usize, Vec<u8>),
@@ -39,7 +40,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => prop::sample::select(vec![0x88u8, 0xC1, 0x83]),
     ];
     prop_oneof![
-        3 => Just(Act::Connect),
+        3 => any::<bool>().prop_map(Act::Connect),
         3 => who.clone().prop_map(Act::Upgrade),
         8 => (who.clone(), first, 0..320usize).prop_map(|(who, f, len)| Act::Frame(who, f, len)),
         1 => (who.clone(), proptest::collection::vec(any::<u8>(), 1..40))
@@ -88,7 +89,10 @@ proptest! {
         for act in acts {
             let pick = |who: usize| (!clients.is_empty()).then(|| &clients[who % clients.len()]);
             match act {
-                Act::Connect => clients.push(h.connect_from((clients.len() % 2) as u32)),
+                Act::Connect(tls) => {
+                    Harness::use_tls(tls);
+                    clients.push(h.connect_from((clients.len() % 2) as u32));
+                }
                 Act::Upgrade(who) => if let Some(client) = pick(who) {
                     client.send(REQUEST.as_bytes());
                 },
@@ -124,7 +128,7 @@ proptest! {
                     prop_assert_eq!(h.service.answer(client, verdict).is_ok(), waits);
                 },
                 Act::Adopt(cut) => {
-                    let client = Client::elsewhere();
+                    let client = Client::plain();
                     let (received, rest) = REQUEST.as_bytes().split_at(cut);
                     client.send(rest);
                     let adopted = h.service.adopt(&client.socket(), received, Opening::Request);
@@ -157,7 +161,7 @@ proptest! {
                     ("connecting" | "connected", "closing") => "closing",
                     ("closing", "closed") => "closed",
                     ("closing", what) if what.starts_with("close frame") => "closing",
-                    ("connecting" | "connected", "timeout") => state,
+                    ("connecting" | "connected", "timeout" | "tlsfailed") => state,
                     ("connected", "invalidframe" | "writable") => state,
                     ("connected", what) => {
                         let data = ["text", "binary", "piece", "ping", "pong", "close frame"];

@@ -10,7 +10,7 @@ use wss::{Event, EventMask, SendError};
 use crate::harness::{Harness, REQUEST, echo, frame, ignore, server_frame};
 
 #[test]
-fn stopping_closes_every_client_with_1001() {
+pub fn stopping_closes_every_client_with_1001() {
     let mut h = Harness::new(3, Config::default(), echo);
     let (first, second, third) = (h.connected(), h.connected(), h.connect());
     h.settle();
@@ -32,7 +32,7 @@ fn stopping_closes_every_client_with_1001() {
 }
 
 #[test]
-fn clients_that_do_not_answer_are_cut_off() {
+pub fn clients_that_do_not_answer_are_cut_off() {
     let mut h = Harness::new(2, Config::default(), ignore);
     let (dead, stuck) = (h.connected(), h.connected());
     stuck.set_window(0);
@@ -46,7 +46,7 @@ fn clients_that_do_not_answer_are_cut_off() {
 }
 
 #[test]
-fn the_ids_of_a_service_that_begins_with_the_next_generation_are_new() {
+pub fn the_ids_of_a_service_that_begins_with_the_next_generation_are_new() {
     for first in [0, 7, u32::MAX] {
         Harness::set_first_generation(first);
         let mut h = Harness::new(2, Config::default(), ignore);
@@ -87,7 +87,7 @@ fn stops_in_time(h: &mut Harness) {
 }
 
 #[test]
-fn an_application_that_takes_no_events_does_not_keep_it_from_stopping() {
+pub fn an_application_that_takes_no_events_does_not_keep_it_from_stopping() {
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
         Event::Text(_) => Delivery::Held,
         Event::Closing | Event::Closed => Delivery::Full,
@@ -101,7 +101,7 @@ fn an_application_that_takes_no_events_does_not_keep_it_from_stopping() {
 }
 
 #[test]
-fn a_sink_that_takes_events_is_told_the_end_although_another_takes_none() {
+pub fn a_sink_that_takes_events_is_told_the_end_although_another_takes_none() {
     let mut h = Harness::new(1, Config::default(), |_, sink, _, _| match sink {
         1 => Delivery::Full,
         _ => Delivery::Done,
@@ -118,7 +118,7 @@ fn a_sink_that_takes_events_is_told_the_end_although_another_takes_none() {
 }
 
 #[test]
-fn stopping_from_inside_a_callback() {
+pub fn stopping_from_inside_a_callback() {
     let mut h = Harness::new(2, Config::default(), |service, _, _, event| {
         if let Event::Text(_) = event {
             service.stop();
@@ -138,7 +138,7 @@ fn stopping_from_inside_a_callback() {
 }
 
 #[test]
-fn nobody_connects_while_it_stops() {
+pub fn nobody_connects_while_it_stops() {
     let mut h = Harness::new(2, Config::default(), ignore);
     let first = h.connected();
     h.service.stop();
@@ -152,7 +152,7 @@ fn nobody_connects_while_it_stops() {
 }
 
 #[test]
-fn a_sink_that_has_no_room_for_the_last_event_does_not_keep_it_from_stopping() {
+pub fn a_sink_that_has_no_room_for_the_last_event_does_not_keep_it_from_stopping() {
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
         Event::Closed => Delivery::Full,
         _ => Delivery::Done,
@@ -163,7 +163,7 @@ fn a_sink_that_has_no_room_for_the_last_event_does_not_keep_it_from_stopping() {
 }
 
 #[test]
-fn clients_that_are_cut_off_at_the_end_are_counted() {
+pub fn clients_that_are_cut_off_at_the_end_are_counted() {
     let mut h = Harness::new(2, Config::default(), ignore);
     let _silent = h.connected();
     h.service.stop();
@@ -175,7 +175,7 @@ fn clients_that_are_cut_off_at_the_end_are_counted() {
 }
 
 #[test]
-fn a_service_that_has_stopped_is_opened_again() {
+pub fn a_service_that_has_stopped_is_opened_again() {
     let mut h = Harness::new(2, Config::default(), ignore);
     let first = h.connected();
     let id = h.service.client(0).unwrap();
@@ -209,7 +209,7 @@ fn a_service_that_has_stopped_is_opened_again() {
 }
 
 #[test]
-fn a_service_is_not_opened_again_while_a_callback_of_before_runs() {
+pub fn a_service_is_not_opened_again_while_a_callback_of_before_runs() {
     let harness: Rc<OnceCell<Rc<Harness>>> = Rc::default();
     let opened = Rc::new(Cell::new(None));
     let h = Rc::new(Harness::new(1, Config::default(), {

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::thread;
 use wss::protocol::{CloseCode, OVERHEAD};
 use wss::service::{
-    AdoptError, Application, Config, Delivery, Lock, MAX_SINKS, Opening, Service, Target,
+    AdoptError, Application, Config, Delivery, Lock, MAX_SINKS, Opening, Service, Target, Work,
 };
 use wss::{Answer, ClientId, Event, EventMask, Request, SendError, Verdict};
 
 use crate::harness::{REQUEST, frame};
 use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, service as service_of};
 use crate::received::received;
+use crate::records::Tls;
 
 const RX: usize = 64;
 
@@ -54,6 +55,10 @@ impl Kind for Shuttle {
 
     fn has_buffers() -> bool {
         HAS_BUFFERS.get()
+    }
+
+    fn during_step() {
+        thread::yield_now();
     }
 }
 
@@ -190,6 +195,27 @@ fn service(slots: usize, blocks: usize) -> Arc<Svc> {
     Arc::new(service_of(app, &Config::default(), slots, blocks, 0))
 }
 
+/// Does the work of one work queue.
+fn work(service: &Svc, is_mine: fn(&Work) -> bool) {
+    ON_SERVICE_THREAD.with(|here| here.set(true));
+    let state = &service.port().state;
+    loop {
+        let mut guard = state.lock();
+        let work = loop {
+            let at = guard.work.iter().position(is_mine);
+            if let Some(work) = at.and_then(|at| guard.work.remove(at)) {
+                break work;
+            }
+            if service.application().done.load(Ordering::Relaxed) {
+                return;
+            }
+            guard = state.wait(guard, u32::MAX);
+        };
+        drop(guard);
+        service.run(work);
+    }
+}
+
 /// The threads that run a service, and one that releases what is held.
 struct Running(Arc<Svc>, Vec<thread::JoinHandle<()>>);
 
@@ -204,22 +230,8 @@ impl Running {
                 ON_SERVICE_THREAD.with(|here| here.set(true));
                 service.serve();
             }),
-            spawn(|service| {
-                ON_SERVICE_THREAD.with(|here| here.set(true));
-                let state = &service.port().state;
-                loop {
-                    let mut guard = state.lock();
-                    while guard.work.is_empty() {
-                        if service.application().done.load(Ordering::Relaxed) {
-                            return;
-                        }
-                        guard = state.wait(guard, u32::MAX);
-                    }
-                    let work = guard.work.pop_front().unwrap();
-                    drop(guard);
-                    service.run(work);
-                }
-            }),
+            spawn(|service| work(service, |work| !matches!(work, Work::Tls(_)))),
+            spawn(|service| work(service, |work| matches!(work, Work::Tls(_)))),
             spawn(|service| {
                 let app = service.application();
                 loop {
@@ -281,11 +293,25 @@ struct Peer(Arc<ShuttleLock<Wire>>, Arc<Svc>);
 
 impl Peer {
     fn connect(service: &Arc<Svc>, window: usize) -> Self {
+        Self::elsewhere(service, window).come()
+    }
+
+    /// One that uses TLS.
+    fn secured(service: &Arc<Svc>, window: usize) -> Self {
         let peer = Self::elsewhere(service, window);
-        let socket = peer.socket();
-        service.port().state.lock().backlog.push_back(Some(socket));
-        service.port().state.notify_all();
-        peer
+        let mut wire = peer.0.lock();
+        Tls::begin(&mut wire, false);
+        wire.with_tls(|tls, _| tls.one_by_one = true);
+        drop(wire);
+        peer.come()
+    }
+
+    fn come(self) -> Self {
+        let socket = self.socket();
+        let state = &self.1.port().state;
+        state.lock().backlog.push_back(Some(socket));
+        state.notify_all();
+        self
     }
 
     /// One that the service has not heard of.
@@ -309,7 +335,7 @@ impl Peer {
     }
 
     fn send(&self, bytes: &[u8]) {
-        self.act(|wire| wire.to_server.extend(bytes));
+        self.act(|wire| wire.say(bytes));
     }
 
     fn upgraded(self) -> Self {
@@ -679,6 +705,147 @@ fn what_a_client_has_sent_counts_while_it_goes() {
         service.application().wait_for(EventMask::TEXT, 1);
         peer.act(|wire| wire.eof = true);
         assert_eq!(service.stats().traffic.messages_received, 1);
+        running.finish(&[peer]);
+    });
+}
+
+/// A client that has begun its handshake, and that has something to say after it.
+fn securing(service: &Arc<Svc>, window: usize) -> Peer {
+    let peer = Peer::secured(service, window);
+    peer.send(REQUEST.as_bytes());
+    peer.send(&frame(0x81, b"a"));
+    peer
+}
+
+#[test]
+fn a_handshake_goes_on_while_others_are_served() {
+    check(|| {
+        let running = Running::start(service(2, 1));
+        let peer = Peer::connect(&running.0, usize::MAX / 2).upgraded();
+        let secured = Peer::secured(&running.0, 5);
+        let sending = sender(&running.0, "beside the handshake");
+        peer.send(&frame(0x81, b"quick"));
+        for _ in 0..12 {
+            secured.act(|wire| wire.window += 20);
+            thread::yield_now();
+        }
+        secured.act(|wire| wire.window = usize::MAX / 2);
+        secured.send(REQUEST.as_bytes());
+        secured.send(&frame(0x81, b"a"));
+        running.0.application().wait_for(EventMask::TEXT, 2);
+        assert!(sending.join().unwrap().iter().all(Result::is_ok));
+        assert_eq!(running.0.stats().connected, 2);
+        peer.act(Wire::end);
+        secured.act(Wire::end);
+        running.0.application().wait_for(EventMask::CLOSED, 2);
+        for (peer, text) in [(&peer, &b"quick"[..]), (&secured, b"a")] {
+            let frames = received(&peer.0.lock().from_server).frames;
+            assert!(frames.contains(&(0x81, text.to_vec())));
+        }
+        running.finish(&[peer, secured]);
+    });
+}
+
+#[test]
+fn a_step_of_a_handshake_while_the_service_stops() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = securing(&running.0, usize::MAX / 2);
+        let stopping = {
+            let service = Arc::clone(&running.0);
+            thread::spawn(move || service.stop())
+        };
+        thread::yield_now();
+        peer.act(Wire::end);
+        stopping.join().unwrap();
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn a_step_of_a_handshake_while_others_send() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = securing(&running.0, usize::MAX / 2);
+        let sending = sender(&running.0, "as soon as it is open");
+        let all = {
+            let service = Arc::clone(&running.0);
+            thread::spawn(move || service.broadcast(None, wss::MessageKind::Text, b"to all"))
+        };
+        running.0.application().wait_for(EventMask::TEXT, 1);
+        for sent in sending.join().unwrap() {
+            assert!(sent.is_ok() || sent == Err(SendError::NotConnected));
+        }
+        assert!(all.join().unwrap().unwrap() <= 1);
+        peer.act(Wire::end);
+        running.0.application().wait_for(EventMask::CLOSED, 1);
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn a_deadline_in_a_step_of_a_handshake() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::secured(&running.0, 30);
+        // Whether that is in time or not, it ends.
+        for _ in 0..12 {
+            NOW.set(NOW.get() + 1_000);
+            peer.act(|_| {});
+            thread::yield_now();
+        }
+        peer.act(|wire| wire.window = usize::MAX / 2);
+        peer.send(REQUEST.as_bytes());
+        peer.act(Wire::end);
+        running.0.application().wait_for(EventMask::CLOSED, 1);
+        running.finish(&[peer]);
+    });
+}
+
+#[test]
+fn a_reset_in_a_step_of_a_handshake_and_the_slot_is_used_again() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = securing(&running.0, usize::MAX / 2);
+        running.0.application().wait_for(EventMask::CONNECTING, 1);
+        peer.act(|wire| wire.reset = true);
+        running.0.application().wait_for(EventMask::CLOSED, 1);
+        let next = securing(&running.0, usize::MAX / 2);
+        // It gets a slot only if the first one is free already.
+        next.act(Wire::end);
+        running.finish(&[peer, next]);
+    });
+}
+
+#[test]
+fn two_senders_share_a_client_that_takes_ciphertext_slowly() {
+    check(|| {
+        let running = Running::start(service(1, 1));
+        let peer = Peer::secured(&running.0, usize::MAX / 2).upgraded();
+        peer.act(|wire| wire.window = 20);
+        let first = sender(&running.0, "the first sender's message");
+        let long = "x".repeat(RX * 2).leak();
+        let second = sender(&running.0, long);
+        peer.send(&[frame(0x89, b"1"), frame(0x81, b"echo"), frame(0x89, b"2")].concat());
+        for _ in 0..12 {
+            peer.act(|wire| wire.window += 60);
+            thread::yield_now();
+        }
+        peer.act(|wire| wire.window = usize::MAX / 2);
+        for thread in [first, second] {
+            let sent = thread.join().unwrap();
+            assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+        }
+        peer.act(Wire::end);
+        running.0.application().wait_for(EventMask::CLOSED, 1);
+        let frames = received(&peer.0.lock().from_server).frames;
+        let count = |text: &[u8]| frames.iter().filter(|(_, payload)| payload == text).count();
+        assert_eq!(
+            (count(b"the first sender's message"), count(long.as_bytes())),
+            (3, 3)
+        );
+        let pongs: Vec<_> = frames.iter().filter(|(first, _)| *first == 0x8A).collect();
+        assert_eq!(pongs, [&(0x8A, b"1".to_vec()), &(0x8A, b"2".to_vec())]);
         running.finish(&[peer]);
     });
 }

@@ -2,6 +2,7 @@
 //! A service on a scripted port, driven a step at a time on one thread, with a clock of its own.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use wss::service::{Application, Config, Delivery, Lock, MAX_SINKS, Service, Serv
 use wss::{Answer, ClientId, Event, EventMask, Page, Request, Verdict};
 
 use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, instant, service};
+use crate::records::{Tls, TlsClient};
 
 /// The receive size of the clients under test.
 pub const RX: usize = 300;
@@ -28,6 +30,9 @@ thread_local! {
     static FIRST_GENERATION: Cell<u32> = const { Cell::new(0) };
     static HAS_BUFFERS: Cell<bool> = const { Cell::new(true) };
     static WAIT: RefCell<Option<Rc<Wait>>> = const { RefCell::new(None) };
+    static DURING_STEP: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
+    static LOCKS: Cell<usize> = const { Cell::new(0) };
+    static TLS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What others do while a thread waits for up to so many milliseconds.
@@ -55,6 +60,16 @@ impl Kind for Single {
     fn has_buffers() -> bool {
         HAS_BUFFERS.get()
     }
+
+    fn holds_locks() -> bool {
+        LOCKS.get() > 0
+    }
+
+    fn during_step() {
+        if let Some(act) = DURING_STEP.with_borrow(Clone::clone) {
+            act();
+        }
+    }
 }
 
 /// A lock that panics where a real one would deadlock: taken twice by one thread.
@@ -66,17 +81,42 @@ impl<T> NewLock<T> for Alone<T> {
     }
 }
 
+/// What holds such a lock. They are counted.
+pub struct Held<'a, T>(RefMut<'a, T>);
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        LOCKS.set(LOCKS.get() - 1);
+    }
+}
+
 impl<T> Lock<T> for Alone<T> {
     type Guard<'a>
-        = RefMut<'a, T>
+        = Held<'a, T>
     where
         T: 'a;
 
-    fn lock(&self) -> RefMut<'_, T> {
-        self.0.borrow_mut()
+    fn lock(&self) -> Held<'_, T> {
+        let guard = self.0.borrow_mut();
+        LOCKS.set(LOCKS.get() + 1);
+        Held(guard)
     }
 
-    fn wait<'a>(&'a self, guard: RefMut<'a, T>, timeout_ms: u32) -> RefMut<'a, T> {
+    fn wait<'a>(&'a self, guard: Held<'a, T>, timeout_ms: u32) -> Held<'a, T> {
         assert!(
             !ON_SERVICE_THREAD.get(),
             "the service's own threads never wait"
@@ -90,7 +130,7 @@ impl<T> Lock<T> for Alone<T> {
             Some(wait) => {
                 drop(guard);
                 wait(timeout_ms);
-                self.0.borrow_mut()
+                self.lock()
             }
         }
     }
@@ -211,6 +251,8 @@ pub struct Harness {
     serving: RefCell<Serving<ScriptPort<Single>>>,
     /// A work item runs.
     working: Cell<bool>,
+    /// A step of a TLS handshake is done, for which there is a thread of its own.
+    stepping: Cell<bool>,
     /// The serving thread has ended.
     stopped: Cell<bool>,
 }
@@ -291,6 +333,7 @@ impl Harness {
             service: service(app, &config, slots, (blocks, block_size), generation),
             serving: RefCell::default(),
             working: Cell::new(false),
+            stepping: Cell::new(false),
             stopped: Cell::new(false),
         }
     }
@@ -304,14 +347,15 @@ impl Harness {
     pub fn connect_from(&self, peer: u32) -> Client {
         let client = Client::elsewhere();
         client.0.lock().peer = peer;
-        let socket = client.socket();
-        self.service
-            .port()
-            .state
-            .lock()
-            .backlog
-            .push_back(Some(socket));
+        self.come(&client);
         client
+    }
+
+    /// This connection waits to be accepted.
+    pub fn come(&self, client: &Client) {
+        let socket = client.socket();
+        let mut port = self.service.port().state.lock();
+        port.backlog.push_back(Some(socket));
     }
 
     /// A client that has been upgraded.
@@ -333,24 +377,38 @@ impl Harness {
         for round in 0.. {
             // Many more than it takes to receive what clients send, a byte at a time.
             assert!(round < 200_000, "the service never comes to rest");
-            if !self.work() && !self.serve() && (self.working.get() || self.queued().is_empty()) {
+            if !self.work() && !self.serve() && self.next_work().is_none() {
                 break;
             }
         }
     }
 
-    /// Runs the first item of the work queue: false if there is none, or if another one runs.
+    /// Runs the first item that is queued: false if there is none, or if another one runs.
     pub fn work(&self) -> bool {
-        if self.working.get() {
-            return false;
-        }
-        let Some(work) = self.service.port().state.lock().work.pop_front() else {
+        let Some(at) = self.next_work() else {
             return false;
         };
-        self.working.set(true);
+        let queued = self.service.port().state.lock().work.remove(at);
+        let work = queued.expect("an item that is queued");
+        let runs = self.thread_of(work);
+        runs.set(true);
         on_service_thread(true, 0, || self.service.run(work));
-        self.working.set(false);
+        runs.set(false);
         true
+    }
+
+    /// Where the next item is that can run now.
+    fn next_work(&self) -> Option<usize> {
+        let queued = self.queued();
+        queued.iter().position(|work| !self.thread_of(*work).get())
+    }
+
+    /// Whether the thread for such work has something to do.
+    fn thread_of(&self, work: Work) -> &Cell<bool> {
+        match work {
+            Work::Tls(_) => &self.stepping,
+            Work::Client(_) | Work::Service => &self.working,
+        }
     }
 
     /// Has the serving thread do what there is to do: false if nothing was ready.
@@ -393,6 +451,16 @@ impl Harness {
     /// Sets what others do while a thread waits. Otherwise its whole time passes.
     pub fn while_waiting(wait: Option<Rc<Wait>>) {
         WAIT.set(wait);
+    }
+
+    /// Sets what others do in the middle of each step of a TLS handshake.
+    pub fn during_steps(act: Option<Rc<dyn Fn()>>) {
+        DURING_STEP.set(act);
+    }
+
+    /// Whether clients use TLS from now on.
+    pub fn use_tls(tls: bool) {
+        TLS.set(tls);
     }
 
     pub fn has_stopped(&self) -> bool {
@@ -462,11 +530,41 @@ pub struct Client(pub Arc<Alone<Wire>>);
 impl Client {
     /// One that the service has not heard of.
     pub fn elsewhere() -> Self {
-        let wire = Wire {
+        Self::with_wire(|wire| {
+            if TLS.get() {
+                Tls::begin(wire, false);
+            }
+        })
+    }
+
+    /// One without TLS.
+    pub fn plain() -> Self {
+        Self::with_wire(|_| {})
+    }
+
+    /// One that uses TLS. What it sends is kept until [`let_go`](Self::let_go).
+    pub fn holding_back() -> Self {
+        Self::with_wire(|wire| Tls::begin(wire, true))
+    }
+
+    fn with_wire(begin: impl FnOnce(&mut Wire)) -> Self {
+        let mut wire = Wire {
             window: usize::MAX,
             ..Wire::default()
         };
+        begin(&mut wire);
         Self(Arc::new(Alone::new(wire)))
+    }
+
+    /// Does something as its end of TLS.
+    pub fn tls<T>(&self, act: impl FnOnce(&mut TlsClient, &mut Wire) -> T) -> T {
+        let mut wire = self.0.lock();
+        wire.with_tls(|tls, wire| act(&mut tls.client, wire))
+    }
+
+    /// Lets the server have up to so many bytes of what is kept back; how many it got.
+    pub fn let_go(&self, count: usize) -> usize {
+        self.tls(|tls, wire| tls.let_go(wire, count))
     }
 
     /// The server's end of the connection.
@@ -475,7 +573,7 @@ impl Client {
     }
 
     pub fn send(&self, bytes: &[u8]) {
-        self.0.lock().to_server.extend(bytes);
+        self.0.lock().say(bytes);
     }
 
     /// Everything that the server sent since the last call.
@@ -497,7 +595,7 @@ impl Client {
     }
 
     pub fn eof(&self) {
-        self.0.lock().eof = true;
+        self.0.lock().end();
     }
 
     pub fn reset(&self) {

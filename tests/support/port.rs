@@ -2,12 +2,15 @@
 //! A port whose sockets, clock and work queue are scripts, over any kind of lock.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use wss::service::{
     Application, Config, Inbound, Instant, Interest, Lock, Login, Pool, Port, Ready, Service,
     Shared, Slot, SlotState, Socket, SocketError, Work,
 };
+
+use crate::records::Tls;
 
 /// A lock that can be made when it is needed.
 pub trait NewLock<T>: Lock<T> {
@@ -26,6 +29,12 @@ pub trait Kind: Sized + Send + Sync + 'static {
     fn has_buffers() -> bool {
         true
     }
+    /// Whether this thread holds a lock, as far as that is known.
+    fn holds_locks() -> bool {
+        false
+    }
+    /// What others do while a step of a TLS handshake takes its time.
+    fn during_step() {}
 }
 
 /// The test's clock does not wrap; the service's does.
@@ -72,6 +81,10 @@ pub struct Wire {
     pub from_server: Vec<u8>,
     /// How many more bytes the client takes.
     pub window: usize,
+    /// What the window becomes once a send was refused.
+    pub opens_to: Option<usize>,
+    /// The client uses TLS: what the server sent is what its client has decrypted.
+    pub tls: Option<Box<Tls>>,
     /// The most that one receive gives; 0: as much as there is.
     pub segment: usize,
     /// The slot that it was given, or the number of slots for the lobby.
@@ -88,6 +101,57 @@ pub struct Wire {
     pub shut: bool,
     /// The server has closed the socket.
     pub closed: bool,
+}
+
+impl Wire {
+    /// The most that one receive gives.
+    pub fn most(&self) -> usize {
+        match self.segment {
+            0 => usize::MAX,
+            segment => segment,
+        }
+    }
+
+    /// The client sends this.
+    pub fn say(&mut self, bytes: &[u8]) {
+        match self.tls() {
+            Some(mut tls) => {
+                tls.client.say(self, bytes);
+                self.tls = Some(tls);
+            }
+            None => self.to_server.extend(bytes),
+        }
+    }
+
+    /// The client ends its side, as it should.
+    pub fn end(&mut self) {
+        match self.tls() {
+            Some(mut tls) => {
+                tls.client.end(self);
+                self.tls = Some(tls);
+            }
+            None => self.eof = true,
+        }
+    }
+
+    /// Does something with TLS and with the wire beneath it.
+    pub fn with_tls<T>(&mut self, act: impl FnOnce(&mut Tls, &mut Self) -> T) -> T {
+        let mut tls = self.tls.take().expect("a client that uses TLS");
+        let result = act(&mut tls, self);
+        self.tls = Some(tls);
+        result
+    }
+
+    /// TLS, as long as the server has it, for someone who puts it back.
+    fn tls(&mut self) -> Option<Box<Tls>> {
+        self.tls.take_if(|tls| !tls.is_plain())
+    }
+
+    fn assert_usable(&self) {
+        assert!(!self.closed, "a closed socket is not used");
+        let is_stepping = self.tls.as_ref().is_some_and(|tls| tls.is_stepping);
+        assert!(!is_stepping, "a step of the handshake has the socket");
+    }
 }
 
 pub struct ScriptSocket<K: Kind>(pub Arc<K::Lock<Wire>>);
@@ -112,9 +176,18 @@ impl<K: Kind> Socket for ScriptSocket<K> {
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         assert!(!space.is_empty(), "nothing can be received into no space");
         let mut wire = self.0.lock();
-        assert!(!wire.closed, "a closed socket is not used");
+        wire.assert_usable();
         if wire.reset {
             return Err(SocketError::Failed);
+        }
+        if let Some(mut tls) = wire.tls() {
+            assert!(
+                tls.is_open(),
+                "nothing is received before the handshake is done"
+            );
+            let received = tls.receive(&mut wire, space);
+            wire.tls = Some(tls);
+            return received;
         }
         if wire.to_server.is_empty() {
             return if wire.eof {
@@ -123,11 +196,7 @@ impl<K: Kind> Socket for ScriptSocket<K> {
                 Err(SocketError::WouldBlock)
             };
         }
-        let most = match wire.segment {
-            0 => usize::MAX,
-            segment => segment,
-        };
-        let count = space.len().min(wire.to_server.len()).min(most);
+        let count = space.len().min(wire.to_server.len()).min(wire.most());
         for (place, byte) in space.iter_mut().zip(wire.to_server.drain(..count)) {
             *place = byte;
         }
@@ -136,17 +205,21 @@ impl<K: Kind> Socket for ScriptSocket<K> {
 
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
         let mut wire = self.0.lock();
-        assert!(
-            !wire.closed && !wire.shut,
-            "a shut socket is not written to"
-        );
+        wire.assert_usable();
+        assert!(!wire.shut, "a shut socket is not written to");
         if wire.reset {
             return Err(SocketError::Failed);
         }
         let bytes = parts.concat();
-        let count = bytes.len().min(wire.window);
         wire.sends += 1;
+        if wire.tls.as_ref().is_some_and(|tls| !tls.is_http()) {
+            return wire.with_tls(|tls, wire| tls.send(wire, &bytes, K::has_buffers()));
+        }
+        let count = bytes.len().min(wire.window);
         if count == 0 && !bytes.is_empty() {
+            if let Some(window) = wire.opens_to.take() {
+                wire.window = window;
+            }
             return Err(SocketError::WouldBlock);
         }
         if !K::has_buffers() {
@@ -162,8 +235,53 @@ impl<K: Kind> Socket for ScriptSocket<K> {
         K::has_buffers()
     }
 
+    fn is_tls(&self) -> bool {
+        self.0.lock().tls.is_some()
+    }
+
+    fn is_handshaking(&self) -> bool {
+        let wire = self.0.lock();
+        wire.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    fn handshake(&self) -> Result<(), SocketError> {
+        assert!(!K::holds_locks(), "a step is done without locks");
+        let mut wire = self.0.lock();
+        wire.assert_usable();
+        wire.with_tls(|tls, _| {
+            assert!(tls.is_handshaking(), "there is no step left to be done");
+            tls.is_stepping = true;
+        });
+        drop(wire);
+        K::during_step();
+        let mut wire = self.0.lock();
+        assert!(!wire.closed, "not closed in the middle of a step");
+        wire.with_tls(|tls, wire| {
+            tls.is_stepping = false;
+            tls.handshake(wire, K::has_buffers())
+        })
+    }
+
+    fn has_unsent(&self) -> bool {
+        let wire = self.0.lock();
+        wire.tls.as_ref().is_some_and(|tls| tls.has_unsent())
+    }
+
+    fn has_buffered(&self) -> bool {
+        let wire = self.0.lock();
+        wire.tls.as_ref().is_some_and(|tls| tls.has_buffered())
+    }
+
+    fn tls_error(&self) -> impl Display {
+        self.0.lock().tls.as_ref().map_or("", |tls| tls.error)
+    }
+
     fn shutdown_write(&self) -> Result<(), SocketError> {
         let mut wire = self.0.lock();
+        wire.assert_usable();
+        if wire.tls.is_some() {
+            wire.with_tls(|tls, wire| tls.shut(wire, K::has_buffers()))?;
+        }
         if wire.no_shutdown {
             return Err(SocketError::Failed);
         }
@@ -192,6 +310,13 @@ pub struct State<K: Kind> {
 
 pub struct ScriptPort<K: Kind> {
     pub state: K::Lock<State<K>>,
+}
+
+impl<K: Kind> State<K> {
+    /// The socket of the client in this slot.
+    pub fn socket(&self, slot: usize) -> Option<ScriptSocket<K>> {
+        self.watched[slot].0.clone()
+    }
 }
 
 impl<K: Kind> ScriptPort<K> {
@@ -261,6 +386,7 @@ impl<K: Kind> ScriptPort<K> {
 impl<K: Kind> Port for ScriptPort<K> {
     const RUNS_IN_A_ROW: Option<u8> = Some(3);
     const LACKS_BUFFERS: bool = true;
+    const TLS: bool = true;
     const PAGES: bool = true;
 
     type Lock<T> = K::Lock<T>;
@@ -332,7 +458,9 @@ impl<K: Kind> Port for ScriptPort<K> {
 
     fn close(&self, slot: usize, socket: ScriptSocket<K>) {
         self.state.lock().watched[slot] = (None, Interest::empty());
-        socket.0.lock().closed = true;
+        let mut wire = socket.0.lock();
+        wire.assert_usable();
+        wire.closed = true;
     }
 
     fn set_timer(&self, at: Instant) {

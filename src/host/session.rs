@@ -217,12 +217,16 @@ impl Session {
         }
     }
 
-    /// Says that nothing more is sent.
-    pub fn close(&mut self, stream: &TcpStream) {
+    /// Says that nothing more is sent: once for all, however often it is called until that has gone.
+    pub fn close(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
         if let Self::Begun(tls) = self {
             tls.send_close_notify();
         }
-        let _ = self.flush(stream);
+        self.flush(stream)?;
+        if self.has_unsent() {
+            return Err(SocketError::WouldBlock);
+        }
+        Ok(())
     }
 
     /// The connection is about to be closed: answers the peer's close_notify, if it sent one (RFC 8446 section 6.1).
@@ -230,7 +234,7 @@ impl Session {
         if let Self::Begun(tls) = self {
             let state = tls.process_new_packets();
             if state.is_ok_and(|state| state.peer_has_closed()) {
-                self.close(stream);
+                let _ = self.close(stream);
             }
         }
     }

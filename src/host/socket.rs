@@ -146,7 +146,7 @@ impl Socket for HostSocket {
 
     fn shutdown_write(&self) -> Result<(), SocketError> {
         #[cfg(feature = "tls")]
-        self.with_session(Session::close);
+        self.with_session(Session::close).transpose()?;
         let shut = self.stream().shutdown(Shutdown::Write);
         shut.map_err(|_| SocketError::Failed)
     }

@@ -21,7 +21,7 @@ use crate::received::{Received, received, received_frames};
 use application::Held;
 use judge::Log;
 pub use plan::Plan;
-use plan::{Act, ClientAct, ClientFrame, RareAct, Reaction, Setup, SinkMode, Step};
+use plan::{Act, ClientAct, ClientFrame, Origin, RareAct, Reaction, Setup, SinkMode, Step, TlsAct};
 
 /// The most clients and acts of a plan: more find nothing more, but take longer.
 const MAX_PEERS: usize = 10;
@@ -108,6 +108,24 @@ impl Peer {
         }
     }
 
+    /// Nothing, without TLS.
+    fn perform_tls(&self, act: TlsAct) {
+        let mut wire = self.client.0.lock();
+        if wire.tls.is_some() {
+            wire.with_tls(|tls, wire| match act {
+                TlsAct::Truncate => wire.eof = true,
+                TlsAct::Blunder => tls.client.blunder(wire),
+                TlsAct::UpdateKey => tls.client.update_key(wire),
+            });
+        }
+    }
+
+    /// Whether TLS has failed: what the server said last was not sent.
+    fn has_failed(&self) -> bool {
+        let wire = self.client.0.lock();
+        wire.tls.as_ref().is_some_and(|tls| tls.is_plain())
+    }
+
     /// Answers the pings and the close frame that it got, as clients do.
     fn answer(&mut self) {
         self.take();
@@ -160,12 +178,19 @@ pub fn check(plan: &Plan) {
             world.wait(ms);
         }
     })));
+    let weak = Rc::downgrade(&world);
+    Harness::during_steps(Some(Rc::new(move || {
+        if let Some(world) = weak.upgrade() {
+            world.during_step();
+        }
+    })));
     world.begin();
     while let Some(act) = world.next_act() {
         world.perform(act);
     }
     world.end();
     Harness::while_waiting(None);
+    Harness::during_steps(None);
 }
 
 impl World {
@@ -204,7 +229,7 @@ impl World {
     fn begin(&self) {
         self.quiet.set(true);
         for _ in 0..self.setup.clients() {
-            self.connect(false, false);
+            self.connect(self.setup.origin(), false);
             if let Some(peer) = self.peers.borrow_mut().last_mut() {
                 peer.send(REQUEST.as_bytes());
             }
@@ -285,12 +310,30 @@ impl World {
         }
     }
 
-    fn connect(&self, address: bool, cannot_shut: bool) {
+    fn connect(&self, from: Origin, cannot_shut: bool) {
         let mut peers = self.peers.borrow_mut();
         if peers.len() < MAX_PEERS {
-            let client = self.harness.connect_from(address.into());
-            client.0.lock().no_shutdown = cannot_shut;
+            Harness::use_tls(from.uses_tls());
+            let client = self.harness.connect_from(from.address());
+            let mut wire = client.0.lock();
+            wire.no_shutdown = cannot_shut;
+            if let Some(tls) = &mut wire.tls {
+                tls.one_by_one = from.one_by_one();
+                tls.client.record = from.record();
+            }
+            drop(wire);
             peers.push(Peer::new(client, false));
+        }
+    }
+
+    /// A step of a TLS handshake takes its time: others go on.
+    fn during_step(&self) {
+        if self.setup.stepwise && !self.quiet.get() && self.depth.get() < MAX_DEPTH {
+            self.depth.set(self.depth.get() + 1);
+            if let Some(act) = self.next_act() {
+                self.perform(act);
+            }
+            self.depth.set(self.depth.get() - 1);
         }
     }
 
@@ -302,7 +345,7 @@ impl World {
             Opening::Upgraded => frame,
         };
         let (taken, rest) = sent.split_at(sent.len().min(count.into()));
-        let client = Client::elsewhere();
+        let client = Client::plain();
         let adopted = self.service().adopt(&client.socket(), taken, opening);
         if adopted.is_ok() {
             client.send(rest);
@@ -379,10 +422,8 @@ impl World {
     fn perform_rarely(&self, act: &RareAct) {
         let port = self.service().port();
         match *act {
-            RareAct::Connect {
-                address,
-                cannot_shut,
-            } => self.connect(address, cannot_shut),
+            RareAct::Connect { from, cannot_shut } => self.connect(from, cannot_shut),
+            RareAct::Tls(who, act) => self.with_peer(who, |peer| peer.perform_tls(act)),
             RareAct::Adopt { opening, count } => self.as_thread(0, || {
                 let is_there = self.peers.borrow().len() < MAX_PEERS;
                 if is_there {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One client of a whole service: its bytes in any pieces, and a window of any size, are the same
-//! events and the same output.
+//! One client of a whole service: its bytes in any pieces, and a window of any size, with TLS or without, are
+//! the same events and the same output.
 //!
 //! An input is: a byte of options, a size, a seed of four bytes, and the client's bytes after its
 //! opening request.
@@ -21,6 +21,8 @@ struct Options {
     ends: bool,
     blocks: usize,
     size: usize,
+    /// Pieces, and what goes through a small window, are ciphertext.
+    tls: bool,
 }
 
 pub fn check(input: &[u8]) {
@@ -33,6 +35,7 @@ pub fn check(input: &[u8]) {
         ends: options & 4 != 0,
         blocks: usize::from(options >> 3 & 3),
         size: SIZES[usize::from(*size) % SIZES.len()],
+        tls: options & 32 != 0,
     };
     let chance = Chance::new(u32::from_le_bytes([*a, *b, *c, *d]));
     let whole = replay(options, stream, None, false);
@@ -58,6 +61,7 @@ fn replay(
     let react = if options.echoes { echo } else { ignore };
     let blocks = (options.blocks, options.size + 10);
     let mut harness = Harness::with_sizes(1, options.size, blocks, config, react);
+    Harness::use_tls(options.tls && chance.is_some());
     let client = harness.connect();
     let all = [REQUEST.as_bytes(), stream].concat();
     let mut output = Vec::new();
@@ -78,11 +82,11 @@ fn replay(
     while let Some(chance) = chance.as_mut().filter(|_| slow) {
         open_window(&client, chance, &output);
         harness.settle();
-        let taken = client.take();
-        if taken.is_empty() {
+        output.extend(client.take());
+        if client.0.lock().window > 0 {
+            // There was nothing more to take.
             break;
         }
-        output.extend(taken);
     }
     if options.ends {
         client.eof();

@@ -49,6 +49,12 @@ impl Setup {
         usize::from(self.clients) % (self.slots() + 1)
     }
 
+    /// Where the first clients come from.
+    pub fn origin(&self) -> Origin {
+        // Zero in the inputs that began with few clients.
+        Origin(self.clients >> 2 & !1)
+    }
+
     /// How many blocks, and of what size.
     pub fn blocks(&self) -> (usize, usize) {
         let size = [self.rx() + 10, 16, 150][usize::from(self.block_size) % 3];
@@ -256,9 +262,8 @@ pub enum Step {
 
 #[derive(Arbitrary, Clone, Debug)]
 pub enum RareAct {
-    /// From one of two addresses.
     Connect {
-        address: bool,
+        from: Origin,
         cannot_shut: bool,
     },
     /// Somebody else has accepted a connection, and so many of its bytes.
@@ -276,4 +281,41 @@ pub enum RareAct {
     Stop {
         wait: bool,
     },
+    /// Of a client that uses TLS.
+    Tls(u8, TlsAct),
+}
+
+/// Where a connection comes from, in bits, and how it does TLS.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Origin(u8);
+
+impl Origin {
+    /// One of two addresses.
+    pub fn address(self) -> u32 {
+        u32::from(self.0 & 1)
+    }
+
+    pub fn uses_tls(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// A step of the handshake is one record.
+    pub fn one_by_one(self) -> bool {
+        self.0 & 4 != 0
+    }
+
+    /// The most plaintext in a record.
+    pub fn record(self) -> usize {
+        1 + usize::from(self.0 >> 3) * 7
+    }
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum TlsAct {
+    /// The stream ends without close_notify.
+    Truncate,
+    /// A record comes that may not.
+    Blunder,
+    /// TLS itself has to answer, or takes it amiss during the handshake.
+    UpdateKey,
 }

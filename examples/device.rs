@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The application of `samples/device` on a host.
 //!
-//! `cargo run --example device -- 8000`, then connect with a WebSocket client to
-//! `ws://127.0.0.1:8000/?token=look-but-do-not-touch`.
+//! `cargo run --example device -- 8000`, then open <http://127.0.0.1:8000/> as `admin` with the password
+//! `correct horse`, or <http://127.0.0.1:8000/?token=look-only>.
 
 #[path = "../samples/device/src/device.rs"]
 mod device;
 
+use wss::Page;
 use wss::host::{Options, Server};
+
+/// The dashboard, behind the login, too.
+const DASHBOARD: Page<'static> = Page::new(
+    "/",
+    "text/html; charset=utf-8",
+    include_bytes!("../pages/dashboard.html"),
+);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     env_logger::Builder::new()
@@ -17,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::new()
         .port(port)
         .tick(device::PERIOD)
-        .request_field("Authorization");
+        .request_field("Authorization")
+        .page(DASHBOARD);
     let (server, [queue]) = Server::builder(&options)
         .handler(device::Device::new)
         .start([(device::AUDITED, 8)])?;

@@ -10,6 +10,10 @@
 
 #include "network.h"
 
+#if defined(CONFIG_WSS_PAGES)
+#include <wss/zephyr.h>
+#endif
+
 LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 
 /* A work item for each client, the service, the link and, on a work queue, the end of all. */
@@ -605,3 +609,15 @@ void wss_port_log(uint32_t level, const char *text)
 		break;
 	}
 }
+
+#if defined(CONFIG_WSS_PAGES)
+const struct wss_page *wss_port_page(size_t server, size_t number)
+{
+	STRUCT_SECTION_FOREACH(wss_page_entry, entry) {
+		if (entry->server == server && number-- == 0) {
+			return &entry->page;
+		}
+	}
+	return NULL;
+}
+#endif

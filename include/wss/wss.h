@@ -261,6 +261,26 @@ struct wss_tls {
 };
 
 /**
+ * A page: what a browser gets that opens the address of a server (a GET or HEAD request without an upgrade). It is
+ * answered with its type, an entity tag, and "Cache-Control: no-cache"; 304 to a client that has this version; 404 for
+ * another path; 405 for another method. Each request ends its connection, which emits CONNECTING, CLOSING, and CLOSED.
+ */
+struct wss_page {
+	/** The path, percent-encoded as in a request: "/", "/logo.svg". */
+	const char *path;
+	/** The Content-Type: "text/html; charset=utf-8". */
+	const char *content_type;
+	/** How the body is encoded: "gzip"; NULL: not at all. It is sent so to every client. */
+	const char *encoding;
+	/** What tells this version from others, without quotes; NULL: a checksum of the body, made for each request. */
+	const char *etag;
+	/** What is sent, from where it is. */
+	const void *body;
+	/** Its size in bytes. */
+	size_t size;
+};
+
+/**
  * The configuration of a server. A member that is 0 or NULL selects the default, or nothing. What it points to,
  * except for `limits`, `queues` and the structure `tls`, is not copied: it has to last until the server has stopped.
  */
@@ -314,6 +334,15 @@ struct wss_config {
 	 *  whether it is used.
 	 */
 	const struct wss_tls *tls;
+#ifndef __ZEPHYR__
+	/**
+	 * Pages. They, and what they point to, have to stay as they are until the server has ended. The first one of a
+	 * path counts. NULL: none. On Zephyr they are defined by WSS_PAGE_DEFINE() of wss/zephyr.h.
+	 */
+	const struct wss_page *pages;
+	/** The number of pages, up to 65535. */
+	size_t page_count;
+#endif
 };
 
 /**
@@ -345,7 +374,8 @@ void wss_limits_init(struct wss_limits *limits);
  * @retval -EINVAL The server is NULL; a limit is out of its range; a queue does not exist, or there are too many;
  *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`; there is a
  *         user without a password or a password without a user, a colon in the user, an empty token, or no
- *         "Authorization" in `request_fields` for them; there is `tls`, which is not built in or lacks a member.
+ *         "Authorization" in `request_fields` for them; there is `tls`, which is not built in or lacks a member; a
+ *         page is not valid, see struct wss_page.
  * @retval -ENOTSUP There is an `on_tick` on Zephyr without CONFIG_WSS_TICK.
  */
 int wss_configure(struct wss_server *server, const struct wss_config *config);
@@ -821,6 +851,16 @@ int wss_request_cookie(const struct wss_request *request, const char *name, char
  * @param password The password.
  */
 bool wss_request_is_basic(const struct wss_request *request, const char *user, const char *password);
+
+/**
+ * @brief Returns whether the request is for a page, and not for a WebSocket.
+ *
+ * Without pages there are none. What else a request for a page has is what that for a WebSocket has, except
+ * subprotocols. One that is accepted gets the page with its path, or 404.
+ *
+ * @param request The request.
+ */
+bool wss_request_is_page(const struct wss_request *request);
 
 /** Returns whether the request has this Bearer token (RFC 6750), as wss_request_is_basic(). */
 bool wss_request_is_bearer(const struct wss_request *request, const char *token);

@@ -7,6 +7,7 @@
 #define WSS_ZEPHYR_H
 
 #include <zephyr/kernel.h>
+#include <zephyr/sys/iterable_sections.h>
 
 #include <wss/wss.h>
 
@@ -33,6 +34,50 @@ extern "C" {
  * @retval -EINVAL NULL, a mask without events or with unknown ones, or messages of another size.
  */
 int wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue);
+
+/** @cond INTERNAL_HIDDEN */
+struct wss_page_entry {
+	struct wss_page page;
+	size_t server;
+};
+/** @endcond */
+
+/**
+ * @brief Defines a page of a server. Needs CONFIG_WSS_PAGES.
+ *
+ * @code
+ * static const uint8_t index_html[] = {
+ * #include "index.html.gz.inc"
+ * };
+ * WSS_PAGE_DEFINE(index_page, 0, "/", "text/html", "gzip", index_html);
+ * @endcode
+ *
+ * The file comes from the application's CMakeLists.txt:
+ *
+ * @code
+ * generate_inc_file_for_target(app index.html
+ *   ${ZEPHYR_BINARY_DIR}/include/generated/index.html.gz.inc --gzip)
+ * @endcode
+ *
+ * @param name A name for it in C.
+ * @param index The index of the server, a constant: 0 is the default server. See wss_server_at().
+ * @param where wss_page::path.
+ * @param type wss_page::content_type.
+ * @param coding wss_page::encoding.
+ * @param bytes An array with its body.
+ */
+#define WSS_PAGE_DEFINE(name, index, where, type, coding, bytes)                                   \
+	const STRUCT_SECTION_ITERABLE(wss_page_entry, name) = {                                    \
+		.page = {                                                                          \
+			.path = (where),                                                           \
+			.content_type = (type),                                                    \
+			.encoding = (coding),                                                      \
+			.etag = NULL,                                                              \
+			.body = (bytes),                                                           \
+			.size = sizeof(bytes),                                                     \
+		},                                                                                 \
+		.server = (index),                                                                 \
+	}
 
 #ifdef __cplusplus
 }

@@ -30,7 +30,7 @@ pub(super) struct HostApplication {
     /// No more than there are sinks beside the handlers'.
     pub queues: Vec<Arc<Sink>>,
     pub origins: Vec<String>,
-    /// The header fields that handlers are shown, and those that pages need.
+    /// The header fields that handlers are shown.
     pub request_fields: String,
     pub pages: Vec<Page<'static>>,
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::limit_setters;
-use crate::protocol::{IF_NONE_MATCH, Page};
+use crate::protocol::Page;
 use crate::service::Config;
 
 /// How a server is set up:
@@ -162,16 +162,6 @@ impl Options {
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
         self
-    }
-
-    /// The request fields, and those that pages need.
-    pub(super) fn all_request_fields(&self) -> String {
-        let mut fields = self.request_fields.clone();
-        if !self.pages.is_empty() {
-            fields.push(' ');
-            fields.push_str(IF_NONE_MATCH);
-        }
-        fields
     }
 
     /// Adds a page: what a browser gets that opens the address of the server. Pages pass through

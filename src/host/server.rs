@@ -101,7 +101,7 @@ impl<'a> Builder<'a> {
             handlers: (0..loops).map(|_| Mutex::default()).collect(),
             queues: queues.to_vec(),
             origins: options.origins.clone(),
-            request_fields: options.all_request_fields(),
+            request_fields: options.request_fields.clone(),
             pages: options.pages.clone(),
         };
         if application.sinks() > MAX_SINKS {

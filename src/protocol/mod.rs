@@ -47,7 +47,7 @@ pub use mask::{mask_at, unmask};
 pub use message::MessageKind;
 pub use origin::{OriginError, OriginMatch, check_origin, origin_allowed};
 pub use outgoing::{FrameError, Outgoing, Planned};
-pub use page::{IF_NONE_MATCH, Page, PageError, PageHead};
+pub use page::{Page, PageError, PageHead};
 pub use query::QueryError;
 pub use request::{HANDSHAKE_LIMIT, Request, check_field_names};
 pub use step::{Data, Step};

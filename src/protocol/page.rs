@@ -5,7 +5,7 @@ use super::authority::is_token;
 use super::request::Request;
 
 /// The field of a request that says which version of a page the client has.
-pub const IF_NONE_MATCH: &str = "If-None-Match";
+pub(super) const IF_NONE_MATCH: &str = "If-None-Match";
 
 /// A page: bytes that a server answers a request with.
 ///

@@ -5,6 +5,7 @@ use super::authority::{has_valid_escapes, is_authority, is_token};
 use super::extensions::Extensions;
 use super::handshake::{Status, is_client_key};
 use super::origin::is_same;
+use super::page::IF_NONE_MATCH;
 use super::storage::Storage;
 
 /// The longest opening request that is read unless configured otherwise, in bytes.
@@ -202,7 +203,7 @@ impl RequestParser {
 
     /// Takes the next byte of the request; the storage's bytes up to it may be overwritten. `names` are the
     /// header fields that the application asks for, separated by spaces. With `pages`, a request need not ask for an
-    /// upgrade.
+    /// upgrade, and `If-None-Match` is kept, too.
     ///
     /// True once the request is complete and can be answered; the byte was the last one of it.
     ///
@@ -282,7 +283,7 @@ impl RequestParser {
             (State::LineStart, b'\r') => State::EndLf,
             (State::LineStart | State::Name, _) if is_token => {
                 let byte = byte.to_ascii_lowercase();
-                if !names.is_empty() {
+                if pages || !names.is_empty() {
                     // The word is too short for names of any length.
                     if self.state == State::LineStart {
                         self.keep_begin(storage, Kept::Named);
@@ -293,15 +294,15 @@ impl RequestParser {
                 State::Name
             }
             (State::Name, b':') => {
-                self.field_begin(storage, names)?;
+                self.field_begin(storage, names, pages)?;
                 State::Value
             }
             (State::Value, b'\r') => {
-                self.field_end(storage, names)?;
+                self.field_end(storage, names, pages)?;
                 State::LineLf
             }
             (State::Value, b'\t' | 0x20..=0x7E | 0x80..) => {
-                self.field_byte(storage, names, byte, is_token)?;
+                self.field_byte(storage, pages || !names.is_empty(), byte, is_token)?;
                 State::Value
             }
             _ => return None,
@@ -384,7 +385,7 @@ impl RequestParser {
         Ok(())
     }
 
-    fn field_begin(&mut self, storage: &mut impl Storage, names: &str) -> Option<()> {
+    fn field_begin(&mut self, storage: &mut impl Storage, names: &str, pages: bool) -> Option<()> {
         let word = self.word_take();
         let known = FIELDS.iter().find(|(name, ..)| word == *name);
         let (field, once) = known.map_or((Field::Other, Seen::empty()), |(_, field, once)| {
@@ -395,8 +396,10 @@ impl RequestParser {
         }
         self.seen.insert(once);
         self.field = field;
-        if !names.is_empty() {
-            if field == Field::Other && lists(names, self.value(storage)) {
+        if pages || !names.is_empty() {
+            let name = self.value(storage);
+            let is_kept = lists(names, name) || pages && lists(IF_NONE_MATCH, name);
+            if field == Field::Other && is_kept {
                 self.field = Field::Keep(Kept::Named);
                 self.keep(storage, 0);
                 return Some(());
@@ -415,7 +418,7 @@ impl RequestParser {
     fn field_byte(
         &mut self,
         storage: &mut impl Storage,
-        names: &str,
+        keeps_named: bool,
         byte: u8,
         is_token: bool,
     ) -> Option<()> {
@@ -426,7 +429,7 @@ impl RequestParser {
                 self.extensions = self.extensions.push(byte, is_token)?;
                 return Some(());
             }
-            (Field::Keep(Kept::Named), _) if !names.is_empty() => {
+            (Field::Keep(Kept::Named), _) if keeps_named => {
                 // White space inside the value is part of it. At its end it is taken off later.
                 if !is_space || self.word_len > 0 {
                     self.word_len = 1;
@@ -480,7 +483,7 @@ impl RequestParser {
         self.word_push(byte.to_ascii_lowercase());
     }
 
-    fn field_end(&mut self, storage: &mut impl Storage, names: &str) -> Option<()> {
+    fn field_end(&mut self, storage: &mut impl Storage, names: &str, pages: bool) -> Option<()> {
         let is_valid = match self.field {
             Field::Keep(Kept::Host) => is_authority(self.value(storage)),
             Field::Extensions => self.extensions.may_end(),
@@ -496,7 +499,7 @@ impl RequestParser {
             return None;
         }
         match self.field {
-            Field::Keep(Kept::Named) if !names.is_empty() => {
+            Field::Keep(Kept::Named) if pages || !names.is_empty() => {
                 // The name's NUL ends this.
                 while let [b' ' | b'\t'] = storage.bytes(self.kept().saturating_sub(1)..self.kept())
                 {
@@ -828,7 +831,7 @@ pub(super) mod tests {
         test: impl FnOnce(&Request<'_>) -> T,
     ) -> T {
         let text = format!("{method} /page?a HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
-        let parsed = parse_with("Authorization If-None-Match", true, text);
+        let parsed = parse_with("Authorization", true, text);
         test(&parsed.request())
     }
 

@@ -131,9 +131,7 @@ pub trait Application<P: Port>: Sized {
     }
 
     /// The page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay the same while
-    /// the service serves. A client gets 304 for the version that it has if
-    /// [`request_fields`](Self::request_fields) have [`IF_NONE_MATCH`](crate::protocol::IF_NONE_MATCH). Only where
-    /// [`Port::PAGES`] is set. Called with a lock of the service held: it must not wait, nor call the service.
+    /// the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held: it must not wait, nor call the service.
     #[inline(always)]
     fn page(&self, number: usize) -> Option<Page<'_>> {
         let _ = number;

@@ -475,9 +475,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.phase < Phase::Handshake {
             inbound.incoming.upgrade();
         }
+        // Asked for once in a connection, not with each message.
+        let pages = P::PAGES && inner.phase == Phase::Handshake && self.has_pages();
         let step = inbound
             .incoming
-            .step_keeping(self.application.request_fields(), self.has_pages());
+            .step_keeping(self.application.request_fields(), pages);
         run.starved = match step {
             Step::NeedBytes => Starved::OfBytes,
             Step::NeedRelease => Starved::OfRelease,

@@ -293,6 +293,29 @@ pub struct ServerConfig {
     pub token: *const c_char,
     /// `tls`
     pub tls: *const Tls,
+    /// `pages`
+    #[cfg(feature = "host")]
+    pub pages: *const Page,
+    /// `page_count`
+    #[cfg(feature = "host")]
+    pub page_count: usize,
+}
+
+/// `struct wss_page`.
+#[repr(C)]
+pub struct Page {
+    /// `path`
+    pub path: *const c_char,
+    /// `content_type`
+    pub content_type: *const c_char,
+    /// `encoding`
+    pub encoding: *const c_char,
+    /// `etag`
+    pub etag: *const c_char,
+    /// `body`
+    pub body: *const c_void,
+    /// `size`
+    pub size: usize,
 }
 
 /// `struct wss_stats`.

@@ -5,6 +5,7 @@
 use core::ffi::{CStr, c_char};
 use core::slice;
 
+use wss::Page;
 use wss::protocol::check_field_names;
 use wss::service::{Config, EventMask};
 
@@ -13,7 +14,7 @@ use crate::admission::{AUTHORIZATION, Login, Origins};
 use crate::callbacks::{Hook, Sink, Tick};
 use crate::error::Error;
 use crate::events::Active;
-use crate::platform::{self, check_sizes, default_options};
+use crate::platform::{self, Pages, check_sizes, default_options};
 use crate::queues;
 
 /// The credentials of a server with TLS, which the application lends as it does texts.
@@ -146,6 +147,30 @@ pub unsafe fn required_text<'a>(text: *const c_char) -> Result<&'a str, Error> {
     unsafe { optional_text(text) }?.ok_or(Error::BadPointer)
 }
 
+/// A page that C gives.
+///
+/// # Safety
+/// Its texts are NULL or end with NUL, and its body has its size. All stay as they are while the result is used.
+pub unsafe fn page<'a>(page: &'a abi::Page) -> Result<Page<'a>, Error> {
+    // SAFETY: the caller knows it.
+    let path = unsafe { required_text(page.path) }?;
+    // SAFETY: as above.
+    let content_type = unsafe { required_text(page.content_type) }?;
+    // SAFETY: as above.
+    let encoding = unsafe { optional_text(page.encoding) }?;
+    // SAFETY: as above.
+    let etag = unsafe { optional_text(page.etag) }?;
+    // SAFETY: as above.
+    let body = unsafe { list(page.body.cast(), page.size) }?;
+    Ok(Page {
+        path,
+        content_type,
+        encoding,
+        etag,
+        body,
+    })
+}
+
 /// The configuration that C gives.
 ///
 /// # Safety
@@ -239,6 +264,10 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
         // SAFETY: as above.
         *place = Some(unsafe { Tls::checked(tls) }?);
     }
+    // SAFETY: C gives that many pages, which stay as they are while the server runs.
+    options.active.pages = unsafe { Pages::of(config) }.inspect_err(|_| {
+        log::error!("a page is not valid: see struct wss_page");
+    })?;
     options.check()?;
     Ok(options)
 }

@@ -6,14 +6,14 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use wss::protocol::OriginMatch;
 use wss::service::{Application, Delivery, EventMask, Lock as _, MAX_SINKS, Port, Service};
-use wss::{Answer, ClientId, Event, Request, Status};
+use wss::{Answer, ClientId, Event, Page, Request, Status};
 
 use crate::abi::MAX_QUEUES;
 use crate::admission::{Login, Origins};
 use crate::callbacks::{self, Happened, Hook, Received, Sink, Tick};
 use crate::client::Client;
 use crate::config::Options;
-use crate::platform::{self, Monitor, SERVERS, monitor};
+use crate::platform::{self, Monitor, Pages, SERVERS, monitor};
 use crate::queues::{self, Number};
 use crate::request::requests;
 use crate::server::{DEFAULT, PerServer};
@@ -129,6 +129,8 @@ pub struct Active {
     pub hook: Option<Hook>,
     /// What runs periodically, every [`Config::tick_ms`](wss::service::Config).
     pub tick: Option<Tick>,
+    /// The pages.
+    pub pages: Pages,
 }
 
 impl Active {
@@ -139,6 +141,7 @@ impl Active {
         request_fields: None,
         hook: None,
         tick: None,
+        pages: Pages::NONE,
     };
 }
 
@@ -158,7 +161,7 @@ impl Events {
         SINKS.at(place).runs.store(true, Ordering::SeqCst);
     }
 
-    fn place(&self) -> usize {
+    pub fn place(&self) -> usize {
         self.place.load(Ordering::Relaxed)
     }
 
@@ -182,6 +185,11 @@ impl<P: Port> Application<P> for Events {
     #[inline(always)]
     fn request_fields(&self) -> &str {
         platform::request_fields(|| self.active.lock().request_fields.unwrap_or_default())
+    }
+
+    fn page(&self, number: usize) -> Option<Page<'_>> {
+        let pages = self.active.lock().pages;
+        pages.get(self.place(), number)
     }
 
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {

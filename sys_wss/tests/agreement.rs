@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use sys_wss::abi::{
-    self, ClientAuth, Config, Event, Handshake, Limits, Part, Response, ResponseField, RxData,
-    ServerConfig, State, Stats, SysResult, Tls,
+    self, ClientAuth, Config, Event, Handshake, Limits, Page, Part, Response, ResponseField,
+    RxData, ServerConfig, State, Stats, SysResult, Tls,
 };
 use wss::protocol::Opcode;
 use wss::service::{EventMask, MAX_VECTORED, TIMER_GRANULARITY_MS};
@@ -222,7 +222,11 @@ fn structures(table: &mut Table) {
         "tick_ms" tick_ms, "on_tick" on_tick, "on_request" on_request, "cookie" cookie,
         "queues" queues, "queue_count" queue_count, "origins" origins,
         "request_fields" request_fields, "user" user, "password" password, "token" token,
-        "tls" tls,
+        "tls" tls, "pages" pages, "page_count" page_count,
+    });
+    layout!(table, "struct wss_page", Page {
+        "path" path, "content_type" content_type, "encoding" encoding, "etag" etag, "body" body,
+        "size" size,
     });
     layout!(table, "struct wss_tls", Tls {
         "cert" cert, "cert_len" cert_len, "key" key, "key_len" key_len, "ca" ca, "ca_len" ca_len,

@@ -909,6 +909,110 @@ static void an_adopted_request_is_that_of_the_hook_and_the_origins(void)
 	stop_serving();
 }
 
+/* On Zephyr, WSS_PAGE_DEFINE() defines them: see samples/device_c. */
+#ifndef __ZEPHYR__
+static int pages_for_all(struct wss_request *request, void *given)
+{
+	(void)given;
+	return wss_request_is_page(request) ? count_call() : 404;
+}
+
+/* What a request for a page gets: this status, and this text in the head, or these bytes behind it. */
+static void ask_page(const char *request, int status, const char *text, const void *body, size_t size)
+{
+	char head[512];
+	char read_body[64];
+	size_t len = 0;
+	ssize_t count;
+	int fd;
+
+	wait_for_slots();
+	fd = wire_connect(default_port());
+	wire_say(fd, request);
+	CHECK_INT(wire_response(fd, head, sizeof(head)), status);
+	CHECK(strstr(head, text) != NULL);
+	do {
+		count = recv(fd, read_body + len, sizeof(read_body) - len, 0);
+		CHECK(count >= 0);
+		len += (size_t)count;
+	} while (count > 0);
+	CHECK_BYTES(read_body, len, body, size);
+	close(fd);
+	expect(WSS_EVENT_CONNECTING, 0);
+	expect_closing(0);
+}
+
+static void pages_of_the_configuration_are_served(void)
+{
+	static const unsigned char packed[] = {0x1F, 0x8B, 0, 1, 2};
+	const struct wss_page pages[] = {
+		{.path = "/", .content_type = "text/html", .body = "<p>hello", .size = 8},
+		{.path = "/app.js", .content_type = "text/javascript", .encoding = "gzip",
+		 .etag = "v1", .body = packed, .size = sizeof(packed)},
+		{.path = "/empty", .content_type = "text/plain"},
+	};
+	struct wss_config config = config_for_tests(NULL);
+	int before = hook_calls();
+
+	config.pages = pages;
+	config.page_count = 3;
+	config.on_request = pages_for_all;
+	let_hook_say(0);
+	serve(&config);
+	ask_page("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 200, "\r\nContent-Type: text/html\r\n", "<p>hello", 8);
+	ask_page("GET /app.js HTTP/1.1\r\nHost: h\r\n\r\n", 200,
+		 "\r\nContent-Encoding: gzip\r\nETag: \"v1\"\r\n", packed, sizeof(packed));
+	ask_page("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", 200, "\r\nContent-Length: 8\r\n", "", 0);
+	ask_page("GET /empty HTTP/1.1\r\nHost: h\r\n\r\n", 200, "\r\nContent-Length: 0\r\n", "", 0);
+	ask_page("GET /app.js HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"v1\"\r\n\r\n", 304, "", "", 0);
+	ask_page("GET /other HTTP/1.1\r\nHost: h\r\n\r\n", 404, "", "", 0);
+	ask_page("POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405, "\r\nAllow: GET, HEAD\r\n", "", 0);
+	CHECK_INT(hook_calls(), before + 6);
+	let_hook_say(401);
+	ask_page("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 401, "\r\nWWW-Authenticate: Basic ", "", 0);
+	/* No page. */
+	ask_with(REQUEST, 404, "");
+	stop_serving();
+	/* Without pages there are none. */
+	config.page_count = 0;
+	serve(&config);
+	ask_page("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 426, "", "", 0);
+	stop_serving();
+}
+
+static void pages_are_checked_at_the_start(void)
+{
+	static const struct wss_page wrong[] = {
+		{.path = NULL, .content_type = "text/html"},
+		{.path = "/", .content_type = NULL},
+		{.path = "", .content_type = "text/html"},
+		{.path = "/a b", .content_type = "text/html"},
+		{.path = "/\xff", .content_type = "text/html"},
+		{.path = "/", .content_type = "a\r\nb: c"},
+		{.path = "/", .content_type = "text/html", .encoding = ""},
+		{.path = "/", .content_type = "text/html", .etag = "\"a\""},
+		{.path = "/", .content_type = "text/html", .body = NULL, .size = 1},
+	};
+	struct wss_config config = config_for_tests(NULL);
+
+	config.page_count = 1;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		config.pages = &wrong[i];
+		CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+	}
+	config.pages = NULL;
+	CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+}
+#else
+static void pages_of_the_configuration_are_served(void)
+{
+}
+
+static void pages_are_checked_at_the_start(void)
+{
+}
+#endif
+
 #define SUITE requests
 #define CASES(CASE)                                                                                \
 	CASE(a_hook_accepts_or_refuses_with_a_status)                                              \
@@ -923,6 +1027,8 @@ static void an_adopted_request_is_that_of_the_hook_and_the_origins(void)
 	CASE(origins_that_can_never_match_are_refused_at_the_start)                                \
 	CASE(a_response_has_what_the_hook_gives_it)                                                \
 	CASE(failed_logins_of_an_address_are_limited)                                              \
+	CASE(pages_of_the_configuration_are_served)                                                \
+	CASE(pages_are_checked_at_the_start)                                                       \
 	CASE(a_hook_may_leave_the_answer_to_later)                                                 \
 	CASE(a_later_answer_is_not_asked_for_another_origin)                                       \
 	CASE(the_handshake_deadline_goes_on_while_the_answer_is_awaited)                           \

@@ -37,7 +37,7 @@ const NUMBERS: [(&str, u32); 23] = [
     ("WSS_LOG_LEVEL", 3),
 ];
 /// Switches, with the default.
-const SWITCHES: [(&str, bool); 7] = [
+const SWITCHES: [(&str, bool); 8] = [
     ("WSS_C_LIBRARY", true),
     ("WSS_STREAMING", false),
     ("WSS_RESPONSE_FIELDS", false),
@@ -45,6 +45,7 @@ const SWITCHES: [(&str, bool); 7] = [
     ("WSS_TICK", false),
     ("WSS_WORK_QUEUE", true),
     ("WSS_SHELL", false),
+    ("WSS_PAGES", false),
 ];
 /// Texts, with the default.
 const TEXTS: [(&str, &str); 2] = [("WSS_ORIGINS", ""), ("WSS_REQUEST_FIELDS", "")];

@@ -3,7 +3,10 @@
 tests/clients/test_device_on_host.py starts it on the host."""
 
 import base64
+import gzip
 import json
+import urllib.error
+import urllib.request
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -62,6 +65,27 @@ def test_a_login_is_required():
     ]:
         assert response.status_code == 401
         assert response.headers["WWW-Authenticate"] == 'Basic realm="device"'
+
+
+def test_the_page_is_behind_the_login():
+    page = URL.replace("ws:", "http:")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(page)
+    assert refused.value.code == 401
+    assert refused.value.headers["WWW-Authenticate"] == 'Basic realm="device"'
+    login = urllib.request.Request(page, headers=basic("admin", "correct horse"))
+    for request in [login, GUEST.replace("ws:", "http:")]:
+        with urllib.request.urlopen(request) as response:
+            body = response.read()
+            if response.headers["Content-Encoding"] == "gzip":
+                body = gzip.decompress(body)
+            assert body.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_ping_comes_back():
+    with admin() as boss:
+        assert ask(boss, ping=123456789)["ping"] == 123456789
+        assert "ping" not in ask(boss)
 
 
 def test_a_token_is_enough_to_look():

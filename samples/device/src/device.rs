@@ -22,6 +22,8 @@ pub const AUDITED: EventMask = EventMask::CONNECTED.union(EventMask::CLOSED);
 #[serde(default, deny_unknown_fields)]
 struct Command {
     subscribe: Option<bool>,
+    /// A number to send back, by which the dashboard measures the round trip.
+    ping: Option<u32>,
     led: Option<bool>,
     shutdown: bool,
 }
@@ -32,6 +34,8 @@ pub struct Session {
     admin: bool,
     subscribed: bool,
     commands: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ping: Option<u32>,
 }
 
 #[derive(Default, Serialize)]
@@ -59,6 +63,7 @@ impl Device {
             return Err("only for the administrator");
         }
         session.commands += 1;
+        session.ping = command.ping;
         session.subscribed = command.subscribe.unwrap_or(session.subscribed);
         self.telemetry.led = command.led.unwrap_or(self.telemetry.led);
         if command.shutdown {

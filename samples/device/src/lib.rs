@@ -5,16 +5,25 @@
 mod device;
 
 use device::Device;
+use wss::Page;
 use wss_zephyr::{Options, Server, kconfig};
 // It has the panic handler.
 use zephyr as _;
+
+/// The dashboard, behind the login, too.
+static PAGES: [Page<'static>; 1] = [Page::new(
+    "/",
+    "text/html; charset=utf-8",
+    include_bytes!(concat!(env!("OUT_DIR"), "/dashboard.html.gz")),
+)
+.gzip()];
 
 static SERVER: Server<Device> = Server::new();
 
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
-    let options = Options::new().tick(device::PERIOD);
+    let options = Options::new().tick(device::PERIOD).pages(&PAGES);
     let depth = kconfig::QUEUE_DEPTH as usize;
     let builder = SERVER.builder(&options).handler(Device::new);
     match builder.start([(device::AUDITED, depth)]) {

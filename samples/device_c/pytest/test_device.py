@@ -5,9 +5,12 @@ The same runs against a program of a host: `DEVICE=./device_c pytest pytest` sta
 """
 
 import base64
+import gzip
 import json
 import os
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -73,6 +76,31 @@ def refused(url, **how):
     with pytest.raises(InvalidStatus) as caught:
         connect(url, **how)
     return caught.value.response
+
+
+def test_ping_comes_back(url):
+    with login(url) as client:
+        assert command(client, '{"ping":123456789}')["answer"] == 123456789
+
+
+@pytest.mark.skipif("DEVICE" in os.environ, reason="the program of a host has no page")
+def test_page_is_behind_the_login(url):
+    page = url.replace("ws:", "http:")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(page)
+    assert refused.value.code == 401
+    assert refused.value.headers["WWW-Authenticate"] == 'Basic realm="device"'
+    with urllib.request.urlopen(urllib.request.Request(page, headers=LOGIN)) as response:
+        assert response.headers["Content-Encoding"] == "gzip"
+        body, tag = response.read(), response.headers["ETag"]
+    assert gzip.decompress(body).startswith(b"<!DOCTYPE html>")
+    again = urllib.request.Request(page, headers={**LOGIN, "If-None-Match": tag})
+    with pytest.raises(urllib.error.HTTPError) as unchanged:
+        urllib.request.urlopen(again)
+    assert unchanged.value.code == 304
+    with pytest.raises(urllib.error.HTTPError) as missing:
+        urllib.request.urlopen(urllib.request.Request(page + "x", headers=LOGIN))
+    assert missing.value.code == 404
 
 
 def test_only_a_password_or_a_token_logs_in(url):

@@ -101,6 +101,11 @@ static const char *obey(wss_client client, const char *key, const char *value)
 	if (strcmp(key, "subscribe") == 0 && (is_on || strcmp(value, "false") == 0)) {
 		return wss_set_groups(client, is_on ? SUBSCRIBERS : 0) == 0 ? value : "null";
 	}
+	/* By this, the dashboard measures the round trip. */
+	if (strcmp(key, "ping") == 0) {
+		snprintf(text, sizeof(text), "%lu", number);
+		return text;
+	}
 	if (strcmp(key, "get") == 0 && strcmp(value, "\"uptime\"") == 0) {
 		number = device_uptime_ms();
 	} else if (strcmp(key, "interval_ms") == 0 && number >= 50 && number <= 60000) {

@@ -2,9 +2,15 @@
 /* The device as an application of Zephyr. */
 #include <stdio.h>
 
+#include <wss/zephyr.h>
 #include <zephyr/kernel.h>
 
 #include "device.h"
+
+static const uint8_t dashboard[] = {
+#include <dashboard.html.gz.inc>
+};
+WSS_PAGE_DEFINE(dashboard_page, 0, "/", "text/html; charset=utf-8", "gzip", dashboard);
 
 static void log_clients(void *p1, void *p2, void *p3)
 {

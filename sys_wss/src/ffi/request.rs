@@ -204,6 +204,12 @@ pub unsafe extern "C" fn wss_request_is_basic(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn wss_request_is_page(request: *const Request) -> bool {
+    // SAFETY: C gives NULL, or what its hook was given.
+    unsafe { asked(request) }.is_some_and(|asked| asked.request.is_page())
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_request_is_bearer(
     request: *const Request,
     token: *const c_char,

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use wss::handler::EventHandler;
 use wss::protocol::OriginMatch;
 use wss::service::{Application, Delivery, MAX_SINKS, Queue as _, QueueSink, QueueState, Service};
-use wss::{Answer, ClientId, Event, EventMask, Request, Verdict};
+use wss::{Answer, ClientId, Event, EventMask, Page, Request, Verdict};
 
 use crate::events::{Received, Sink};
 use crate::kconfig;
@@ -31,6 +31,8 @@ pub(crate) struct ZephyrApplication {
     /// The events that the handler gets: all, or none if there is no handler.
     mask: AtomicU32,
     queues: [Sink; QUEUES],
+    /// With `CONFIG_WSS_PAGES`.
+    pages: [UnsafeCell<Option<&'static [Page<'static>]>>; kconfig::PAGES as usize],
 }
 
 // SAFETY: one thread at a time has the handler, which is for any thread: see `set_handler`.
@@ -42,6 +44,7 @@ impl ZephyrApplication {
             handler: UnsafeCell::new(None),
             mask: AtomicU32::new(0),
             queues: [const { no_queue() }; QUEUES],
+            pages: [const { UnsafeCell::new(None) }; kconfig::PAGES as usize],
         }
     }
 
@@ -57,6 +60,19 @@ impl ZephyrApplication {
         self.mask.store(mask.bits(), Ordering::Relaxed);
         // SAFETY: no thread reads it.
         unsafe { *self.handler.get() = handler };
+    }
+
+    /// Sets the pages; false if one cannot be served.
+    ///
+    /// # Safety
+    /// The server does not run.
+    pub unsafe fn set_pages(&self, pages: &'static [Page<'static>]) -> bool {
+        if let Some(place) = self.pages.first() {
+            // SAFETY: no thread reads it.
+            unsafe { *place.get() = Some(pages) };
+        }
+        let is_served = kconfig::PAGES && pages.len() <= usize::from(u16::MAX);
+        pages.is_empty() || is_served && pages.iter().all(|page| page.check().is_ok())
     }
 
     /// Calls the handler, if there is one.
@@ -123,6 +139,12 @@ impl Application<ZephyrPort> for ZephyrApplication {
     #[inline(always)]
     fn request_fields(&self) -> &str {
         kconfig::REQUEST_FIELDS
+    }
+
+    fn page(&self, number: usize) -> Option<Page<'_>> {
+        // SAFETY: no thread sets it while the server runs.
+        let pages = unsafe { *self.pages.first()?.get() };
+        pages?.get(number).copied()
     }
 
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {

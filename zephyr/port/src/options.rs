@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 
+use wss::Page;
 use wss::service::Config;
 
 use crate::kconfig;
@@ -16,6 +17,8 @@ pub struct Options<'a> {
     pub port: u16,
     /// See [`listen`](Self::listen()).
     pub listen: bool,
+    /// See [`pages`](Self::pages()).
+    pub pages: &'static [Page<'static>],
     /// Timeouts and further limits, which have setters here, too. One against abuse (see [`Config::limits`]) that Kconfig has at 0
     /// has to be 0 here, too.
     pub limits: Config,
@@ -30,6 +33,7 @@ impl<'a> Options<'a> {
             addr: None,
             port: kconfig::PORT as u16,
             listen: true,
+            pages: &[],
             limits: Config {
                 handshake_limit: kconfig::HANDSHAKE_SIZE as u16,
                 handshake_timeout_ms: kconfig::HANDSHAKE_TIMEOUT_MS,
@@ -71,6 +75,15 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// Sets the pages: what a browser gets that opens the address of the server. They pass through
+    /// [`Handler::on_request`](wss::Handler::on_request) as WebSocket requests do. Needs `CONFIG_WSS_PAGES`. Starting
+    /// fails for one that cannot be served, see [`Page::check`]. Default: none.
+    #[must_use]
+    pub const fn pages(mut self, pages: &'static [Page<'static>]) -> Self {
+        self.pages = pages;
+        self
+    }
+
     wss::limit_setters!();
 }
 
@@ -92,6 +105,8 @@ pub enum ListenError {
     NoLimit,
     /// A tick in a build without `CONFIG_WSS_TICK`, so that there is no code for it.
     NoTick,
+    /// A page cannot be served, see [`Page::check`], or `CONFIG_WSS_PAGES` is not set.
+    Page,
     /// This port is in use.
     InUse(u16),
     /// The address cannot be listened at: it is none, or there are no sockets left. The number is
@@ -106,6 +121,7 @@ impl core::fmt::Display for ListenError {
             Self::Servers => f.write_str("more servers than CONFIG_WSS_SERVERS"),
             Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
             Self::NoTick => f.write_str("a tick, without CONFIG_WSS_TICK"),
+            Self::Page => f.write_str("a page that is not valid, or no CONFIG_WSS_PAGES"),
             Self::InUse(port) => {
                 write!(
                     f,

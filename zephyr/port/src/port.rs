@@ -463,6 +463,7 @@ impl Port for ZephyrPort {
     const RUNS_IN_A_ROW: Option<u8> = Some(8);
     const INLINE: bool = !kconfig::WORK_QUEUE;
     const LACKS_BUFFERS: bool = true;
+    const PAGES: bool = kconfig::PAGES;
 
     type Lock<T> = KernelLock<T>;
     type Socket = Descriptor;

@@ -231,7 +231,7 @@ impl<H: Handler> Server<H> {
             return Err(StartError::Listen(ListenError::NoTick));
         }
         let application = self.base.application();
-        let mut enough = true;
+        let (mut enough, mut served) = (true, true);
         let started = self.base.instance.start(options, |_| {
             // SAFETY: it is about to start, so that it does not run, and no other thread starts it.
             unsafe { application.set_handler(None) };
@@ -239,12 +239,15 @@ impl<H: Handler> Server<H> {
             let handler = unsafe { self.renew(make) };
             // SAFETY: as above; only the application uses the handler until the next start.
             unsafe { application.set_handler(handler) };
+            // SAFETY: as above.
+            served = unsafe { application.set_pages(options.pages) };
             enough = application.set_queues(queues);
             self.base.runs.fetch_add(1, Ordering::SeqCst);
-            enough
+            enough && served
         });
         match started {
             Ok(port) => self.base.port.store(port, Ordering::Relaxed),
+            Err(_) if !served => return Err(StartError::Listen(ListenError::Page)),
             Err(_) if !enough => return Err(StartError::NoQueue),
             Err(error) => return Err(StartError::Listen(error)),
         }

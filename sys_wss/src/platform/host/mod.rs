@@ -22,10 +22,12 @@ use crate::request::Accepted;
 
 pub use adopt::adopt;
 pub use logger::set_log_handler;
+pub use pages::Pages;
 pub use wss::host::{Monitor, on_service_thread};
 
 mod adopt;
 mod logger;
+mod pages;
 pub mod queue;
 
 /// The service.

@@ -17,11 +17,13 @@ use crate::request::{Accepted, Text, requests};
 pub use adopt::adopt;
 pub use errno::errno;
 pub use monitor::monitor;
+pub use pages::Pages;
 pub use wss_zephyr::on_service_thread;
 
 mod adopt;
 mod errno;
 mod monitor;
+mod pages;
 pub mod queue;
 
 /// The service.
@@ -100,7 +102,7 @@ pub const fn start_error(error: &ListenError) -> Error {
     match error {
         ListenError::InUse(_) => Error::InUse,
         ListenError::Running | ListenError::Servers => Error::Busy,
-        ListenError::NoLimit => Error::BadArgument,
+        ListenError::NoLimit | ListenError::Page => Error::BadArgument,
         _ => Error::Failed,
     }
 }
@@ -199,12 +201,20 @@ impl Instance {
             addr,
             port,
             listen: options.listens,
+            pages: &[],
             limits: options.limits,
         };
-        self.0.start(&options, |_| {
-            begin(self.0.application());
-            true
-        })
+        let mut is_valid = true;
+        let started = self.0.start(&options, |_| {
+            let events = self.0.application();
+            begin(events);
+            is_valid = Pages.are_valid(events.place());
+            is_valid
+        });
+        match started {
+            Err(_) if !is_valid => Err(ListenError::Page),
+            started => started,
+        }
     }
 
     /// The service, if it was ever started.

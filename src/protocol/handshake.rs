@@ -293,6 +293,16 @@ mod tests {
     }
 
     #[test]
+    fn the_response_of_an_upgrade_is_complete() {
+        let accept = AcceptKey::new("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(
+            String::from_utf8(accept.response(None, HEAD_END).concat()).unwrap(),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        );
+    }
+
+    #[test]
     fn a_client_key_decodes_to_16_bytes() {
         assert!(is_client_key("dGhlIHNhbXBsZSBub25jZQ=="));
         for wrong in [

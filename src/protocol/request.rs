@@ -1274,6 +1274,26 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn white_space_in_front_of_the_first_field_is_refused() {
+        for space in [" ", "\t", "  X: y\r\n"] {
+            let request = format!("GET / HTTP/1.1\r\n{space}{FIELDS}{KEY}\r\n");
+            assert_eq!(refusal(&request), Status::BAD_REQUEST, "{space:?}");
+        }
+    }
+
+    #[test]
+    fn empty_elements_of_lists_are_ignored() {
+        let text = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: , ,websocket,\r\nConnection:,\t,Upgrade , ,\r\n\
+             Sec-WebSocket-Protocol: , chat,, ,soap ,\r\nSec-WebSocket-Extensions: ,, x,,\r\n\
+             Sec-WebSocket-Version: 13\r\n{KEY}\r\n"
+        );
+        let parsed = parse(&text);
+        let offered: Vec<_> = parsed.request().subprotocols().collect();
+        assert_eq!(offered, ["chat", "soap"]);
+    }
+
+    #[test]
     fn a_request_over_the_limit_is_refused_at_its_first_byte_too_many() {
         let long = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(66_000));
         for limit in [4096, u16::MAX] {

@@ -180,7 +180,8 @@ impl Clients {
     /// Sends a message of this kind to groups, as [`broadcast_text`](Self::broadcast_text).
     ///
     /// # Errors
-    /// [`SendError::Frame`] for text that is not UTF-8, and as [`broadcast_text`](Self::broadcast_text). No client gets it.
+    /// [`SendError::Frame`] for text that is not UTF-8, and as [`broadcast_text`](Self::broadcast_text). No client
+    /// gets it.
     pub fn broadcast(
         &self,
         groups: u32,
@@ -193,7 +194,8 @@ impl Clients {
     /// Sends a message of this kind to every client, as [`broadcast_text`](Self::broadcast_text).
     ///
     /// # Errors
-    /// [`SendError::Frame`] for text that is not UTF-8, and as [`broadcast_text`](Self::broadcast_text). No client gets it.
+    /// [`SendError::Frame`] for text that is not UTF-8, and as [`broadcast_text`](Self::broadcast_text). No client
+    /// gets it.
     pub fn broadcast_to_all(&self, kind: MessageKind, payload: &[u8]) -> Result<usize, SendError> {
         self.sends(|service| service.broadcast(None, kind, payload))
     }

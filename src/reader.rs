@@ -26,8 +26,8 @@ pub trait EventReader {
     /// returns for it. The client is `None` for events of the server as a whole.
     ///
     /// On a host a message is held while `handle` runs: the server stops reading from its client. On Zephyr it is
-    /// copied to this thread's stack before (`CONFIG_WSS_RX_BUFFER_SIZE`), and `handle` may take its time; the request of
-    /// [`Event::Connected`] is empty there.
+    /// copied to this thread's stack before (`CONFIG_WSS_RX_BUFFER_SIZE`), and `handle` may take its time; the
+    /// request of [`Event::Connected`] is empty there.
     ///
     /// # Errors
     /// [`RecvError::Timeout`] if none came in time; [`RecvError::Ended`] once the server has ended and all is taken.

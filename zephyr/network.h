@@ -64,9 +64,9 @@ uint32_t wss_network_take(struct wss_network *network);
 void wss_network_changed(struct wss_network *network);
 
 /*
- * How many of so many bytes can be sent now without waiting for buffers, which zsock_send() does whatever it
- * is told: all of them, unless they are more than a window. WSS_NO_BUFFERS, or WSS_AGAIN if the socket has no
- * room either.
+ * Returns how many of these bytes can be sent now without waiting for buffers: all of them, unless they are more
+ * than a window. Returns WSS_NO_BUFFERS, or WSS_AGAIN if the socket has no room either. zsock_send() waits for
+ * buffers in spite of MSG_DONTWAIT.
  */
 int32_t wss_network_room(int32_t fd, size_t len);
 

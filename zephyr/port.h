@@ -90,8 +90,8 @@ void wss_port_timer_start(struct wss_port_server *server, uint32_t ms);
 bool wss_port_timer_take(struct wss_port_server *server);
 
 /*
- * Locks: a k_mutex, with a k_condvar that may wake up the threads of others, too. Those of a server are counted from 0: one for each client, then three.
- * NULL is one that the others share, which there is from the beginning.
+ * Locks: a k_mutex, with a k_condvar that may wake up the threads of others, too. Those of a server are counted from
+ * 0: one for each client, then three. NULL is one that the others share, which there is from the beginning.
  */
 struct wss_lock;
 struct wss_lock *wss_port_lock_of(struct wss_port_server *server, size_t number);

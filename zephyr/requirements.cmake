@@ -17,7 +17,8 @@ west config manifest.project-filter -- +zephyr-lang-rust && west update")
 elseif(CONFIG_ARCH_POSIX AND NOT CONFIG_64BIT)
   list(APPEND missing "a 64-bit build of native_sim: west build -b native_sim/native/64")
 elseif(CONFIG_CPU_CORTEX_M0 OR CONFIG_CPU_CORTEX_M0PLUS OR CONFIG_CPU_CORTEX_M1)
-  list(APPEND missing "a processor with atomic compare-and-swap: not Cortex-M0, M0+ or M1 (${BOARD}${BOARD_QUALIFIERS})")
+  list(APPEND missing "a processor with atomic compare-and-swap: not Cortex-M0, M0+ or M1 \
+(${BOARD}${BOARD_QUALIFIERS})")
 elseif(CONFIG_RISCV AND NOT CONFIG_64BIT)
   list(APPEND missing "a processor with atomic compare-and-swap: Zephyr's module for Rust builds 32-bit RISC-V \
 without it (${BOARD}${BOARD_QUALIFIERS})")

@@ -107,7 +107,7 @@ fn start(command: &str) -> Child {
 /// The server that was started, if one was.
 fn running() -> MutexGuard<'static, Option<Child>> {
     static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
-    RUNNING.lock().expect("nobody panics with it")
+    RUNNING.lock().expect("no thread panics with it")
 }
 
 /// Ends the server that was started, if one was; also before the benchmark gives up.

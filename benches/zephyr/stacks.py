@@ -82,7 +82,7 @@ def load():
         receive(client, 127)
         client.sendall(b"".join(frame(0x81, b"many") for _ in range(20)))
         receive(client, 20 * 6)
-    # One too many; nobody says that it is answered.
+    # One client too many. An answer is not required.
     try:
         other = socket.create_connection(("127.0.0.1", PORT), timeout=5)
         other.sendall(UPGRADE % b"")

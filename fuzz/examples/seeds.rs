@@ -241,7 +241,7 @@ fn plans() -> Vec<Vec<u8>> {
         client_frame(1, 300),
     ];
     let fragments = [client_frame(2, 20), client_frame(6, 5), client_frame(5, 30)];
-    // A close, an end and a reset in the middle of a frame for which somebody waits.
+    // A close, an end and a reset in the middle of a frame whose sender waits.
     let in_the_middle = |what| {
         [
             window(Some(3)),
@@ -285,7 +285,7 @@ fn plans() -> Vec<Vec<u8>> {
         other_client(6, &[0]),
     ];
     let unfinished = [fragment(2), client_frame(0, 20), fragment(5)];
-    // Whoever waits for room does not get that of the next client.
+    // A sender that waits for room does not get that of the next client.
     let reused = [
         window(Some(3)),
         send(0, 100),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The opening request, on the protocol alone.
 //!
-//! An input is: a size, a limit and the fields to keep, a seed of four bytes, and the client's bytes. They are replayed as
-//! large pieces and in random pieces, and have to come to the same; and to what a naive reading of
-//! the whole request says.
+//! An input is: a size, a limit and the fields to keep, a seed of four bytes, and the client's bytes. They are
+//! replayed as large pieces and in random pieces, and have to come to the same; and to what a naive reading of the
+//! whole request says.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -321,7 +321,7 @@ fn read_request(stream: &[u8], names: &str) -> Option<(Asked, usize)> {
         .windows(4)
         .position(|end| end == b"\r\n\r\n")?;
     let head = &stream[start..start + end];
-    // Values of fields that nobody needs may have any byte beyond ASCII.
+    // Values of fields without a meaning may have any byte beyond ASCII.
     let head: String = head.iter().map(|byte| char::from(*byte)).collect();
     let is_text = |char: char| matches!(char, '\t' | ' '..='~' | '\u{80}'..);
     let mut lines = head.split("\r\n");

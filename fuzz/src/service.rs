@@ -38,7 +38,7 @@ struct Peer {
     received: Vec<u8>,
     /// How many of the server's frames it has answered.
     answered: usize,
-    /// Somebody else has answered its opening request.
+    /// Its opening request was answered before the service adopted it.
     upgraded: bool,
 }
 
@@ -337,7 +337,7 @@ impl World {
         }
     }
 
-    /// A connection that somebody else has accepted, who has received so many bytes of it.
+    /// Adopts a connection of which `count` bytes were received before.
     fn adopt(&self, opening: Opening, count: u16) {
         let frame = self.client_frame(ClientFrame::Text, 100);
         let sent = match opening {
@@ -375,7 +375,7 @@ impl World {
         frame(first, &self.payload(b'c', len))
     }
 
-    /// Text that nobody else sends, if it is long enough to say so.
+    /// A text that is sent only once, if it is long enough for that.
     fn payload(&self, by: u8, len: usize) -> Vec<u8> {
         let mut payload = format!("{}{:06}", char::from(by), self.number()).into_bytes();
         // Characters of several bytes, for texts that are cut.

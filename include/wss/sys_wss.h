@@ -216,8 +216,8 @@ typedef struct {
 /** What was received. */
 typedef struct {
 	/**
-	 * The bytes, valid until the callback returns. They are not to be written to, except for those of a text that no
-	 * queue gets, too: see wss_event::data. Such a text ends with NUL.
+	 * The bytes, valid until the callback returns. They are not to be written to, except for those of a text that
+	 * no queue gets, too: see wss_event::data. Such a text ends with NUL.
 	 */
 	uint8_t *data;
 	/** How many. */

@@ -121,8 +121,8 @@ struct wss_event {
 	 * The bytes received, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME, else NULL. They are not to be written to,
 	 * and not ended by NUL, except for a whole text (`first` and `last`) that only one subscriber gets: a callback,
 	 * or one queue. Such a text has a NUL behind it, and may be changed in place, NUL included, until the event is
-	 * over: by strtok(), or a parser of JSON. What is sent of it is checked to be UTF-8 again. What the callback has
-	 * sent from here stays as it is until it returns.
+	 * over: by strtok(), or a parser of JSON. A text that is sent from it is checked to be UTF-8 again. What the
+	 * callback has sent from here stays as it is until it returns.
 	 */
 	void *data;
 	/** Their number, without the NUL. */
@@ -326,8 +326,8 @@ struct wss_config {
 	const char *user;
 	/** See `user`. */
 	const char *password;
-	/** A token that a client may have instead, as Bearer token (RFC 6750) or in the query: "/?token=..."; NULL: none.
-	 *  As `user`.
+	/** A token that a client may have instead, as Bearer token (RFC 6750) or in the query ("/?token=..."); NULL:
+	 *  none. A request with neither gets 401, as for `user`.
 	 */
 	const char *token;
 	/** TLS; NULL: none. Zephyr needs CONFIG_WSS_TLS. With SYS_WSS_Initialize(), SYS_WSS_CONFIG::isTLSEnabled says
@@ -905,8 +905,8 @@ struct wss_response_field {
 struct wss_response {
 	/** The subprotocol to speak, one of those that the client offers. For a client that is accepted. */
 	const char *subprotocol;
-	/** How to authenticate (`WWW-Authenticate`), such as "Basic realm=\"device\"". For status 401, whose challenge is
-	 *  otherwise "Basic realm=\"wss\"".
+	/** How to authenticate (`WWW-Authenticate`), such as "Basic realm=\"device\"". For status 401, whose challenge
+	 *  is otherwise "Basic realm=\"wss\"".
 	 */
 	const char *challenge;
 	/** Further fields. Fields and challenges need CONFIG_WSS_RESPONSE_FIELDS on Zephyr. */

@@ -28,7 +28,7 @@ enum Phase {
     Handshake(RequestParser),
     /// The request is complete; its kept fields are still at the front of the buffer.
     Upgrading(RequestParser),
-    /// The request is to be refused with this, which has not been told yet.
+    /// The request has to be refused with this status, which was not returned yet.
     Refused(Status),
     Frames(Frames),
     /// After a close frame, a refusal or a violation: whatever arrives is dropped.
@@ -58,15 +58,15 @@ impl<B: Storage> Incoming<B> {
         self.buffer.clear();
     }
 
-    /// Begins with the frames: somebody else has read the opening request and answered it. To be
-    /// called before anything is received.
+    /// Begins with the frames, for a connection whose opening request was answered elsewhere. Call it
+    /// before anything is received.
     pub fn skip_request(&mut self) {
         self.phase = Phase::Frames(Frames::default());
     }
 
-    /// Takes bytes that somebody else has received, as if they had been received into the
-    /// [`space`](Self::space). A request may be longer than that. False if there is no room for what
-    /// is not of the request: nothing can be made of the connection then. `names` and `pages` are
+    /// Takes bytes that were received elsewhere, as if they had been received into the
+    /// [`space`](Self::space). A request may be longer than that. Returns false if the bytes behind the
+    /// request do not fit: the connection cannot be used then. `names` and `pages` are
     /// those of [`step_keeping`](Self::step_keeping).
     pub fn preload(&mut self, mut received: &[u8], names: &str, pages: bool) -> bool {
         while !received.is_empty() {
@@ -115,7 +115,7 @@ impl<B: Storage> Incoming<B> {
     pub fn space(&mut self) -> &mut [u8] {
         let from = match &self.phase {
             Phase::Handshake(parser) => parser.receive_at(),
-            // In front of it is the request, which somebody may still read.
+            // In front of it is the request, which may still be read.
             Phase::Upgrading(_) => self.buffer.len,
             Phase::Refused(_) => 0,
             Phase::Ended if self.buffer.floor == 0 => 0,

@@ -147,7 +147,8 @@ pub enum OriginMatch {
     Listed,
     /// The list is empty.
     NoList,
-    /// The list has other origins only. A request without an origin, which comes from no browser, does not match either.
+    /// The list has other origins only. A request without an origin, which comes from no browser, does not match
+    /// either.
     Other,
 }
 

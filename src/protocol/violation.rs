@@ -32,7 +32,8 @@ pub enum Violation {
     NotUtf8,
     /// A message larger than the receive size (section 10.4).
     TooBig,
-    /// A message of more fragments than are allowed ([`Incoming::limit_fragments`](super::Incoming::limit_fragments); section 10.4).
+    /// A message of more fragments than are allowed ([`Incoming::limit_fragments`](super::Incoming::limit_fragments);
+    /// section 10.4).
     TooManyFragments,
     /// More control frames in a second than are allowed (section 10.4). There is no clock here: the
     /// service finds out.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Giving connections their slots: those that the listener accepts, and those that somebody else has
-//! accepted.
+//! Gives slots to connections: those that the listener accepts, and those that were accepted
+//! elsewhere and are adopted.
 
 use super::config::Limits;
 use super::event::ClientId;
@@ -10,7 +10,7 @@ use super::stats::Counter;
 use super::stop::Life;
 use super::{Application, Service};
 
-/// How far the opening handshake of a connection is that somebody else has accepted.
+/// How far the opening handshake of an adopted connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// The service is to read the client's request, or the rest of it, and to answer.
@@ -25,14 +25,15 @@ pub enum Opening {
 pub enum AdoptError {
     /// Every slot is taken.
     Full,
-    /// The address of the client has as many as it may ([`Config::clients_per_address`](super::Config::clients_per_address)).
+    /// The address of the client has as many as it may
+    /// ([`Config::clients_per_address`](super::Config::clients_per_address)).
     AddressFull,
     /// The service ends.
     Stopping,
     /// What was received already is more than the receive buffer takes: beside the request, or, of an
     /// upgraded connection, at all.
     TooLong,
-    /// The socket cannot be watched: it is none, or there is no memory.
+    /// The socket cannot be watched: it is invalid, or there is no memory.
     Failed,
 }
 
@@ -51,15 +52,15 @@ impl core::fmt::Display for AdoptError {
 impl core::error::Error for AdoptError {}
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Takes over a connection that somebody else has accepted, from any thread: one port can serve
-    /// pages and WebSockets so. `received` is what was received of it and has not been dealt with: (the
-    /// beginning of) the opening request, or for [`Opening::Upgraded`] whatever came after that. The
-    /// client is told of as any other: `Connecting`, `Connected`, …; without a request that the service
-    /// has read, that of `Connected` is empty, and [`Application::accept`] is not asked.
+    /// Adopts a connection that was accepted elsewhere, from any thread, so that one port can serve
+    /// pages and WebSockets. `received` is what was received and not used yet: (the
+    /// beginning of) the opening request, or for [`Opening::Upgraded`] the bytes after it. The
+    /// client has the events of any other: `Connecting`, `Connected`, …. If the service has not read the
+    /// request, that of `Connected` is empty, and [`Application::accept`] is not called.
     ///
-    /// The socket must be as the port makes its own: nobody else may use or watch it from now on. Of the
-    /// limits against abuse, [`Config::handshakes_per_second`](super::Config) is for whoever accepts, and threads that
-    /// adopt at the same moment may each let in one client of an address.
+    /// The socket must have the options that the port sets on its own, and no one else may use or watch it from now
+    /// on. [`Config::handshakes_per_second`](super::Config) does not apply to adopted connections. Threads that
+    /// adopt at the same moment may each admit one client of an address too many.
     ///
     /// # Errors
     /// See [`AdoptError`]. The socket is still the caller's then.
@@ -84,8 +85,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) && self.settings.clients_per_address() > 0
     }
 
-    /// Whether as many slots are in use for this peer as may be, until everybody was told that its client
-    /// is gone.
+    /// Returns whether this peer has all the slots that it may have. A slot counts until every sink got
+    /// the CLOSED of its client.
     fn address_is_full(&self, peer: <P::Socket as Socket>::Peer) -> bool {
         let is_of_peer = |slot: &&Slot<P>| {
             let inner = slot.lock();
@@ -169,7 +170,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.owner != Owner::Free {
             return Ok(None);
         }
-        // With the slot's lock, so that whoever closes all clients finds this one or was noticed here.
+        // With the slot's lock: a thread that closes all clients either finds this one or was noticed here.
         if self.shared.lock().life != Life::Serving {
             return Err(AdoptError::Stopping);
         }

@@ -19,13 +19,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Phase::Handshake => ClientState::Connecting,
             Phase::Open => ClientState::Connected,
             Phase::CloseSent | Phase::Lingering => ClientState::Closing,
-            // The connection is gone, but not everybody was told that it is ending.
+            // The connection is gone, but CLOSING has not reached every sink.
             Phase::Dead if inner.pending.has(State::Closing) => ClientState::Closing,
             Phase::Dead => ClientState::Closed,
         }
     }
 
-    /// The client that has `slot` now: until everybody was told that it is gone.
+    /// Returns the client that has `slot` now. It has it until every sink got its CLOSED.
     pub fn client(&self, slot: usize) -> Option<ClientId> {
         let inner = self.slot(slot)?.lock();
         (inner.owner != Owner::Free).then(|| inner.id(slot))

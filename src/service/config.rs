@@ -16,8 +16,9 @@ pub struct Config {
     /// The longest silence of a connected client: one that is pinged and does not answer is timed out.
     /// 0: no client is.
     pub client_timeout_ms: u32,
-    /// A client that was silent for this long is sent a ping; 0: never, so that one that only listens is cut
-    /// off. Not less than the time-out, it is half of that, since nobody would be pinged in time.
+    /// A client that was silent for this long is pinged. With 0 no client is, so that one that only listens is
+    /// closed. A value that is not below `client_timeout_ms` counts as half of it, because the ping would come
+    /// too late.
     pub ping_interval_ms: u32,
     /// The longest time that output may wait for a client to take it, and a sender for room.
     pub send_timeout_ms: u32,

@@ -108,8 +108,8 @@ pub trait Application<P: Port>: Sized {
 
     /// The names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared without
     /// regard to case: `"Authorization Cookie"`. They have to pass
-    /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the client's
-    /// receive buffer, which has to have room for them. Where this is a constant that is empty, there is no
+    /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the
+    /// client's receive buffer, which has to have room for them. Where this is a constant that is empty, there is no
     /// code for it.
     #[inline(always)]
     fn request_fields(&self) -> &str {
@@ -120,18 +120,19 @@ pub trait Application<P: Port>: Sized {
     /// for that: for an application that does it in [`match_origin`](Self::match_origin).
     const CHECKS_SAME_ORIGIN: bool = true;
 
-    /// What the list of origins that may connect says about a request. Without a list
-    /// ([`OriginMatch::NoList`]), clients without an origin and pages of the server itself may connect, see
-    /// [`Verdict::any_origin`]. Called before [`accept`](Self::accept) and when it is answered, perhaps with a lock of the
-    /// service held: it must not wait, nor call the service. By default there is no code for origins.
+    /// What the list of origins that may connect says about a request. Without a list ([`OriginMatch::NoList`]),
+    /// clients without an origin and pages of the server itself may connect, see [`Verdict::any_origin`]. Called
+    /// before [`accept`](Self::accept) and when it is answered, perhaps with a lock of the service held: it must not
+    /// wait, nor call the service. By default there is no code for origins.
     #[inline(always)]
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
         let _ = request;
         OriginMatch::Listed
     }
 
-    /// The page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay the same while
-    /// the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held: it must not wait, nor call the service.
+    /// The page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay the same
+    /// while the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held: it must
+    /// not wait, nor call the service.
     #[inline(always)]
     fn page(&self, number: usize) -> Option<Page<'_>> {
         let _ = number;
@@ -139,8 +140,8 @@ pub trait Application<P: Port>: Sized {
     }
 
     /// Decides on an opening request, or on a request for a page ([`Request::is_page`]), whatever its path. One that
-    /// is accepted gets the page, or 404 if there is none. Called on the work queue. The response is sent when the answer is given; what
-    /// is not answered is refused with 500.
+    /// is accepted gets the page, or 404 if there is none. Called on the work queue. The response is sent when the
+    /// answer is given; what is not answered is refused with 500.
     fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>);
 
     /// Delivers an event to a sink; `client` is `None` for events of the service as a whole. Called
@@ -212,7 +213,7 @@ pub struct Shared<L> {
     lowest: usize,
     /// When the timer is set for.
     timer: Option<Instant>,
-    /// Events of the service that each sink is still to be told.
+    /// Events of the service that each sink has yet to get.
     pending: [EventMask; MAX_SINKS],
     counters: Counters,
     most_clients: u32,
@@ -383,7 +384,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub fn room(&self) {
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
-            // One that runs may have been told just now that there is no room.
+            // One that runs may just have found that there is no room.
             if inner.stalled != 0 || inner.owner == Owner::Running {
                 self.kick(index, &mut inner);
             }
@@ -545,7 +546,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     fn return_block(&self, block: P::Storage) {
         if self.pool.lock().give(block) {
-            // Somebody was refused for want of a block.
+            // A send was refused for want of a block.
             self.port.submit(Work::Service);
         }
     }

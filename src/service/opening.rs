@@ -49,7 +49,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     break inbound;
                 }
             }
-            // Its work item is asking, or receives just now. As it parks, it wakes whoever waits.
+            // Its work item is asking, or receives just now. As it parks, it wakes the threads that wait.
             let now = self.port.now();
             if matches!(inner.asked, Asked::No | Asked::PutOff)
                 || self.port.on_service_thread()

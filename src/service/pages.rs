@@ -131,9 +131,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().used < self.max_clients()
     }
 
-    /// Where every slot is taken, closes the connection that has done nothing for the longest time, of those that have not
-    /// connected: it is silent in its opening phase, or was answered. Returns until when there may be room; `None` if
-    /// no connection makes any.
+    /// Where every slot is taken, closes the connection that has done nothing for the longest time, of those that
+    /// have not connected: it is silent in its opening phase, or was answered. Returns until when there may be room;
+    /// `None` if no connection makes any.
     pub(super) fn make_room(&self) -> Option<Instant> {
         let now = self.port.now();
         let mut oldest: Option<(u32, usize)> = None;

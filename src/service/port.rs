@@ -221,8 +221,8 @@ pub trait Port: Sized {
     /// Whether [`Socket::send`] may return [`SocketError::NoBuffers`]. If not, there is no code for that.
     const LACKS_BUFFERS: bool = false;
 
-    /// Whether the service may have pages, see [`Application::page`](super::Application::page). If not, there is no code
-    /// for them.
+    /// Whether the service may have pages, see [`Application::page`](super::Application::page). If not, there is no
+    /// code for them.
     const PAGES: bool = false;
 
     /// The limits against abuse that there is code for; all others stay off whatever the

@@ -109,7 +109,7 @@ pub trait Queue {
     /// The state. `None` if this queue is not there any more, but maybe another one.
     fn state<'a>(&self, shared: &'a mut Self::Shared) -> Option<&'a mut QueueState<Self::Storage>>;
 
-    /// Set while the service is to be told of room: an event was turned away.
+    /// Set while the service has to be notified of room, because an event was turned away.
     fn turned_away(&self) -> &AtomicBool;
 
     /// The readers abandon the queue, and the service is to deliver nothing to it any more. Called with the

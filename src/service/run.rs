@@ -685,7 +685,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             .emit(inner, &ping, [ping.as_bytes(), &[]], Some(0..0), false)
             .is_ok()
         {
-            // More than 255 that are not answered cannot be told apart: the oldest one is let go.
+            // The count is one byte: more than 255 unanswered pings look alike, so the oldest is dropped.
             let forgotten = u8::from(count == answered);
             inner.keep_alive = (count, answered.wrapping_add(forgotten));
             inner.pinged(now);

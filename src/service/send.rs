@@ -40,14 +40,14 @@ pub enum SendError {
     /// There is no such client, or it is not connected (yet, or any more).
     NotConnected,
     /// The client takes no output now, or another thread's fragmented message is not finished. On an
-    /// application thread: not within the send time-out. [`Event::Writable`](super::Event::Writable)
+    /// application thread: not within the send timeout. [`Event::Writable`](super::Event::Writable)
     /// follows when it can be tried again.
     WouldBlock,
     /// The frame is larger than what can be kept without waiting, which is at least a receive buffer: it can only be
     /// sent from a thread of the application, or as the answer that repeats the message being delivered.
     TooLong,
     /// The connection was cut off in the middle of the frame, because the client did not take the
-    /// rest of it within the send time-out or went away.
+    /// rest of it within the send timeout or went away.
     Aborted,
     /// The frame may not be sent.
     Frame(FrameError),
@@ -186,7 +186,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ///
     /// On the service's own threads (in a callback) this never waits; what the client does not take
     /// at once is kept. On other threads it waits for its turn, and for as much as cannot be kept, up
-    /// to the send time-out. To all: never waits for one, and a client without room is left out.
+    /// to the send timeout. To all: never waits for one, and a client without room is left out.
     ///
     /// # Errors
     /// See [`SendError`]. To all: the first failure, after trying every client.
@@ -778,7 +778,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.count(Counter::Aborted);
     }
 
-    /// What a send leaves behind: somebody has to watch for room, or to see that the connection is
+    /// Ends a send: schedules the client if its output needs a watch for room, or its connection is
     /// gone.
     pub(super) fn after_send(&self, index: usize, slot: &Slot<P>, inner: &mut Guard<'_, P>) {
         let inner: &mut Inner<P> = inner;

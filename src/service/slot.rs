@@ -49,8 +49,8 @@ impl<P: Port> Slot<P> {
     }
 }
 
-/// Who works on the slot. Whoever finds it `Idle` or takes it from the work queue is alone with the
-/// incoming half until it parks the slot again.
+/// Who works on the slot. A thread that finds it `Idle` or takes it from the work queue owns the
+/// incoming half alone until it parks the slot again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     /// No connection.

@@ -377,6 +377,6 @@ pub type LogHandler = unsafe extern "C" fn(level: c_uint, text: *const c_char, c
 #[derive(Clone, Copy)]
 pub struct Cookie(pub *mut c_void);
 
-// SAFETY: the pointer is never followed here. That what is behind it may be used on the service's
-// threads is what the header asks of whoever registers it.
+// SAFETY: the pointer is never followed here. The header requires of the caller that registers it that
+// the service's threads may use what it points to.
 unsafe impl Send for Cookie {}

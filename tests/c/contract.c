@@ -309,7 +309,7 @@ static void a_pong_is_told(void)
 	wire_expect(fd, true, PING, "pi", 2);
 	wire_frame(fd, true, PONG, "pi", 2);
 	expect_data(EVENT(CLIENT_PONG_RX), 0, "pi", 2);
-	/* One that nobody asked for is told as well. */
+	/* An unsolicited one is an event, too. */
 	wire_frame(fd, true, PONG, "", 0);
 	expect_data(EVENT(CLIENT_PONG_RX), 0, "", 0);
 	close(fd);
@@ -333,7 +333,7 @@ static void an_idle_client_that_answers_pings_stays_without_an_event(void)
 		CHECK_INT(ping.opcode, PING);
 		wire_frame(fd, true, PONG, ping.data, ping.len);
 	}
-	/* No pong was told. */
+	/* No pong was an event. */
 	settle(fd, 0);
 	close(fd);
 	expect_closing(0);
@@ -650,7 +650,7 @@ static void a_connection_for_which_there_is_no_descriptor_is_an_error(void)
 	expect(EVENT(ERR), -1);
 	give_descriptors_back();
 	close(fd);
-	/* It is accepted as soon as it can be (though not by valgrind), and the error may be told again. */
+	/* It is accepted as soon as it can be (though not by valgrind), and the error may be emitted again. */
 	do {
 		sleep_ms(300);
 		stats = stats_of(wss_default_server());
@@ -681,7 +681,7 @@ static void deinitialize_closes_every_client_with_1001(void)
 	CHECK(now_ms() - start_ms < 4000);
 	wire_expect_close(one, 1001, "");
 	wire_expect_close(two, 1001, "");
-	/* Nothing can be connected to any more, and nothing more is told. */
+	/* No client can connect any more, and no event follows. */
 	CHECK_INT(send_text("late", -1), SYS_WSS_FAILURE);
 	close(one);
 	close(two);
@@ -1047,7 +1047,7 @@ static void without_a_configuration_the_port_is_8000(void)
 	SYS_MODULE_OBJ service = SYS_WSS_Initialize(NULL, callback, &cookie);
 
 	if (service == SYS_MODULE_OBJ_INVALID) {
-		/* Somebody else has it, which was told. */
+		/* Another program has the port, which is an event. */
 		expect(EVENT(SOCK_OPEN_FAILED), -1);
 		return;
 	}
@@ -1234,7 +1234,7 @@ static void frames_of_every_length_are_received(void)
 	end(&service);
 }
 
-/* What may not be sent fails, whoever is there to get it: nobody does. */
+/* What may not be sent fails, with or without clients, and no client gets it. */
 static void expect_no_broadcast(void)
 {
 	static char large[126];
@@ -1264,8 +1264,8 @@ static void what_is_sent_to_all_is_checked_even_if_nobody_is_connected(void)
 	int fd;
 
 	expect_no_broadcast();
-	/* To nobody, all is well. */
-	CHECK_INT(send_text("nobody", -1), SYS_WSS_SUCCESS);
+	/* Without clients, a message to all succeeds. */
+	CHECK_INT(send_text("no one", -1), SYS_WSS_SUCCESS);
 	CHECK_INT(SYS_WSS_sendMessage(false, SYS_WSS_FRAME_TEXT, bytes("\xc3"), 1, -1),
 		  SYS_WSS_SUCCESS);
 	CHECK_INT(SYS_WSS_PingClient(NULL, 0, -1), SYS_WSS_SUCCESS);
@@ -1609,15 +1609,15 @@ static void sending_to_a_client_that_is_gone_raises_no_signal(void)
 	wire_text(fd, "held");
 	CHECK_INT(wss_queue_get(queue, &event, PATIENCE * 1000), 0);
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "held", 4);
-	/* As long as that is held, nobody finds out that the client has gone but a send: the first is
+	/* As long as that is held, only a send finds out that the client has gone: the first is
 	 * answered by a reset, and the next would raise SIGPIPE, which ends this program. */
 	close(fd);
 	sleep_ms(50);
 	for (int i = 0; i < 5; i++) {
-		send_text("to nobody", 0);
+		send_text("to no one", 0);
 		sleep_ms(20);
 	}
-	CHECK_INT(send_text("to nobody", 0), SYS_WSS_FAILURE);
+	CHECK_INT(send_text("to no one", 0), SYS_WSS_FAILURE);
 	wss_event_release(&event);
 	expect_closing(0);
 	CHECK_INT(wss_queue_destroy(queue), 0);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A page in a headless browser that a test can look into: Chromium by its DevTools protocol, Firefox by WebDriver BiDi."""
+"""A page in a headless browser that a test can look into: Chromium by its DevTools protocol, Firefox by BiDi."""
 
 import base64
 import json

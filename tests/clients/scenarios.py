@@ -26,7 +26,7 @@ BROWSERS = ("chromium", "firefox")
 # The WebSocket API has no ping: pages cannot send one, nor see a pong.
 WITH_PING = ("python", "node", "tungstenite")
 
-# The default server with its options; or the program beside it that does what it is told (`told.rs`).
+# The default server with its options; or the program beside it that follows commands (`told.rs`).
 SERVERS = {
     "echo": ["wss", "--streaming", "--subprotocol", "v2.chat", "--subprotocol", "v1.chat"],
     "whole messages": ["wss"],
@@ -162,7 +162,7 @@ SCENARIOS = [
         "echo",
         [binary(MEGABYTE), close(3000), receive(2)],
         [opened(), binary(MEGABYTE), closed(3000)],
-        # A page that has closed is told of no more messages, and `websockets` forgets them.
+        # A page that has closed gets no more messages, and `websockets` drops them.
         clients=("node", "tungstenite", *BROWSERS),
         otherwise=dict.fromkeys(BROWSERS, [opened(), closed(3000)]),
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The default server, used as anybody would: from Python's `websockets`.
+"""The default server, from Python's `websockets`.
 
     pip install -r tests/clients/requirements.txt
     cargo build --release && python3 -m pytest tests/clients

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections that somebody else has accepted.
+//! Connections that were accepted elsewhere, and are adopted.
 
 use wss::Verdict;
 use wss::protocol::Status;
@@ -126,7 +126,11 @@ fn a_connection_for_which_there_is_no_slot_stays_the_callers() {
     h.settle();
     assert!(!client.is_closed());
     assert!(client.take().is_empty());
-    assert_eq!(h.service.stats().refused_full, 0, "nobody was turned away");
+    assert_eq!(
+        h.service.stats().refused_full,
+        0,
+        "no client was turned away"
+    );
     // The last one that is free can be had.
     _others[0].eof();
     h.settle();
@@ -200,7 +204,7 @@ fn more_frames_than_the_receive_buffer_takes_are_refused() {
     let too_long = h.service.adopt(&client.socket(), &both, Opening::Request);
     assert_eq!(too_long, Err(AdoptError::TooLong));
     h.settle();
-    assert_eq!(h.events(), [""; 0], "nobody was told");
+    assert_eq!(h.events(), [""; 0], "there is no event");
     assert!(!client.is_closed());
     // As much as there is room for is right, and the slot is as good as new.
     frames.truncate(room);

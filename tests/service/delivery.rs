@@ -85,7 +85,7 @@ pub fn a_message_that_is_never_taken_holds_no_slot() {
     let ways: [fn(&crate::harness::Client); 2] = [|client| client.eof(), |_| {}];
     for end in ways {
         let client = h.connected();
-        client.send(&frame(0x81, b"nobody wants it"));
+        client.send(&frame(0x81, b"no one wants it"));
         h.settle();
         end(&client);
         h.pass(u64::from(config.hold_timeout_ms + config.close_timeout_ms));
@@ -247,7 +247,7 @@ pub fn a_queue_that_stays_full_ends_with_1011_whatever_others_take() {
         _ => Delivery::Done,
     });
     let client = h.connected();
-    client.send(&frame(0x81, b"nobody wants it"));
+    client.send(&frame(0x81, b"no one wants it"));
     for _ in 0..30 {
         h.pass(1_000);
         // Another queue has room.

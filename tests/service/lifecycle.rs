@@ -152,7 +152,7 @@ pub fn a_client_too_many_gets_503_and_nobody_notices() {
     assert!(second.is_closed());
     assert!(second.take().starts_with(b"HTTP/1.1 503"));
     assert_eq!(h.service.stats().refused_full, 3);
-    // Whoever leaves makes room.
+    // A client that leaves makes room.
     clients[0].eof();
     h.settle();
     h.events();
@@ -369,7 +369,7 @@ pub fn the_application_closes_with_code_and_reason() {
     );
     h.settle();
     assert_eq!(client.take(), server_frame(0x88, b"\x0f\xa1enough"));
-    // What was on its way is dropped, the answer is told.
+    // What was on its way is dropped, the answer is an event.
     client.send(
         &[
             frame(0x81, b"late"),
@@ -464,11 +464,11 @@ pub fn wrong_calls_change_nothing() {
     }
     let text = service.send_frame(id, true, wss::protocol::Opcode::Text, b"\xff");
     assert!(matches!(text, Err(SendError::Frame(_))));
-    let nobody = wss::service::Target::Slot(1);
-    assert_eq!(service.send_text(nobody, ""), Err(SendError::NotConnected));
-    // To all: whoever is there.
-    let nobody = Harness::new(1, Config::default(), ignore);
-    for service in [service, &nobody.service] {
+    let free = wss::service::Target::Slot(1);
+    assert_eq!(service.send_text(free, ""), Err(SendError::NotConnected));
+    // To all, with and without clients.
+    let empty = Harness::new(1, Config::default(), ignore);
+    for service in [service, &empty.service] {
         for fin in [false, true] {
             let all = wss::service::Target::All;
             let text = service.send_frame(all, fin, wss::protocol::Opcode::Text, b"\xff");

@@ -447,7 +447,7 @@ fn never() -> Instant {
     Instant(0)
 }
 
-/// What the service has been told.
+/// What the queue has reported to the service.
 struct Told {
     released: ShuttleLock<Vec<u32>>,
     /// How often there was room.

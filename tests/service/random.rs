@@ -29,7 +29,7 @@ enum Act {
     /// Requests are answered later from now on, or at once.
     PutOff(bool),
     Answer(usize, bool),
-    /// A connection that somebody else has accepted, with so much of its request.
+    /// Adopts a connection, with so much of its request.
     Adopt(usize),
 }
 
@@ -146,7 +146,7 @@ proptest! {
         // Silence ends them all: whatever state they were left in.
         h.pass(60_000);
         h.assert_all_closed();
-        prop_assert!(h.service.port().state.lock().backlog.is_empty(), "nobody waits for ever");
+        prop_assert!(h.service.port().state.lock().backlog.is_empty(), "no client waits for ever");
         let events = h.events();
         for slot in 0..3 {
             let of_slot: Vec<_> = events.iter().filter_map(|event| {

@@ -28,7 +28,10 @@ pub fn stopping_closes_every_client_with_1001() {
     h.settle();
     h.assert_all_closed();
     assert!(h.service.wait_stopped());
-    assert!(h.service.send_text(Target::All, "x").is_ok(), "to nobody");
+    assert!(
+        h.service.send_text(Target::All, "x").is_ok(),
+        "to no client"
+    );
 }
 
 #[test]

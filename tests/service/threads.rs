@@ -102,7 +102,7 @@ struct App {
     /// How many may be held, and whether one more was turned away.
     room: AtomicUsize,
     turned_away: AtomicBool,
-    /// Requests are answered later, by whoever finds them here.
+    /// Requests are answered later, by a thread that finds them here.
     puts_off: AtomicBool,
     asked: ShuttleLock<Vec<ClientId>>,
     done: AtomicBool,
@@ -262,7 +262,7 @@ impl Running {
         assert!(service.wait_stopped());
         let app = service.application();
         app.done.store(true, Ordering::Relaxed);
-        // Whoever waits looks once more; the locks make sure that nobody is just about to wait.
+        // Threads that wait look once more; the locks make sure that none is just about to wait.
         drop(service.port().state.lock());
         service.port().state.notify_all();
         drop(app.held.lock());
@@ -454,7 +454,7 @@ fn a_reset_while_a_frame_is_under_way_and_the_slot_is_used_again() {
     check(|| {
         let running = Running::start(service(1, 0));
         let peer = Peer::connect(&running.0, 129 + 3).upgraded();
-        let sending = sender(&running.0, "nobody reads this");
+        let sending = sender(&running.0, "no one reads this");
         peer.send(&frame(0x82, b"held"));
         peer.act(|wire| wire.reset = true);
         let next = Peer::connect(&running.0, usize::MAX / 2);
@@ -671,7 +671,7 @@ fn a_connection_is_adopted_just_as_the_service_ends() {
         peer.act(|wire| wire.eof = true);
         let adopted = adopting.join().unwrap();
         assert!(adopted.is_ok() || adopted == Err(AdoptError::Stopping));
-        // Whoever was adopted is told the end.
+        // A client that was adopted gets its CLOSED.
         running.finish(&[]);
     });
 }

@@ -1002,7 +1002,7 @@ fn a_long_frame_that_is_not_taken_in_time_is_cut_off() {
     client.set_window(0);
     let id = h.service.client(0).unwrap();
     let sent = h.as_thread(1, |service| service.send_binary(id, &[5; 10 * RX]));
-    // Of ciphertext that was kept nobody knows whether it goes.
+    // It is not known whether ciphertext that was kept goes out.
     assert_eq!(sent, Err(SendError::Aborted));
     h.settle();
     assert_eq!(h.events(), [CLOSING, CLOSED]);

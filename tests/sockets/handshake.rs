@@ -179,7 +179,7 @@ fn client_too_many_gets_503_and_the_next_one_the_slot_that_is_left() {
     eventually("the slot is free", || server.clients().stats().closed == 1);
     Client::open(server.local_addr()).echo("in the slot of the second");
     first.echo("not disturbed");
-    // Nobody was told of the third.
+    // The third had no event.
     let told = log.so_far();
     let connecting = told.iter().filter(|event| *event == "connecting");
     assert_eq!(connecting.count(), 3);

@@ -10,7 +10,7 @@ use wss::host::Options;
 use super::client::{BINARY, CONTINUATION, Client, PING, PONG, REQUEST, TEXT, frame};
 use super::server::{assert_unharmed, echo_server, eventually, limited};
 
-/// Whoever is answered with something else than an upgrade.
+/// Returns the status of a request that is refused.
 fn refusal(client: &mut Client) -> u16 {
     client.stream.write_all(REQUEST.as_bytes()).unwrap();
     client.response().status

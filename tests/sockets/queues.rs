@@ -123,7 +123,7 @@ fn a_queue_that_nobody_has_any_more_holds_up_no_client() {
         .unwrap();
     let mut client = Client::open(server.local_addr());
     client.send(TEXT, b"held");
-    // The queue is full of what came before, and nobody takes that.
+    // The queue is full of what came before, which is not taken.
     assert_silent(&kept);
     drop(dropped);
     assert_eq!(text(&next_text(&kept)), "held");

@@ -195,7 +195,7 @@ fn sends_inside_a_callback_never_wait_and_writable_follows() {
 #[test]
 fn writable_is_not_told_while_anothers_fragmented_message_is_unfinished() {
     static TRIED: AtomicU32 = AtomicU32::new(0);
-    // What every application with something left to send does: tries again when it is told to.
+    // What every application with something left to send does: tries again at WRITABLE.
     let (server, log) = logging_server(&options(), |clients, client, event| {
         let Some(id) = client else { return };
         match event {
@@ -320,12 +320,12 @@ fn wrong_calls_fail_and_touch_nothing() {
     let mut client = Client::open(server.local_addr());
     let id = log.wait_for("connected /chat", 1);
     let clients = server.clients();
-    let nobody = Err(SendError::NotConnected);
+    let not_connected = Err(SendError::NotConnected);
     for slot in [1, 3, 4, usize::MAX] {
         let to = Target::Slot(slot);
-        assert_eq!(clients.send_text(to, ""), nobody);
-        assert_eq!(clients.ping(to, b""), nobody);
-        assert_eq!(clients.close(to, CloseCode::NORMAL, ""), nobody);
+        assert_eq!(clients.send_text(to, ""), not_connected);
+        assert_eq!(clients.ping(to, b""), not_connected);
+        assert_eq!(clients.close(to, CloseCode::NORMAL, ""), not_connected);
         assert_eq!(clients.state(slot), ClientState::Closed);
         assert_eq!(clients.client(slot), None);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Servers to test, a log of what their handlers were told, and waiting for what has to happen.
+//! Servers to test, a log of the events of their handlers, and waiting for what has to happen.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once};
@@ -14,7 +14,7 @@ use wss::{ClientId, Clients, Event, MessageKind, SendError};
 use super::client::{Client, PATIENCE};
 use super::closure;
 
-/// Options with any free port, few clients and time-outs that no test runs into unless it sets them.
+/// Options with any free port, few clients and timeouts that no test runs into unless it sets them.
 pub fn options() -> Options {
     Options {
         port: 0,
@@ -88,7 +88,7 @@ pub fn logging_server(
 /// An event by its name, and whom it was about.
 type Told = (Option<ClientId>, String);
 
-/// What a handler was told.
+/// The events of a handler.
 #[derive(Clone, Default)]
 pub struct Log {
     shared: Arc<(Mutex<Vec<Told>>, Condvar)>,
@@ -125,7 +125,7 @@ impl Log {
         }
     }
 
-    /// Waits until an event with this name was told `count` times; who it was about the last time.
+    /// Waits until an event with this name came `count` times, and returns the client of the last one.
     pub fn wait_for(&self, name: &str, count: usize) -> ClientId {
         self.wait(|events| {
             let mut told = events.iter().filter(|(_, event)| event == name);
@@ -134,7 +134,7 @@ impl Log {
         .unwrap()
     }
 
-    /// All that was told, once the first client is gone.
+    /// Returns all events, once the first client is gone.
     pub fn until_closed(&self) -> Vec<String> {
         self.wait_for("closed", 1);
         self.so_far()
@@ -145,7 +145,7 @@ impl Log {
         events.iter().map(|(_, event)| event.clone()).collect()
     }
 
-    /// What was told of one client.
+    /// Returns the events of one client.
     pub fn of(&self, client: ClientId) -> Vec<String> {
         let events = self.shared.0.lock().unwrap();
         let of_client = events.iter().filter(|(of, _)| *of == Some(client));

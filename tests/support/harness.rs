@@ -122,7 +122,7 @@ impl<T> Lock<T> for Alone<T> {
             "the service's own threads never wait"
         );
         match WAIT.with_borrow(Clone::clone) {
-            // Nobody else could do anything meanwhile.
+            // No other thread could do anything meanwhile.
             None => {
                 NOW.set(NOW.get() + u64::from(timeout_ms));
                 guard

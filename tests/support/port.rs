@@ -142,7 +142,7 @@ impl Wire {
         result
     }
 
-    /// TLS, as long as the server has it, for someone who puts it back.
+    /// Takes TLS, as long as the server has it. The caller puts it back.
     fn tls(&mut self) -> Option<Box<Tls>> {
         self.tls.take_if(|tls| !tls.is_plain())
     }
@@ -290,7 +290,7 @@ impl<K: Kind> Socket for ScriptSocket<K> {
     }
 }
 
-/// What the port is told and asked.
+/// The state of the scripted network, and the calls of the service.
 pub struct State<K: Kind> {
     /// Connections that wait to be accepted; `None` stands for one that cannot be.
     pub backlog: VecDeque<Option<ScriptSocket<K>>>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A toy of TLS for scripted sockets: a handshake, records, alerts. It hides nothing, but both ends notice a record that
-//! is lost, doubled, torn or forged.
+//! A toy of TLS for scripted sockets: a handshake, records, alerts. It hides nothing, but both ends notice a record
+//! that is lost, doubled, torn or forged.
 
 use std::collections::VecDeque;
 

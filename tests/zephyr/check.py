@@ -166,7 +166,7 @@ def check_kconfig():
         made.syms["WSS_CLIENT_TIMEOUT_MS"].set_value(str(timeout))
         interval = int(made.syms["WSS_PING_INTERVAL_MS"].str_value)
         if not 0 < 2 * interval <= timeout:
-            yield f"Kconfig: WSS_PING_INTERVAL_MS is {interval} with a time-out of {timeout}, and not half of it"
+            yield f"Kconfig: WSS_PING_INTERVAL_MS is {interval} with a timeout of {timeout}, and not half of it"
     # Enough of everything, for every number of servers and of clients, with IPv4 and IPv6.
     made.syms["NET_IPV6"].set_value("y")
     for servers, clients in itertools.product(range(1, 5), range(1, 65)):

@@ -13,13 +13,13 @@ use crate::received::Received;
 /// All deadlines one after the other do not take longer, in milliseconds.
 const ALL_DEADLINES: u64 = 150_000;
 
-/// What the application was told of a client, and what it sent to it.
+/// The events of a client, and what the application sent to it.
 #[derive(Default)]
 pub struct Log {
     told: [Vec<Told>; MAX_SINKS],
     /// What was sent, in this order.
     pub sent: Vec<Sent>,
-    /// A send was refused for want of room, and nobody said that there is room again.
+    /// A send was refused for want of room, and WRITABLE has not followed yet.
     pub refused: bool,
     /// Something was sent that need not have left.
     pub unflushed: bool,
@@ -121,7 +121,7 @@ impl World {
             self.rest();
         }
         if self.harness.has_stopped() {
-            // A callback may have outlasted the shutdown: nobody minds deadlines any more.
+            // A callback may have outlasted the shutdown: no deadline is kept any more.
             self.release_all();
         }
         self.judge_service();
@@ -177,7 +177,7 @@ impl World {
             assert_eq!(
                 log.items(0).0.len(),
                 without_keep_alive(&decoded).len(),
-                "all is told"
+                "all is delivered"
             );
             let pings = decoded
                 .items
@@ -191,7 +191,7 @@ impl World {
             let has_room = self.setup.blocks().0 > 0;
             assert!(
                 !log.refused || !finished || !has_room,
-                "there is room, and nobody says so"
+                "there is room, and no event says so"
             );
         }
     }
@@ -235,7 +235,7 @@ impl World {
                 assert_eq!(got.torn, 0, "what is shut was not cut off");
             }
             for (sink, mask) in masks.iter().enumerate() {
-                // At the end of a shutdown, who takes no events is told nothing.
+                // At the end of a shutdown, a sink that takes no events gets none.
                 let to_the_end = !self.harness.has_stopped();
                 judge_order(&log.told[sink], *mask, to_the_end);
             }
@@ -350,11 +350,11 @@ fn judge_order(told: &[Told], mask: EventMask, to_the_end: bool) {
         }
     }
     if to_the_end && mask.contains(EventMask::CLOSED) {
-        assert_eq!(stage, EventMask::CLOSED, "each is told its end");
+        assert_eq!(stage, EventMask::CLOSED, "each client ends with CLOSED");
     }
 }
 
-/// What was told is what the client said, from the first on: nothing left out before the end. Only the
+/// The events are what the client sent, from the first on: nothing left out before the end. Only the
 /// client's close frame may come after messages that came too late.
 fn judge_items(log: &Log, sink: usize, mask: EventMask, decoded: &Decoded) {
     let (mut items, unfinished) = log.items(sink);

@@ -150,7 +150,7 @@ pub struct Close {
     pub reason: u8,
 }
 
-/// How far the opening of a connection is that somebody else has accepted.
+/// How far the opening handshake of an adopted connection is.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Begun {
     Request,
@@ -266,7 +266,7 @@ pub enum RareAct {
         from: Origin,
         cannot_shut: bool,
     },
-    /// Somebody else has accepted a connection, and so many of its bytes.
+    /// The service adopts a connection of which `count` bytes were received before.
     Adopt {
         opening: Begun,
         count: u16,

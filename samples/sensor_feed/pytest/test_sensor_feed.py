@@ -54,7 +54,7 @@ def test_every_client_gets_every_reading():
         assert setting(one)["paused"]
         with pytest.raises(TimeoutError):
             one.recv(timeout=0.5)
-        # Nothing is changed; what counts is told.
+        # Nothing is changed; the answer has the current settings.
         one.send("{}")
         assert setting(one) == {"interval_ms": 20, "paused": True}
         one.send('{"paused":false,"interval_ms":50}')

@@ -2,8 +2,8 @@
 //! A device that sends readings of a sensor to every client, and takes commands.
 //!
 //! One thread does both: it takes events from a message queue, and between them, when it is time,
-//! sends a reading. It never waits for a client: sending to all leaves out whoever does not read, and
-//! closing does not wait. (Sending to one client would, for up to the send time-out.)
+//! sends a reading. It never waits for a client: a broadcast skips clients that do not read, and
+//! closing does not wait. (Sending to one client waits for up to the send timeout.)
 #![no_std]
 
 mod sensor;
@@ -36,7 +36,7 @@ struct Command {
     paused: Option<bool>,
 }
 
-/// What counts from then on, which every client is told.
+/// The settings from then on, which every client gets.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Settings {
     interval_ms: u32,

@@ -82,7 +82,7 @@ fn script_on(bytes: &[u8], connection: impl Fn() -> Incoming<Vec<u8>>) -> Vec<Se
     for cut in 1..all.len() {
         let (head, tail) = all.split_at(cut);
         assert_eq!(replayed(&[head, tail]), whole, "split at {cut}");
-        // Somebody else has received the first part, if there is room for it.
+        // The first part was received elsewhere, if there is room for it.
         let mut preloaded = connection();
         if preloaded.preload(head, "", false) {
             assert_eq!(replay(&[tail], preloaded), whole, "taken over at {cut}");

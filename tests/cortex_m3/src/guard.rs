@@ -34,7 +34,7 @@ pub fn enable() {
         (0x2000_0000, READ_WRITE | NO_EXECUTE | size(16)),
         ((&raw const _guard).addr() as u32, NO_ACCESS | size(10)),
     ];
-    // SAFETY: nobody else uses the MPU, and the program, which is all in flash
+    // SAFETY: nothing else uses the MPU, and the program, which is all in flash
     // and RAM, stays accessible.
     unsafe {
         let mpu = &*MPU::PTR;

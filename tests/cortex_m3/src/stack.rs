@@ -46,7 +46,7 @@ fn paint() {
     // In assembly because only there nothing else is put on the stack between
     // reading the stack pointer and painting up to it.
     //
-    // SAFETY: the memory from `_guard_end` to the stack pointer is nobody's:
+    // SAFETY: the memory from `_guard_end` to the stack pointer is unused:
     // there is no heap, and no interrupt is enabled.
     unsafe {
         asm!(

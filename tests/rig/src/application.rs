@@ -34,7 +34,7 @@ fn settle(server: &Server) {
     watched::settle(server.clients(), until, || None);
 }
 
-/// A queue of one event that nobody ever takes: clients lose their connection at the hold time-out, and the
+/// A queue of one event that is never taken: clients lose their connection at the hold timeout, and the
 /// slots come back for those that have nothing to tell.
 fn never_takes_events() {
     let (server, queue) = Server::with_queue(&options(), EventMask::TEXT, 1).unwrap();
@@ -330,7 +330,7 @@ fn shuts_down_under_load() {
                         assert!(last != Some(CLOSE), "nothing follows a close frame");
                         last = Some(frame.opcode);
                     }
-                    // Whoever is still being sent to when the connection ends has it reset.
+                    // A connection that ends while data is being sent to it is reset.
                     let _ = client.stream.shutdown(std::net::Shutdown::Both);
                 });
             }

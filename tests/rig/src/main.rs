@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Each scenario is run beside a client that behaves and that must not notice. After it every slot has to be
-//! usable, what was told of clients and counted of them has to add up, and memory and descriptors have to be
-//! as before. A server elsewhere is one that echoes messages of up to 1200 bytes, and whose time-outs are a few
-//! seconds; its process, if it is told, is looked at from outside.
+//! usable, the events and the counters of clients have to add up, and memory and descriptors have to be
+//! as before. A server elsewhere is one that echoes messages of up to 1200 bytes, and whose timeouts are a few
+//! seconds; its process, if it is named, is looked at from outside.
 
 mod application;
 #[allow(dead_code, reason = "the tests of sockets need the rest")]
@@ -46,7 +46,7 @@ use watched::Watched;
 /// The name of an attack, and the attack.
 type Scenario = (&'static str, fn(&Target));
 
-/// A server with few slots and short time-outs.
+/// A server with few slots and short timeouts.
 fn options() -> Options {
     Options {
         port: 0,

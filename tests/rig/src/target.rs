@@ -13,7 +13,7 @@ use crate::client::{CLOSE, Client, close_body};
 use crate::process::Process;
 use crate::watched::Watched;
 
-/// How long a server may take until an attack has left nothing behind: longer than any of its time-outs.
+/// How long a server may take until an attack has left nothing behind: longer than any of its timeouts.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An echo server.
@@ -128,8 +128,8 @@ pub fn open_when_free(addr: SocketAddr) -> Client {
     }
 }
 
-/// Nobody listens there.
+/// No server listens there.
 pub fn refuses(addr: SocketAddr) {
     let connected = std::net::TcpStream::connect(addr);
-    assert!(connected.is_err(), "somebody still listens at {addr}");
+    assert!(connected.is_err(), "a server still listens on {addr}");
 }

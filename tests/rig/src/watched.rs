@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A server in this process: what its handler is told, its counters, and the memory.
+//! A server in this process: the events of its handler, its counters, and the memory.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -151,7 +151,7 @@ impl Order {
         }
     }
 
-    /// Starts a server whose events are told here, and then to `react`.
+    /// Starts a server whose events are noted here, and then given to `react`.
     pub fn start(
         &self,
         options: &Options,
@@ -176,7 +176,7 @@ impl Order {
         (told.ended, told.wrong.clone())
     }
 
-    /// An event was told.
+    /// Notes an event.
     pub fn tell(&self, client: Option<ClientId>, event: &Event<'_>) {
         let Some(id) = client else { return };
         let mut told = self.shared.lock().unwrap();

@@ -175,8 +175,8 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         Ok(())
     }
 
-    /// Waits for up to `timeout_ms` until the service, which is told to stop, has ended, and all its callbacks
-    /// have returned. False if it has not, or on its own threads.
+    /// Waits for up to `timeout_ms` until a service that stops has ended, and all its callbacks
+    /// have returned. Returns false if it has not, or on its own threads.
     pub fn join(&self, timeout_ms: u32) -> bool {
         self.service().is_none_or(|service| {
             !crate::on_service_thread() && sys::wss_port_join(service.port().server(), timeout_ms)

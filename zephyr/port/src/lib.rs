@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The WebSocket server on Zephyr.
 //!
-//! The service of the crate `wss` over Zephyr's sockets and kernel: a thread that polls the sockets and a
-//! timer, for each server; a work queue with one item for each client, for all, or without
-//! `CONFIG_WSS_WORK_QUEUE` the threads themselves; and mutexes. There is no heap: everything is static, sized by
-//! Kconfig. An application is a [`wss::Handler`], which runs on a host, too. What a Rust program cannot do by itself is done in C, in `zephyr/port.c`.
+//! The service of the crate `wss` over Zephyr's sockets and kernel: a thread that polls the sockets and a timer, for
+//! each server; a work queue with one item for each client, for all, or without `CONFIG_WSS_WORK_QUEUE` the threads
+//! themselves; and mutexes. There is no heap: everything is static, sized by Kconfig. An application is a
+//! [`wss::Handler`], which runs on a host, too. What a Rust program cannot do by itself is done in C, in
+//! `zephyr/port.c`.
 //!
 //! | file | job |
 //! |---|---|

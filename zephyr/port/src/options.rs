@@ -19,8 +19,8 @@ pub struct Options<'a> {
     pub listen: bool,
     /// See [`pages`](Self::pages()).
     pub pages: &'static [Page<'static>],
-    /// Timeouts and further limits, which have setters here, too. One against abuse (see [`Config::limits`]) that Kconfig has at 0
-    /// has to be 0 here, too.
+    /// Timeouts and further limits, which have setters here, too. One against abuse (see [`Config::limits`]) that
+    /// Kconfig has at 0 has to be 0 here, too.
     pub limits: Config,
 }
 
@@ -109,7 +109,7 @@ pub enum ListenError {
     Page,
     /// This port is in use.
     InUse(u16),
-    /// The address cannot be listened at: it is none, or there are no sockets left. The number is
+    /// The server cannot listen on the address: it is invalid, or there are no sockets left. The number is
     /// Zephyr's `errno`.
     Failed(u32),
 }

@@ -130,7 +130,7 @@ static void serve(void *p1, void *p2, void *p3)
 	}
 
 	k_mutex_lock(&clients_lock, K_FOREVER);
-	/* With every client used, the resource still has the buffer of the last. Nobody can be upgraded
+	/* With every client used, the resource still has the buffer of the last. No client can be upgraded
 	 * before the next line but one gives back this client's WebSocket.
 	 */
 	if (clients_used == CLIENTS) {

@@ -21,7 +21,7 @@ fn main() -> std::io::Result<()> {
     }
 }
 
-/// Does what it is told.
+/// Follows the commands of its clients.
 struct Obedient(Clients);
 
 impl Handler for Obedient {
@@ -42,11 +42,11 @@ impl Handler for Obedient {
             }
             _ => panic!("not told what to do: {text}"),
         };
-        done.expect("what it was told");
+        done.expect("the command");
     }
 
     fn on_pong(&mut self, (): &mut (), client: ClientId, payload: &[u8]) {
         let told = format!("pong {}", String::from_utf8_lossy(payload));
-        self.0.send_text(client, &told).expect("what it was told");
+        self.0.send_text(client, &told).expect("the report");
     }
 }

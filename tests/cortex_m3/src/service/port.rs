@@ -91,7 +91,7 @@ impl<T> Lock<T> for Single<T> {
         Guard(self)
     }
 
-    /// Nobody else could do anything meanwhile.
+    /// No other thread could do anything meanwhile.
     #[inline(never)]
     fn wait<'a>(&'a self, guard: Guard<'a, T>, timeout_ms: u32) -> Guard<'a, T> {
         NOW.0.set(NOW.0.get() + timeout_ms);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What clients send, what they have to be sent, and the events that have to
-//! be told.
+//! be emitted.
 
 use crate::client::{self, Script};
 use crate::{Outcome, check, script, tests};
@@ -73,7 +73,7 @@ script!(
         masked!(0x80, b"\xa4wo"),
         masked!(0x8A, b""),
         masked!(0x88, b"\x03\xe8"),
-        b"and what nobody wants",
+        b"and what is not taken",
     ]
 );
 script!(

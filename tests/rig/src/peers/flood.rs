@@ -24,7 +24,7 @@ pub fn connects(target: &Target) {
     });
 }
 
-/// Whoever finds no slot is told so, and whoever finds one is served.
+/// A client without a slot gets 503, and a client with one is served.
 pub fn more_clients_than_slots(target: &Target) {
     beside_a_good_client(target, || {
         on_threads(target.slots * 2 + 8, |_| {
@@ -83,7 +83,7 @@ pub fn pings(target: &Target) {
     control_frames(target, PING);
 }
 
-/// Pongs that nobody asked for are of no importance.
+/// Unsolicited pongs are harmless.
 pub fn pongs(target: &Target) {
     control_frames(target, PONG);
 }

@@ -41,7 +41,7 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// How long the echo of a client that behaves may take while others do not. It is no measurement: the
-/// machine may have much else to do. A client that is held up by another one waits for a time-out.
+/// machine may have much else to do. A client that is held up by another one waits for a timeout.
 const BOUND: Duration = Duration::from_secs(3);
 
 /// Runs `attack` while a client that behaves has its messages echoed.

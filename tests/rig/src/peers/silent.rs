@@ -9,7 +9,7 @@ use super::beside_a_good_client;
 use crate::client::{BINARY, Client, REQUEST, frame};
 use crate::target::{Target, open_when_free};
 
-/// Connections on which no request is completed hold no slot for longer than the handshake's time-out.
+/// Connections on which no request is completed hold no slot for longer than the handshake's timeout.
 pub fn silent_connections(target: &Target) {
     let mut silent = Vec::new();
     beside_a_good_client(target, || {

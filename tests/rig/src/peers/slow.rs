@@ -24,7 +24,7 @@ pub fn one_byte_at_a_time(target: &Target) {
     });
 }
 
-/// A request that is dripped, a byte now and then, does not hold a slot beyond the handshake's time-out, however
+/// A request that is dripped, a byte now and then, does not hold a slot beyond the handshake's timeout, however
 /// much is being said.
 pub fn slow_drip(target: &Target) {
     beside_a_good_client(target, || {
@@ -78,7 +78,7 @@ pub fn slow_readers(target: &Target) {
     });
 }
 
-/// Readers that stop lose their slot, and nobody else notices.
+/// Readers that stop lose their slot, and no other client notices.
 pub fn readers_that_stop(target: &Target) {
     let mut stopped = Vec::new();
     beside_a_good_client(target, || {

@@ -17,7 +17,7 @@ const PAYLOAD: usize = 1_000;
 /// The rate at which messages reach those that read, and how many of them did not.
 pub fn run(program: &Path) {
     println!(
-        "\n{MESSAGES} messages of {PAYLOAD} bytes to each of {CLIENTS} clients, sent when the one before has come back\n"
+        "\n{MESSAGES} messages of {PAYLOAD} bytes to each of {CLIENTS} clients, each sent when the last has come back\n"
     );
     println!(
         "{:>12}{:>16}{:>10}{:>14}",

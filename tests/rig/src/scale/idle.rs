@@ -19,16 +19,16 @@ pub fn run(program: &Path) {
         "clients", "bytes/client", "CPU ms/s, no pings", "CPU us/ping, one a second"
     );
     // Buffers are allocated for all clients as the server starts.
-    let nobody = memory_kb(server(program, 1, "0").id());
+    let base = memory_kb(server(program, 1, "0").id());
     for count in CLIENTS {
         let quiet = server(program, count, "0");
         let clients = quiet.clients(count);
-        let bytes = (memory_kb(quiet.id()) - nobody) * 1024 / count as u64;
+        let bytes = (memory_kb(quiet.id()) - base) * 1024 / count as u64;
         let time = time_of(&quiet);
         drop((clients, quiet));
         let pinging = server(program, count, "1000");
         let clients = pinging.clients(count);
-        // They answer none, which counts for nothing before the time-out.
+        // They answer none, which counts for nothing before the timeout.
         let pings = WATCHED.as_secs() * count as u64;
         let time_pinging = time_of(&pinging);
         drop((clients, pinging));

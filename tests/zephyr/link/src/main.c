@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network interface goes down and comes up: it is told, and clients can connect again. Also: the
+ * The network interface goes down and comes up: each is an event, and clients can connect again. Also: the
  * service starts by itself, and listens with IPv4 and IPv6.
  */
 #include <zephyr/kernel.h>

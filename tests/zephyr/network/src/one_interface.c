@@ -160,7 +160,7 @@ static void take_long(const char *data, size_t len, int32_t client)
 	k_sleep(K_SECONDS(20));
 }
 
-/* The service ends without it, but the client's end is told all the same. */
+/* The service ends without it, but the client's CLOSED is delivered all the same. */
 ZTEST(one_interface, test_a_callback_outlasts_the_end)
 {
 	int fd;

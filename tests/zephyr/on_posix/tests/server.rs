@@ -48,7 +48,7 @@ enum Role {
     EchoText,
     /// Refuses `/no`, and sends messages back with the number of its client's messages.
     Count,
-    /// Sends what it is told to the clients of another server, and ends it.
+    /// Sends messages on to the clients of another server, and ends it.
     Relay(&'static Mutex<Option<Running>>),
     /// Does not return from a text before the test lets it.
     Slow(&'static AtomicBool),
@@ -202,7 +202,7 @@ type Client = WebSocket<TcpStream>;
 
 fn try_connect(port: u16, path: &str) -> Result<Client, Box<Error>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let url = format!("ws://127.0.0.1:{port}{path}");
     match tungstenite::client(url, stream) {
         Ok((client, _)) => Ok(client),
@@ -401,7 +401,7 @@ fn the_end_is_told_to_all_who_wait() {
         thread::sleep(Duration::from_millis(20));
         assert!(server.stop());
     });
-    // And to whoever asks later.
+    // And for later readers.
     assert_eq!(next(&queue), None);
 }
 
@@ -421,7 +421,7 @@ fn a_server_starts_again_once_it_has_ended() {
     let gone = Err(wss::SendError::NotConnected);
     assert_eq!(clients.send_text(id, "x"), gone);
     for _ in 0..20 {
-        // The queue of before is at its end, although nobody has taken all of it, and dropping it is nothing
+        // The queue of before is at its end, although not all of it was taken, and dropping it is nothing
         // to the next one.
         let next_queue = this.start_with_queue(&options(), EventMask::all(), 8);
         let next_queue = next_queue.expect("it starts");
@@ -565,7 +565,7 @@ fn a_server_goes_on_without_its_queue() {
     drop(queue);
     let mut after = connect(&server);
     for client in [&mut before, &mut after] {
-        client.send(Message::text("for nobody")).expect("sent");
+        client.send(Message::text("for no one")).expect("sent");
         client.send(Message::Ping(vec![1].into())).expect("sent");
         assert_eq!(
             client.read().expect("a pong"),
@@ -661,7 +661,7 @@ fn a_handler_and_queues_get_the_events_of_their_masks() {
     expect(&states, &["Connected", "Closed"]);
     expect_nothing(&states);
     expect_nothing(&messages);
-    // One that nobody has any more is none.
+    // A queue without a reader is gone.
     drop(messages);
     let mut client = connect(&server);
     for _ in 0..10 {
@@ -792,7 +792,7 @@ fn connections_of_the_application_are_adopted() {
             Message::text(round.to_string())
         );
     }
-    // SAFETY: it is none.
+    // SAFETY: -1 is no descriptor.
     let none = unsafe { server.adopt(-1, b"", Opening::Request) };
     assert_eq!(none, Err(AdoptError::Failed));
     assert!(server.stop());

@@ -178,7 +178,7 @@ extern "C" fn a_full_queue_loses_nothing() {
         }
     }
 
-    // Nobody takes what is on it, nor what there is no room for.
+    // What is on it is not taken, nor what there is no room for.
     for client in &all {
         client.sends(TEXT, b"four");
     }

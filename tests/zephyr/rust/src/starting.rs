@@ -36,7 +36,7 @@ fn refused(options: &Options<'_>) -> ListenError {
     match started(|server| server.start(options, judge)) {
         Err(StartError::Listen(error)) => error,
         Err(error) => panic!("{error}"),
-        Ok((server, ())) => panic!("it listens at port {}", server.local_port()),
+        Ok((server, ())) => panic!("it listens on port {}", server.local_port()),
     }
 }
 

@@ -36,7 +36,20 @@ pub use service::{
     Opening, RecvError, SendError, Stats, Target, Verdict,
 };
 
-/// The examples of the README are tested with the documentation's.
+/// The examples of the README and the guides are tested with the documentation's; see `tests/doc_blocks`.
 #[cfg(all(doctest, feature = "host"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/authentication.md")]
+    struct Authentication;
+    #[doc = include_str!("../docs/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../docs/queues.md")]
+    struct Queues;
+    #[doc = include_str!("../docs/rust.md")]
+    struct Rust;
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../docs/tls.md")]
+    struct Tls;
+}

@@ -268,7 +268,7 @@ void SYS_WSS_Deinitialize(SYS_MODULE_OBJ *obj);
 /**
  * @brief Sets the callback for every client, instead of the one before, which may still be running.
  *
- * On Zephyr with #CONFIG_WSS_START_AT_BOOT the first callback starts the service on #CONFIG_WSS_PORT, and
+ * On Zephyr with CONFIG_WSS_START_AT_BOOT the first callback starts the service on CONFIG_WSS_PORT, and
  * SYS_WSS_Initialize() with the same port takes it over. Nothing else starts it by itself. Call wss_configure()
  * before.
  *

@@ -145,6 +145,7 @@ k_tid_t k_work_queue_thread_get(struct k_work_q *queue);
 struct k_msgq {
 	size_t msg_size;
 };
+#define K_MSGQ_DEFINE(name, size, count, align) struct k_msgq name = {.msg_size = (size)}
 void k_msgq_init(struct k_msgq *queue, char *buffer, size_t size, uint32_t count);
 int k_msgq_put(struct k_msgq *queue, const void *data, k_timeout_t timeout);
 int k_msgq_get(struct k_msgq *queue, void *data, k_timeout_t timeout);

@@ -45,6 +45,11 @@ static struct wss_port_server {
 	/* Items that the WSS thread is to do, a bit each. */
 	ATOMIC_DEFINE(items, ITEMS);
 #endif
+#if defined(CONFIG_WSS_TLS)
+	/* The steps of handshakes, and the end of all. */
+	struct k_work tls_items[CONFIG_WSS_MAX_CLIENTS + 1];
+	struct k_sem tls_idle;
+#endif
 	atomic_t timer_due;
 	struct k_poll_signal wake;
 	struct wss_network network;
@@ -98,6 +103,15 @@ int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
 
 	return count < 0 ? failed() : (int32_t)count;
 }
+
+#if defined(CONFIG_WSS_TLS)
+int32_t wss_port_peek(int32_t fd, uint8_t *first)
+{
+	ssize_t count = zsock_recv(fd, first, 1, ZSOCK_MSG_DONTWAIT | ZSOCK_MSG_PEEK);
+
+	return count < 0 ? failed() : (int32_t)count;
+}
+#endif
 
 BUILD_ASSERT(sizeof(struct wss_port_part) == sizeof(struct iovec) &&
 	     offsetof(struct wss_port_part, data) == offsetof(struct iovec, iov_base) &&
@@ -235,6 +249,24 @@ void wss_port_wake(struct wss_port_server *server)
 	(void)k_poll_signal_raise(&server->wake, 0);
 }
 
+#if defined(CONFIG_WSS_TLS)
+size_t wss_port_number(const struct wss_port_server *server)
+{
+	return (size_t)(server - servers);
+}
+
+void wss_port_wake_all(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
+		/* Those behind are not bound either. */
+		if (servers[i].object == NULL) {
+			break;
+		}
+		wss_port_wake(&servers[i]);
+	}
+}
+#endif
+
 void wss_port_wake_take(struct wss_port_server *server)
 {
 	k_poll_signal_reset(&server->wake);
@@ -343,11 +375,111 @@ static void do_item(struct wss_port_server *server, uint32_t item)
 	}
 }
 
+#if defined(CONFIG_WSS_WORK_QUEUE) || defined(CONFIG_WSS_TLS)
+/* The server that an item is in. */
+static struct wss_port_server *server_of(const struct k_work *item)
+{
+	size_t number = ((uintptr_t)item - (uintptr_t)servers) / sizeof(servers[0]);
+
+	return &servers[CONFIG_WSS_SERVERS > 1 ? number : 0];
+}
+#endif
+
+#if defined(CONFIG_WSS_TLS)
+/* Below all other threads of the service, so that connected clients do not wait for a handshake. */
+BUILD_ASSERT(CONFIG_WSS_TLS_PRIORITY > CONFIG_WSS_THREAD_PRIORITY,
+	     "CONFIG_WSS_TLS_PRIORITY has to be a larger number than CONFIG_WSS_THREAD_PRIORITY");
+#if defined(CONFIG_WSS_WORK_QUEUE)
+BUILD_ASSERT(CONFIG_WSS_TLS_PRIORITY > CONFIG_WSS_WORKQ_PRIORITY,
+	     "CONFIG_WSS_TLS_PRIORITY has to be a larger number than CONFIG_WSS_WORKQ_PRIORITY");
+#endif
+
+static K_KERNEL_STACK_DEFINE(tls_stack, CONFIG_WSS_TLS_STACK_SIZE);
+static struct k_work_q tls_queue;
+
+static void tls_work(struct k_work *item)
+{
+	struct wss_port_server *server = server_of(item);
+	uint32_t slot = (uint32_t)(item - server->tls_items);
+
+	if (slot == CONFIG_WSS_MAX_CLIENTS) {
+		k_sem_give(&server->tls_idle);
+	} else {
+		server->calls->work(server->object, WSS_TLS_ITEM + slot);
+	}
+}
+
+static void init_tls_work(struct wss_port_server *server)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(server->tls_items); i++) {
+		k_work_init(&server->tls_items[i], tls_work);
+	}
+	(void)k_sem_init(&server->tls_idle, 0, 1);
+}
+
+static void start_tls_queue(void)
+{
+	const struct k_work_queue_config config = {.name = "wss_tls"};
+
+	k_work_queue_init(&tls_queue);
+	k_work_queue_start(&tls_queue, tls_stack, K_KERNEL_STACK_SIZEOF(tls_stack), CONFIG_WSS_TLS_PRIORITY,
+			   &config);
+}
+
+/* Whether it is an item of the TLS work queue, which has it then. */
+static bool submit_tls(struct wss_port_server *server, uint32_t item)
+{
+	if (item < WSS_TLS_ITEM) {
+		return false;
+	}
+	(void)k_work_submit_to_queue(&tls_queue, &server->tls_items[item - WSS_TLS_ITEM]);
+	return true;
+}
+
+/* Waits for the items that were submitted before. */
+static void finish_tls_work(struct wss_port_server *server)
+{
+	(void)submit_tls(server, WSS_TLS_ITEM + CONFIG_WSS_MAX_CLIENTS);
+	(void)k_sem_take(&server->tls_idle, K_FOREVER);
+}
+
+static bool is_tls_queue(k_tid_t thread)
+{
+	return thread == k_work_queue_thread_get(&tls_queue);
+}
+#else
+static void init_tls_work(struct wss_port_server *server)
+{
+	ARG_UNUSED(server);
+}
+
+static void start_tls_queue(void)
+{
+}
+
+static bool submit_tls(struct wss_port_server *server, uint32_t item)
+{
+	ARG_UNUSED(server);
+	ARG_UNUSED(item);
+	return false;
+}
+
+static void finish_tls_work(struct wss_port_server *server)
+{
+	ARG_UNUSED(server);
+}
+
+static bool is_tls_queue(k_tid_t thread)
+{
+	ARG_UNUSED(thread);
+	return false;
+}
+#endif
+
 #if defined(CONFIG_WSS_WORK_QUEUE)
 static void work(struct k_work *item)
 {
-	size_t number = ((uintptr_t)item - (uintptr_t)servers) / sizeof(servers[0]);
-	struct wss_port_server *server = &servers[CONFIG_WSS_SERVERS > 1 ? number : 0];
+	struct wss_port_server *server = server_of(item);
 	uint32_t index = (uint32_t)(item - server->items);
 
 	if (index == END_ITEM) {
@@ -376,7 +508,9 @@ static void start_work_queue(void)
 
 void wss_port_submit(struct wss_port_server *server, uint32_t item)
 {
-	(void)k_work_submit_to_queue(&work_queue, &server->items[item]);
+	if (!submit_tls(server, item)) {
+		(void)k_work_submit_to_queue(&work_queue, &server->items[item]);
+	}
 }
 
 void wss_port_work(struct wss_port_server *server)
@@ -407,6 +541,9 @@ static void start_work_queue(void)
 
 void wss_port_submit(struct wss_port_server *server, uint32_t item)
 {
+	if (submit_tls(server, item)) {
+		return;
+	}
 	atomic_set_bit(server->items, item);
 	/* The thread itself looks before it waits. */
 	if (!wss_port_on_wss_thread(server)) {
@@ -462,6 +599,7 @@ static void init_server(struct wss_port_server *server)
 	k_timer_init(&server->timer, timer_expired, NULL);
 	k_poll_signal_init(&server->wake);
 	init_work(server);
+	init_tls_work(server);
 }
 
 struct wss_port_server *wss_port_bind(const void *object, const struct wss_calls *calls)
@@ -479,6 +617,7 @@ struct wss_port_server *wss_port_bind(const void *object, const struct wss_calls
 		if (found->object == NULL) {
 			if (i == 0) {
 				start_work_queue();
+				start_tls_queue();
 			}
 			init_server(found);
 			found->calls = calls;
@@ -497,6 +636,7 @@ static void serve(void *p1, void *p2, void *p3)
 	ARG_UNUSED(p3);
 	server->calls->serve(server->object);
 	stop_timer(server);
+	finish_tls_work(server);
 	finish_work(server);
 }
 
@@ -552,7 +692,7 @@ bool wss_port_on_service_thread(void)
 			return true;
 		}
 	}
-	return is_work_queue(thread);
+	return is_work_queue(thread) || is_tls_queue(thread);
 }
 
 /* The network interfaces. */

@@ -47,7 +47,7 @@ struct wss_shell_calls;
 struct wss_calls {
 	/* Serves until it has stopped, on the WSS thread. */
 	void (*serve)(const void *object);
-	/* A work item: that of a client, or of the service, which comes behind them. */
+	/* A work item: that of a client, or of the service, which comes behind them, or WSS_TLS_ITEM and a slot. */
 	void (*work)(const void *object, uint32_t item);
 	/* The network has changed: WSS_LINK_DOWN, WSS_LINK_UP (in this order), WSS_LISTEN. */
 	void (*link)(const void *object, uint32_t events);
@@ -56,6 +56,9 @@ struct wss_calls {
 	const struct wss_shell_calls *shell;
 #endif
 };
+
+/* The place of a server among all. With CONFIG_WSS_TLS. */
+size_t wss_port_number(const struct wss_port_server *server);
 
 /* NULL if all are bound. */
 struct wss_port_server *wss_port_bind(const void *object, const struct wss_calls *calls);
@@ -69,6 +72,8 @@ int32_t wss_port_listen_again(struct wss_port_server *server, int32_t *fds);
 int32_t wss_port_accept(struct wss_port_server *server, int32_t listener, uint8_t *peer);
 /* A connection that the application has accepted. */
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
+/* The first byte, which is received again; the count is 1, or 0 at the end. With CONFIG_WSS_TLS. */
+int32_t wss_port_peek(int32_t fd, uint8_t *first);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
 int32_t wss_port_send(int32_t fd, const struct wss_port_part *parts, size_t count);
 /* Whether there are buffers for a response to a request. */
@@ -83,6 +88,8 @@ void wss_port_name(int32_t fd, char *name);
 /* A descriptor that ends the poll of a server: readable from wake to wake_take. Opened once. */
 int32_t wss_port_wake_open(struct wss_port_server *server);
 void wss_port_wake(struct wss_port_server *server);
+/* Wakes up all servers. With CONFIG_WSS_TLS. */
+void wss_port_wake_all(void);
 void wss_port_wake_take(struct wss_port_server *server);
 
 /* A timer of a server, that wakes it up. */
@@ -111,6 +118,8 @@ void wss_port_start(struct wss_port_server *server);
 /* Waits until the thread has ended, and with it all work of the server; whether it has. */
 bool wss_port_join(struct wss_port_server *server, uint32_t ms);
 void wss_port_submit(struct wss_port_server *server, uint32_t item);
+/* Added to the slot of a client: the next step of its TLS handshake, on the TLS work queue. With CONFIG_WSS_TLS. */
+#define WSS_TLS_ITEM 0x100
 /* Called by the WSS thread before it waits: without a work queue it does what was submitted. */
 void wss_port_work(struct wss_port_server *server);
 uintptr_t wss_port_thread(void);

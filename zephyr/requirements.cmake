@@ -75,6 +75,17 @@ if(CONFIG_WSS_CLIENT_TIMEOUT_MS GREATER 0 AND CONFIG_WSS_CLIENT_TIMEOUT_MS LESS 
 or 0 to disable the timeout")
 endif()
 
+if(CONFIG_WSS_TLS AND NOT CONFIG_WSS_TLS_1_2 AND NOT CONFIG_WSS_TLS_1_3)
+  list(APPEND wrong "CONFIG_WSS_TLS=y needs CONFIG_WSS_TLS_1_2=y or CONFIG_WSS_TLS_1_3=y")
+endif()
+# What native_sim has is no entropy, nor what the legacy generator of Mbed TLS gathers where there is no driver.
+if(CONFIG_WSS_TLS AND NOT CONFIG_WSS_TLS_TEST_ENTROPY AND (CONFIG_FAKE_ENTROPY_NATIVE_SIM
+    OR CONFIG_TEST_CSPRNG_GENERATOR OR NOT CONFIG_CSPRNG_ENABLED OR NOT CONFIG_MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG
+    OR CONFIG_MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG_ALLOW_NON_CSPRNG))
+  list(APPEND wrong "CONFIG_WSS_TLS=y needs a driver for entropy, which ${BOARD}${BOARD_QUALIFIERS} \
+lacks: keys could be guessed. For tests: CONFIG_WSS_TLS_TEST_ENTROPY=y")
+endif()
+
 if(wrong)
   list(JOIN wrong "\n  - " wrong)
   message(FATAL_ERROR "The limits of this build do not fit the WSS service:\n  - ${wrong}")

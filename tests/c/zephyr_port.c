@@ -5,6 +5,7 @@
  * polled as Zephyr does: level-triggered, and closed by the thread that polls, which is checked.
  */
 #include "../../zephyr/port.h"
+#include "../../zephyr/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -723,3 +724,32 @@ bool wss_port_queue_get(void *which, void *entry)
 	pthread_mutex_unlock(&queue_lock);
 	return taken;
 }
+
+/* TLS, which is not configured here: none of these is called. */
+
+#define NOT_CALLED(result, name, ...)                                                                        \
+	result name(__VA_ARGS__)                                                                             \
+	{                                                                                                    \
+		abort();                                                                                     \
+	}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+NOT_CALLED(size_t, wss_port_number, const struct wss_port_server *server)
+NOT_CALLED(void, wss_port_wake_all, void)
+NOT_CALLED(int32_t, wss_port_peek, int32_t fd, uint8_t *first)
+NOT_CALLED(int32_t, wss_tls_start, size_t server, const struct wss_tls_credentials *credentials,
+	   const struct wss_tls_socket *socket)
+NOT_CALLED(void, wss_tls_reset, uint32_t session)
+NOT_CALLED(int32_t, wss_tls_handshake, uint32_t session)
+NOT_CALLED(int32_t, wss_tls_progress, uint32_t session)
+NOT_CALLED(int32_t, wss_tls_receive, uint32_t session, uint8_t *data, size_t len)
+NOT_CALLED(bool, wss_tls_has_buffered, uint32_t session)
+NOT_CALLED(int32_t, wss_tls_send, uint32_t session, const struct wss_port_part *parts, size_t count,
+	   size_t skip)
+NOT_CALLED(bool, wss_tls_has_unsent, uint32_t session)
+NOT_CALLED(int32_t, wss_tls_flush, uint32_t session)
+NOT_CALLED(void, wss_tls_close_notify, uint32_t session)
+NOT_CALLED(void, wss_tls_alert, uint32_t session, uint8_t alert)
+NOT_CALLED(void, wss_tls_reason, uint32_t session, int32_t *error, int32_t *alert)
+#pragma GCC diagnostic pop

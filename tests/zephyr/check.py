@@ -36,6 +36,7 @@ AROUND = "".join([
     'mainmenu "check"\n',
     *(f'config {name}\n\tbool "{name}"\n' for name in SWITCHES),
     *(f'config {name}\n\tint "{name}"\n' for name in NUMBERS),
+    'config MBEDTLS_USER_CONFIG_FILE\n\tstring "MBEDTLS_USER_CONFIG_FILE"\n',
     'source "wss/Kconfig"\n',
 ])
 # Of Zephyr's network buffers.
@@ -109,6 +110,7 @@ def kconfig(switched_on):
             # Only Zephyr's own kconfiglib knows `configdefault`. To add the default to an option that is
             # defined before means the same here.
             "wss/Kconfig": re.sub(r"^configdefault ", "config ", (ROOT / "zephyr/Kconfig").read_text(), flags=re.M),
+            "wss/Kconfig.tls": (ROOT / "zephyr/Kconfig.tls").read_text(),
             "subsys/logging/Kconfig.template.log_config": TEMPLATE,
         }
         for name, text in files.items():
@@ -123,7 +125,7 @@ def kconfig(switched_on):
 
 
 def check_kconfig():
-    made = kconfig(["WSS", "SHELL", "WSS_SHELL", "NET_IPV4"])
+    made = kconfig(["WSS", "SHELL", "WSS_SHELL", "WSS_TLS", "NET_IPV4"])
     for name in ("NETWORKING", "NET_TCP", "NET_SOCKETS"):
         if made.syms[name].str_value != "y":
             yield f"Kconfig: WSS does not imply {name}"
@@ -198,7 +200,7 @@ def check_references(made):
     for folder in ("samples", "tests/zephyr", "boards", "benches/zephyr"):
         for ending in ("c", "conf", "yaml", "cmake"):
             files += (ROOT / folder).rglob(f"*.{ending}")
-    files.append(ROOT / "prj.conf")
+    files += [ROOT / "prj.conf", ROOT / "overlay-tls.conf"]
     for file in files:
         for name in set(re.findall(r"CONFIG_(WSS\w*)", file.read_text())):
             if name.startswith("WSS_LOG_LEVEL_"):

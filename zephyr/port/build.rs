@@ -11,7 +11,7 @@ use std::{env, fs};
 use wss::protocol::{check_field_names, check_origin};
 
 /// Numbers: the option, and its default.
-const NUMBERS: [(&str, u32); 23] = [
+const NUMBERS: [(&str, u32); 25] = [
     ("WSS_PORT", 8000),
     ("WSS_SERVERS", 1),
     ("WSS_MAX_CLIENTS", 2),
@@ -34,10 +34,12 @@ const NUMBERS: [(&str, u32); 23] = [
     ("WSS_QUEUES", 0),
     ("WSS_QUEUE_DEPTH", 8),
     ("WSS_LISTENERS", 1),
+    ("WSS_TLS_HANDSHAKES", 2),
+    ("WSS_TLS_IN_SIZE", 4096),
     ("WSS_LOG_LEVEL", 3),
 ];
 /// Switches, with the default.
-const SWITCHES: [(&str, bool); 8] = [
+const SWITCHES: [(&str, bool); 9] = [
     ("WSS_C_LIBRARY", true),
     ("WSS_STREAMING", false),
     ("WSS_RESPONSE_FIELDS", false),
@@ -46,6 +48,7 @@ const SWITCHES: [(&str, bool); 8] = [
     ("WSS_WORK_QUEUE", true),
     ("WSS_SHELL", false),
     ("WSS_PAGES", false),
+    ("WSS_TLS", false),
 ];
 /// Texts, with the default.
 const TEXTS: [(&str, &str); 2] = [("WSS_ORIGINS", ""), ("WSS_REQUEST_FIELDS", "")];

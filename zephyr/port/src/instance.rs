@@ -120,6 +120,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         if !sys::wss_port_join(server, 0) {
             return Err(ListenError::Running);
         }
+        port.use_tls(options.tls.as_ref())?;
         sys::wss_port_network_forget(server);
         // Before it listens, so that nothing is left of a port where this fails.
         let generation = self.service.next_generation();
@@ -200,6 +201,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         // SAFETY: as above.
         unsafe { Self::of(object) }.run(match item {
             kconfig::MAX_CLIENTS => Work::Service,
+            sys::TLS_ITEM.. if kconfig::TLS => Work::Tls((item - sys::TLS_ITEM) as usize),
             _ => Work::Client(item as usize),
         });
     }

@@ -12,6 +12,7 @@
 //! | `server` | starting and ending a server in a Rust application |
 //! | `application` | where its events go: a handler, and queues |
 //! | `events` | what is kept of an event on a queue, and taking it |
+//! | `hello` | the first message of a TLS handshake |
 //! | `options` | how a server is started |
 //! | `instance` | a service in static memory, and its threads |
 //! | `kconfig` | what Kconfig says, as constants |
@@ -19,6 +20,7 @@
 //! | `port` | sockets, polling, the timer, the work queue |
 //! | `queue` | where a queue's entries are: `k_msgq` |
 //! | `shell` | what the shell command asks of a server |
+//! | `tls` | TLS sessions over sockets |
 //! | `sys` | what `port.c` has |
 //! | `logger` | the lines of `log` go to Zephyr's log |
 #![no_std]
@@ -30,6 +32,7 @@ pub mod kconfig {
 }
 mod application;
 mod events;
+mod hello;
 mod instance;
 mod lock;
 mod logger;
@@ -39,15 +42,17 @@ mod queue;
 mod server;
 mod shell;
 mod sys;
+mod tls;
 
 pub use events::{EventQueue, MessageBuffer};
 pub use logger::set_logger;
-pub use options::{ListenError, Options};
+pub use options::{ClientAuth, ListenError, Options, Tls};
 pub use server::{Builder, Server, StartError};
 
 /// What another interface to the service is made of: that in C. Not for applications.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::hello::Hello;
     pub use crate::instance::Instance;
     pub use crate::lock::KernelLock;
     pub use crate::port::{Descriptor, ZephyrPort};

@@ -8,6 +8,52 @@ use wss::service::Config;
 
 use crate::kconfig;
 
+/// Whether clients need a certificate of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked for one.
+    #[default]
+    None = 0,
+    /// They are asked for one. One that is not valid is refused.
+    Optional = 1,
+    /// They need a valid one.
+    Required = 2,
+}
+
+/// The credentials of a server with TLS, in DER, or with `CONFIG_MBEDTLS_PEM_CERTIFICATE_FORMAT` in PEM, which ends
+/// with a NUL.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls {
+    pub(crate) cert: &'static [u8],
+    pub(crate) key: &'static [u8],
+    pub(crate) client_ca: &'static [u8],
+    pub(crate) client_auth: ClientAuth,
+}
+
+impl Tls {
+    /// The credentials with the security tags in `CONFIG_WSS_TLS_SEC_TAGS`, and `CONFIG_WSS_TLS_CLIENT_AUTH`.
+    pub const OF_TAGS: Self = Self::new(&[], &[]);
+
+    /// A certificate, in PEM with its chain, and its private key.
+    #[must_use]
+    pub const fn new(cert: &'static [u8], key: &'static [u8]) -> Self {
+        Self {
+            cert,
+            key,
+            client_ca: &[],
+            client_auth: ClientAuth::None,
+        }
+    }
+
+    /// Asks clients for a certificate that is signed with one of these.
+    #[must_use]
+    pub const fn client_ca(mut self, ca: &'static [u8], auth: ClientAuth) -> Self {
+        self.client_ca = ca;
+        self.client_auth = auth;
+        self
+    }
+}
+
 /// How a server is started. What is not set is as Kconfig says; sizes and origins are always those of Kconfig.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
@@ -19,6 +65,8 @@ pub struct Options<'a> {
     pub listen: bool,
     /// See [`pages`](Self::pages()).
     pub pages: &'static [Page<'static>],
+    /// See [`tls`](Self::tls()).
+    pub tls: Option<Tls>,
     /// Timeouts and further limits, which have setters here, too. One against abuse (see [`Config::limits`]) that
     /// Kconfig has at 0 has to be 0 here, too.
     pub limits: Config,
@@ -34,6 +82,7 @@ impl<'a> Options<'a> {
             port: kconfig::PORT as u16,
             listen: true,
             pages: &[],
+            tls: None,
             limits: Config {
                 handshake_limit: kconfig::HANDSHAKE_SIZE as u16,
                 handshake_timeout_ms: kconfig::HANDSHAKE_TIMEOUT_MS,
@@ -84,6 +133,14 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// Sets TLS, for which `CONFIG_WSS_TLS` is needed. Clients that are [adopted](crate::Server::adopt) have none.
+    /// Default: none.
+    #[must_use]
+    pub const fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     wss::limit_setters!();
 }
 
@@ -107,6 +164,8 @@ pub enum ListenError {
     NoTick,
     /// A page cannot be served, see [`Page::check`], or `CONFIG_WSS_PAGES` is not set.
     Page,
+    /// There is no TLS without `CONFIG_WSS_TLS`, or there are no valid credentials, or no memory: the log says which.
+    Tls,
     /// This port is in use.
     InUse(u16),
     /// The server cannot listen on the address: it is invalid, or there are no sockets left. The number is
@@ -122,6 +181,7 @@ impl core::fmt::Display for ListenError {
             Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
             Self::NoTick => f.write_str("a tick, without CONFIG_WSS_TICK"),
             Self::Page => f.write_str("a page that is not valid, or no CONFIG_WSS_PAGES"),
+            Self::Tls => f.write_str("TLS cannot be used"),
             Self::InUse(port) => {
                 write!(
                     f,

@@ -20,8 +20,9 @@ use wss::service::{
 
 use crate::kconfig;
 use crate::lock::KernelLock;
-use crate::options::{ListenError, Options};
+use crate::options::{ListenError, Options, Tls};
 use crate::sys::{self, Once};
+use crate::tls::{self, Reason, Session, SessionId};
 
 /// How many clients each may have.
 pub(crate) const CLIENTS: usize = kconfig::MAX_CLIENTS as usize;
@@ -111,19 +112,33 @@ pub struct Descriptor {
     /// All bits turned over, so that none is 0, which saves four bytes where there may be no descriptor.
     inverted: NonZeroI32,
     peer: Peer,
+    tls: [SessionId; kconfig::TLS as usize],
 }
 
 impl Descriptor {
     /// `None` for -1, which is no descriptor.
     const fn new(fd: i32, peer: Peer) -> Option<Self> {
         match NonZeroI32::new(!fd) {
-            Some(inverted) => Some(Self { inverted, peer }),
+            Some(inverted) => Some(Self {
+                inverted,
+                peer,
+                tls: [SessionId::PLAIN; kconfig::TLS as usize],
+            }),
             None => None,
         }
     }
 
     const fn fd(&self) -> i32 {
         !self.inverted.get()
+    }
+
+    /// Its TLS, if it has some.
+    #[inline(always)]
+    fn session(&self) -> Option<&'static Session> {
+        match self.tls.as_slice() {
+            [id] => id.session(),
+            _ => None,
+        }
     }
 
     /// Makes the descriptor of a connection, which the application has accepted, ready for
@@ -160,7 +175,7 @@ impl Display for Name {
 }
 
 /// What a call says that gives a number, or an error.
-fn number(result: i32) -> Result<usize, SocketError> {
+pub(crate) fn number(result: i32) -> Result<usize, SocketError> {
     usize::try_from(result).map_err(|_| match result {
         sys::AGAIN => SocketError::WouldBlock,
         sys::NO_BUFFERS => SocketError::NoBuffers,
@@ -204,6 +219,9 @@ impl Socket for Descriptor {
     }
 
     fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
+        if let Some(session) = self.session().filter(|session| !session.receives_raw()) {
+            return session.receive(space);
+        }
         // SAFETY: there is that much room.
         number(unsafe { sys::wss_port_receive(self.fd(), space.as_mut_ptr(), space.len()) })
     }
@@ -217,6 +235,9 @@ impl Socket for Descriptor {
                 len: part.len(),
             });
         }
+        if let Some(sent) = self.session().and_then(|session| session.send(&list)) {
+            return sent;
+        }
         // SAFETY: there are that many parts, which live until this returns.
         number(unsafe { sys::wss_port_send(self.fd(), list.as_ptr(), list.len()) })
     }
@@ -225,7 +246,37 @@ impl Socket for Descriptor {
         sys::wss_port_has_buffers(self.fd())
     }
 
+    fn is_tls(&self) -> bool {
+        match self.tls.as_slice() {
+            [id] => *id != SessionId::PLAIN && id.session().is_none_or(Session::is_tls),
+            _ => false,
+        }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.session().is_some_and(Session::is_handshaking)
+    }
+
+    fn handshake(&self) -> Result<(), SocketError> {
+        self.session().map_or(Ok(()), Session::handshake)
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.session().is_some_and(Session::has_unsent)
+    }
+
+    fn has_buffered(&self) -> bool {
+        self.session().is_some_and(Session::has_buffered)
+    }
+
+    fn tls_error(&self) -> impl Display {
+        self.session().map_or(Reason::Plain, Session::reason)
+    }
+
     fn shutdown_write(&self) -> Result<(), SocketError> {
+        if let Some(session) = self.session() {
+            session.close_notify();
+        }
         // Zephyr's own stack and offloaded sockets know no such thing.
         Err(SocketError::Failed)
     }
@@ -338,6 +389,8 @@ impl Table {
 /// Zephyr beneath a service.
 pub struct ZephyrPort {
     server: Once,
+    /// Connections have TLS.
+    tls: [AtomicBool; kconfig::TLS as usize],
     table: KernelLock<Table>,
     woken: AtomicBool,
 }
@@ -347,6 +400,7 @@ impl ZephyrPort {
     pub(crate) const fn new() -> Self {
         Self {
             server: Once::new(),
+            tls: [const { AtomicBool::new(false) }; kconfig::TLS as usize],
             // SAFETY: no method here calls another one that locks it, while it is locked.
             table: unsafe { KernelLock::new(Table::NONE) },
             woken: AtomicBool::new(false),
@@ -389,6 +443,34 @@ impl ZephyrPort {
     /// The server that is bound.
     pub(crate) fn server(&self) -> sys::Server {
         self.server.server()
+    }
+
+    /// From now on connections have TLS with these credentials, or none.
+    pub(crate) fn use_tls(&self, tls: Option<&Tls>) -> Result<(), ListenError> {
+        let Some(has_tls) = self.tls.first() else {
+            return tls.map_or(Ok(()), |_| Err(ListenError::Tls));
+        };
+        if let Some(tls) = tls {
+            tls::start(self.number(), tls).map_err(|_| ListenError::Tls)?;
+        }
+        has_tls.store(tls.is_some(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Which one of the servers it is.
+    fn number(&self) -> usize {
+        sys::wss_port_number(self.server())
+    }
+
+    /// The socket of a connection that was accepted.
+    fn connection(&self, fd: i32, peer: Peer) -> Option<Descriptor> {
+        let mut socket = Descriptor::new(fd, peer)?;
+        if let ([has_tls], [id]) = (&self.tls[..], &mut socket.tls[..]) {
+            if has_tls.load(Ordering::Relaxed) {
+                *id = tls::open(self.number(), fd);
+            }
+        }
+        Some(socket)
     }
 
     /// Begins with these listeners, and nothing else.
@@ -464,6 +546,7 @@ impl Port for ZephyrPort {
     const INLINE: bool = !kconfig::WORK_QUEUE;
     const LACKS_BUFFERS: bool = true;
     const PAGES: bool = kconfig::PAGES;
+    const TLS: bool = kconfig::TLS;
 
     type Lock<T> = KernelLock<T>;
     type Socket = Descriptor;
@@ -485,11 +568,13 @@ impl Port for ZephyrPort {
     }
 
     fn submit(&self, work: Work) {
+        let item = |item| u32::try_from(item).unwrap_or(u32::MAX);
         let item = match work {
-            Work::Client(slot) | Work::Tls(slot) => slot,
-            Work::Service => CLIENTS,
+            Work::Tls(slot) if kconfig::TLS => item(slot) | sys::TLS_ITEM,
+            Work::Client(slot) | Work::Tls(slot) => item(slot),
+            Work::Service => kconfig::MAX_CLIENTS,
         };
-        sys::wss_port_submit(self.server(), u32::try_from(item).unwrap_or(u32::MAX));
+        sys::wss_port_submit(self.server(), item);
     }
 
     fn on_service_thread(&self) -> bool {
@@ -519,7 +604,7 @@ impl Port for ZephyrPort {
                 match number(accepted) {
                     Ok(fd) => {
                         let fd = i32::try_from(fd).unwrap_or(-1);
-                        return Descriptor::new(fd, peer).ok_or(SocketError::Failed);
+                        return self.connection(fd, peer).ok_or(SocketError::Failed);
                     }
                     Err(SocketError::WouldBlock) => {}
                     Err(error) => outcome = Err(error),
@@ -571,6 +656,9 @@ impl Port for ZephyrPort {
     }
 
     fn close(&self, slot: usize, socket: Descriptor) {
+        if let [id] = socket.tls.as_slice() {
+            tls::close(*id);
+        }
         let mut table = self.table.lock();
         if table.descriptors.get(slot) == Some(&socket.fd()) {
             table.poll_for(slot, Interest::empty());
@@ -612,6 +700,29 @@ impl Port for ZephyrPort {
 }
 
 impl ZephyrPort {
+    /// Of which slots (a bit each) the TLS handshake is to go on, and for how many milliseconds the poll may wait.
+    fn tend_handshakes(&self, table: &mut Table, ms: i32) -> (i32, u64) {
+        if !kconfig::TLS {
+            return (ms, 0);
+        }
+        let mut going_on = 0;
+        let now = sys::wss_port_uptime_ms32();
+        let again = tls::tend(self.number(), now, |fd| {
+            let mut slots = table.descriptors.iter();
+            if let Some(slot) = slots.position(|descriptor| *descriptor == fd) {
+                table.poll_for(slot, Interest::empty());
+                going_on |= 1 << slot;
+            }
+        });
+        let ms = match (again, ms) {
+            _ if going_on != 0 => 0,
+            (..0, ms) => ms,
+            (again, ..0) => again,
+            (again, ms) => again.min(ms),
+        };
+        (ms, going_on)
+    }
+
     /// Polls once.
     // Apart, so that nothing of it is on the stack while work is done.
     #[inline(never)]
@@ -619,6 +730,7 @@ impl ZephyrPort {
         let mut table = self.table.lock();
         table.reap_all();
         let ms = self.listen_again(&mut table);
+        let (ms, going_on) = self.tend_handshakes(&mut table, ms);
         let mut polls = table.polls;
         table.polling = true;
         drop(table);
@@ -668,6 +780,12 @@ impl ZephyrPort {
         let timer = sys::wss_port_timer_take(self.server()).then(|| self.now());
         for (slot, poll) in polls.iter().take(LOBBY + 1).enumerate() {
             match poll.revents {
+                0 if kconfig::TLS && slot < LOBBY && going_on >> slot & 1 != 0 => {
+                    ready(Ready::Client {
+                        slot,
+                        writable: false,
+                    });
+                }
                 0 => {}
                 _ if slot == LOBBY => ready(Ready::Lobby),
                 revents => ready(Ready::Client {

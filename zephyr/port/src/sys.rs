@@ -14,6 +14,12 @@ pub const AGAIN: i32 = -1000;
 pub const NO_BUFFERS: i32 = -1001;
 /// `WSS_IN_USE`: the port to listen at is in use.
 pub const IN_USE: i32 = -1002;
+/// `WSS_TLS_FAILED`: TLS failed.
+pub const TLS_FAILED: i32 = -1003;
+/// `WSS_TLS_TRUNCATED`: the stream ended without close_notify.
+pub const TLS_TRUNCATED: i32 = -1004;
+/// `WSS_TLS_ITEM`: the work items of TLS handshakes begin here.
+pub const TLS_ITEM: u32 = 0x100;
 /// `WSS_NAME_SIZE`.
 pub const NAME_SIZE: usize = 56;
 /// The `errno` in a result below 0 that is not [`AGAIN`] (`WSS_ERRNO`).
@@ -52,6 +58,25 @@ pub struct Part {
     pub data: *const u8,
     /// How many.
     pub len: usize,
+}
+
+/// `struct wss_tls_credentials`.
+#[repr(C)]
+pub struct TlsCredentials {
+    pub cert: *const u8,
+    pub cert_len: usize,
+    pub key: *const u8,
+    pub key_len: usize,
+    pub ca: *const u8,
+    pub ca_len: usize,
+    pub client_auth: u32,
+}
+
+/// `struct wss_tls_socket`.
+#[repr(C)]
+pub struct TlsSocket {
+    pub receive: unsafe extern "C" fn(u32, *mut u8, usize) -> i32,
+    pub send: unsafe extern "C" fn(u32, *const u8, usize) -> i32,
 }
 
 /// `struct wss_port_server *`, of one that is bound.
@@ -219,6 +244,25 @@ unsafe extern "C" {
     pub safe fn wss_port_queue_new(depth: usize, size: usize) -> *mut c_void;
     pub safe fn wss_port_has_buffers(fd: i32) -> bool;
     pub safe fn wss_port_close(fd: i32);
+    pub safe fn wss_port_number(server: Server) -> usize;
+    pub safe fn wss_port_wake_all();
+    pub fn wss_port_peek(fd: i32, first: *mut u8) -> i32;
+    pub fn wss_tls_start(
+        server: usize,
+        credentials: *const TlsCredentials,
+        socket: *const TlsSocket,
+    ) -> i32;
+    pub safe fn wss_tls_reset(session: u32);
+    pub safe fn wss_tls_handshake(session: u32) -> i32;
+    pub safe fn wss_tls_progress(session: u32) -> i32;
+    pub fn wss_tls_receive(session: u32, data: *mut u8, len: usize) -> i32;
+    pub safe fn wss_tls_has_buffered(session: u32) -> bool;
+    pub fn wss_tls_send(session: u32, parts: *const Part, count: usize, skip: usize) -> i32;
+    pub safe fn wss_tls_has_unsent(session: u32) -> bool;
+    pub safe fn wss_tls_flush(session: u32) -> i32;
+    pub safe fn wss_tls_close_notify(session: u32);
+    pub safe fn wss_tls_alert(session: u32, alert: u8);
+    pub fn wss_tls_reason(session: u32, error: *mut i32, alert: *mut i32);
     pub safe fn wss_port_uptime_ms() -> u64;
     pub safe fn wss_port_uptime_ms32() -> u32;
     pub safe fn wss_port_sleep_ms(ms: u32);

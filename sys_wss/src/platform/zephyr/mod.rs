@@ -8,7 +8,7 @@ use wss::service::Port as _;
 use wss_zephyr::internal::{self, KernelLock, ZephyrPort};
 use wss_zephyr::{ListenError, kconfig};
 
-use crate::abi::MAX_QUEUES;
+use crate::abi::{ClientAuth, MAX_QUEUES};
 use crate::config::{Options, Tls};
 use crate::error::Error;
 use crate::events::{Active, Events};
@@ -63,7 +63,7 @@ pub const TICKS: bool = kconfig::TICK;
 pub const RESPONSE_FIELDS: bool = kconfig::RESPONSE_FIELDS;
 
 /// Whether there is TLS.
-pub const TLS: bool = false;
+pub const TLS: bool = kconfig::TLS;
 
 /// Checks credentials, as far as that is possible before the server starts.
 pub const fn check_tls(_tls: &Tls) -> Result<(), Error> {
@@ -202,6 +202,17 @@ impl Instance {
             port,
             listen: options.listens,
             pages: &[],
+            tls: match options.tls.as_slice() {
+                [Some(tls)] => Some(wss_zephyr::Tls::new(tls.cert, tls.key).client_ca(
+                    tls.ca,
+                    match tls.client_auth {
+                        ClientAuth::None => wss_zephyr::ClientAuth::None,
+                        ClientAuth::Optional => wss_zephyr::ClientAuth::Optional,
+                        ClientAuth::Required => wss_zephyr::ClientAuth::Required,
+                    },
+                )),
+                _ => None,
+            },
             limits: options.limits,
         };
         let mut is_valid = true;

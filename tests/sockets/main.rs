@@ -26,6 +26,7 @@ mod limits;
 mod loops;
 #[path = "../../examples/page.rs"]
 mod page;
+mod pages;
 mod queues;
 mod requests;
 mod sending;

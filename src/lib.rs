@@ -45,6 +45,8 @@ mod documents {
     struct Authentication;
     #[doc = include_str!("../docs/getting-started.md")]
     struct GettingStarted;
+    #[doc = include_str!("../docs/pages.md")]
+    struct Pages;
     #[doc = include_str!("../docs/queues.md")]
     struct Queues;
     #[doc = include_str!("../docs/rust.md")]

@@ -118,7 +118,7 @@ fn resets_at_any_byte_of_a_response_leave_nothing_behind() {
 fn browsers_that_reload_do_not_keep_a_websocket_client_out() {
     // Clients of a test connect within milliseconds.
     let (server, _log) = echo_server(&with_pages(limited(|limits| {
-        limits.handshake_timeout_ms = 20_000
+        limits.handshake_timeout_ms = 20_000;
     })));
     let (addr, ends, loads) = (
         server.local_addr(),

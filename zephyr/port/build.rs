@@ -91,6 +91,10 @@ fn main() {
         )
         .expect("a string has room");
     }
+    println!("cargo:rustc-check-cfg=cfg(wss_pages)");
+    if options.get("WSS_PAGES") == Some(&"y") {
+        println!("cargo:rustc-cfg=wss_pages");
+    }
     for (name, default) in TEXTS {
         let value = options
             .get(name)

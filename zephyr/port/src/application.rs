@@ -66,13 +66,13 @@ impl ZephyrApplication {
     ///
     /// # Safety
     /// The server does not run.
+    #[cfg(wss_pages)]
     pub unsafe fn set_pages(&self, pages: &'static [Page<'static>]) -> bool {
         if let Some(place) = self.pages.first() {
             // SAFETY: no thread reads it.
             unsafe { *place.get() = Some(pages) };
         }
-        let is_served = kconfig::PAGES && pages.len() <= usize::from(u16::MAX);
-        pages.is_empty() || is_served && pages.iter().all(|page| page.check().is_ok())
+        pages.len() <= usize::from(u16::MAX) && pages.iter().all(|page| page.check().is_ok())
     }
 
     /// Calls the handler, if there is one.

@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 
+#[cfg(wss_pages)]
 use wss::Page;
 use wss::service::Config;
 
@@ -64,6 +65,7 @@ pub struct Options<'a> {
     /// See [`listen`](Self::listen()).
     pub listen: bool,
     /// See [`pages`](Self::pages()).
+    #[cfg(wss_pages)]
     pub pages: &'static [Page<'static>],
     /// See [`tls`](Self::tls()).
     pub tls: Option<Tls>,
@@ -81,6 +83,7 @@ impl<'a> Options<'a> {
             addr: None,
             port: kconfig::PORT as u16,
             listen: true,
+            #[cfg(wss_pages)]
             pages: &[],
             tls: None,
             limits: Config {
@@ -125,8 +128,9 @@ impl<'a> Options<'a> {
     }
 
     /// Sets the pages: what a browser gets that opens the address of the server. They pass through
-    /// [`Handler::on_request`](wss::Handler::on_request) as WebSocket requests do. Needs `CONFIG_WSS_PAGES`. Starting
-    /// fails for one that cannot be served, see [`Page::check`]. Default: none.
+    /// [`Handler::on_request`](wss::Handler::on_request) as WebSocket requests do. Starting fails
+    /// for one that cannot be served, see [`wss::Page::check`]. Default: none. Only with `CONFIG_WSS_PAGES`.
+    #[cfg(wss_pages)]
     #[must_use]
     pub const fn pages(mut self, pages: &'static [Page<'static>]) -> Self {
         self.pages = pages;
@@ -162,8 +166,6 @@ pub enum ListenError {
     NoLimit,
     /// A tick in a build without `CONFIG_WSS_TICK`, so that there is no code for it.
     NoTick,
-    /// A page cannot be served, see [`Page::check`], or `CONFIG_WSS_PAGES` is not set.
-    Page,
     /// There is no TLS without `CONFIG_WSS_TLS`, or there are no valid credentials, or no memory: the log says which.
     Tls,
     /// This port is in use.
@@ -171,6 +173,8 @@ pub enum ListenError {
     /// The server cannot listen on the address: it is invalid, or there are no sockets left. The number is
     /// Zephyr's `errno`.
     Failed(u32),
+    /// A page cannot be served, see [`wss::Page::check`].
+    Page,
 }
 
 impl core::fmt::Display for ListenError {
@@ -180,8 +184,8 @@ impl core::fmt::Display for ListenError {
             Self::Servers => f.write_str("more servers than CONFIG_WSS_SERVERS"),
             Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
             Self::NoTick => f.write_str("a tick, without CONFIG_WSS_TICK"),
-            Self::Page => f.write_str("a page that is not valid, or no CONFIG_WSS_PAGES"),
             Self::Tls => f.write_str("TLS cannot be used"),
+            Self::Page => f.write_str("a page that is not valid"),
             Self::InUse(port) => {
                 write!(
                     f,

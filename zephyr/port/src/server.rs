@@ -231,7 +231,9 @@ impl<H: Handler> Server<H> {
             return Err(StartError::Listen(ListenError::NoTick));
         }
         let application = self.base.application();
-        let (mut enough, mut served) = (true, true);
+        let mut enough = true;
+        #[cfg_attr(not(wss_pages), expect(unused_mut))]
+        let mut served = true;
         let started = self.base.instance.start(options, |_| {
             // SAFETY: it is about to start, so that it does not run, and no other thread starts it.
             unsafe { application.set_handler(None) };
@@ -239,8 +241,11 @@ impl<H: Handler> Server<H> {
             let handler = unsafe { self.renew(make) };
             // SAFETY: as above; only the application uses the handler until the next start.
             unsafe { application.set_handler(handler) };
-            // SAFETY: as above.
-            served = unsafe { application.set_pages(options.pages) };
+            #[cfg(wss_pages)]
+            {
+                // SAFETY: as above.
+                served = unsafe { application.set_pages(options.pages) };
+            }
             enough = application.set_queues(queues);
             self.base.runs.fetch_add(1, Ordering::SeqCst);
             enough && served

@@ -102,7 +102,8 @@ pub const fn start_error(error: &ListenError) -> Error {
     match error {
         ListenError::InUse(_) => Error::InUse,
         ListenError::Running | ListenError::Servers => Error::Busy,
-        ListenError::NoLimit | ListenError::Page => Error::BadArgument,
+        ListenError::NoLimit => Error::BadArgument,
+        ListenError::Page if kconfig::PAGES => Error::BadArgument,
         _ => Error::Failed,
     }
 }
@@ -197,11 +198,11 @@ impl Instance {
     ) -> Result<u16, ListenError> {
         wss_zephyr::set_logger();
         let addr = options.address;
+        #[allow(clippy::needless_update)] // With CONFIG_WSS_PAGES there is more.
         let options = wss_zephyr::Options {
             addr,
             port,
             listen: options.listens,
-            pages: &[],
             tls: match options.tls.as_slice() {
                 [Some(tls)] => Some(wss_zephyr::Tls::new(tls.cert, tls.key).client_ca(
                     tls.ca,
@@ -214,7 +215,14 @@ impl Instance {
                 _ => None,
             },
             limits: options.limits,
+            ..wss_zephyr::Options::new()
         };
+        if !kconfig::PAGES {
+            return self.0.start(&options, |_| {
+                begin(self.0.application());
+                true
+            });
+        }
         let mut is_valid = true;
         let started = self.0.start(&options, |_| {
             let events = self.0.application();

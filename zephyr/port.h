@@ -220,4 +220,11 @@ struct wss_shell_server {
 /* Returns false if the server with this number, which is below CONFIG_WSS_SERVERS, does not run. */
 bool wss_port_shell_server(size_t number, struct wss_shell_server *server);
 
+#if defined(CONFIG_WSS_PAGES)
+struct wss_page;
+
+/* The page with this number, from 0, of those that WSS_PAGE_DEFINE() has for a server; NULL: there is none. */
+const struct wss_page *wss_port_page(size_t server, size_t number);
+#endif
+
 #endif /* WSS_ZEPHYR_PORT_H */

@@ -6,8 +6,8 @@
 
 Each server listens on a port of this machine and echoes. CA is the file with the authority that signed its certificate.
 All are measured the same way, one after the other: the worst of 200 echoes of a connected client, and the time that a
-new client takes to connect, idle and then beside SILENT connections that send nothing and HALF connections that send half
-of a ClientHello. A server needs a slot for each of them, and two more.
+new client takes to connect, idle and then beside SILENT connections that send nothing and HALF connections that send
+half of a ClientHello. A server needs a slot for each of them, and two more.
 """
 
 import argparse

@@ -33,14 +33,14 @@ enum Handle {
 }
 
 impl Clients {
-    /// Those of a server that is static. For ports.
+    /// Makes those of a static server. For ports.
     #[doc(hidden)]
     #[must_use]
     pub const fn of_static(server: &'static dyn ServiceOf) -> Self {
         Self(Handle::Static(server))
     }
 
-    /// Those of a server on a heap. For ports.
+    /// Makes those of a server on a heap. For ports.
     #[cfg(feature = "host")]
     #[doc(hidden)]
     #[must_use]
@@ -207,7 +207,7 @@ impl Clients {
             .is_some_and(|service| service.set_groups(client, groups))
     }
 
-    /// The groups that the client is in, a bit each; none at first. `None` if it has gone.
+    /// Returns the groups that the client is in, a bit each; none at first. `None` if it has gone.
     #[must_use]
     pub fn groups(&self, client: ClientId) -> Option<u32> {
         self.service()?.groups(client)
@@ -245,8 +245,8 @@ impl Clients {
         service.answer(client, verdict)
     }
 
-    /// The clients that there are: from their connection until every subscriber knows that they are gone, so also
-    /// those that are connecting or closing. Those that connect meanwhile may be left out.
+    /// Returns the clients that there are: from their connection until every subscriber knows that they are gone, so
+    /// also those that are connecting or closing. Those that connect meanwhile may be left out.
     pub fn iter(&self) -> impl Iterator<Item = ClientId> {
         let mut last = None;
         core::iter::from_fn(move || {
@@ -256,28 +256,28 @@ impl Clients {
         .fuse()
     }
 
-    /// The client that has `slot` now.
+    /// Returns the client that has `slot` now.
     #[must_use]
     pub fn client(&self, slot: usize) -> Option<ClientId> {
         self.service()?.client(slot)
     }
 
-    /// How far the connection of the client in `slot` is: `clients.state(client.slot())` for a client that has not
-    /// gone.
+    /// Returns how far the connection of the client in `slot` is: `clients.state(client.slot())` for a client that
+    /// has not gone.
     #[must_use]
     pub fn state(&self, slot: usize) -> ClientState {
         self.service()
             .map_or(ClientState::Closed, |service| service.state(slot))
     }
 
-    /// How many clients there may be.
+    /// Returns how many clients there may be.
     #[must_use]
     pub fn max_clients(&self) -> usize {
         self.service().map_or(0, |service| service.max_clients())
     }
 
-    /// The address and port of the client's peer, as text such as `192.0.2.1:40000`. `None` if the connection has
-    /// gone.
+    /// Returns the address and port of the client's peer, as text such as `192.0.2.1:40000`. `None` if the connection
+    /// has gone.
     #[must_use]
     pub fn peer(&self, client: ClientId) -> Option<PeerName> {
         let mut name = None;
@@ -286,7 +286,7 @@ impl Clients {
         name
     }
 
-    /// What the server has done since it was started.
+    /// Returns what the server has done since it was started.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.service().map(ErasedService::stats).unwrap_or_default()
@@ -306,7 +306,7 @@ impl fmt::Debug for Clients {
     }
 }
 
-/// Whole milliseconds, at least as long, or the longest time that there is. For ports.
+/// Rounds up to whole milliseconds, up to the longest time that there is. For ports.
 #[doc(hidden)]
 #[must_use]
 pub const fn milliseconds(duration: Duration) -> u32 {
@@ -344,7 +344,7 @@ impl PeerName {
         name
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let text = self.text.get(..self.len).unwrap_or_default();
@@ -377,7 +377,7 @@ impl fmt::Debug for PeerName {
 /// What has a service, from its first start on. For ports.
 #[doc(hidden)]
 pub trait ServiceOf: Sync {
-    /// The service, whether or not it runs.
+    /// Returns the service, whether or not it runs.
     fn service(&self) -> Option<&dyn ErasedService>;
 }
 

@@ -106,8 +106,8 @@ pub trait Handler: Send + 'static {
         answer.give(Verdict::accept().any_origin())
     }
 
-    /// The client is connected (RFC 6455 section 4.2.2): messages can be sent. The request is empty if another
-    /// server has read it.
+    /// Handles a client that has connected (RFC 6455 section 4.2.2): messages can be sent. The request is empty if
+    /// another server has read it.
     fn on_open(&mut self, session: &mut Self::Session, client: ClientId, request: &Request<'_>) {}
 
     /// Handles a text message, or a binary one, that was received whole. See also
@@ -134,32 +134,32 @@ pub trait Handler: Send + 'static {
         }
     }
 
-    /// A ping came, which the service has answered (RFC 6455 section 5.5.2).
+    /// Handles a ping, which the service has answered (RFC 6455 section 5.5.2).
     fn on_ping(&mut self, session: &mut Self::Session, client: ClientId, payload: &[u8]) {}
 
-    /// A pong came that does not answer the service's own keep-alive pings (RFC 6455 section 5.5.3).
+    /// Handles a pong that does not answer the service's own keep-alive pings (RFC 6455 section 5.5.3).
     fn on_pong(&mut self, session: &mut Self::Session, client: ClientId, payload: &[u8]) {}
 
-    /// A send to the client can be tried again, after one was refused with
+    /// Handles room for output: a send can be tried again, after one was refused with
     /// [`SendError::WouldBlock`](crate::SendError::WouldBlock).
     fn on_writable(&mut self, session: &mut Self::Session, client: ClientId) {}
 
-    /// The connection is gone: once after each [`on_open`](Self::on_open). `code` is that of the client's close
-    /// frame; [`NO_STATUS_RECEIVED`](CloseCode::NO_STATUS_RECEIVED) if it had none, and
+    /// Handles the end of a connection, once after each [`on_open`](Self::on_open). `code` is that of the client's
+    /// close frame; [`NO_STATUS_RECEIVED`](CloseCode::NO_STATUS_RECEIVED) if it had none, and
     /// [`ABNORMAL_CLOSURE`](CloseCode::ABNORMAL_CLOSURE) if there was no close frame (RFC 6455 section 7.1.5).
     ///
     /// A client whose closing handshake is under way still has its session, but nothing can be sent to it:
     /// [`Clients::state`](crate::Clients::state) tells it apart.
     fn on_close(&mut self, session: Self::Session, client: ClientId, code: CloseCode) {}
 
-    /// Called periodically, where the options of the server have a period. A call that would be late by a whole
+    /// Runs periodically, if the options of the server have a period. A call that would be late by a whole
     /// period is left out.
     fn on_tick(&mut self) {}
 
-    /// The network interface came up, or went down. Not on a host.
+    /// Handles a network interface that came up, or went down. Not on a host.
     fn on_link(&mut self, is_up: bool) {}
 
-    /// Something is wrong with a client, which is being closed, or with the server as a whole.
+    /// Handles an error of a client, which is being closed, or of the server as a whole.
     fn on_error(&mut self, client: Option<ClientId>, error: ErrorEvent) {}
 }
 
@@ -201,13 +201,13 @@ impl core::error::Error for ErrorEvent {}
 /// What a port calls for the events of a loop: a [`Dispatcher`]. Not for applications.
 #[doc(hidden)]
 pub trait EventHandler {
-    /// An opening request has to be answered.
+    /// Answers an opening request.
     fn request(&mut self, client: ClientId, request: &Request<'_>, answer: Answer<'_>) -> Answered;
 
-    /// An event came.
+    /// Handles an event.
     fn event(&mut self, client: Option<ClientId>, event: &Event<'_>);
 
-    /// A tick is due.
+    /// Handles a tick.
     fn tick(&mut self);
 }
 
@@ -240,7 +240,7 @@ pub struct Dispatcher<H, E> {
 }
 
 impl<H: Handler, E: AsMut<[Option<Entry<H::Session>>]>> Dispatcher<H, E> {
-    /// For one of `loops` loops, with an entry for each slot that it has: those with the same remainder. All
+    /// Makes one for one of `loops` loops, with an entry for each slot that it has: those with the same remainder. All
     /// entries are `None`.
     pub const fn new(handler: H, entries: E, loops: usize) -> Self {
         Self {
@@ -250,7 +250,7 @@ impl<H: Handler, E: AsMut<[Option<Entry<H::Session>>]>> Dispatcher<H, E> {
         }
     }
 
-    /// The handler, and the place for a client.
+    /// Returns the handler, and the place for a client.
     fn parts(&mut self, client: ClientId) -> Option<(&mut H, &mut Option<Entry<H::Session>>)> {
         let index = client.slot().checked_div(self.loops)?;
         let entry = self.entries.as_mut().get_mut(index)?;

@@ -260,7 +260,7 @@ struct Echo {
 }
 
 impl Echo {
-    /// What the server has done so far, by the names of [`wss::Stats`].
+    /// Returns what the server has done so far, by the names of [`wss::Stats`].
     fn telemetry(&self, started: Instant) -> String {
         let stats = self.clients.stats();
         let traffic = stats.traffic;
@@ -286,7 +286,7 @@ impl Echo {
     }
 }
 
-/// The memory that the process has, where the operating system says it in this way.
+/// Returns the memory that the process has, where the operating system says it in this way.
 fn memory_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -37,6 +37,6 @@ pub trait EventReader {
         handle: impl FnOnce(Option<ClientId>, &Event<'_>) -> T,
     ) -> Result<T, RecvError>;
 
-    /// What to send with, and to ask about clients.
+    /// Returns what to send with, and to ask about clients.
     fn clients(&self) -> Clients;
 }

@@ -36,7 +36,7 @@ pub(super) struct HostApplication {
 }
 
 impl HostApplication {
-    /// The sinks: the handlers, if there are any, then the queues.
+    /// Returns the sinks: the handlers, if there are any, then the queues.
     pub fn sinks(&self) -> usize {
         usize::from(self.has_handlers()).saturating_add(self.queues.len())
     }
@@ -45,12 +45,12 @@ impl HostApplication {
         !self.handlers.is_empty()
     }
 
-    /// There are no more events for the queues.
+    /// Ends the queues: no more events come.
     pub fn end(&self) {
         self.queues.iter().for_each(|queue| queue.end());
     }
 
-    /// There are no more events: the handlers are dropped, and what they have of the server.
+    /// Drops the handlers, and what they have of the server: no more events come.
     pub fn drop_handlers(&self) {
         for handler in &self.handlers {
             let handler = lock(handler).take();
@@ -58,7 +58,7 @@ impl HostApplication {
         }
     }
 
-    /// The queue that is this sink; none: the handlers.
+    /// Returns the queue that is this sink; none: the handlers.
     fn queue(&self, sink: usize) -> Option<&Arc<Sink>> {
         let index = sink.checked_sub(usize::from(self.has_handlers()))?;
         self.queues.get(index)
@@ -141,7 +141,7 @@ impl Application<HostPort> for HostApplication {
 }
 
 impl HostApplication {
-    /// The loop of a client, as the port has it.
+    /// Returns the loop of a client, as the port has it.
     fn loop_of(&self, client: ClientId) -> usize {
         client.slot().checked_rem(self.handlers.len()).unwrap_or(0)
     }

@@ -71,7 +71,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A server on port 8000 of this host, with one loop for up to 64 clients and messages of up to 1400 bytes.
+    /// Creates a server on port 8000 of this host, with one loop for up to 64 clients and messages of up to 1400 bytes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -89,13 +89,13 @@ impl Poller {
         Ok((count, count < EVENTS))
     }
 
-    /// Whether something is ready that the thread which waits has not come to yet.
+    /// Returns whether something is ready that the thread which waits has not come to yet.
     pub fn has_ready(&self) -> bool {
         let mut polled = [PollFd::new(&self.epoll, PollFlags::IN)];
         poll(&mut polled, Some(&Timespec::default())) != Ok(0)
     }
 
-    /// The events of the last [`wait`](Self::wait), which found `count`.
+    /// Returns the events of the last [`wait`](Self::wait), which found `count`.
     pub fn ready<'a>(
         &'a self,
         events: &'a Events,
@@ -150,7 +150,7 @@ struct Watched {
 }
 
 impl Watch {
-    /// A socket comes here. It is registered for reading, since that is what it will be watched for.
+    /// Adds a socket. It is registered for reading, because that is what it will be watched for.
     pub fn attach(&self, poller: &Poller, number: usize, socket: &HostSocket) -> io::Result<()> {
         let mut watched = lock(&self.0);
         watched.socket = Some(socket.clone());
@@ -176,7 +176,7 @@ impl Watch {
         }
     }
 
-    /// The socket leaves, unless another one has taken its place.
+    /// Removes a socket, unless another one has taken its place.
     pub fn detach(&self, poller: &Poller, socket: &HostSocket) {
         let mut watched = lock(&self.0);
         if watched
@@ -191,7 +191,7 @@ impl Watch {
         watched.wanted = Interest::empty();
     }
 
-    /// The socket is ready: what of that is wanted. What is not is not reported any more.
+    /// Takes the readiness of a socket: returns the part that is wanted, and stops reporting the rest.
     pub fn take(
         &self,
         poller: &Poller,

@@ -97,7 +97,7 @@ impl HostPort {
         self.tls = tls;
     }
 
-    /// A connection that was accepted.
+    /// Makes the socket of an accepted connection.
     fn socket(&self, stream: TcpStream) -> io::Result<HostSocket> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
@@ -106,7 +106,7 @@ impl HostPort {
         HostSocket::new(stream)
     }
 
-    /// Whether the service has stopped.
+    /// Returns whether the service has stopped.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
@@ -115,7 +115,7 @@ impl HostPort {
         self.watches.len().saturating_sub(1)
     }
 
-    /// The loop of a slot, by its index.
+    /// Returns the loop of a slot, by its index.
     fn loop_of(&self, slot: usize) -> usize {
         if slot == self.lobby() {
             0
@@ -135,7 +135,7 @@ impl HostPort {
         }
     }
 
-    /// The index of the loop that runs on the calling thread; 0 on other threads.
+    /// Returns the index of the loop that runs on the calling thread; 0 on other threads.
     pub(super) fn current_loop(&self) -> usize {
         match CURRENT.get() {
             Some((port, index)) if port == std::ptr::from_ref(self) as usize => index,
@@ -143,7 +143,7 @@ impl HostPort {
         }
     }
 
-    /// A tick is due, which the loop that serves has noticed: for all others, too.
+    /// Marks a tick as due on all other loops: the loop that serves has noticed it.
     pub(super) fn tick_further_loops(&self) {
         for this in self.loops.iter().skip(1) {
             this.tick.store(true, Ordering::SeqCst);
@@ -151,13 +151,13 @@ impl HostPort {
         }
     }
 
-    /// Whether a tick is due on this loop, which has one then.
+    /// Returns whether a tick is due on this loop, which has one then.
     pub(super) fn take_tick(&self, index: usize) -> bool {
         let this = self.loops.get(index);
         this.is_some_and(|this| this.tick.swap(false, Ordering::SeqCst))
     }
 
-    /// Whether the calling thread is that loop of this port.
+    /// Returns whether the calling thread is that loop of this port.
     fn is_on(&self, index: usize) -> bool {
         CURRENT.get() == Some((std::ptr::from_ref(self) as usize, index))
     }
@@ -229,7 +229,7 @@ impl HostPort {
         }
     }
 
-    /// What is to be done on a loop.
+    /// Returns what is to be done on a loop.
     pub(super) fn take_work(&self, index: usize) -> Vec<Work> {
         let Some(this) = self.loops.get(index) else {
             return Vec::new();
@@ -384,7 +384,7 @@ thread_local! {
     };
 }
 
-/// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
+/// Returns whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
 #[must_use]
 pub fn on_service_thread() -> bool {
     CURRENT.get().is_some()
@@ -397,19 +397,19 @@ mod tests {
 
     use super::*;
 
-    /// A port for one client.
+    /// Returns a port for one client.
     fn port() -> HostPort {
         HostPort::new(1, 1).unwrap()
     }
 
-    /// Both ends of a connection.
+    /// Returns both ends of a connection.
     fn connection() -> (HostSocket, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         (HostSocket::new(listener.accept().unwrap().0).unwrap(), peer)
     }
 
-    /// How often something is reported within 100 ms, of a socket that is watched for `interest` each time.
+    /// Returns how often something is reported within 100 ms, of a socket that is watched for `interest` each time.
     fn reports(port: &HostPort, slot: usize, socket: &HostSocket, interest: Interest) -> usize {
         let (mut reports, until) = (0, port.now() + 100);
         let mut waits = 0;

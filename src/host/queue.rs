@@ -21,7 +21,7 @@ pub struct HeapQueue<E> {
 }
 
 impl<E> HeapQueue<E> {
-    /// With room for `depth` entries, at least one.
+    /// Makes room for `depth` entries, at least one.
     #[must_use]
     pub fn new(depth: usize) -> Self {
         Self {
@@ -54,13 +54,13 @@ type Kept = KeptEvent<Box<[u8]>>;
 /// The server's end of a queue.
 pub(super) type Sink = QueueSink<HostPort, HeapQueue<Kept>>;
 
-/// A queue for `depth` of the events in `mask`.
+/// Returns a queue for `depth` of the events in `mask`.
 pub(super) fn sink(mask: EventMask, depth: usize) -> Sink {
     let state = QueueState::new(HeapQueue::new(depth));
     Sink::new(mask, Monitor::new(state))
 }
 
-/// The bytes of an event, those of the request of `Connected` among them.
+/// Returns the bytes of an event, those of the request of `Connected` among them.
 pub(super) fn keep(event: &Event<'_>) -> Box<[u8]> {
     match event {
         Event::Connected(request) => request.to_bytes().into(),
@@ -143,13 +143,13 @@ pub struct QueuedEvent<'a> {
 }
 
 impl QueuedEvent<'_> {
-    /// The client, or `None` for events of the service as a whole.
+    /// Returns the client, or `None` for events of the service as a whole.
     #[must_use]
     pub const fn client(&self) -> Option<ClientId> {
         self.kept.client
     }
 
-    /// The event.
+    /// Returns the event.
     #[must_use]
     pub fn event(&self) -> Event<'_> {
         self.kept.event(&self.kept.bytes)

@@ -40,7 +40,7 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         Self::start_then(options, application, generation, |_| {}, |_| {})
     }
 
-    /// As [`start`](Self::start), with something to do before the first event, and after the last one.
+    /// Starts as [`start`](Self::start), with something to do before the first event, and after the last one.
     pub(super) fn start_then(
         options: &Options,
         application: A,
@@ -148,7 +148,7 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
     }
 }
 
-/// The thread of a loop.
+/// Runs a loop, on its thread.
 fn run_loop<A: Application<HostPort>>(service: &Service<HostPort, A>, index: usize) {
     if index == 0 {
         service.serve();

@@ -183,7 +183,7 @@ impl Server {
         started.map(|(server, [queue])| (server, queue))
     }
 
-    /// For a server with a handler and queues, or several queues.
+    /// Begins a server with a handler and queues, or several queues.
     #[must_use]
     pub const fn builder(options: &Options) -> Builder<'_> {
         Builder {
@@ -192,13 +192,13 @@ impl Server {
         }
     }
 
-    /// What to send with, and to ask about clients, from any thread.
+    /// Returns what to send with, and to ask about clients, from any thread.
     #[must_use]
     pub const fn clients(&self) -> &Clients {
         &self.clients
     }
 
-    /// The address on which the server listens; with port 0 if it does not.
+    /// Returns the address on which the server listens; with port 0 if it does not.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.addr

@@ -30,7 +30,7 @@ pub(super) enum Session {
 }
 
 impl Session {
-    /// Whether the handshake has still to be finished.
+    /// Returns whether the handshake has still to be finished.
     pub fn is_handshaking(&self) -> bool {
         match self {
             Self::New(_) => true,
@@ -39,12 +39,12 @@ impl Session {
         }
     }
 
-    /// Whether there is ciphertext that the network has not taken.
+    /// Returns whether there is ciphertext that the network has not taken.
     pub fn has_unsent(&self) -> bool {
         matches!(self, Self::Begun(tls) if tls.wants_write())
     }
 
-    /// Whether there is something to receive without the stream.
+    /// Returns whether there is something to receive without the stream.
     pub fn has_buffered(&mut self) -> bool {
         match self {
             // Nothing is read for it.
@@ -57,7 +57,7 @@ impl Session {
         }
     }
 
-    /// Why TLS failed.
+    /// Returns why TLS failed.
     pub fn error(&self) -> String {
         match self {
             Self::Plain => "it sent an HTTP request instead".to_owned(),
@@ -172,7 +172,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether TLS has failed, which is reported now.
+    /// Returns whether TLS has failed, which is reported now.
     fn has_failed(&mut self) -> bool {
         match std::mem::replace(self, Self::Plain) {
             Self::Failing(_, error) => {
@@ -229,7 +229,7 @@ impl Session {
         Ok(())
     }
 
-    /// The connection is about to be closed: answers the peer's close_notify, if it sent one (RFC 8446 section 6.1).
+    /// Answers the peer's close_notify, if it sent one, before the connection is closed (RFC 8446 section 6.1).
     pub fn end(&mut self, stream: &TcpStream) {
         if let Self::Begun(tls) = self {
             let state = tls.process_new_packets();

@@ -73,13 +73,13 @@ impl HostSocket {
         Some(act(&mut lock(session), self.stream()))
     }
 
-    /// It is about to be closed.
+    /// Prepares for the close of the connection.
     pub(super) fn end(&self) {
         #[cfg(feature = "tls")]
         self.with_session(Session::end);
     }
 
-    /// Whether both are the same connection.
+    /// Returns whether both are the same connection.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -247,7 +247,7 @@ pub(super) fn accept(listener: &TcpListener) -> Result<io::Result<TcpStream>, So
     }
 }
 
-/// Whether a connection waits to be accepted.
+/// Returns whether a connection waits to be accepted.
 fn connection_waits(listener: &TcpListener) -> bool {
     let mut polled = [PollFd::new(listener, PollFlags::IN)];
     poll(&mut polled, Some(&Timespec::default())) != Ok(0)

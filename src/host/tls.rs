@@ -168,7 +168,7 @@ impl TlsBuilder {
     }
 }
 
-/// All certificates of a file in PEM, or the one in DER.
+/// Returns all certificates of a file in PEM, or the one in DER.
 fn certificates(bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     if is_der(bytes) {
         return Some(vec![bytes.to_vec().into()]);
@@ -184,7 +184,7 @@ fn private_key(bytes: &[u8]) -> Option<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(bytes).ok()
 }
 
-/// Both begin with a sequence (X.690), PEM does not.
+/// Returns whether this is DER: it begins with a sequence (X.690), which PEM does not.
 fn is_der(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0x30)
 }
@@ -270,7 +270,7 @@ impl Tls {
             .unwrap_or_else(|it| it.into_inner())
     }
 
-    /// What a connection begins with.
+    /// Returns what a connection begins with.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.read().1)
     }

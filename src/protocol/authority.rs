@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The grammar of hosts and ports (RFC 3986 section 3.2), which requests and origins have.
 
-/// Whether this is `uri-host [":" port]` with a host that is not empty (RFC 9110 section 4.2.1). A port may be
+/// Returns whether this is `uri-host [":" port]` with a host that is not empty (RFC 9110 section 4.2.1). A port may be
 /// empty, or any number.
 #[inline(never)] // for size
 pub(super) fn is_authority(text: &[u8]) -> bool {
@@ -70,22 +70,22 @@ fn is_in(byte: u8, set: &Set) -> bool {
     bits >> (byte % 32) & 1 != 0
 }
 
-/// Whether all of these are digits of Base64 (RFC 4648 section 4).
+/// Returns whether all of these are digits of Base64 (RFC 4648 section 4).
 pub(super) fn is_base64(text: &[u8]) -> bool {
     consists_of(text, BASE64)
 }
 
-/// A character of a token.
+/// Returns whether this is a character of a token.
 pub(super) fn is_token(byte: u8) -> bool {
     is_in(byte, TOKEN)
 }
 
-/// Whether two hexadecimal digits follow each percent sign of a target (RFC 3986 section 2.1).
+/// Returns whether two hexadecimal digits follow each percent sign of a target (RFC 3986 section 2.1).
 pub(super) fn has_valid_escapes(target: &[u8]) -> bool {
     consists_of(target, TARGET)
 }
 
-/// Whether all characters are in the set, and two hexadecimal digits follow each percent sign.
+/// Returns whether all characters are in the set, and two hexadecimal digits follow each percent sign.
 #[inline(never)] // for size
 fn consists_of(text: &[u8], set: &Set) -> bool {
     let mut digits = 0_u8;
@@ -107,7 +107,7 @@ fn consists_of(text: &[u8], set: &Set) -> bool {
     digits == 0
 }
 
-/// Whether this may be an IPv6 address. Where size counts, it need only look like one.
+/// Returns whether this may be an IPv6 address. Where size counts, it need only look like one.
 fn is_address(literal: &[u8]) -> bool {
     if cfg!(any(feature = "compact", not(feature = "packages"))) {
         #[allow(clippy::manual_contains)] // it is faster, and much longer
@@ -118,8 +118,8 @@ fn is_address(literal: &[u8]) -> bool {
     }
 }
 
-/// An IPv6 address: eight groups, of which one double colon may stand for one or more. An IPv4 address may
-/// stand for the last two.
+/// Returns whether this is an IPv6 address: eight groups, of which one double colon may stand for one or more. An
+/// IPv4 address may stand for the last two.
 #[inline(never)] // for size
 fn is_ipv6(mut text: &[u8]) -> bool {
     if let [b':', rest @ ..] = text {
@@ -164,7 +164,7 @@ fn is_ipv6(mut text: &[u8]) -> bool {
     may_end && (doubles == 0 && groups == 8 || doubles == 1 && groups < 8)
 }
 
-/// Whether this many digits, four bits each, are a decimal number up to 255 without leading zeros.
+/// Returns whether this many digits, four bits each, are a decimal number up to 255 without leading zeros.
 #[inline(never)] // for size
 const fn is_octet(digits: u32, value: u32) -> bool {
     let is_decimal = value & 0xF < 10 && value & 0xF0 < 0xA0 && value <= 0x255;

@@ -50,28 +50,28 @@ impl<B: Storage> ReceiveBuffer<B> {
         self.storage.capacity()
     }
 
-    /// The largest message that fits, in bytes.
+    /// Returns the largest message that fits, in bytes.
     pub fn max_message(&self) -> usize {
         self.storage.max_message()
     }
 
-    /// The bytes from here to the end.
+    /// Returns the bytes from here to the end.
     pub fn tail_mut(&mut self, at: usize) -> &mut [u8] {
         let capacity = self.capacity();
         self.storage.bytes_mut(at..capacity)
     }
 
-    /// The bytes that are not parsed yet.
+    /// Returns the bytes that are not parsed yet.
     pub fn unparsed(&self) -> &[u8] {
         self.storage.bytes(self.pos..self.len)
     }
 
-    /// Bytes of the message being received.
+    /// Returns how many bytes of the message being received are there.
     pub fn assembled(&self) -> usize {
         self.end.saturating_sub(self.start)
     }
 
-    /// The next message begins here.
+    /// Begins the next message here.
     pub fn begin_message(&mut self, at: usize) {
         (self.start, self.end) = (at, at);
     }

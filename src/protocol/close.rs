@@ -42,7 +42,7 @@ impl CloseCode {
     /// The TLS handshake failed. Never on the wire.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// The code with the number `code`, if a close frame may hold it: 1000 to 1003, 1007 to 1014
+    /// Returns the code with the number `code`, if a close frame may hold it: 1000 to 1003, 1007 to 1014
     /// (the registered ones) and 3000 to 4999 (libraries and applications; section 7.4.2).
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
@@ -52,13 +52,13 @@ impl CloseCode {
         }
     }
 
-    /// The number of the code.
+    /// Returns the number of the code.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Whether a close frame may hold this code, which it may not for the three that only stand for
+    /// Returns whether a close frame may hold this code, which it may not for the three that only stand for
     /// what happened on this side (1005, 1006, 1015).
     #[must_use]
     pub const fn may_be_sent(self) -> bool {

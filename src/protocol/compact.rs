@@ -2,7 +2,7 @@
 //! SHA-1 and Base64 for the one response that needs them, in a tenth of the flash of the packages `sha1`
 //! and `base64`, which are optimized for speed. The feature `packages` selects those instead.
 
-/// The SHA-1 of `parts`, one after the other (RFC 3174): less than 512 MB.
+/// Returns the SHA-1 of `parts`, one after the other (RFC 3174): less than 512 MB.
 pub(super) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     let mut hash = Sha1::new();
     for byte in parts.iter().copied().flatten() {
@@ -84,7 +84,7 @@ impl Sha1 {
         }
     }
 
-    /// The words move up by one; the next comes in behind them.
+    /// Moves the words up by one, and puts the next one behind them.
     fn schedule(&mut self) {
         let [w0, _, w2, _, _, _, _, _, w8, _, _, _, _, w13, ..] = self.words;
         self.words.copy_within(1.., 0);
@@ -93,7 +93,7 @@ impl Sha1 {
     }
 }
 
-/// The Base64 of a SHA-1 (RFC 4648 section 4).
+/// Returns the Base64 of a SHA-1 (RFC 4648 section 4).
 pub(super) fn base64(digest: &[u8; 20]) -> [u8; 28] {
     let mut text = [b'='; 28];
     // Six bits each; the last one has only two of its own, and there are zeros behind them.
@@ -105,7 +105,7 @@ pub(super) fn base64(digest: &[u8; 20]) -> [u8; 28] {
     text
 }
 
-/// The digit for six bits.
+/// Returns the digit for six bits.
 const fn digit(bits: u32) -> u8 {
     let bits = bits.to_le_bytes()[0];
     match bits {

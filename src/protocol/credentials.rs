@@ -6,14 +6,14 @@ use core::hint::black_box;
 use super::request::Request;
 use super::utf8::from_utf8;
 
-/// Whether two byte strings are the same, in a time that depends on the length of `given` only: a peer that
+/// Returns whether two byte strings are the same, in a time that depends on the length of `given` only: a peer that
 /// sends guesses learns nothing about `secret` from how long the answer takes.
 #[must_use]
 pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
     is_same(given.iter().copied(), secret)
 }
 
-/// The same for bytes that are made one by one.
+/// Returns the same for bytes that are made one by one.
 #[inline(never)]
 pub(super) fn is_same(given: impl Iterator<Item = u8>, secret: &[u8]) -> bool {
     let mut difference = 0_u8;
@@ -29,7 +29,7 @@ pub(super) fn is_same(given: impl Iterator<Item = u8>, secret: &[u8]) -> bool {
 }
 
 impl<'a> Request<'a> {
-    /// The user and the password of Basic authentication (RFC 7617), if the application has asked for the field
+    /// Returns the user and the password of Basic authentication (RFC 7617), if the application has asked for the field
     /// `Authorization`. They are decoded into `buffer`, for which the length of the field's value is always
     /// enough. `None` if there are no such credentials, if they are malformed or not UTF-8, or if they do not
     /// fit.
@@ -48,7 +48,7 @@ impl<'a> Request<'a> {
         Some((from_utf8(pair.get(..colon)?)?, from_utf8(password)?))
     }
 
-    /// Whether the request has Basic authentication with this user and this password. The comparison takes the
+    /// Returns whether the request has Basic authentication with this user and this password. The comparison takes the
     /// same time wherever they differ. False if the user contains a colon, which it cannot.
     #[must_use]
     pub fn is_basic(&self, user: &str, password: &str) -> bool {
@@ -65,15 +65,15 @@ impl<'a> Request<'a> {
         is_valid & is_user & is_colon & is_password
     }
 
-    /// The Bearer token (RFC 6750 section 2.1), if the application has asked for the field `Authorization`. To
+    /// Returns the Bearer token (RFC 6750 section 2.1), if the application has asked for the field `Authorization`. To
     /// compare it with a secret, call [`is_bearer`](Self::is_bearer) or [`constant_time_eq`].
     #[must_use]
     pub fn bearer(&self) -> Option<&'a str> {
         self.credentials("bearer")
     }
 
-    /// Whether the request has this Bearer token, which is not empty. The comparison takes the same time wherever
-    /// they differ.
+    /// Returns whether the request has this Bearer token, which is not empty. The comparison takes the same time
+    /// wherever they differ.
     #[must_use]
     pub fn is_bearer(&self, token: &str) -> bool {
         let given = self.bearer().unwrap_or_default();
@@ -84,8 +84,8 @@ impl<'a> Request<'a> {
         self.credentials("basic")
     }
 
-    /// What follows the scheme: one `token68` (RFC 9110 section 11.2). More than one field is ambiguous, and none
-    /// of them counts.
+    /// Returns what follows the scheme: one `token68` (RFC 9110 section 11.2). More than one field is ambiguous, and
+    /// none of them counts.
     fn credentials(&self, scheme: &str) -> Option<&'a str> {
         let mut fields = self.fields("authorization");
         let value = from_utf8(fields.next()?)?;
@@ -113,7 +113,7 @@ struct Base64<'a> {
 }
 
 impl<'a> Base64<'a> {
-    /// `None` if it is not valid: other characters, a wrong length, or bits at the end that no byte has.
+    /// Returns `None` if it is not valid: other characters, a wrong length, or bits at the end that no byte has.
     fn new(text: &'a str) -> Option<Self> {
         let digits = text.trim_end_matches('=').as_bytes();
         let padding = text.len().checked_sub(digits.len())?;
@@ -146,7 +146,7 @@ impl Iterator for Base64<'_> {
     }
 }
 
-/// What a digit stands for.
+/// Returns what a digit stands for.
 fn value(digit: u8) -> Option<u32> {
     let (first, value) = match digit {
         b'A'..=b'Z' => (b'A', 0),

@@ -9,7 +9,7 @@ const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 pub struct Date([u8; 39]);
 
 impl Date {
-    /// The date, so many seconds after the beginning of 1970 in UTC. It is exact until the end of the year 9999.
+    /// Makes the date of a time in seconds since 1970 in UTC. It is exact until the end of the year 9999.
     #[must_use]
     pub fn from_unix(seconds: u64) -> Self {
         let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -31,14 +31,14 @@ impl Date {
         Self(text)
     }
 
-    /// The field as the last one of a response, with what ends that.
+    /// Returns the field as the last one of a response, with what ends that.
     #[must_use]
     pub const fn head_end(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// The year, the month from 0, and the day of the month, of a day since the beginning of 1970.
+/// Returns the year, the month from 0, and the day of the month, of a day since the beginning of 1970.
 const fn civil(days: u64) -> (u64, u64, u64) {
     // Years from March on end with the leap day. 719,468 days before 1970 it is March of the year 0.
     let day = days.saturating_add(719_468);
@@ -68,7 +68,7 @@ const fn civil(days: u64) -> (u64, u64, u64) {
     )
 }
 
-/// The name with this index.
+/// Returns the name with this index.
 fn name(names: &[u8], index: u64) -> &[u8] {
     let mut names = names.chunks_exact(3);
     names
@@ -76,7 +76,7 @@ fn name(names: &[u8], index: u64) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// The last two digits of a number.
+/// Returns the last two digits of a number.
 fn digits(number: u64) -> [u8; 2] {
     let digit = |number: u64| b'0'.saturating_add(u8::try_from(number % 10).unwrap_or_default());
     [digit(number / 10), digit(number)]

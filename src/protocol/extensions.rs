@@ -50,7 +50,7 @@ const NEXT: [u32; 10] = {
     ]
 };
 
-/// Four bits for each state.
+/// Packs four bits for each state.
 const fn row(next: [u8; 8]) -> u32 {
     let [a, b, c, d, e, f, g, h] = next;
     u32::from_le_bytes([a | b << 4, c | d << 4, e | f << 4, g | h << 4])
@@ -71,7 +71,7 @@ impl Extensions {
         (next != WRONG).then_some(Self(next))
     }
 
-    /// Whether the field may be complete.
+    /// Returns whether the field may be complete.
     pub const fn may_end(self) -> bool {
         self.0 <= AFTER_NAME
     }

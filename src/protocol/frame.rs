@@ -29,7 +29,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// The opcode with this number, or `None` for the reserved ones.
+    /// Returns the opcode with this number, or `None` for the reserved ones.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {
         Some(match number {
@@ -43,7 +43,7 @@ impl Opcode {
         })
     }
 
-    /// Whether it is a control frame: at most 125 bytes, never fragmented.
+    /// Returns whether it is a control frame: at most 125 bytes, never fragmented.
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
@@ -135,7 +135,7 @@ impl FrameHeader {
         len: 0,
     };
 
-    /// The header of a frame with a payload of `payload_len` bytes.
+    /// Makes the header of a frame with a payload of `payload_len` bytes.
     #[must_use]
     #[inline]
     pub fn new(fin: bool, opcode: Opcode, payload_len: usize) -> Self {
@@ -166,14 +166,14 @@ impl FrameHeader {
         Self { bytes, len }
     }
 
-    /// The header of a control frame with a payload of `payload_len` bytes, at most 125.
+    /// Makes the header of a control frame with a payload of `payload_len` bytes, at most 125.
     #[must_use]
     pub fn control(opcode: Opcode, payload_len: usize) -> Self {
         debug_assert!(opcode.is_control() && payload_len <= MAX_CONTROL_PAYLOAD);
         Self::short(0x80 | opcode as u8, payload_len)
     }
 
-    /// A whole ping with a payload of four bytes, which is no longer than a header.
+    /// Creates a whole ping with a payload of four bytes, which is no longer than a header.
     #[must_use]
     pub const fn ping([a, b, c, d]: [u8; 4]) -> Self {
         let first = 0x80 | Opcode::Ping as u8;
@@ -183,7 +183,7 @@ impl FrameHeader {
         }
     }
 
-    /// The bytes of the header, as they go on the wire.
+    /// Returns the bytes of the header, as they go on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()

@@ -51,7 +51,7 @@ pub(super) struct Limits {
 }
 
 impl Frames {
-    /// What the bytes that are not parsed yet come to next.
+    /// Returns what the bytes that are not parsed yet come to next.
     pub fn next<B: Storage>(
         &mut self,
         buffer: &mut ReceiveBuffer<B>,
@@ -68,7 +68,7 @@ impl Frames {
         }
     }
 
-    /// Whether the frame that is being received has room where it is, and is too long to be moved to the front
+    /// Returns whether the frame that is being received has room where it is, and is too long to be moved to the front
     /// for the sake of those behind it. Hosts have buffers for that, devices do not.
     pub fn fits<B: Storage>(&self, buffer: &ReceiveBuffer<B>) -> bool {
         const LONG: usize = 4096;
@@ -201,7 +201,7 @@ impl Frames {
     }
 }
 
-/// Where a message is that has arrived whole in one frame, as most do.
+/// Returns where a message is that has arrived whole in one frame, as most do.
 fn whole_message<B: Storage>(
     buffer: &ReceiveBuffer<B>,
     header: &ClientHeader,

@@ -36,7 +36,7 @@ impl Status {
     /// The request is of another major version of HTTP than 1.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
 
-    /// The status with the number `status`, if it says that a request failed: 400 to 599.
+    /// Returns the status with the number `status`, if it says that a request failed: 400 to 599.
     #[must_use]
     pub const fn new(status: u16) -> Option<Self> {
         match status {
@@ -45,7 +45,7 @@ impl Status {
         }
     }
 
-    /// The number of the status.
+    /// Returns the number of the status.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
@@ -67,7 +67,7 @@ impl Status {
         known.map_or(" Refused", |(_, reason)| reason)
     }
 
-    /// The fields that a response with this status has to have (RFC 9110 section 15, RFC 6585 section 4).
+    /// Returns the fields that a response with this status has to have (RFC 9110 section 15, RFC 6585 section 4).
     fn fields(self) -> &'static [u8] {
         match self.0 {
             405 => ALLOW_AND_CLOSE,
@@ -129,7 +129,7 @@ pub struct Refusal<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    /// The response with this status. The challenge is for 401 only.
+    /// Makes the response with this status. The challenge is for 401 only.
     #[must_use]
     pub fn new(status: Status, challenge: Option<&'a str>) -> Self {
         Self {
@@ -139,13 +139,13 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    /// Its status.
+    /// Returns its status.
     #[must_use]
     pub const fn status(&self) -> Status {
         self.status
     }
 
-    /// The response, which ends with `end`: [`HEAD_END`], or further fields and that.
+    /// Returns the response, which ends with `end`: [`HEAD_END`], or further fields and that.
     #[must_use]
     #[inline(never)] // for size
     pub fn parts<'p>(&'p self, end: &'p [u8]) -> [&'p [u8]; 7] {
@@ -178,13 +178,13 @@ impl AcceptKey {
         Self(base64_of_sha1(&[client_key.as_bytes(), GUID.as_bytes()]))
     }
 
-    /// The 28 characters.
+    /// Returns the 28 characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The whole 101 response, in parts to be sent one after the other. It ends with `end`: [`HEAD_END`], or
+    /// Returns the whole 101 response, in parts to be sent one after the other. It ends with `end`: [`HEAD_END`], or
     /// further fields and that.
     #[must_use]
     pub fn response<'a>(&'a self, subprotocol: Option<&'a str>, end: &'a [u8]) -> [&'a [u8]; 6] {
@@ -227,7 +227,7 @@ fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
     text
 }
 
-/// Whether `key` is the Base64 of 16 bytes, as a `Sec-WebSocket-Key` has to be (section 4.2.1). Its
+/// Returns whether `key` is the Base64 of 16 bytes, as a `Sec-WebSocket-Key` has to be (section 4.2.1). Its
 /// bytes are not needed, and a decoder is large.
 pub(super) fn is_client_key(key: &str) -> bool {
     match key.as_bytes() {
@@ -251,7 +251,7 @@ const OWN_FIELDS: [&str; 8] = [
     "www-authenticate",
 ];
 
-/// Whether an application may have this field in a response: a name that is a token, and a value without
+/// Returns whether an application may have this field in a response: a name that is a token, and a value without
 /// control characters but tabs (RFC 9110 section 5).
 pub(crate) fn is_response_field(name: &str, value: &str) -> bool {
     let name = name.as_bytes();
@@ -264,7 +264,7 @@ pub(crate) fn is_response_field(name: &str, value: &str) -> bool {
         && is_field_value(value)
 }
 
-/// Whether this can be a challenge (RFC 9110 section 11.6.1), as far as a response stays whole.
+/// Returns whether this can be a challenge (RFC 9110 section 11.6.1), as far as a response stays whole.
 pub(crate) fn is_challenge(text: &str) -> bool {
     !text.is_empty() && is_field_value(text)
 }

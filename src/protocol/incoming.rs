@@ -36,7 +36,7 @@ enum Phase {
 }
 
 impl<B: Storage> Incoming<B> {
-    /// A connection before its opening request, which may have up to `handshake_limit` bytes.
+    /// Creates a connection before its opening request, which may have up to `handshake_limit` bytes.
     ///
     /// The largest message has [`OVERHEAD`](super::OVERHEAD) bytes less than `storage`; with `streaming`, larger ones
     /// are given in pieces of up to that size instead of failing the connection.
@@ -94,23 +94,23 @@ impl<B: Storage> Incoming<B> {
         true
     }
 
-    /// A message may have up to `most` fragments, empty ones too; 0: any number, as at first. One with
+    /// Limits a message to `most` fragments, empty ones too; 0: any number, as at first. One with
     /// more fails the connection with 1008. It stays so when the storage is used again.
     pub fn limit_fragments(&mut self, most: u16) {
         self.limits.max_fragments = most;
     }
 
-    /// The largest message that is given whole, in bytes.
+    /// Returns the largest message that is given whole, in bytes.
     pub fn max_message(&self) -> usize {
         self.buffer.max_message()
     }
 
-    /// Whether more can be received before [`upgrade`](Self::upgrade), with the request kept.
+    /// Returns whether more can be received before [`upgrade`](Self::upgrade), with the request kept.
     pub fn has_room(&self) -> bool {
         self.buffer.len < self.buffer.capacity()
     }
 
-    /// Where the next bytes are to be received. Never empty unless something is held, or there is no
+    /// Returns where the next bytes are to be received. Never empty unless something is held, or there is no
     /// [room](Self::has_room) behind the request.
     pub fn space(&mut self) -> &mut [u8] {
         let from = match &self.phase {
@@ -128,12 +128,12 @@ impl<B: Storage> Incoming<B> {
         self.buffer.tail_mut(from)
     }
 
-    /// Whether bytes were received that are not parsed yet.
+    /// Returns whether bytes were received that are not parsed yet.
     pub fn has_unparsed(&self) -> bool {
         self.buffer.pos < self.buffer.len
     }
 
-    /// `count` bytes were received into the space.
+    /// Takes `count` bytes that were received into the space.
     pub fn received(&mut self, count: usize) {
         let buffer = &mut self.buffer;
         match &self.phase {
@@ -150,12 +150,12 @@ impl<B: Storage> Incoming<B> {
         buffer.len = buffer.len.min(buffer.capacity());
     }
 
-    /// What the bytes received so far come to next.
+    /// Returns what the bytes received so far come to next.
     pub fn step(&mut self) -> Step {
         self.step_keeping("", false)
     }
 
-    /// As [`step`](Self::step). Header fields with these names, separated by spaces, are kept for
+    /// Does as [`step`](Self::step). Header fields with these names, separated by spaces, are kept for
     /// [`Request::field`]. With `pages`, a request may ask for a page: GET or HEAD without an upgrade. Both have to
     /// stay the same during a request.
     pub fn step_keeping(&mut self, names: &str, pages: bool) -> Step {
@@ -178,7 +178,7 @@ impl<B: Storage> Incoming<B> {
         step
     }
 
-    /// What the client asks for: to be read between [`Step::Request`] and
+    /// Returns what the client asks for: to be read between [`Step::Request`] and
     /// [`upgrade`](Self::upgrade).
     pub fn request(&self) -> Option<Request<'_>> {
         match &self.phase {
@@ -187,7 +187,7 @@ impl<B: Storage> Incoming<B> {
         }
     }
 
-    /// Whether nothing was received yet of the opening request.
+    /// Returns whether nothing was received yet of the opening request.
     pub fn is_unheard(&self) -> bool {
         matches!(&self.phase, Phase::Handshake(parser) if parser.is_unheard())
     }
@@ -200,12 +200,12 @@ impl<B: Storage> Incoming<B> {
         }
     }
 
-    /// Nothing more is wanted of this connection: whatever arrives is dropped.
+    /// Drops whatever arrives from now on.
     pub fn end(&mut self) {
         self.phase = Phase::Ended;
     }
 
-    /// The bytes that a step speaks of.
+    /// Returns the bytes that a step speaks of.
     pub fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.buffer.storage.bytes(range)
     }
@@ -217,22 +217,22 @@ impl<B: Storage> Incoming<B> {
         self.buffer.end_with_nul(range)
     }
 
-    /// The bytes that a step speaks of, to be changed.
+    /// Returns the bytes that a step speaks of, to be changed.
     pub fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
         self.buffer.storage.bytes_mut(range)
     }
 
-    /// The bytes in front of `end`, which a step speaks of, stay where they are until [`release`](Self::release).
+    /// Holds the bytes in front of `end`, which a step refers to, where they are until [`release`](Self::release).
     pub fn hold(&mut self, end: usize) {
         self.buffer.floor = self.buffer.floor.max(end);
     }
 
-    /// Nothing is held any more.
+    /// Releases what is held.
     pub fn release(&mut self) {
         self.buffer.floor = 0;
     }
 
-    /// How much can be lent. It is nothing in the opening handshake.
+    /// Returns how much can be lent. It is nothing in the opening handshake.
     pub fn spare(&mut self) -> usize {
         match self.phase {
             Phase::Handshake(_) | Phase::Upgrading(_) => return 0,

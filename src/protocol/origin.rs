@@ -92,7 +92,7 @@ fn split_scheme(origin: &str) -> Option<(&str, &str)> {
     (begins && scheme.bytes().all(is_of_scheme)).then_some((scheme, authority))
 }
 
-/// Whether browsers send a host name like this. What ends with a number is an IPv4 address to them.
+/// Returns whether browsers send a host name like this. What ends with a number is an IPv4 address to them.
 fn is_host_name(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let is_number = last
@@ -106,7 +106,7 @@ fn is_host_name(name: &str) -> bool {
         && (!is_number || name.parse::<Ipv4Addr>().is_ok())
 }
 
-/// Whether browsers write an IPv6 address like this: as short as possible (RFC 5952).
+/// Returns whether browsers write an IPv6 address like this: as short as possible (RFC 5952).
 fn is_written_as_sent(text: &str) -> bool {
     /// What is still to be written.
     struct Expected<'a>(&'a str);
@@ -169,7 +169,7 @@ impl OriginMatch {
     }
 }
 
-/// Whether a request with this `Origin` may connect where only `allowed` origins may.
+/// Returns whether a request with this `Origin` may connect where only `allowed` origins may.
 ///
 /// An empty list, and `*` in it, allow every request. See [`OriginMatch::of`].
 pub fn origin_allowed<'a>(
@@ -179,7 +179,7 @@ pub fn origin_allowed<'a>(
     OriginMatch::of(origin, allowed) != OriginMatch::Other
 }
 
-/// The origin without a slash and its scheme's own port at the end. As bytes: the searches of `str` are long.
+/// Returns the origin without a slash and its scheme's own port at the end. As bytes: the searches of `str` are long.
 fn normal(origin: &str) -> &[u8] {
     let origin = origin.as_bytes();
     let origin = origin.strip_suffix(b"/").unwrap_or(origin);
@@ -191,7 +191,7 @@ fn is_https(origin: &[u8]) -> bool {
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https:"))
 }
 
-/// What is in front of the port, if that is the scheme's own one or empty.
+/// Returns what is in front of the port, if that is the scheme's own one or empty.
 fn without_port(authority: &[u8], is_https: bool) -> &[u8] {
     let port: &[u8] = if is_https { b":443" } else { b":80" };
     let rest = authority.strip_suffix(port);
@@ -199,7 +199,7 @@ fn without_port(authority: &[u8], is_https: bool) -> &[u8] {
         .unwrap_or(authority)
 }
 
-/// Whether a page with this origin is of the server that has this host and port.
+/// Returns whether a page with this origin is of the server that has this host and port.
 pub(super) fn is_same(origin: &str, host: &str) -> bool {
     let origin = normal(origin);
     let is_https = is_https(origin);

@@ -51,7 +51,7 @@ impl Outgoing {
         open: Fragmented::None,
     };
 
-    /// Whether a fragmented message has been started and not finished.
+    /// Returns whether a fragmented message has been started and not finished.
     #[must_use]
     pub const fn is_fragmented(&self) -> bool {
         !matches!(self.open, Fragmented::None)
@@ -81,7 +81,7 @@ impl Outgoing {
         Ok(Planned { open })
     }
 
-    /// The fragmented message as it is after this frame, unless that finishes it.
+    /// Returns the fragmented message as it is after this frame, unless that finishes it.
     fn plan_fragment(
         &self,
         fin: bool,
@@ -110,7 +110,7 @@ impl Outgoing {
         Ok(if fin { Fragmented::None } else { fragment })
     }
 
-    /// The frame planned goes out.
+    /// Commits to the planned frame: it goes out.
     pub const fn commit(&mut self, planned: &Planned) {
         self.open = planned.open;
     }

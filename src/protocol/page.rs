@@ -33,7 +33,7 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// A page with this path, such as `/`, and content type, such as `text/html`.
+    /// Creates a page with this path, such as `/`, and content type, such as `text/html`.
     #[must_use]
     pub const fn new(path: &'a str, content_type: &'a str, body: &'a [u8]) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The checksum of the body (FNV-1a), and of its length, as eight hexadecimal digits.
+    /// Returns the checksum of the body (FNV-1a), and of its length, as eight hexadecimal digits.
     fn checksum(&self) -> [u8; 8] {
         let length = self.body.len() as u64;
         let bytes = self.body.iter().copied().chain(length.to_le_bytes());
@@ -150,7 +150,7 @@ pub struct PageHead<'a> {
 }
 
 impl<'a> PageHead<'a> {
-    /// The response to this request: 200, or 304 if the client has this version already.
+    /// Makes the response to this request: 200, or 304 if the client has this version already.
     #[must_use]
     pub fn new(page: Page<'a>, request: &Request<'_>) -> Self {
         let checksum = match page.etag {
@@ -180,19 +180,19 @@ impl<'a> PageHead<'a> {
         }
     }
 
-    /// Whether the body of the page follows.
+    /// Returns whether the body of the page follows.
     #[must_use]
     pub const fn has_body(&self) -> bool {
         self.has_body
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         if self.is_modified { 200 } else { 304 }
     }
 
-    /// The status line and the fields that depend on the page, up to the entity tag.
+    /// Returns the status line and the fields that depend on the page, up to the entity tag.
     #[must_use]
     pub fn parts(&self) -> [&[u8]; 6] {
         if !self.is_modified {
@@ -212,8 +212,8 @@ impl<'a> PageHead<'a> {
         ]
     }
 
-    /// The entity tag, and the fields that are the same for every page: a client asks each time whether it has the
-    /// current version (RFC 9111 section 5.2.2.4), and takes the content for what it is declared to be.
+    /// Returns the entity tag, and the fields that are the same for every page: a client asks each time whether it
+    /// has the current version (RFC 9111 section 5.2.2.4), and takes the content for what it is declared to be.
     #[must_use]
     pub fn validators(&self) -> [&[u8]; 3] {
         let tag = self.page.etag.map_or(&self.checksum[..], str::as_bytes);
@@ -226,8 +226,8 @@ impl<'a> PageHead<'a> {
     }
 }
 
-/// Whether `tags`, the value of `If-None-Match`, is `*` or lists this entity tag. The comparison is the weak one
-/// (RFC 9110 section 13.1.2).
+/// Returns whether `tags`, the value of `If-None-Match`, is `*` or lists this entity tag. The comparison is the weak
+/// one (RFC 9110 section 13.1.2).
 fn lists_tag(tags: &[u8], wanted: &[u8]) -> bool {
     let mut rest = tags.trim_ascii();
     if rest == b"*" {
@@ -264,7 +264,7 @@ mod tests {
 
     const PAGE: Page<'static> = Page::new("/", "text/html", b"<p>hello");
 
-    /// The head of the response to a request with these lines.
+    /// Returns the head of the response to a request with these lines.
     fn head(page: Page<'_>, method: &str, lines: &str) -> (String, bool) {
         with_page_request(method, lines, |request| {
             let head = PageHead::new(page, request);

@@ -52,15 +52,15 @@ impl<'a> Request<'a> {
         from_utf8(value).map(Some).ok_or(QueryError::NotUtf8)
     }
 
-    /// Whether the first parameter with this name is this secret, which is not empty. The comparison takes the same
-    /// time wherever they differ.
+    /// Returns whether the first parameter with this name is this secret, which is not empty. The comparison takes
+    /// the same time wherever they differ.
     #[must_use]
     pub fn is_query_param(&self, name: &str, secret: &str) -> bool {
         let given = self.raw_query_param(name);
         !secret.is_empty() && given.is_some_and(|value| is_same(decoded(value), secret.as_bytes()))
     }
 
-    /// The value of the first parameter with this name, as it stands in the query.
+    /// Returns the value of the first parameter with this name, as it stands in the query.
     fn raw_query_param(&self, name: &str) -> Option<&'a [u8]> {
         let query = self.query().unwrap_or_default().as_bytes();
         query.split(|byte| *byte == b'&').find_map(|parameter| {
@@ -73,7 +73,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The bytes that a name or a value stands for. That escapes are valid was checked.
+/// Returns the bytes that a name or a value stands for. That escapes are valid was checked.
 fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
     let mut bytes = text.iter();
     core::iter::from_fn(move || {
@@ -94,7 +94,7 @@ mod tests {
     use super::super::request::tests::with_target;
     use super::*;
 
-    /// What a buffer of `room` bytes gets.
+    /// Returns what a buffer of `room` bytes gets.
     fn read(target: &str, name: &str, room: usize) -> Result<Option<String>, QueryError> {
         with_target(target, |request| {
             let mut buffer = vec![0; room];

@@ -160,7 +160,7 @@ pub(super) struct RequestParser {
 }
 
 impl RequestParser {
-    /// A parser that refuses requests over `limit` bytes.
+    /// Creates a parser that refuses requests over `limit` bytes.
     pub fn new(limit: u16) -> Self {
         Self {
             state: State::Start,
@@ -177,23 +177,23 @@ impl RequestParser {
         }
     }
 
-    /// Whether nothing was received yet.
+    /// Returns whether nothing was received yet.
     pub const fn is_unheard(&self) -> bool {
         self.received == 0
     }
 
-    /// Where in the storage the next bytes of the request are to be received: behind what is kept,
+    /// Returns where in the storage the next bytes of the request are to be received: behind what is kept,
     /// and so far behind it that a kept field never overwrites a byte not yet read.
     pub fn receive_at(&self) -> usize {
         self.kept().saturating_add(GAP)
     }
 
-    /// How many bytes at the front of the storage are kept.
+    /// Returns how many bytes at the front of the storage are kept.
     fn kept(&self) -> usize {
         usize::from(self.kept)
     }
 
-    /// The status for a request that is too long: what makes it so is the target, or the fields.
+    /// Returns the status for a request that is too long: what makes it so is the target, or the fields.
     pub const fn too_long(&self) -> Status {
         match self.state {
             State::Target | State::Authority => Status::URI_TOO_LONG,
@@ -239,7 +239,7 @@ impl RequestParser {
         Ok(false)
     }
 
-    /// The state after the next byte; `None` if the request is malformed.
+    /// Returns the state after the next byte; `None` if the request is malformed.
     fn next(
         &mut self,
         storage: &mut impl Storage,
@@ -309,7 +309,7 @@ impl RequestParser {
         })
     }
 
-    /// What the request asks for; to be read once it is complete.
+    /// Returns what the request asks for; to be read once it is complete.
     pub fn request<'a>(&self, storage: &'a impl Storage) -> Request<'a> {
         Request {
             kept: storage.bytes(0..self.kept()),
@@ -369,7 +369,7 @@ impl RequestParser {
         Some(())
     }
 
-    /// What is kept of the part that is being read.
+    /// Returns what is kept of the part that is being read.
     #[inline(never)] // for size
     fn value<'a>(&self, storage: &'a impl Storage) -> &'a [u8] {
         storage.bytes(usize::from(self.kept_from).saturating_add(1)..self.kept())
@@ -514,7 +514,7 @@ impl RequestParser {
         Some(())
     }
 
-    /// The method, or one element of a field's value, is complete: it may be the one that counts.
+    /// Ends the method, or one element of a field's value, which may be the one that counts.
     fn element_end(&mut self) {
         let (wanted, seen): (&[u8], _) = match self.field {
             Field::Method => (b"GET", Seen::GET),
@@ -529,7 +529,7 @@ impl RequestParser {
         }
     }
 
-    /// Whether the request, whose head is complete, is for a page. That is kept.
+    /// Returns whether the request, whose head is complete, is for a page. That is kept.
     fn keep_page(&mut self, storage: &mut impl Storage) -> bool {
         let seen = self.seen;
         let is_page = seen.intersects(Seen::GET.union(Seen::HEAD))
@@ -546,7 +546,7 @@ impl RequestParser {
         is_page
     }
 
-    /// The head of the request is complete: may it be upgraded?
+    /// Checks whether the request, whose head is complete, may be upgraded.
     fn complete(&self, storage: &impl Storage) -> Result<(), Status> {
         let seen = |what| self.seen.contains(what);
         if seen(Seen::HTTP_1_1) && !seen(Seen::HOST) {
@@ -577,7 +577,7 @@ impl RequestParser {
         self.word_len = self.word_len.saturating_add(1);
     }
 
-    /// The word, which is empty if it was too long to have a meaning.
+    /// Returns the word, which is empty if it was too long to have a meaning.
     #[inline(never)] // for size
     fn word(&self) -> &[u8] {
         self.word
@@ -614,77 +614,77 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The request as it is kept, to be kept elsewhere. A NUL follows each text in it.
+    /// Returns the request as it is kept, to be kept elsewhere. A NUL follows each text in it.
     #[must_use]
     pub const fn to_bytes(&self) -> &'a [u8] {
         self.kept
     }
 
-    /// A request from what [`to_bytes`](Self::to_bytes) gave.
+    /// Creates a request from what [`to_bytes`](Self::to_bytes) gave.
     #[must_use]
     pub const fn from_bytes(bytes: &'a [u8]) -> Self {
         Self { kept: bytes }
     }
 
-    /// The path, percent-encoded as it came: `/chat`. Empty only if the request is not known.
+    /// Returns the path, percent-encoded as it came: `/chat`. Empty only if the request is not known.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.first(Kept::Target).unwrap_or_default()
     }
 
-    /// The query without its question mark, percent-encoded as it came, if the target has one.
+    /// Returns the query without its question mark, percent-encoded as it came, if the target has one.
     /// [`query_param`](Self::query_param) reads one parameter of it.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.all(Kept::Target).nth(1).and_then(text)
     }
 
-    /// The host that the request is for, and its port if there is one: that of the target if the target is a
+    /// Returns the host that the request is for, and its port if there is one: that of the target if the target is a
     /// whole URL, and the `Host` field otherwise (RFC 9112 section 3.3).
     #[must_use]
     pub fn host(&self) -> &'a str {
         self.first(Kept::Host).unwrap_or_default()
     }
 
-    /// The `Origin` field, which browsers send.
+    /// Returns the `Origin` field, which browsers send.
     #[must_use]
     pub fn origin(&self) -> Option<&'a str> {
         self.first(Kept::Origin)
     }
 
-    /// Whether this is no request of another site's page: it has no `Origin`, so that it comes from no browser, or
-    /// the host and port of its `Origin` are those of [`host`](Self::host). A port that is left out is that of
-    /// the origin's scheme.
+    /// Returns whether this is no request of another site's page: it has no `Origin`, so that it comes from no
+    /// browser, or the host and port of its `Origin` are those of [`host`](Self::host). A port that is left out is
+    /// that of the origin's scheme.
     #[must_use]
     pub fn is_same_origin(&self) -> bool {
         self.origin()
             .is_none_or(|origin| is_same(origin, self.host()))
     }
 
-    /// Whether this asks for a page, by GET or HEAD, and not for a WebSocket. Only where the server has pages.
+    /// Returns whether this asks for a page, by GET or HEAD, and not for a WebSocket. Only where the server has pages.
     #[must_use]
     pub fn is_page(&self) -> bool {
         self.tagged(PAGE).next().is_some()
     }
 
-    /// Whether this asks for the header of a page only.
+    /// Returns whether this asks for the header of a page only.
     pub(crate) fn is_head(&self) -> bool {
         self.tagged(PAGE).any(|method| !method.is_empty())
     }
 
-    /// The `Sec-WebSocket-Key` field: 24 characters. Empty if this [is for a page](Self::is_page).
+    /// Returns the `Sec-WebSocket-Key` field: 24 characters. Empty if this [is for a page](Self::is_page).
     #[must_use]
     pub fn key(&self) -> &'a str {
         self.first(Kept::Key).unwrap_or_default()
     }
 
-    /// The subprotocols that the client offers, the preferred one first.
+    /// Returns the subprotocols that the client offers, the preferred one first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let names = self.all(Kept::Subprotocols).filter_map(text);
         names.filter(|name| !name.is_empty())
     }
 
-    /// The value of a header field that the application has asked for, without the white space around it. The
+    /// Returns the value of a header field that the application has asked for, without the white space around it. The
     /// name is compared without regard to case. Of several fields with this name it is the first one.
     ///
     /// `None` if there is no such field, if the application has not asked for it, or if the value is not UTF-8:
@@ -695,7 +695,7 @@ impl<'a> Request<'a> {
         self.fields(name).next().and_then(text)
     }
 
-    /// The values of all header fields with this name, in their order, as [`field`](Self::field) has the first
+    /// Returns the values of all header fields with this name, in their order, as [`field`](Self::field) has the first
     /// one: visible ASCII, spaces, tabs, and any bytes from 0x80 on.
     pub fn fields<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let mut named = self.all(Kept::Named);
@@ -709,7 +709,7 @@ impl<'a> Request<'a> {
         self.all(kept).next().and_then(text)
     }
 
-    /// The texts with this tag.
+    /// Returns the texts with this tag.
     fn all(&self, wanted: Kept) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.tagged(wanted as u8)
     }
@@ -737,7 +737,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok()
 }
 
-/// Whether this name, in lower case, is one of those in the list.
+/// Returns whether this name, in lower case, is one of those in the list.
 fn lists(names: &str, name: &[u8]) -> bool {
     let mut names = names.as_bytes().split(|byte| *byte == b' ');
     names.any(|listed| listed.eq_ignore_ascii_case(name))
@@ -746,7 +746,7 @@ fn lists(names: &str, name: &[u8]) -> bool {
 /// What stands in front of the second slash of a target that is a whole URL (RFC 6455 section 4.2.1).
 const SCHEMES: [&[u8]; 4] = [b"ws:/", b"wss:/", b"http:/", b"https:/"];
 
-/// A character that stands for itself, and is no space.
+/// Returns whether this is a visible character of ASCII.
 const fn is_visible(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7E)
 }
@@ -777,12 +777,12 @@ pub(super) mod tests {
         parse_for("", request)
     }
 
-    /// The same, keeping these fields.
+    /// Does the same, and keeps these fields.
     fn parse_for(names: &str, request: impl AsRef<[u8]>) -> Parsed {
         parse_with(names, false, request)
     }
 
-    /// The same, with or without pages.
+    /// Does the same, with or without pages.
     fn parse_with(names: &str, pages: bool, request: impl AsRef<[u8]>) -> Parsed {
         let mut storage = vec![0; 700];
         let mut parser = RequestParser::new(4096);

@@ -16,14 +16,14 @@ pub trait Storage {
     /// [ended by NUL](super::Incoming::end_text), which moves them there.
     const FRONT: usize = 0;
 
-    /// How many bytes there are.
+    /// Returns how many bytes there are.
     fn capacity(&self) -> usize;
-    /// The bytes in `range`.
+    /// Returns the bytes in `range`.
     fn bytes(&self, range: Range<usize>) -> &[u8];
-    /// The bytes in `range`, to be changed.
+    /// Returns the bytes in `range`, to be changed.
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8];
 
-    /// The largest message that is delivered whole, in bytes. More than [`OVERHEAD`] and [`FRONT`](Self::FRONT)
+    /// Returns the largest message that is delivered whole, in bytes. More than [`OVERHEAD`] and [`FRONT`](Self::FRONT)
     /// less than the capacity has no room. A storage with more room than that has it for the opening request.
     fn max_message(&self) -> usize {
         self.capacity()

@@ -37,13 +37,13 @@ impl Utf8 {
         last.iter().try_for_each(|byte| self.push_byte(*byte))
     }
 
-    /// How many bytes of an unfinished character the text ends with so far, at most 3.
+    /// Returns how many bytes of an unfinished character the text ends with so far, at most 3.
     #[must_use]
     pub fn unfinished(&self) -> usize {
         usize::from(self.carried)
     }
 
-    /// Whether the text could end here.
+    /// Returns whether the text could end here.
     ///
     /// # Errors
     /// [`NotUtf8`] if it ends inside a character.
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(check(&[b"\xf0\x9f", b"\x98", b"\x80"]), Ok(()));
     }
 
-    /// What core says of a text that goes on after `bytes`, and of one that ends there.
+    /// Returns what core says of a text that goes on after `bytes`, and of one that ends there.
     fn expected(bytes: &[u8]) -> (bool, bool) {
         match core::str::from_utf8(bytes) {
             Ok(_) => (true, true),

@@ -41,7 +41,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The code with which the connection is failed (section 7.4.1).
+    /// Returns the code with which the connection is failed (section 7.4.1).
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {

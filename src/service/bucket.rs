@@ -20,7 +20,7 @@ const FULL_MS: u32 = 1000;
 const LATE_MS: u32 = 60_000;
 
 impl Bucket {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub const fn full() -> Self {
         Self {
             missing: 0,
@@ -28,7 +28,7 @@ impl Bucket {
         }
     }
 
-    /// When there will be a token, if there is none now. A rate of 0 is no limit.
+    /// Returns when there will be a token, if there is none now. A rate of 0 is no limit.
     pub fn empty_until(&mut self, rate: u16, now: Instant) -> Option<Instant> {
         self.refresh(rate, now);
         let over = self.missing_after_one().checked_sub(capacity(rate))?;
@@ -74,7 +74,7 @@ const fn capacity(rate: u16) -> u32 {
 mod tests {
     use super::*;
 
-    /// How many tokens can be taken at `now`.
+    /// Returns how many tokens can be taken at `now`.
     fn taken(bucket: &mut Bucket, rate: u16, now: u32) -> usize {
         (0..100_000)
             .take_while(|_| bucket.take(rate, Instant(now)))

@@ -9,7 +9,7 @@ use super::slot::{Guard, Inner, Owner, Phase};
 use super::{Application, ClientState, Service};
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// How far the connection of the client in `slot` is.
+    /// Returns how far the connection of the client in `slot` is.
     pub fn state(&self, slot: usize) -> ClientState {
         let Some(slot) = self.slot(slot) else {
             return ClientState::Closed;
@@ -31,14 +31,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         (inner.owner != Owner::Free).then(|| inner.id(slot))
     }
 
-    /// The next client after `after`, or the first one: to go through all of them. Those that connect meanwhile
+    /// Returns the next client after `after`, or the first one: to go through all of them. Those that connect meanwhile
     /// may be left out.
     pub fn next_client(&self, after: Option<ClientId>) -> Option<ClientId> {
         let first = after.map_or(0, |client| client.slot().saturating_add(1));
         (first..self.max_clients()).find_map(|slot| self.client(slot))
     }
 
-    /// The slot of a client, if it is still there.
+    /// Returns the slot of a client, if it is still there.
     fn slot_of(&self, client: ClientId) -> Option<Guard<'_, P>> {
         let inner = self.slot(client.slot())?.lock();
         let is_it = inner.generation == client.generation() && inner.owner != Owner::Free;
@@ -49,7 +49,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.slot_of(client).map(|mut inner| ask(&mut inner))
     }
 
-    /// The groups that the client is in, a bit each; none at first. `None` if it has gone.
+    /// Returns the groups that the client is in, a bit each; none at first. `None` if it has gone.
     pub fn groups(&self, client: ClientId) -> Option<u32> {
         self.of_client(client, |inner| inner.groups)
     }
@@ -61,7 +61,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             .is_some()
     }
 
-    /// What the application has attached to the client; 0 at first. `None` if it has gone.
+    /// Returns what the application has attached to the client; 0 at first. `None` if it has gone.
     pub fn user_data(&self, client: ClientId) -> Option<usize> {
         self.of_client(client, |inner| inner.user_data)
     }

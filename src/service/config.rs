@@ -89,7 +89,7 @@ bitflags::bitflags! {
 }
 
 impl Config {
-    /// The limits against abuse that are set.
+    /// Returns the limits against abuse that are set.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         const fn set(limit: Limits, value: u16) -> Limits {
@@ -102,7 +102,7 @@ impl Config {
             .union(set(Limits::LOGIN_FAILURES, self.login_failures_per_minute))
     }
 
-    /// The times, by their names.
+    /// Returns the times, by their names.
     const fn times(&self) -> [(&'static str, u32); 7] {
         [
             ("handshake_timeout_ms", self.handshake_timeout_ms),
@@ -126,7 +126,7 @@ impl Config {
         }
     }
 
-    /// The silence after which a client is pinged; 0: never.
+    /// Returns the silence after which a client is pinged; 0: never.
     const fn ping_interval(&self) -> u32 {
         let (interval, timeout) = (self.ping_interval_ms, self.client_timeout_ms);
         if interval < timeout || timeout == 0 {
@@ -136,7 +136,7 @@ impl Config {
         }
     }
 
-    /// A timer that comes this late shows that the service was suspended, and could not hear clients.
+    /// Returns how late a timer comes that shows that the service was suspended, and could not hear clients.
     /// While a ping is unanswered, there is a timer as often.
     const fn suspension(&self) -> u32 {
         let patience = match (self.ping_interval(), self.client_timeout_ms) {
@@ -182,7 +182,7 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// Those of a service that was never opened.
+            /// Makes those of a service that was never opened.
             pub const fn new() -> Self {
                 Self { $($name: $atomic::new($zero),)* }
             }

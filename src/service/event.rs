@@ -20,8 +20,8 @@ pub struct ClientId {
 }
 
 impl ClientId {
-    /// The client that has or had this slot with this generation. For ids that the application keeps in a
-    /// form of its own.
+    /// Makes the id of the client that has or had this slot with this generation. For ids that the application keeps
+    /// in a form of its own.
     #[must_use]
     pub fn new(slot: usize, generation: u32) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl ClientId {
         }
     }
 
-    /// The slot: the client index of the C interface, from 0.
+    /// Returns the slot: the client index of the C interface, from 0.
     #[must_use]
     pub fn slot(self) -> usize {
         usize::from(self.slot)
@@ -61,13 +61,13 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The text of a text message, which was checked to be UTF-8. Empty for binary data that is not.
+    /// Returns the text of a text message, which was checked to be UTF-8. Empty for binary data that is not.
     #[must_use]
     pub fn text(&self) -> &'a str {
         from_utf8(self.bytes).unwrap_or_default()
     }
 
-    /// Whether it is a whole message.
+    /// Returns whether it is a whole message.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.first && self.last
@@ -178,7 +178,7 @@ impl EventMask {
         Self::ERROR,
     ];
 
-    /// The event of this one bit of [`SERVICE`](Self::SERVICE).
+    /// Returns the event of this one bit of [`SERVICE`](Self::SERVICE).
     pub(super) const fn service_event(self) -> Event<'static> {
         match self {
             Self::LISTEN_FAILED => Event::ListenFailed,
@@ -245,7 +245,7 @@ impl Pending {
     /// Every sink has got everything.
     pub const NONE: Self = Self([0; MAX_SINKS]);
 
-    /// Whether every sink has got everything. One comparison of a word.
+    /// Returns whether every sink has got everything. One comparison of a word.
     pub fn is_empty(self) -> bool {
         u32::from_ne_bytes(self.0) == 0
     }
@@ -259,25 +259,25 @@ impl Pending {
         }
     }
 
-    /// Whether some sink has still to get this event.
+    /// Returns whether some sink has still to get this event.
     pub fn has(self, state: State) -> bool {
         self.0.iter().any(|pending| pending & state.bit() != 0)
     }
 
-    /// The next event for a sink.
+    /// Returns the next event for a sink.
     pub fn next(self, sink: usize) -> Option<State> {
         let pending = self.0.get(sink)?;
         State::ALL.get(pending.trailing_zeros() as usize).copied()
     }
 
-    /// A sink has got an event.
+    /// Removes an event that a sink has got.
     pub fn remove(&mut self, sink: usize, state: State) {
         if let Some(pending) = self.0.get_mut(sink) {
             *pending &= !state.bit();
         }
     }
 
-    /// These sinks (a bit each) get nothing more.
+    /// Drops the events of these sinks (a bit each).
     pub fn forget(&mut self, sinks: u8) {
         for (sink, pending) in self.0.iter_mut().enumerate() {
             if sinks & 1 << sink != 0 {
@@ -288,7 +288,7 @@ impl Pending {
 }
 
 impl<'a> Event<'a> {
-    /// What a client has sent, of the events that bring that. A queue holds it.
+    /// Returns what a client has sent, of the events that bring that. A queue holds it.
     #[must_use]
     pub const fn message(&self) -> Option<Message<'a>> {
         let bytes = match *self {
@@ -300,7 +300,7 @@ impl<'a> Event<'a> {
         Some(Message { bytes, first, last })
     }
 
-    /// The bit of this event.
+    /// Returns the bit of this event.
     #[must_use]
     pub const fn mask(&self) -> EventMask {
         // The numbers of the C interface, in the order of the variants: no table is needed.

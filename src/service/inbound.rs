@@ -46,7 +46,7 @@ impl<B: Storage> Inbound<B> {
         self.unanswered = false;
     }
 
-    /// How much of the receive buffer can be lent: nothing while a step refers to its bytes.
+    /// Returns how much of the receive buffer can be lent: nothing while a step refers to its bytes.
     pub(super) fn spare(&mut self) -> usize {
         if self.undelivered != 0 || self.unanswered {
             return 0;
@@ -54,7 +54,7 @@ impl<B: Storage> Inbound<B> {
         self.incoming.spare()
     }
 
-    /// The bytes that a step refers to.
+    /// Returns the bytes that a step refers to.
     pub(super) fn bytes(&self, range: &Range<usize>) -> &[u8] {
         self.incoming.bytes(range.clone())
     }
@@ -84,13 +84,13 @@ impl<B: Storage> Inbound<B> {
         }
     }
 
-    /// The bytes of a text that is ended, with the NUL, for its sink.
+    /// Returns the bytes of a text that is ended, with the NUL, for its sink.
     pub(super) fn ended_text(&mut self, range: &Range<usize>) -> NonNull<[u8]> {
         let with_nul = range.start..range.end.saturating_add(1);
         NonNull::from(self.incoming.bytes_mut(with_nul))
     }
 
-    /// The event that the last step is delivered as, its bytes, and where they are.
+    /// Returns the event that the last step is delivered as, its bytes, and where they are.
     pub(super) fn event(&self) -> Option<(Event<'_>, &[u8], Range<usize>)> {
         let (event, bytes, range) = match &self.step {
             Step::Data(data) => {
@@ -142,7 +142,7 @@ impl Wanting {
         }
     }
 
-    /// The sinks (a bit each) that want this event.
+    /// Returns the sinks (a bit each) that want this event.
     fn sinks(&mut self, event: EventMask) -> u8 {
         if event != self.event {
             self.event = event;
@@ -155,7 +155,7 @@ impl Wanting {
     }
 }
 
-/// The event that a step is delivered as.
+/// Returns the event that a step is delivered as.
 const fn mask(step: &Step) -> EventMask {
     match step {
         Step::Data(data) => match data.kind {

@@ -23,7 +23,7 @@ impl Login {
         since: Instant(0),
     };
 
-    /// How long ago the first failure was. Another thread may have read the time of it a little later.
+    /// Returns how long ago the first failure was. Another thread may have read the time of it a little later.
     fn age(&self, now: Instant) -> u32 {
         let is_later = now.until(self.since) < WINDOW_MS;
         if is_later { 0 } else { self.since.until(now) }
@@ -36,7 +36,7 @@ pub trait LoginTable {
     /// All entries are free. All zeros, so that a static one takes no flash.
     const NEW: Self;
 
-    /// The entries.
+    /// Returns the entries.
     fn entries(&mut self) -> &mut [Login];
 }
 
@@ -58,7 +58,7 @@ pub(super) fn refresh(entries: &mut [Login], now: Instant) {
     }
 }
 
-/// Whether the address has `limit` failed logins; 0: no limit.
+/// Returns whether the address has `limit` failed logins; 0: no limit.
 pub(super) fn is_blocked(entries: &mut [Login], network: u64, limit: u16, now: Instant) -> bool {
     refresh(entries, now);
     let mut entries = entries.iter();

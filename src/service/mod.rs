@@ -98,7 +98,7 @@ pub trait Application<P: Port>: Sized {
     /// Whether [`tick`](Self::tick) does anything. If not, there is no code for it.
     const TICKS: bool = false;
 
-    /// Which events each sink wants. A sink that is not there wants none. Called on any thread, with a lock
+    /// Returns which events each sink wants. A sink that is not there wants none. Called on any thread, with a lock
     /// of the service held: it must not wait, nor call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
@@ -106,8 +106,8 @@ pub trait Application<P: Port>: Sized {
     /// [`Verdict::challenge`]. If not, there is no code for that, and such an answer is not possible.
     const RESPONSE_FIELDS: bool = false;
 
-    /// The names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared without
-    /// regard to case: `"Authorization Cookie"`. They have to pass
+    /// Returns the names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared
+    /// without regard to case: `"Authorization Cookie"`. They have to pass
     /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the
     /// client's receive buffer, which has to have room for them. Where this is a constant that is empty, there is no
     /// code for it.
@@ -120,19 +120,19 @@ pub trait Application<P: Port>: Sized {
     /// for that: for an application that does it in [`match_origin`](Self::match_origin).
     const CHECKS_SAME_ORIGIN: bool = true;
 
-    /// What the list of origins that may connect says about a request. Without a list ([`OriginMatch::NoList`]),
-    /// clients without an origin and pages of the server itself may connect, see [`Verdict::any_origin`]. Called
-    /// before [`accept`](Self::accept) and when it is answered, perhaps with a lock of the service held: it must not
-    /// wait, nor call the service. By default there is no code for origins.
+    /// Returns what the list of origins that may connect says about a request. Without a list
+    /// ([`OriginMatch::NoList`]), clients without an origin and pages of the server itself may connect, see
+    /// [`Verdict::any_origin`]. Called before [`accept`](Self::accept) and when it is answered, perhaps with a lock
+    /// of the service held: it must not wait, nor call the service. By default there is no code for origins.
     #[inline(always)]
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
         let _ = request;
         OriginMatch::Listed
     }
 
-    /// The page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay the same
-    /// while the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held: it must
-    /// not wait, nor call the service.
+    /// Returns the page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay
+    /// the same while the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held:
+    /// it must not wait, nor call the service.
     #[inline(always)]
     fn page(&self, number: usize) -> Option<Page<'_>> {
         let _ = number;
@@ -175,14 +175,14 @@ pub trait Application<P: Port>: Sized {
         Delivery::Done
     }
 
-    /// Called every [`Config::tick_ms`] milliseconds, on the work queue with no lock held: every method of
+    /// Runs every [`Config::tick_ms`] milliseconds, on the work queue with no lock held: every method of
     /// the service may be called from inside. Never twice at a time; a call that would be late by a whole
     /// period is left out, and so are those after [`Service::stop`]. Only where [`TICKS`](Self::TICKS) is set.
     fn tick(&self, service: &Service<P, Self>) {
         let _ = service;
     }
 
-    /// The service has stopped, and every event was delivered, except to a callback that did not return in time.
+    /// Handles the end of the service: every event was delivered, except to a callback that did not return in time.
     /// Called on the serving thread by [`Service::serve`].
     fn ended(&self) {}
 }
@@ -242,8 +242,8 @@ impl<L: LoginTable> Shared<L> {
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// A service for as many clients as there are slots. It needs memory, see [`equip`](Self::equip), and serves
-    /// from [`open`](Self::open) until [`stop`](Self::stop).
+    /// Creates a service for as many clients as there are slots. It needs memory, see [`equip`](Self::equip), and
+    /// serves from [`open`](Self::open) until [`stop`](Self::stop).
     pub const fn new(
         port: P,
         application: A,
@@ -313,22 +313,22 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         true
     }
 
-    /// The port.
+    /// Returns the port.
     pub const fn port(&self) -> &P {
         &self.port
     }
 
-    /// The application.
+    /// Returns the application.
     pub const fn application(&self) -> &A {
         &self.application
     }
 
-    /// How many clients there may be.
+    /// Returns how many clients there may be.
     pub fn max_clients(&self) -> usize {
         self.slots.as_ref().len()
     }
 
-    /// A generation that no client has had since the service was opened: ids of those that come after it
+    /// Returns a generation that no client has had since the service was opened: ids of those that come after it
     /// differ. Call it after [`stop`](Self::stop), when no further client gets a slot.
     pub fn next_generation(&self) -> u32 {
         let first = self.first_generation.load(Relaxed);
@@ -337,7 +337,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         first.wrapping_add(used.max().unwrap_or(0)).wrapping_add(1)
     }
 
-    /// What the service has done so far.
+    /// Returns what the service has done so far.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         let shared = self.shared.lock();
@@ -351,7 +351,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         stats
     }
 
-    /// A message of this client, taken with [`Delivery::Held`], is no longer needed. Once all are
+    /// Releases a message of this client that was taken with [`Delivery::Held`]. Once all are
     /// released, the client is received from again.
     pub fn release(&self, client: ClientId) {
         let index = client.slot();
@@ -380,7 +380,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         (inner.generation == client.generation() && inner.held > 0).then(read)
     }
 
-    /// A sink that was [`Delivery::Full`] has room again.
+    /// Notifies the service that a sink that was [`Delivery::Full`] has room again.
     pub fn room(&self) {
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
@@ -425,7 +425,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// The socket of a client that is connected, for [`log_connected`](Self::log_connected), if that is logged.
+    /// Returns the socket of a client that is connected, for [`log_connected`](Self::log_connected), if that is logged.
     fn socket_to_log(inner: &Inner<P>) -> Option<P::Socket> {
         let is_logged = log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open;
         inner.socket.as_ref().filter(|_| is_logged).cloned()
@@ -503,7 +503,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         true
     }
 
-    /// Whether all output is paused.
+    /// Returns whether all output is paused.
     fn is_paused(&self) -> bool {
         P::LACKS_BUFFERS && self.paused_until.load(Relaxed) != 0
     }
@@ -518,7 +518,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Whether the pause of all output ends now: what is unsent is tried again, and who was refused hears of
+    /// Returns whether the pause of all output ends now: what is unsent is tried again, and who was refused hears of
     /// it. The first that finds no buffers begins the next pause.
     fn ends_pause(&self, now: Instant) -> bool {
         let until = self.paused_until.load(Relaxed);

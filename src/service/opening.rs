@@ -26,7 +26,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.answer_with(client, |_| verdict)
     }
 
-    /// As [`answer`](Self::answer), with a look at the request. `decide` is called at most once, if the
+    /// Answers as [`answer`](Self::answer), with a look at the request. `decide` is called at most once, if the
     /// request waits for an answer, and must not call the service.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner
     }
 
-    /// The application answers the request that it is asked about.
+    /// Takes the application's answer to the request that it is asked about.
     #[inline(never)] // it is part of the service, not of the application
     fn give(&self, slot: &Slot<P>, index: usize, request: &Request<'_>, verdict: Verdict<'_>) {
         let mut inner = slot.lock();
@@ -251,7 +251,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         P::LIMITS.contains(Limits::LOGIN_FAILURES) && self.settings.login_failures_per_minute() > 0
     }
 
-    /// Whether the client's address had as many failed logins as it may.
+    /// Returns whether the client's address had as many failed logins as it may.
     fn is_login_blocked(&self, inner: &Inner<P>) -> bool {
         let socket = inner.socket.as_ref().filter(|_| self.limits_logins());
         socket.is_some_and(|socket| {
@@ -269,7 +269,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// What ends a response.
+/// Returns what ends a response.
 pub(super) fn head_end(date: Option<&Date>) -> &[u8] {
     date.map_or(HEAD_END, Date::head_end)
 }

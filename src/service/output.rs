@@ -23,7 +23,7 @@ bitflags::bitflags! {
         const BLOCKED = 1;
         /// An application thread is in the middle of a frame; only it may write.
         const CALLER = 2;
-        /// The connection takes nothing any more.
+        /// Marks the connection as broken: it takes nothing any more.
         const BROKEN = 4;
         /// A frame was refused for want of room; WRITABLE is emitted when there is room.
         const REFUSED = 8;
@@ -83,7 +83,7 @@ impl CloseFrame {
         [0x80 | Opcode::Close as u8, len, first, second]
     }
 
-    /// What is unsent of `bytes`.
+    /// Returns what is unsent of `bytes`.
     fn unsent(self, bytes: &[u8; 4]) -> &[u8] {
         let len = if self.code > 0 { 4 } else { 2 };
         bytes.get(usize::from(self.sent)..len).unwrap_or_default()
@@ -120,12 +120,12 @@ impl<P: Port> Output<P> {
         self.waiters = 0;
     }
 
-    /// Whether nothing is unusual: a frame can go out, and none was refused.
+    /// Returns whether nothing is unusual: a frame can go out, and none was refused.
     pub const fn is_plain(&self) -> bool {
         self.flags.is_empty()
     }
 
-    /// Whether a new frame can go out, or be kept, now.
+    /// Returns whether a new frame can go out, or be kept, now.
     pub const fn is_clear(&self) -> bool {
         let in_the_way = Flags::BLOCKED
             .union(Flags::CALLER)
@@ -134,24 +134,24 @@ impl<P: Port> Output<P> {
         !self.flags.intersects(in_the_way)
     }
 
-    /// Whether there is anything unsent.
+    /// Returns whether there is anything unsent.
     pub fn pending(&self) -> bool {
         self.flags.intersects(Flags::OWN.union(Flags::CLOSE))
             || self.block_len() > 0
             || P::TLS && self.is_blocked()
     }
 
-    /// Whether the socket took less than it was given, and has not taken more since.
+    /// Returns whether the socket took less than it was given, and has not taken more since.
     pub const fn is_blocked(&self) -> bool {
         self.flags.contains(Flags::BLOCKED)
     }
 
-    /// Whether what is unsent waits for buffers of the network.
+    /// Returns whether what is unsent waits for buffers of the network.
     pub const fn is_starved(&self) -> bool {
         P::LACKS_BUFFERS && self.flags.contains(Flags::STARVED)
     }
 
-    /// The network has no buffers for what is unsent, or had none for another client.
+    /// Notes that the network has no buffers for what is unsent, or had none for another client.
     #[cold]
     pub fn starve(&mut self, port: &P) {
         if !self.is_blocked() {
@@ -163,7 +163,8 @@ impl<P: Port> Output<P> {
         self.flags.insert(Flags::STARVED);
     }
 
-    /// There may be buffers again: whether that matters to this client, and to the threads that send to it.
+    /// Notes that there may be buffers again. Returns whether that matters to this client, and to the threads that
+    /// send to it.
     pub fn end_starvation(&mut self) -> bool {
         let matters = Flags::STARVED.union(Flags::REFUSED);
         let waited = self.flags.intersects(matters) || self.waiters > 0;
@@ -171,19 +172,19 @@ impl<P: Port> Output<P> {
         waited
     }
 
-    /// Nothing more comes from the client: what is unsent is all that is waited for.
+    /// Waits for room only, because nothing more comes from the client.
     pub fn wait_for_room(&mut self, port: &P) {
         if self.is_starved() {
             self.block(port);
         }
     }
 
-    /// Whether the connection takes nothing any more.
+    /// Returns whether the connection takes nothing any more.
     pub const fn is_broken(&self) -> bool {
         self.flags.contains(Flags::BROKEN)
     }
 
-    /// Whether an application thread is in the middle of a frame.
+    /// Returns whether an application thread is in the middle of a frame.
     pub const fn has_caller(&self) -> bool {
         self.flags.contains(Flags::CALLER)
     }
@@ -192,12 +193,12 @@ impl<P: Port> Output<P> {
         self.flags.set(Flags::CALLER, has_caller);
     }
 
-    /// Whether a frame was refused since the last [`clear_refused`](Self::clear_refused).
+    /// Returns whether a frame was refused since the last [`clear_refused`](Self::clear_refused).
     pub const fn was_refused(&self) -> bool {
         self.flags.contains(Flags::REFUSED)
     }
 
-    /// Whether a frame was refused for want of a block.
+    /// Returns whether a frame was refused for want of a block.
     pub const fn wants_block(&self) -> bool {
         self.flags.contains(Flags::WANTS_BLOCK)
     }
@@ -218,7 +219,7 @@ impl<P: Port> Output<P> {
         self.block.is_some()
     }
 
-    /// Whether unsent output lies in the receive buffer.
+    /// Returns whether unsent output lies in the receive buffer.
     pub const fn holds_own(&self) -> bool {
         self.flags.contains(Flags::OWN)
     }
@@ -232,7 +233,7 @@ impl<P: Port> Output<P> {
         });
     }
 
-    /// The block, if nothing in it is unsent.
+    /// Returns the block, if nothing in it is unsent.
     pub fn take_empty_block(&mut self) -> Option<P::Storage> {
         if self.block_len() > 0 {
             return None;
@@ -246,7 +247,7 @@ impl<P: Port> Output<P> {
         self.block.take().map(|block| block.storage)
     }
 
-    /// The connection takes nothing any more.
+    /// Marks the connection as broken: it takes nothing any more.
     pub fn break_off(&mut self) {
         self.flags
             .remove(Flags::OWN.union(Flags::CLOSE).union(Flags::BLOCKED));
@@ -325,12 +326,12 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// The number of the page, if there is some of its body to be sent.
+    /// Returns the number of the page, if there is some of its body to be sent.
     pub fn page(&self) -> Option<usize> {
         self.holds_own().then(|| usize::from(self.close.code))
     }
 
-    /// As [`flush`](Self::flush), for a response with this page.
+    /// Sends as [`flush`](Self::flush), for a response with this page.
     pub fn flush_page(&mut self, socket: &P::Socket, body: &[u8], port: &P) {
         let rest = body.get(self.own.payload.clone()).unwrap_or_default();
         let all = [self.unsent_block(), rest];
@@ -377,7 +378,7 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// The socket took less than it was given, or keeps some of it.
+    /// Notes that the socket took less than it was given, or keeps some of it.
     pub fn block(&mut self, port: &P) {
         if !self.is_blocked() {
             self.flags.insert(Flags::BLOCKED);
@@ -385,7 +386,7 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// The socket takes more.
+    /// Notes that the socket takes more.
     pub fn unblock(&mut self) {
         self.flags.remove(Flags::BLOCKED);
     }
@@ -507,7 +508,7 @@ impl<P: Port> Output<P> {
     }
 }
 
-/// How many bytes `parts` have together.
+/// Returns how many bytes `parts` have together.
 pub(super) fn total_len(parts: &[&[u8]]) -> usize {
     parts.iter().map(|part| part.len()).sum()
 }

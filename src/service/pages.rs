@@ -16,7 +16,7 @@ const SILENCE_MS: u32 = 500;
 const ROOM_MS: u32 = 1_000;
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Whether there are pages.
+    /// Returns whether there are pages.
     #[inline(always)] // A constant, where there can be none.
     pub(super) fn has_pages(&self) -> bool {
         P::PAGES && self.application.page(0).is_some()
@@ -126,12 +126,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.expire(now, &self.settings, &masks)
     }
 
-    /// Whether a slot is free.
+    /// Returns whether a slot is free.
     pub(super) fn has_room(&self) -> bool {
         self.shared.lock().used < self.max_clients()
     }
 
-    /// Where every slot is taken, closes the connection that has done nothing for the longest time, of those that
+    /// Closes, where every slot is taken, the connection that has done nothing for the longest time, of those that
     /// have not connected: it is silent in its opening phase, or was answered. Returns until when there may be room;
     /// `None` if no connection makes any.
     pub(super) fn make_room(&self) -> Option<Instant> {

@@ -14,7 +14,7 @@ pub struct Pool<P: Port> {
 }
 
 impl<P: Port> Pool<P> {
-    /// A pool of these blocks, which are there or come with [`Service::equip`](super::Service::equip).
+    /// Creates a pool of these blocks, which are there or come with [`Service::equip`](super::Service::equip).
     pub const fn new(blocks: P::Blocks) -> Self {
         Self {
             blocks,
@@ -37,7 +37,7 @@ impl<P: Port> Pool<P> {
         self.most_used = self.used;
     }
 
-    /// How many blocks are in use now, and the most that were at one time.
+    /// Returns how many blocks are in use now, and the most that were at one time.
     pub(super) fn used(&self) -> (u32, u32) {
         (self.used, self.most_used)
     }

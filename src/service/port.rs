@@ -86,15 +86,15 @@ pub trait Socket: Clone {
     /// apart: without its port.
     type Peer: Copy + Eq + Debug;
 
-    /// Whom the connection is with. Only called where clients per address are limited.
+    /// Returns the peer of the connection. Only called where clients per address are limited.
     fn peer(&self) -> Self::Peer;
 
-    /// The network that the peer is in, as far as failed logins tell peers apart
+    /// Returns the network that the peer is in, as far as failed logins tell peers apart
     /// ([`Config::login_failures_per_minute`](super::Config)): an IPv4 address, or the first 64 bits of an IPv6
     /// address, which all belong to one user. Only called where failed logins are limited.
     fn network(&self) -> u64;
 
-    /// The peer's address and port, for people.
+    /// Returns the peer's address and port, for people.
     fn name(&self) -> impl Display {
         "?"
     }
@@ -111,13 +111,13 @@ pub trait Socket: Clone {
     /// See [`SocketError`].
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError>;
 
-    /// Whether the network has buffers for the response to an opening request. Only asked where
+    /// Returns whether the network has buffers for the response to an opening request. Only asked where
     /// [`Port::LACKS_BUFFERS`] is set.
     fn has_buffers(&self) -> bool {
         true
     }
 
-    /// Whether the connection is encrypted, or is going to be. This and what follows up to
+    /// Returns whether the connection is encrypted, or is going to be. This and what follows up to
     /// [`tls_error`](Self::tls_error) is only called where [`Port::TLS`] is set. One thread at a time calls what
     /// changes the socket: the one with the slot's lock, or, for [`handshake`](Self::handshake), the one that does
     /// [`Work::Tls`].
@@ -125,7 +125,7 @@ pub trait Socket: Clone {
         false
     }
 
-    /// Whether the TLS handshake has still to be finished. Nothing is received or sent before, except that
+    /// Returns whether the TLS handshake has still to be finished. Nothing is received or sent before, except that
     /// [`send`](Self::send) without bytes sends what the socket keeps.
     fn is_handshaking(&self) -> bool {
         false
@@ -141,18 +141,18 @@ pub trait Socket: Clone {
         Ok(())
     }
 
-    /// Whether the socket itself keeps bytes that the network has not taken: encrypted, of what
+    /// Returns whether the socket itself keeps bytes that the network has not taken: encrypted, of what
     /// [`send`](Self::send) counted as gone, or of TLS itself. They go with the next `send`, which may have no bytes.
     fn has_unsent(&self) -> bool {
         false
     }
 
-    /// Whether more can be received at once, of which polling does not know.
+    /// Returns whether more can be received at once, of which polling does not know.
     fn has_buffered(&self) -> bool {
         false
     }
 
-    /// Why TLS failed, for people.
+    /// Returns why TLS failed, for people.
     fn tls_error(&self) -> impl Display {
         ""
     }
@@ -235,10 +235,10 @@ pub trait Port: Sized {
         let _ = (lock, number);
     }
 
-    /// The time.
+    /// Returns the time.
     fn now(&self) -> Instant;
 
-    /// The date for responses, if there is a clock that has it (RFC 9110 section 6.6.1).
+    /// Returns the date for responses, if there is a clock that has it (RFC 9110 section 6.6.1).
     #[inline(always)]
     fn date(&self) -> Option<Date> {
         None
@@ -247,11 +247,11 @@ pub trait Port: Sized {
     /// Puts `work` on the work queue.
     fn submit(&self, work: Work);
 
-    /// Whether this is a thread of the service's own (the serving thread or the work queue's), which
+    /// Returns whether this is a thread of the service's own (the serving thread or the work queue's), which
     /// must never wait.
     fn on_service_thread(&self) -> bool;
 
-    /// A number that tells the calling thread from every other living one.
+    /// Returns a number that tells the calling thread from every other living one.
     fn thread(&self) -> usize;
 
     /// Accepts a connection. Only called on the serving thread.
@@ -267,7 +267,7 @@ pub trait Port: Sized {
     /// Stops listening. Only called on the serving thread.
     fn close_listener(&self);
 
-    /// From now on the socket is the client's in `slot` (or the one in the lobby, whose number is
+    /// Attaches the socket to the client in `slot` (or to the one in the lobby, whose number is
     /// that of the slots); it is not watched yet.
     ///
     /// # Errors
@@ -283,12 +283,12 @@ pub trait Port: Sized {
     /// slot's next socket may be attached before that.
     fn close(&self, slot: usize, socket: Self::Socket);
 
-    /// The service is about to stop: [`wait`](Self::wait) is not called again, so that whatever was
+    /// Prepares for the end of the service: [`wait`](Self::wait) is not called again, so that whatever was
     /// left to the serving thread has to be done, and sockets are closed at once from now on. Only
     /// called on the serving thread.
     fn stopped(&self) {}
 
-    /// Until when everything is known that the client in `slot` has sent, at the time `now` of a
+    /// Returns until when everything is known that the client in `slot` has sent, at the time `now` of a
     /// [`Ready::Timer`]. Earlier where another thread than the serving one waits for its socket, and is busy.
     fn heard_until(&self, slot: usize, now: Instant) -> Instant {
         let _ = slot;

@@ -51,7 +51,7 @@ impl<S> QueueState<S> {
         waiting: 0,
     };
 
-    /// A queue with this storage.
+    /// Creates a queue with this storage.
     pub const fn new(storage: S) -> Self {
         Self {
             storage: Some(storage),
@@ -64,7 +64,7 @@ impl<S> QueueState<S> {
         self.ended = false;
     }
 
-    /// Where the entries are, if there is a queue.
+    /// Returns where the entries are, if there is a queue.
     pub const fn storage(&mut self) -> Option<&mut S> {
         self.storage.as_mut()
     }
@@ -100,20 +100,20 @@ pub trait Queue {
     type Storage: QueueStorage;
     /// What is behind the lock.
     type Shared;
-    /// The lock.
+    /// Returns the lock.
     type Lock: Lock<Self::Shared>;
 
-    /// The lock.
+    /// Returns the lock.
     fn lock(&self) -> &Self::Lock;
 
-    /// The state. `None` if this queue is not there any more, but maybe another one.
+    /// Returns the state. `None` if this queue is not there any more, but maybe another one.
     fn state<'a>(&self, shared: &'a mut Self::Shared) -> Option<&'a mut QueueState<Self::Storage>>;
 
-    /// Set while the service has to be notified of room, because an event was turned away.
+    /// Returns the flag that is set while the service has to be notified of room, because an event was turned away.
     fn turned_away(&self) -> &AtomicBool;
 
-    /// The readers abandon the queue, and the service is to deliver nothing to it any more. Called with the
-    /// lock held.
+    /// Unsubscribes the queue: its readers abandon it, and the service has to deliver nothing to it any more. Called
+    /// with the lock held.
     fn unsubscribe(&self);
 
     /// Puts an event on the queue. `make` makes the entry; `holds` says whether it holds a message.
@@ -189,7 +189,7 @@ pub trait Queue {
         Ok(entry)
     }
 
-    /// Whether the service has to know that there is room, after an entry was taken.
+    /// Returns whether the service has to know that there is room, after an entry was taken.
     fn has_made_room(&self) -> bool {
         let turned_away = self.turned_away().load(Ordering::SeqCst);
         if turned_away {
@@ -260,7 +260,7 @@ impl<B> KeptEvent<B> {
         }
     }
 
-    /// The client whose message this holds.
+    /// Returns the client whose message this holds.
     pub fn holds_for(&self) -> Option<ClientId> {
         self.client.filter(|_| HOLDING.intersects(self.event))
     }
@@ -272,7 +272,7 @@ impl<B> KeptEvent<B> {
         }
     }
 
-    /// The event, with its bytes; of `Connected` those of the request.
+    /// Returns the event, with its bytes; of `Connected` those of the request.
     pub fn event<'a>(&self, bytes: &'a [u8]) -> Event<'a> {
         let &Self { first, last, .. } = self;
         let message = Message { bytes, first, last };
@@ -334,7 +334,7 @@ impl<P: Port, S: QueueStorage> Queue for QueueSink<P, S> {
 }
 
 impl<P: Port, B, S: QueueStorage<Entry = KeptEvent<B>>> QueueSink<P, S> {
-    /// A queue for the events in `mask`, with its state behind a lock.
+    /// Creates a queue for the events in `mask`, with its state behind a lock.
     pub const fn new(mask: EventMask, state: P::Lock<QueueState<S>>) -> Self {
         Self {
             state,
@@ -350,13 +350,13 @@ impl<P: Port, B, S: QueueStorage<Entry = KeptEvent<B>>> QueueSink<P, S> {
         self.mask.store(mask.bits(), Ordering::Relaxed);
     }
 
-    /// No queue any more. To be called while the service delivers none, and holds no messages.
+    /// Clears the queue. Call it while the service delivers nothing to it, and holds no messages.
     pub fn clear(&self) {
         self.mask.store(0, Ordering::Relaxed);
         *self.state.lock() = QueueState::EMPTY;
     }
 
-    /// The events that go to it; none once it is abandoned.
+    /// Returns the events that go to it; none once it is abandoned.
     pub fn mask(&self) -> EventMask {
         EventMask::from_bits_truncate(self.mask.load(Ordering::Relaxed))
     }

@@ -80,7 +80,7 @@ enum Because {
 }
 
 impl<P: Port> Run<'_, P> {
-    /// The time. Read once between two events.
+    /// Returns the time. Read once between two events.
     #[inline(never)] // It needs registers that its callers have a use for.
     pub fn now(&mut self, port: &P) -> Instant {
         *self.now.get_or_insert_with(|| port.now())
@@ -183,7 +183,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Nothing more to do now: the slot waits for its socket or for a deadline, or runs again.
+    /// Parks the slot: it waits for its socket or for a deadline, or runs again.
     fn park(
         &self,
         run: &mut Run<'_, P>,
@@ -279,7 +279,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         puts_off
     }
 
-    /// The application is asked about the opening request when the pause of all output ends.
+    /// Returns whether the application is asked about the opening request only when the pause of all output ends.
     fn is_put_off(&self, inner: &Inner<P>) -> bool {
         P::LACKS_BUFFERS && inner.asked == Asked::PutOff && self.is_paused()
     }
@@ -309,7 +309,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Everything is said: sends the rest, shuts our side, and drops what comes until the client
+    /// Sends the rest after the last frame, shuts our side, and drops what comes until the client
     /// closes its side (RFC 6455 section 7.1.1). Returns `None` once the connection is over.
     fn linger(
         &self,
@@ -449,7 +449,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner
     }
 
-    /// A sink (a bit) took an event.
+    /// Notes that a sink (a bit) took an event.
     fn taken(&self, run: &mut Run<'_, P>, inner: &mut Inner<P>, sink: u8) {
         if inner.stalled & sink != 0 {
             inner.stalled &= !sink;
@@ -635,7 +635,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         );
     }
 
-    /// The connection is gone and every sink has got its end: the slot is free.
+    /// Frees the slot: the connection is gone, and every sink has got its end.
     fn vacate(&self, mut inner: Guard<'_, P>, inbound: P::Inbound, index: usize) {
         let connected = (inner.asked == Asked::Accepted).then(|| inner.id(index));
         inner.vacate(inbound);
@@ -694,7 +694,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// What comes next where nothing is unusual: the slot [is plain](Inner::is_plain).
+/// Returns what comes next where nothing is unusual: the slot [is plain](Inner::is_plain).
 fn common_task<P: Port>(run: &Run<'_, P>, inner: &Inner<P>, inbound: &Inbound<P::Storage>) -> Task {
     if inbound.undelivered != 0 {
         Task::Data(inbound.undelivered.trailing_zeros() as usize)
@@ -705,7 +705,7 @@ fn common_task<P: Port>(run: &Run<'_, P>, inner: &Inner<P>, inbound: &Inbound<P:
     }
 }
 
-/// The next event for a sink that had room so far: what was parsed last, then state events.
+/// Returns the next event for a sink that had room so far: what was parsed last, then state events.
 fn next_event<P: Port>(
     run: &Run<'_, P>,
     inner: &Inner<P>,
@@ -724,7 +724,7 @@ fn next_event<P: Port>(
     })
 }
 
-/// Whether there may be something to parse.
+/// Returns whether there may be something to parse.
 fn parses<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> bool {
     match run.starved {
         Starved::No => true,
@@ -743,7 +743,7 @@ fn receive_more<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> Task {
     }
 }
 
-/// Until the application answers the opening request, what else comes is kept behind it: so a client
+/// Keeps what else comes behind the opening request, until the application answers it: so a client
 /// that leaves meanwhile is noticed.
 fn await_answer<P: Port>(
     run: &Run<'_, P>,

@@ -110,7 +110,7 @@ struct Frame<'a, const N: usize> {
 }
 
 impl<'a> Frame<'a, 2> {
-    /// A frame that leaves at once.
+    /// Creates a frame that leaves at once.
     const fn new(fin: bool, opcode: Opcode, payload: &'a [u8]) -> Self {
         Self::of_parts(fin, opcode, [&[], payload])
     }
@@ -138,7 +138,7 @@ impl<'a, const N: usize> Frame<'a, N> {
         FrameHeader::new(self.fin, self.opcode, self.len())
     }
 
-    /// The frame as it is sent, with its header.
+    /// Returns the frame as it is sent, with its header.
     fn with_header<'b>(&self, header: &'b FrameHeader) -> [&'b [u8]; N]
     where
         'a: 'b,
@@ -150,7 +150,7 @@ impl<'a, const N: usize> Frame<'a, N> {
         parts
     }
 
-    /// The payload, if it is in one part.
+    /// Returns the payload, if it is in one part.
     fn payload(&self) -> &'a [u8] {
         match self.parts.as_slice() {
             [_, payload] => payload,
@@ -217,7 +217,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send(to, MessageKind::Binary, bytes)
     }
 
-    /// As [`send`](Self::send), but the message need not leave before the next one, or before
+    /// Sends as [`send`](Self::send), but the message need not leave before the next one, or before
     /// [`flush`](Self::flush): several small ones leave in one write. In a callback every message to
     /// the client whose event it is does so anyway, until the callback's work is done.
     ///
@@ -296,7 +296,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), Frame::new(fin, opcode, payload))
     }
 
-    /// As [`send_frame`](Self::send_frame), but waits no longer than `timeout_ms` for its turn and for the first
+    /// Sends as [`send_frame`](Self::send_frame), but waits no longer than `timeout_ms` for its turn and for the first
     /// byte to leave, and for 0 not at all. A frame that has begun is finished within the send timeout, or the
     /// connection is aborted. With `more`, it need not leave before the next one: see [`send_more`](Self::send_more).
     ///
@@ -485,7 +485,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         Ok(())
     }
 
-    /// The planned frame goes out, or is kept to go out.
+    /// Sends the planned frame, or keeps it to be sent.
     fn commit<const N: usize>(
         &self,
         slot: &Slot<P>,

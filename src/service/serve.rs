@@ -142,7 +142,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// The client's socket is ready, as [`Ready::Client`] says: for ports that wait on further threads
+    /// Handles a ready socket of a client, as [`Ready::Client`] says: for ports that wait on further threads
     /// beside the serving one.
     pub fn on_client(&self, index: usize, writable: bool) {
         let Some(slot) = self.slot(index) else {
@@ -206,7 +206,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.port.watch_listener();
     }
 
-    /// A connection could not be had, or not be watched. Said once, until one can be again.
+    /// Handles a connection that could not be accepted, or not be watched. Emitted once, until one can be again.
     fn accept_failed(&self, serving: &mut Serving<P>) {
         if !core::mem::replace(&mut serving.accept_fails, true) {
             self.count(Counter::AcceptErrors);
@@ -220,7 +220,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.set_timer(Some(again));
     }
 
-    /// When the next connection may be given a slot, if none may be now.
+    /// Returns when the next connection may be given a slot, if none may be now.
     fn handshakes_pause(&self, serving: &mut Serving<P>) -> Option<Instant> {
         if !P::LIMITS.contains(Limits::HANDSHAKES) {
             return None;
@@ -229,7 +229,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         serving.handshakes.empty_until(rate, self.port.now())
     }
 
-    /// A connection was given a slot.
+    /// Counts a connection that was given a slot.
     fn take_handshake(&self, serving: &mut Serving<P>) {
         if P::LIMITS.contains(Limits::HANDSHAKES) {
             let rate = self.settings.handshakes_per_second();
@@ -380,7 +380,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.set_tick(*at);
     }
 
-    /// The service was suspended: a debugger or the operating system stopped it, or a callback took long.
+    /// Forgives a suspension: a debugger or the operating system stopped the service, or a callback took long.
     /// What peers did not do meanwhile it could not have heard.
     fn forgive(&self, now: Instant) {
         log::debug!("the service was suspended: clients get their time again");

@@ -31,7 +31,7 @@ impl<P: Port> Slot<P> {
         Self { inner }
     }
 
-    /// The lock.
+    /// Returns the lock.
     pub(super) const fn monitor(&self) -> &P::Lock<Inner<P>> {
         &self.inner
     }
@@ -370,13 +370,13 @@ impl<P: Port> Inner<P> {
 
     // How far the connection is.
 
-    /// Whether the slot does nothing but receive, deliver and send: the connection is open, no state
+    /// Returns whether the slot does nothing but receive, deliver and send: the connection is open, no state
     /// event is pending, and nothing is in the way of output.
     pub(super) fn is_plain(&self) -> bool {
         self.phase == Phase::Open && self.pending.is_empty() && self.output.is_plain()
     }
 
-    /// Whether the application may answer the opening request now.
+    /// Returns whether the application may answer the opening request now.
     pub(super) fn awaits_answer(&self) -> bool {
         self.phase == Phase::Handshake && self.asked == Asked::Waiting
     }
@@ -391,7 +391,7 @@ impl<P: Port> Inner<P> {
         self.pending.add(State::Connected, masks);
     }
 
-    /// On to a later phase. Every connection passes out of `Handshake` or `Open` once, and CLOSING is
+    /// Goes on to a later phase. Every connection passes out of `Handshake` or `Open` once, and CLOSING is
     /// emitted then.
     #[inline(never)] // for size
     pub(super) fn advance(&mut self, phase: Phase, now: Instant, masks: &Masks) {
@@ -425,14 +425,14 @@ impl<P: Port> Inner<P> {
 
     // What the client may do.
 
-    /// A ping was sent, and may be answered.
+    /// Notes that a ping was sent, which may be answered.
     pub(super) fn ping_sent(&mut self) {
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             self.pings = self.pings.saturating_add(1);
         }
     }
 
-    /// Whether this keep-alive ping was sent and not answered yet. It is then, and so are those before
+    /// Returns whether this keep-alive ping was sent and not answered yet. It is then, and so are those before
     /// it, which a client need not answer (RFC 6455 section 5.5.3).
     pub(super) fn keep_alive_answered(&mut self, count: u8) -> bool {
         let (last, answered) = self.keep_alive;
@@ -443,7 +443,7 @@ impl<P: Port> Inner<P> {
         is_open
     }
 
-    /// Whether the client may send this control frame: one that was asked for, or no more in a second
+    /// Returns whether the client may send this control frame: one that was asked for, or no more in a second
     /// than the limit.
     pub(super) fn allows_control(
         &mut self,
@@ -464,14 +464,14 @@ impl<P: Port> Inner<P> {
 
     // What the slot waits for.
 
-    /// The client was heard, or had no chance to be until now.
+    /// Notes that the client was heard, or had no chance to be until now.
     pub(super) fn hear(&mut self, now: Instant) {
         self.heard = now;
         self.ping_due = now;
         self.is_pinged = false;
     }
 
-    /// A keep-alive ping was sent.
+    /// Notes that a keep-alive ping was sent.
     pub(super) fn pinged(&mut self, now: Instant) {
         if !self.is_pinged {
             self.is_pinged = true;
@@ -479,7 +479,7 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// The service was suspended: every deadline of the client, and of the application, starts again.
+    /// Restarts every deadline of the client, and of the application, because the service was suspended.
     pub(super) fn forgive(&mut self, now: Instant) {
         self.since = now;
         self.heard = now;
@@ -489,19 +489,19 @@ impl<P: Port> Inner<P> {
         self.pinged = now;
     }
 
-    /// The application keeps the client waiting: it holds messages or takes no events.
+    /// Returns whether the application keeps the client waiting: it holds messages or takes no events.
     pub(super) fn is_held_up(&self) -> bool {
         self.held > 0 || self.stalled != 0
     }
 
-    /// The application keeps what was received from a client that is gone.
+    /// Returns whether the application keeps what was received from a client that is gone.
     fn holds_data(&self) -> bool {
         let inbound = self.inbound.as_ref();
         let untaken = inbound.is_some_and(|inbound| inbound.undelivered != 0);
         self.held > 0 || untaken
     }
 
-    /// What the socket has to be watched for while the slot is idle.
+    /// Returns what the socket has to be watched for while the slot is idle.
     pub(super) fn interest(&self) -> Interest {
         if self.is_plain() && !self.is_held_up() {
             return Interest::READ;
@@ -525,13 +525,13 @@ impl<P: Port> Inner<P> {
         interest
     }
 
-    /// Whether the response with a page has not been taken whole.
+    /// Returns whether the response with a page has not been taken whole.
     pub(super) fn sends_page(&self) -> bool {
         P::PAGES && self.asked == Asked::Page && self.output.pending()
     }
 
-    /// Since when the connection of a client that has not connected does nothing: it is silent in its opening phase,
-    /// or its request was answered. `None` if it may not be closed to make room for another one.
+    /// Returns since when the connection of a client that has not connected does nothing: it is silent in its opening
+    /// phase, or its request was answered. `None` if it may not be closed to make room for another one.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let has_connected = !matches!(self.asked, Asked::No | Asked::Page);
         if self.owner != Owner::Idle || self.is_held_up() || has_connected {
@@ -544,7 +544,7 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// When something has to be done although nothing happens.
+    /// Returns when something has to be done although nothing happens.
     pub(super) fn next_deadline(&self, settings: &Settings) -> Option<Instant> {
         match self.phase {
             _ if self.owner == Owner::Free => None,
@@ -572,7 +572,7 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// The next deadline, if the timer has to be set to it.
+    /// Returns the next deadline, if the timer has to be set to it.
     pub(super) fn uncovered_deadline(&mut self, settings: &Settings) -> Option<Instant> {
         let deadline = self.next_deadline(settings)?;
         if self.is_covered && deadline.has_reached(self.covered) {
@@ -581,14 +581,14 @@ impl<P: Port> Inner<P> {
         self.cover(Some(deadline))
     }
 
-    /// The timer is about to be set to this deadline.
+    /// Returns the timer is about to be set to this deadline.
     pub(super) fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
         self.is_covered = deadline.is_some();
         self.covered = deadline.unwrap_or_default();
         deadline
     }
 
-    /// In phase `Open`: when the client has to have taken output. A sender in the middle of its frame
+    /// Returns, in phase `Open`, when the client has to have taken output. A sender in the middle of its frame
     /// minds its own deadline.
     fn sending_deadline(&self, settings: &Settings) -> Option<Instant> {
         let waits = self.output.is_blocked() && !self.output.has_caller();
@@ -596,7 +596,7 @@ impl<P: Port> Inner<P> {
         waits.then(|| self.output.since + settings.send_timeout_ms())
     }
 
-    /// In phase `Open`: when the application has to have released something, or else the client is
+    /// Returns, in phase `Open`, when the application has to have released something, or else the client is
     /// pinged or timed out.
     fn waiting_deadline(&self, settings: &Settings) -> Option<Instant> {
         if self.owner != Owner::Idle {
@@ -614,13 +614,13 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// When a client that was not heard is pinged, or pinged again.
+    /// Returns when a client that was not heard is pinged, or pinged again.
     fn ping_deadline(&self, settings: &Settings) -> Option<Instant> {
         let interval = settings.ping_interval();
         (interval > 0).then(|| self.ping_due + interval)
     }
 
-    /// When a client that was not heard is timed out: only if it was pinged, and had a ping interval to
+    /// Returns when a client that was not heard is timed out: only if it was pinged, and had a ping interval to
     /// answer. Where there are no pings silence is enough.
     fn silence_deadline(&self, settings: &Settings) -> Option<Instant> {
         if settings.client_timeout_ms() == 0 {
@@ -634,7 +634,7 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Whether the client is aborted if its connection ends now: it has not finished the closing
+    /// Returns whether the client is aborted if its connection ends now: it has not finished the closing
     /// handshake, or not taken what was sent. One that the application holds up had no chance to.
     pub(super) fn is_aborted(&self) -> bool {
         match self.phase {
@@ -700,14 +700,14 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Whether a frame was refused, and one from `thread` would not be again, a free block assumed.
+    /// Returns whether a frame was refused, and one from `thread` would not be again, a free block assumed.
     pub(super) fn can_send_again(&self, thread: impl FnOnce() -> usize) -> bool {
         self.output.was_refused()
             && self.output.is_clear()
             && (!self.outgoing.is_fragmented() || self.fragment_thread == thread())
     }
 
-    /// Whether `payload` is the whole of the text being delivered, which was checked to be UTF-8.
+    /// Returns whether `payload` is the whole of the text being delivered, which was checked to be UTF-8.
     pub(super) fn is_own_text(&self, payload: &[u8]) -> bool {
         self.delivering.is_some_and(|delivering| {
             let same = (delivering.address.get(), delivering.len)
@@ -716,7 +716,7 @@ impl<P: Port> Inner<P> {
         })
     }
 
-    /// Where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
+    /// Returns where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
     pub(super) fn own_range(&self, payload: &[u8]) -> Option<Range<usize>> {
         let delivering = self.delivering.as_ref()?;
         if payload.is_empty() {
@@ -732,7 +732,7 @@ impl<P: Port> Inner<P> {
         Some(start.checked_add(offset)?..start.checked_add(end)?)
     }
 
-    /// Whether nothing was received behind the message being delivered.
+    /// Returns whether nothing was received behind the message being delivered.
     pub(super) fn delivers_last(&self) -> bool {
         self.delivering
             .is_some_and(|delivering| delivering.marks.contains(Marks::LAST))

@@ -19,7 +19,7 @@ pub const MAX_LIMIT_MS: u32 = 1 << 30;
 pub struct Instant(pub u32);
 
 impl Instant {
-    /// Whether this is `deadline` or later. The two are less than 2^31 ms apart.
+    /// Returns whether this is `deadline` or later. The two are less than 2^31 ms apart.
     #[must_use]
     pub const fn has_reached(self, deadline: Self) -> bool {
         self.0.wrapping_sub(deadline.0) < 1 << 31
@@ -41,12 +41,12 @@ impl Instant {
         now.0.wrapping_sub(self.0)
     }
 
-    /// The later one.
+    /// Returns the later one.
     pub(super) fn later(self, other: Self) -> Self {
         if self.has_reached(other) { self } else { other }
     }
 
-    /// The earlier one of two deadlines, of which either may not exist.
+    /// Returns the earlier one of two deadlines, of which either may not exist.
     pub(super) fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) if one.has_reached(other) => Some(other),

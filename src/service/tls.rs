@@ -17,12 +17,12 @@ const TLS_REQUIRED: &[u8] =
     Content-Length: 44\r\n\r\nThis port needs TLS: use https:// or wss://\n";
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Whether the client's TLS handshake is not finished.
+    /// Returns whether the client's TLS handshake is not finished.
     pub(super) fn is_securing(inner: &Inner<P>) -> bool {
         P::TLS && inner.socket.as_ref().is_some_and(P::Socket::is_handshaking)
     }
 
-    /// Whether more of the client can be received at once, of which polling does not know.
+    /// Returns whether more of the client can be received at once, of which polling does not know.
     pub(super) fn has_buffered(inner: &Inner<P>) -> bool {
         P::TLS && inner.socket.as_ref().is_some_and(P::Socket::has_buffered)
     }
@@ -67,7 +67,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// A step of the TLS handshake was done; whether it failed.
+    /// Ends a step of the TLS handshake, and returns whether it failed.
     fn secured(
         &self,
         inner: &mut Inner<P>,
@@ -99,8 +99,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.fail_tls(inner, phase)
     }
 
-    /// TLS failed, during its handshake or later: whether that is to be [logged](Self::log_tls_failure), without the
-    /// lock. Once the connection is ending, it is no event.
+    /// Handles a failure of TLS, during its handshake or later. Returns whether to [log](Self::log_tls_failure) it,
+    /// without the lock. Once the connection is ending, it is no event.
     pub(super) fn fail_tls(&self, inner: &mut Inner<P>, phase: Phase) -> bool {
         let masks = self.application.masks();
         let is_event = inner.phase >= Phase::Open;

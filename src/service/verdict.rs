@@ -187,7 +187,7 @@ pub struct Answer<'a>(&'a mut dyn FnMut(Verdict<'_>));
 pub struct Answered(());
 
 impl<'a> Answer<'a> {
-    /// An answer that is given to `give`, once: for ports, and tests of applications.
+    /// Creates an answer that is given to `give`, once: for ports, and tests of applications.
     pub const fn new(give: &'a mut dyn FnMut(Verdict<'_>)) -> Self {
         Self(give)
     }

@@ -40,7 +40,7 @@ impl Origins {
         Ok(Self { check, list })
     }
 
-    /// Whether a request may connect.
+    /// Returns whether a request may connect.
     pub fn check(self, request: &Request<'_>) -> OriginMatch {
         (self.check)(self, request)
     }
@@ -67,8 +67,8 @@ pub struct Login {
 }
 
 impl Login {
-    /// A user with a password, a token, or both; `None` without any. A password without a user, or the other way
-    /// round, is an error, and so is a user with a colon, which cannot log in (RFC 7617 section 2).
+    /// Creates a user with a password, a token, or both; `None` without any. A password without a user, or the other
+    /// way round, is an error, and so is a user with a colon, which cannot log in (RFC 7617 section 2).
     pub fn new(
         user: Option<&'static str>,
         password: Option<&'static str>,
@@ -96,7 +96,7 @@ impl Login {
         }))
     }
 
-    /// Whether a request has the credentials.
+    /// Returns whether a request has the credentials.
     pub fn admits(self, request: &Request<'_>) -> bool {
         (self.check)(self, request)
     }

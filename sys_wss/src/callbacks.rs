@@ -41,7 +41,7 @@ pub struct Happened {
 }
 
 impl Happened {
-    /// The event as C has it, without its bytes.
+    /// Returns the event as C has it, without its bytes.
     pub fn to_c(&self) -> abi::Event {
         let Self { place, client, .. } = *self;
         let client = client.map(|id| Client { place, id });
@@ -73,7 +73,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// A callback of `wss.h`.
+    /// Creates a callback of `wss.h`.
     pub fn new(function: EventCallback, cookie: Cookie) -> Self {
         Self {
             call: Self::call_own,
@@ -83,7 +83,7 @@ impl Sink {
         }
     }
 
-    /// A callback of `sys_wss.h`.
+    /// Creates a callback of `sys_wss.h`.
     pub fn original(function: Callback, cookie: Cookie) -> Self {
         Self {
             call: Self::call_original,
@@ -128,12 +128,12 @@ impl Sink {
 /// The callback of each server.
 static CALLBACKS: PerServer<Monitor<Option<Sink>>> = PerServer([const { monitor(None) }; SERVERS]);
 
-/// From now on events of the server at `place` go to `sink`.
+/// Sends events of the server at `place` to `sink` from now on.
 pub fn set_callback(place: usize, sink: Option<Sink>) {
     *CALLBACKS.at(place).lock() = sink;
 }
 
-/// Whether the server at `place` has a callback of the original interface.
+/// Returns whether the server at `place` has a callback of the original interface.
 pub fn has_original_callback(place: usize) -> bool {
     let sink = *CALLBACKS.at(place).lock();
     sink.is_some_and(|sink| sink.original.is_some())
@@ -157,7 +157,7 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// A hook of `wss.h`.
+    /// Creates a hook of `wss.h`.
     pub fn new(function: RequestHook, cookie: Cookie) -> Self {
         Self {
             call: Self::call_hook,
@@ -198,7 +198,7 @@ pub struct Tick {
 }
 
 impl Tick {
-    /// A function of `wss.h`.
+    /// Creates a function of `wss.h`.
     pub const fn new(function: TickCallback, cookie: Cookie) -> Self {
         Self { function, cookie }
     }

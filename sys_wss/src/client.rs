@@ -9,7 +9,7 @@ use crate::abi::{self, NO_CLIENT, State};
 use crate::error::Error;
 use crate::platform::SERVERS;
 
-/// An opcode that a message may have.
+/// Returns an opcode that a message may have.
 pub fn frame_type(number: u32) -> Result<Opcode, Error> {
     u8::try_from(number)
         .ok()
@@ -18,7 +18,7 @@ pub fn frame_type(number: u32) -> Result<Opcode, Error> {
         .ok_or(Error::BadFrameType)
 }
 
-/// A close code that may be sent.
+/// Returns a close code that may be sent.
 pub fn close_code(number: u32) -> Result<CloseCode, Error> {
     u16::try_from(number)
         .ok()
@@ -26,12 +26,12 @@ pub fn close_code(number: u32) -> Result<CloseCode, Error> {
         .ok_or(Error::BadCloseCode)
 }
 
-/// The reason of a close.
+/// Returns the reason of a close.
 pub fn reason(bytes: &[u8]) -> Result<&str, Error> {
     core::str::from_utf8(bytes).map_err(|_| Error::BadReason)
 }
 
-/// The state as C has it.
+/// Returns the state as C has it.
 pub const fn state(state: ClientState) -> State {
     match state {
         ClientState::Closed => State::Closed,
@@ -52,7 +52,7 @@ pub struct Client {
 const NO_SLOT: u16 = u16::MAX;
 
 impl Client {
-    /// The number that C has for it.
+    /// Returns the number that C has for it.
     // From the highest bit: the place, counted from 1 so that no number is `NO_CLIENT`, the slot, and the
     // generation.
     pub fn to_c(self) -> u64 {
@@ -61,7 +61,7 @@ impl Client {
         place.saturating_add(1) << 48 | u64::from(slot) << 32 | u64::from(self.id.generation())
     }
 
-    /// The client that has this number in C, if one can have it.
+    /// Returns the client that has this number in C, if one can have it.
     pub fn from_c(number: u64) -> Option<Self> {
         let [a, b, c, d, generation @ ..] = number.to_be_bytes();
         let place = usize::from(u16::from_be_bytes([a, b])).checked_sub(1)?;
@@ -70,18 +70,18 @@ impl Client {
         (place < SERVERS && slot != NO_SLOT).then_some(Self { place, id })
     }
 
-    /// The index in the original interface.
+    /// Returns the index in the original interface.
     pub fn index(self) -> i32 {
         i32::try_from(self.id.slot()).unwrap_or(-1)
     }
 }
 
-/// The number of a client, if there is one, and its index: none and -1 for what concerns no client.
+/// Returns the number of a client, if there is one, and its index: none and -1 for what concerns no client.
 pub fn client_or_none(client: Option<Client>) -> (u64, i32) {
     client.map_or((NO_CLIENT, -1), |client| (client.to_c(), client.index()))
 }
 
-/// The statistics as C has them.
+/// Returns the statistics as C has them.
 pub fn stats(stats: &ServiceStats) -> abi::Stats {
     abi::Stats {
         bytes_received: stats.traffic.bytes_received,

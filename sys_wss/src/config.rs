@@ -40,7 +40,7 @@ impl Tls {
         client_auth: ClientAuth::None,
     };
 
-    /// The credentials that C gives, if they can be used.
+    /// Reads the credentials that C gives, if they can be used.
     ///
     /// # Safety
     /// What it points to is as `wss.h` asks for.
@@ -53,7 +53,7 @@ impl Tls {
         Ok(tls)
     }
 
-    /// The credentials that C gives.
+    /// Reads the credentials that C gives.
     ///
     /// # Safety
     /// What it points to is as `wss.h` asks for.
@@ -112,7 +112,7 @@ pub struct Options {
     pub tls: [Option<Tls>; platform::TLS as usize],
 }
 
-/// The bytes at `data`, for the time of the call.
+/// Returns the bytes at `data`, for the time of the call.
 ///
 /// # Safety
 /// `data` is NULL, or there are `len` items that nothing writes to meanwhile.
@@ -125,7 +125,7 @@ pub unsafe fn list<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Error> 
     }
 }
 
-/// The text at `text`; `None` for NULL.
+/// Returns the text at `text`; `None` for NULL.
 ///
 /// # Safety
 /// `text` is NULL, or ends with NUL, for as long as the result is used.
@@ -138,7 +138,7 @@ pub unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, 
     text.to_str().map(Some).map_err(|_| Error::BadArgument)
 }
 
-/// The text at `text`.
+/// Returns the text at `text`.
 ///
 /// # Safety
 /// As for [`optional_text`].
@@ -147,7 +147,7 @@ pub unsafe fn required_text<'a>(text: *const c_char) -> Result<&'a str, Error> {
     unsafe { optional_text(text) }?.ok_or(Error::BadPointer)
 }
 
-/// A page that C gives.
+/// Returns a page that C gives.
 ///
 /// # Safety
 /// Its texts are NULL or end with NUL, and its body has its size. All stay as they are while the result is used.
@@ -171,7 +171,7 @@ pub unsafe fn page<'a>(page: &'a abi::Page) -> Result<Page<'a>, Error> {
     })
 }
 
-/// The configuration that C gives.
+/// Returns the configuration that C gives.
 ///
 /// # Safety
 /// What the configuration points to is as `wss.h` asks for.
@@ -298,7 +298,7 @@ fn set_limits(options: &mut Options, limits: &Limits) {
     to.login_failures_per_minute = limits.login_failures_per_minute;
 }
 
-/// The limits that C starts from.
+/// Returns the limits that C starts from.
 pub fn default_limits() -> Limits {
     let options = default_options();
     let limits = options.limits;

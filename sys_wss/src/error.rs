@@ -100,7 +100,7 @@ pub enum Errno {
 }
 
 impl Error {
-    /// The code of the original interface.
+    /// Returns the code of the original interface.
     pub const fn to_sys(self) -> SysResult {
         match self {
             Self::BadFrameType
@@ -143,7 +143,7 @@ impl Error {
         }
     }
 
-    /// The negative errno of `wss.h`.
+    /// Returns the negative errno of `wss.h`.
     pub fn to_errno(self) -> c_int {
         platform::errno(self.errno()).saturating_neg()
     }

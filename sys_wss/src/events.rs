@@ -54,13 +54,13 @@ impl Sinks {
         EventMask::from_bits_truncate(mask.map_or(0, |mask| mask.load(Ordering::Relaxed)))
     }
 
-    /// The queue that is a sink.
+    /// Returns the queue that is a sink.
     fn queue(&self, sink: usize) -> Option<Number> {
         let queue = self.queues.get(sink.checked_sub(1)?)?;
         Number::from_c(queue.load(Ordering::Relaxed))
     }
 
-    /// The sinks that are queues, each with its queue.
+    /// Returns the sinks that are queues, each with its queue.
     fn queues(&self) -> impl Iterator<Item = (usize, Number)> {
         (1..MAX_SINKS).filter_map(|sink| Some((sink, self.queue(sink)?)))
     }
@@ -68,7 +68,7 @@ impl Sinks {
 
 static SINKS: PerServer<Sinks> = PerServer([const { Sinks::none() }; SERVERS]);
 
-/// From now on the callback of the server at `place` is this one, which gets these events; `None`: there is none.
+/// Sets the callback of the server at `place`, which gets these events from now on; `None`: there is none.
 pub fn set_callback(place: usize, callback: Option<(EventMask, Sink)>) {
     callbacks::set_callback(place, callback.map(|(_, sink)| sink));
     let mask = callback.map_or(EventMask::empty(), |(mask, _)| mask);
@@ -100,7 +100,7 @@ pub fn end_queues(place: usize) {
     }
 }
 
-/// No server gives events to a queue any more.
+/// Removes a queue from all servers.
 pub fn remove_queue(queue: Number) {
     for sinks in &SINKS.0 {
         for (sink, _) in sinks.queues().filter(|(_, number)| *number == queue) {
@@ -146,7 +146,7 @@ impl Active {
 }
 
 impl Events {
-    /// That of a service that was not started yet.
+    /// Makes that of a service that was not started yet.
     pub const fn new() -> Self {
         Self {
             place: AtomicUsize::new(DEFAULT),
@@ -154,7 +154,7 @@ impl Events {
         }
     }
 
-    /// From now on it is that of this server.
+    /// Begins a run of this server.
     pub fn begin(&self, place: usize, options: &Options) {
         self.place.store(place, Ordering::Relaxed);
         *self.active.lock() = options.active;
@@ -165,7 +165,7 @@ impl Events {
         self.place.load(Ordering::Relaxed)
     }
 
-    /// A client of this server.
+    /// Returns a client of this server.
     pub fn client(&self, id: ClientId) -> Client {
         let place = self.place();
         Client { place, id }
@@ -276,7 +276,7 @@ impl<P: Port> Application<P> for Events {
     }
 }
 
-/// The server at `place` has stopped, or did not start: no more events come.
+/// Ends the events of the server at `place`, which has stopped, or did not start.
 pub fn end(place: usize) {
     SINKS.at(place).runs.store(false, Ordering::SeqCst);
     if let Some(queues) = queues::functions() {
@@ -284,7 +284,7 @@ pub fn end(place: usize) {
     }
 }
 
-/// As C numbers events: the bits are numbered alike.
+/// Returns the number of an event in C: the bits are numbered alike.
 const fn number(event: EventMask) -> u32 {
     event.bits().trailing_zeros()
 }

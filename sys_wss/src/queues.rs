@@ -41,7 +41,7 @@ pub struct Functions {
     pub end: fn(usize),
 }
 
-/// What servers do with queues, if there ever was one.
+/// Returns what servers do with queues, if there ever was one.
 pub fn functions() -> Option<&'static Functions> {
     *FUNCTIONS.lock()
 }
@@ -73,7 +73,7 @@ pub struct Number {
 const STEP: u32 = QUEUES as u32;
 
 impl Number {
-    /// The queue that has this number in C, if one can have it.
+    /// Returns the queue that has this number in C, if one can have it.
     pub fn from_c(number: u32) -> Option<Self> {
         let place = usize::try_from(number % STEP).ok()?;
         let generation = number / STEP;
@@ -88,7 +88,7 @@ impl Number {
         is_there.then(|| act(place))
     }
 
-    /// A server that gives events to the queue is about to start; which events.
+    /// Returns a server that gives events to the queue is about to start; which events.
     pub fn resume(self) -> Option<EventMask> {
         self.with(|place| {
             place.queue.resume();
@@ -96,7 +96,7 @@ impl Number {
         })
     }
 
-    /// No server gives events to the queue any more.
+    /// Ends the readers of a queue: no server gives it events any more.
     pub fn end_readers(self) {
         Queue::end(&self);
     }
@@ -151,13 +151,13 @@ pub fn create(mask: EventMask, storage: impl FnOnce() -> Option<Storage>) -> Res
     Err(Error::Busy)
 }
 
-/// The queue that has this number in C, if there is one.
+/// Returns the queue that has this number in C, if there is one.
 fn find(number: u32) -> Result<Number, Error> {
     let queue = Number::from_c(number).ok_or(Error::BadArgument)?;
     queue.with(|_| queue).ok_or(Error::BadArgument)
 }
 
-/// Whether there is a queue that has this number in C.
+/// Returns whether there is a queue that has this number in C.
 pub fn exists(number: u32) -> bool {
     find(number).is_ok()
 }
@@ -171,7 +171,7 @@ pub fn destroy(number: u32) -> Result<(), Error> {
     was_there.then_some(()).ok_or(Error::BadArgument)
 }
 
-/// The service has to know that there is room.
+/// Notifies the service that there is room.
 fn room() {
     events::deliver_listen_failed();
     server::room();
@@ -231,7 +231,7 @@ pub unsafe fn release(event: &mut abi::Event) {
     }
 }
 
-/// Whether an event was turned away that now has room, on any queue.
+/// Returns whether an event was turned away that now has room, on any queue.
 fn made_room() -> bool {
     let made_room = |place: usize| {
         let generation = 0;

@@ -26,7 +26,7 @@ pub struct Asked<'r, 'a> {
 }
 
 impl<'r, 'a> Asked<'r, 'a> {
-    /// A request that is to be answered.
+    /// Creates a request that is to be answered.
     pub const fn new(client: Client, request: &'r Request<'r>, answer: Answer<'a>) -> Self {
         Self {
             client,
@@ -47,7 +47,7 @@ impl<'r, 'a> Asked<'r, 'a> {
 /// Those of each server. They are never anywhere else: Kconfig may make them larger than any stack.
 static REQUESTS: PerServer<Requests> = PerServer([const { Requests::new() }; SERVERS]);
 
-/// The accepted requests of the clients of the server at `place`.
+/// Returns the accepted requests of the clients of the server at `place`.
 pub fn requests(place: usize) -> &'static Requests {
     REQUESTS.at(place)
 }
@@ -90,7 +90,7 @@ pub enum Text {
 }
 
 impl Text {
-    /// The text with the number that C has for it.
+    /// Returns the text with the number that C has for it.
     pub const fn from_c(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::Path,
@@ -104,7 +104,7 @@ impl Text {
 }
 
 impl Requests {
-    /// For a server without clients.
+    /// Makes those of a server without clients.
     const fn new() -> Self {
         Self(monitor(PerClient::new()))
     }
@@ -183,7 +183,7 @@ impl Requests {
         })
     }
 
-    /// What the handshake said.
+    /// Returns what the handshake said.
     pub fn handshake(&self, client: ClientId) -> Result<Handshake, Error> {
         self.with(client, |request, _| {
             let mut handshake = Handshake {
@@ -206,7 +206,7 @@ impl Requests {
     }
 }
 
-/// One of the texts of a request, ended by NUL where it is kept. `None` for other texts.
+/// Returns one of the texts of a request, ended by NUL where it is kept. `None` for other texts.
 pub fn c_text<'a>(request: &Request<'a>, text: &str) -> Option<&'a CStr> {
     let kept = request.to_bytes();
     let from = text.as_ptr().addr().checked_sub(kept.as_ptr().addr());
@@ -215,7 +215,7 @@ pub fn c_text<'a>(request: &Request<'a>, text: &str) -> Option<&'a CStr> {
     found.filter(|found| found.to_bytes() == text.as_bytes())
 }
 
-/// Whether all of the text, and the NUL behind it, fits.
+/// Returns whether all of the text, and the NUL behind it, fits.
 pub fn copy_text(text: &str, room: &mut [u8]) -> bool {
     let Some((end, room)) = room.split_last_mut() else {
         return false;

@@ -33,7 +33,7 @@ pub const DEFAULT: usize = 0;
 pub struct PerServer<T>(pub [T; SERVERS]);
 
 impl<T> PerServer<T> {
-    /// That of a place.
+    /// Returns that of a place.
     pub fn at(&self, place: usize) -> &T {
         // There always is one.
         self.0.get(place).unwrap_or(&self.0[0])
@@ -99,13 +99,13 @@ impl State {
         }
     }
 
-    /// The `SYS_MODULE_OBJ` of this run.
+    /// Returns the `SYS_MODULE_OBJ` of this run.
     fn object(&self) -> usize {
         usize::try_from(self.runs).unwrap_or(MODULE_OBJ_INVALID)
     }
 }
 
-/// The state of a server. Ending becomes idle once all callbacks have returned.
+/// Returns the state of a server. Ending becomes idle once all callbacks have returned.
 fn settled(place: usize) -> Guard {
     let mut state = STATES.at(place).lock();
     state.settle(place);
@@ -114,13 +114,13 @@ fn settled(place: usize) -> Guard {
 
 type Guard = <Monitor<State> as Lock<State>>::Guard<'static>;
 
-/// The address that C has for a server; NULL for a place that is none.
+/// Returns the address that C has for a server; NULL for a place that is none.
 pub fn to_c(place: usize) -> *const abi::Server {
     let state = STATES.0.get(place);
     state.map_or(ptr::null(), |state| ptr::from_ref(state).cast())
 }
 
-/// The place of the server with this address.
+/// Returns the place of the server with this address.
 pub fn from_c(server: *const abi::Server) -> Result<usize, Error> {
     let offset = server.addr().checked_sub(STATES.0.as_ptr().addr());
     let place = offset.map(|offset| offset / size_of::<Monitor<State>>());
@@ -198,20 +198,20 @@ pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize
     })
 }
 
-/// The default server could not be started for the original interface.
+/// Emits that the default server could not be started for the original interface.
 fn emit_not_started() {
     events::emit_listen_failed();
     events::end(DEFAULT);
 }
 
-/// From now on events of the default server go to a callback of the original interface, if there is one here.
+/// Sends events of the default server to a callback of the original interface from now on, if there is one here.
 fn set_original_callback(callback: Option<Sink>) {
     if callback.is_some() {
         register(callback);
     }
 }
 
-/// From now on events of the default server go to a callback of the original interface; `None`: to none.
+/// Sends events of the default server to a callback of the original interface from now on; `None`: to none.
 pub fn register(callback: Option<Sink>) {
     events::set_callback(DEFAULT, callback.map(|sink| (events::ORIGINAL, sink)));
 }
@@ -325,7 +325,7 @@ pub fn stop(place: usize) -> Result<(), Error> {
     is_over.then_some(()).ok_or(Error::Busy)
 }
 
-/// The service of a server, while it runs or ends.
+/// Returns the service of a server, while it runs or ends.
 pub fn service(place: usize) -> Result<Handle, Error> {
     let state = settled(place);
     if state.life == Life::Idle {
@@ -334,7 +334,7 @@ pub fn service(place: usize) -> Result<Handle, Error> {
     INSTANCES.at(place).service().ok_or(Error::NotRunning)
 }
 
-/// The service that a client is of, or was: then it has no client with this id.
+/// Returns the service that a client is of, or was: then it has no client with this id.
 pub fn service_of(client: Client) -> Result<Handle, Error> {
     let service = INSTANCES.at(client.place).service();
     service.ok_or(Error::NoSuchClient)
@@ -353,7 +353,7 @@ pub fn replace_tls(place: usize, tls: Tls) -> Result<(), Error> {
     Ok(())
 }
 
-/// The port on which a server listens.
+/// Returns the port on which a server listens.
 pub fn port(place: usize) -> Result<u16, Error> {
     match settled(place).life {
         Life::Running { port, .. } => Ok(port),
@@ -361,20 +361,20 @@ pub fn port(place: usize) -> Result<u16, Error> {
     }
 }
 
-/// What C attached to a client.
+/// Returns what C attached to a client.
 pub fn user_data(client: Client) -> Option<*mut c_void> {
     let data = service_of(client).ok()?.user_data(client.id)?;
     Some(ptr::with_exposed_provenance_mut(data))
 }
 
-/// A message of this client is no longer needed.
+/// Releases a message of this client.
 pub fn release(client: Client) {
     if let Ok(service) = service_of(client) {
         service.release(client.id);
     }
 }
 
-/// A queue has room again.
+/// Notifies the services that a queue has room again.
 pub fn room() {
     for service in INSTANCES.0.iter().filter_map(Instance::service) {
         service.room();

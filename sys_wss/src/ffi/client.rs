@@ -32,7 +32,7 @@ pub extern "C" fn wss_client_state(client: u64) -> State {
     })
 }
 
-/// A client of a server.
+/// Returns a client of a server.
 fn find(
     server: *const Server,
     find: impl FnOnce(&Service) -> Option<ClientId>,
@@ -103,7 +103,7 @@ pub extern "C" fn wss_groups(client: u64) -> u32 {
     })
 }
 
-/// The address and the port in `192.0.2.1:80` or `[2001:db8::1]:80`.
+/// Returns the address and the port in `192.0.2.1:80` or `[2001:db8::1]:80`.
 fn address_and_port(name: &str) -> Option<(&str, u16)> {
     let (address, port) = name.rsplit_once(':')?;
     let address = address

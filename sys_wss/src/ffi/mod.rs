@@ -32,7 +32,7 @@ fn outcome(body: impl FnOnce() -> Result<(), Error>) -> c_int {
     number(|| body().map(|()| 0))
 }
 
-/// The bytes at `data`, for the time of the call.
+/// Returns the bytes at `data`, for the time of the call.
 ///
 /// # Safety
 /// `data` is NULL, or there are `len` bytes that nothing writes to meanwhile.
@@ -54,7 +54,7 @@ unsafe fn put<T>(place: *mut T, value: T) -> Result<(), Error> {
     Ok(())
 }
 
-/// Room for a text at `room`, all zeros.
+/// Returns room for a text at `room`, all zeros.
 ///
 /// # Safety
 /// `room` is NULL, or there are `size` bytes that nothing else uses during the call.

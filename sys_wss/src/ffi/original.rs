@@ -21,7 +21,7 @@ fn sys(body: impl FnOnce() -> Result<(), Error>) -> SysResult {
     })
 }
 
-/// The client, or all clients, that an index means.
+/// Returns the client, or all clients, that an index means.
 fn target(index: i32) -> Target {
     usize::try_from(index).map_or(Target::All, Target::Slot)
 }

@@ -42,7 +42,7 @@ pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u
     })
 }
 
-/// The part of `wss_queue_add()` that is in Rust.
+/// Does the part of `wss_queue_add()` that is in Rust.
 #[cfg(feature = "zephyr")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_queue_adopt(

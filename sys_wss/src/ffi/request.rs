@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::request::{Asked, c_text, copy_text, requests};
 use crate::server::service_of;
 
-/// The request whose hook runs.
+/// Returns the request whose hook runs.
 ///
 /// # Safety
 /// `request` is NULL, or what the hook that runs was given.
@@ -24,7 +24,7 @@ unsafe fn asked<'a>(request: *const Request) -> Option<&'a Asked<'a, 'a>> {
     unsafe { request.cast::<Asked<'_, '_>>().as_ref() }
 }
 
-/// A text of the request whose hook runs; NULL if there is none.
+/// Returns a text of the request whose hook runs; NULL if there is none.
 ///
 /// # Safety
 /// As for [`asked`].
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn wss_request_field(
     unsafe { text(request, |request| request.field(name)) }
 }
 
-/// Whether a text has a NUL in it, with which it would end in C.
+/// Returns whether a text has a NUL in it, with which it would end in C.
 fn has_nul(text: &str) -> bool {
     text.bytes().any(|byte| byte == 0)
 }

@@ -15,13 +15,13 @@ use crate::error::Error;
 use crate::platform::Handle;
 use crate::server::{self, from_c, service_of};
 
-/// A client, and its service.
+/// Returns a client, and its service.
 fn to(client: u64) -> Result<(Handle, Target), Error> {
     let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
     Ok((service_of(client)?, Target::Client(client.id)))
 }
 
-/// The kind of a whole message.
+/// Returns the kind of a whole message.
 fn message_kind(kind: u32) -> Result<MessageKind, Error> {
     match client::frame_type(kind)? {
         Opcode::Text => Ok(MessageKind::Text),

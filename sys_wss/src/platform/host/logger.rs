@@ -20,7 +20,7 @@ struct Registered {
 
 static LOG_HANDLER: Monitor<Option<Registered>> = Monitor::new(None);
 
-/// From now on log lines go to `handler`.
+/// Sends log lines to `handler` from now on.
 pub fn set_log_handler(level: log::LevelFilter, handler: Option<LogHandler>, cookie: *mut c_void) {
     let level = if handler.is_some() {
         level

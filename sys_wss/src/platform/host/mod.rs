@@ -72,12 +72,12 @@ fn credentials(tls: &Tls) -> TlsBuilder {
     host::Tls::bytes(tls.cert, tls.key).client_ca(tls.ca, auth)
 }
 
-/// The header fields that the hook needs: those of the configuration.
+/// Returns the header fields that the hook needs: those of the configuration.
 pub fn request_fields<'a>(configured: impl FnOnce() -> &'a str) -> &'a str {
     configured()
 }
 
-/// Any may be asked for.
+/// Accepts any name.
 pub const fn check_request_fields(_names: &str) -> Result<(), Error> {
     Ok(())
 }
@@ -94,7 +94,7 @@ fn address(text: &CStr) -> Option<IpAddr> {
     text.to_str().ok()?.parse().ok()
 }
 
-/// The number that `errno.h` has.
+/// Returns the number that `errno.h` has.
 pub const fn errno(errno: Errno) -> c_int {
     let errno = match errno {
         Errno::Again => io::Errno::AGAIN,
@@ -113,7 +113,7 @@ pub const fn errno(errno: Errno) -> c_int {
     errno.raw_os_error()
 }
 
-/// Why a server could not be started.
+/// Returns why a server could not be started.
 pub fn start_error(error: &std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::AddrInUse => Error::InUse,
@@ -121,7 +121,7 @@ pub fn start_error(error: &std::io::Error) -> Error {
     }
 }
 
-/// The defaults of the C interface.
+/// Returns the defaults of the C interface.
 pub fn default_options() -> Options {
     let options = host::Options::default();
     Options {
@@ -142,7 +142,7 @@ pub fn default_options() -> Options {
 /// The port of a server that was given none.
 pub const DEFAULT_PORT: u16 = 8000;
 
-/// Whether there can be memory of such sizes.
+/// Returns whether there can be memory of such sizes.
 pub fn check_sizes(options: &Options) -> Result<(), Error> {
     isize::try_from(options.rx_buffer)
         .ok()
@@ -168,12 +168,12 @@ pub const KEEPS_REQUESTS: bool = true;
 pub struct PerClient(Vec<Accepted>);
 
 impl PerClient {
-    /// None yet.
+    /// Makes one without requests.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Where that of a client is.
+    /// Returns where that of a client is.
     pub fn place(&mut self, slot: usize) -> Option<&mut Accepted> {
         if self.0.len() <= slot {
             self.0
@@ -202,7 +202,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// One that does not run.
+    /// Makes one that does not run.
     pub const fn new() -> Self {
         Self {
             running: monitor(None),
@@ -277,7 +277,7 @@ impl Instance {
             .map_err(|_| Error::BadArgument)
     }
 
-    /// The service, while it runs or ends.
+    /// Returns the service, while it runs or ends.
     pub fn service(&self) -> Option<Handle> {
         let running = self.running.lock();
         running.as_ref().map(|running| Arc::clone(&running.service))

@@ -21,7 +21,7 @@ impl Pages {
     /// None.
     pub const NONE: Self = Self(&[]);
 
-    /// Those of a configuration.
+    /// Returns those of a configuration.
     ///
     /// # Safety
     /// C gives as many pages as it says. They, and what they point to, stay as they are while a server is started
@@ -44,7 +44,7 @@ impl Pages {
         }
     }
 
-    /// A page, by its number.
+    /// Returns a page, by its number.
     pub fn get(self, _place: usize, number: usize) -> Option<Page<'static>> {
         // SAFETY: see `of`.
         unsafe { page(self.0.get(number)?) }.ok()

@@ -13,7 +13,7 @@ pub type Storage = wss::host::HeapQueue<Event>;
 /// Whether entries may be taken without `wss_queue_get`.
 pub const IS_READ_DIRECTLY: bool = false;
 
-/// Storage for `depth` entries.
+/// Makes storage for `depth` entries.
 pub fn storage(depth: usize) -> Option<Storage> {
     Some(Storage::new(depth))
 }

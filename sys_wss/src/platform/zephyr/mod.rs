@@ -73,13 +73,13 @@ pub const fn check_tls(_tls: &Tls) -> Result<(), Error> {
 /// Whether a server has TLS that was not configured.
 pub const TLS_BY_DEFAULT: bool = TLS;
 
-/// The header fields that the hook needs: a constant, so that without any there is no code for them.
+/// Returns the header fields that the hook needs: a constant, so that without any there is no code for them.
 #[inline(always)]
 pub const fn request_fields<'a>(_configured: impl FnOnce() -> &'a str + Copy) -> &'a str {
     kconfig::REQUEST_FIELDS
 }
 
-/// Those of Kconfig may be asked for.
+/// Accepts the names in Kconfig.
 pub fn check_request_fields(names: &str) -> Result<(), Error> {
     let mut names = names.split_ascii_whitespace();
     let is_known = |name: &str| {
@@ -92,12 +92,12 @@ pub fn check_request_fields(names: &str) -> Result<(), Error> {
 /// The origins that may connect where the configuration has none.
 pub const ORIGINS: &str = kconfig::ORIGINS;
 
-/// Whether it is an address is found out by listening there.
+/// Accepts any text: listening shows whether it is an address.
 pub const fn check_address(_address: &CStr) -> Result<(), Error> {
     Ok(())
 }
 
-/// Why a server could not be started.
+/// Returns why a server could not be started.
 pub const fn start_error(error: &ListenError) -> Error {
     match error {
         ListenError::InUse(_) => Error::InUse,
@@ -108,7 +108,7 @@ pub const fn start_error(error: &ListenError) -> Error {
     }
 }
 
-/// What Kconfig says.
+/// Returns what Kconfig says.
 pub fn default_options() -> Options {
     #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
     Options {
@@ -126,7 +126,7 @@ pub fn default_options() -> Options {
     }
 }
 
-/// Memory is static: its sizes are those of Kconfig. So is which limits there is code for.
+/// Checks the sizes: memory is static, so they are those of Kconfig. So is which limits there is code for.
 pub fn check_sizes(options: &Options) -> Result<(), Error> {
     let is = default_options();
     let same = options.rx_buffer == is.rx_buffer
@@ -146,12 +146,12 @@ pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) {
 pub struct PerClient([Accepted; KEPT]);
 
 impl PerClient {
-    /// None yet.
+    /// Makes one without requests.
     pub const fn new() -> Self {
         Self([const { Accepted::NONE }; KEPT])
     }
 
-    /// Where that of a client is.
+    /// Returns where that of a client is.
     pub fn place(&mut self, slot: usize) -> Option<&mut Accepted> {
         self.0.get_mut(slot)
     }
@@ -178,12 +178,12 @@ impl internal::Paths for Events {
 pub struct Instance(internal::Instance<Events>);
 
 impl Instance {
-    /// They are read when a server starts.
+    /// Fails: credentials are read when a server starts.
     pub const fn replace_tls(&self, _tls: &Tls) -> Result<(), Error> {
         Err(Error::NotSupported)
     }
 
-    /// One that does not run.
+    /// Makes one that does not run.
     pub const fn new() -> Self {
         Self(internal::Instance::new(Events::new()))
     }
@@ -236,7 +236,7 @@ impl Instance {
         }
     }
 
-    /// The service, if it was ever started.
+    /// Returns the service, if it was ever started.
     pub fn service(&'static self) -> Option<Handle> {
         self.0.service()
     }

@@ -22,7 +22,7 @@ impl Pages {
     /// A configuration has none.
     pub const NONE: Self = Self;
 
-    /// A configuration has none.
+    /// Creates a configuration has none.
     ///
     /// # Safety
     /// None is needed here.
@@ -30,7 +30,7 @@ impl Pages {
         Ok(Self)
     }
 
-    /// A page of the server at `place`, by its number.
+    /// Returns a page of the server at `place`, by its number.
     pub fn get(self, place: usize, number: usize) -> Option<Page<'static>> {
         if !kconfig::PAGES {
             return None;

@@ -14,12 +14,12 @@ pub type Storage = wss_zephyr::internal::MessageQueue<Event>;
 /// Whether entries may be taken without `wss_queue_get`: with `k_msgq_get`.
 pub const IS_READ_DIRECTLY: bool = true;
 
-/// Storage for `depth` entries, if there is some left.
+/// Takes storage for `depth` entries, if there is some left.
 pub fn storage(depth: usize) -> Option<Storage> {
     Storage::new(depth)
 }
 
-/// The application's own.
+/// Returns the application's own.
 ///
 /// # Safety
 /// `messages` points to a `k_msgq` of messages that C lends until `wss_queue_destroy`.
@@ -28,7 +28,7 @@ pub const unsafe fn own(messages: NonNull<c_void>) -> Storage {
     unsafe { Storage::own(messages) }
 }
 
-/// The bytes of a message: where they are, and what they are given back by.
+/// Returns the bytes of a message: where they are, and what they are given back by.
 ///
 /// # Safety
 /// None.

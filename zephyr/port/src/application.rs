@@ -108,7 +108,7 @@ impl ZephyrApplication {
         self.queues.get(index)
     }
 
-    /// No events come any more.
+    /// Ends the queues: no events come any more.
     pub fn end(&self) {
         self.queues.iter().for_each(|queue| queue.end());
     }

@@ -28,7 +28,7 @@ pub struct Received {
 unsafe impl Send for Received {}
 
 impl Received {
-    /// Those of an event. The request of `Connected` is where the client's next bytes go, and is not kept.
+    /// Returns those of an event. The request of `Connected` is where the client's next bytes go, and is not kept.
     pub fn of(event: &Event<'_>) -> Self {
         let bytes = event.message().map_or(&[][..], |message| message.bytes);
         Self {
@@ -79,7 +79,7 @@ impl EventQueue {
         Self { server, run, index }
     }
 
-    /// The server's end, and the service.
+    /// Returns the server's end, and the service.
     fn ends(&self) -> Option<(&'static Sink, &'static ServerService)> {
         let sink = self.server.application().queue(self.index)?;
         let service = self.server.service()?;

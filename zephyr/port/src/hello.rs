@@ -29,7 +29,7 @@ impl Hello {
         is_over: false,
     };
 
-    /// Whether nothing was received.
+    /// Returns whether nothing was received.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         *self == Self::NONE
@@ -80,13 +80,13 @@ impl Hello {
         self.message == 0
     }
 
-    /// Whether a byte is kept back: the ClientHello is complete.
+    /// Returns whether a byte is kept back: the ClientHello is complete.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.kept.is_some()
     }
 
-    /// Whether bytes are passed on as they are.
+    /// Returns whether bytes are passed on as they are.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         self.is_over

@@ -59,7 +59,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         shell: [&shell::Calls::<A>::CALLS; kconfig::SHELL as usize],
     };
 
-    /// A service that does not run.
+    /// Creates a service that does not run.
     pub const fn new(application: A) -> Self {
         let slots = [const { Slot::new(lock!(SlotState::FREE)) }; CLIENTS];
         let pool = lock!(Pool::new([const { None }; BLOCKS]));
@@ -74,14 +74,14 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         }
     }
 
-    /// The service, whether or not it runs, if it ever did.
+    /// Returns the service, whether or not it runs, if it ever did.
     #[inline]
     pub fn service(&self) -> Option<&Service<ZephyrPort, A>> {
         let is_bound = self.is_bound.load(Ordering::Acquire);
         is_bound.then_some(&self.service)
     }
 
-    /// The application.
+    /// Returns the application.
     pub const fn application(&self) -> &A {
         self.service.application()
     }

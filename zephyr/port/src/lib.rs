@@ -60,7 +60,7 @@ pub mod internal {
     pub use crate::shell::Paths;
 }
 
-/// Whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
+/// Returns whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
 #[must_use]
 pub fn on_service_thread() -> bool {
     sys::wss_port_on_service_thread()

@@ -35,7 +35,7 @@ impl Tls {
     /// The credentials with the security tags in `CONFIG_WSS_TLS_SEC_TAGS`, and `CONFIG_WSS_TLS_CLIENT_AUTH`.
     pub const OF_TAGS: Self = Self::new(&[], &[]);
 
-    /// A certificate, in PEM with its chain, and its private key.
+    /// Makes TLS of a certificate, in PEM with its chain, and its private key.
     #[must_use]
     pub const fn new(cert: &'static [u8], key: &'static [u8]) -> Self {
         Self {
@@ -75,7 +75,7 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// What Kconfig says.
+    /// Returns what Kconfig says.
     #[must_use]
     pub const fn new() -> Self {
         #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges

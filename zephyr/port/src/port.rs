@@ -116,7 +116,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// `None` for -1, which is no descriptor.
+    /// Returns `None` for -1, which is no descriptor.
     const fn new(fd: i32, peer: Peer) -> Option<Self> {
         match NonZeroI32::new(!fd) {
             Some(inverted) => Some(Self {
@@ -132,7 +132,7 @@ impl Descriptor {
         !self.inverted.get()
     }
 
-    /// Its TLS, if it has some.
+    /// Returns its TLS, if it has some.
     #[inline(always)]
     fn session(&self) -> Option<&'static Session> {
         match self.tls.as_slice() {
@@ -174,7 +174,7 @@ impl Display for Name {
     }
 }
 
-/// What a call says that gives a number, or an error.
+/// Returns what a call says that gives a number, or an error.
 pub(crate) fn number(result: i32) -> Result<usize, SocketError> {
     usize::try_from(result).map_err(|_| match result {
         sys::AGAIN => SocketError::WouldBlock,
@@ -184,7 +184,7 @@ pub(crate) fn number(result: i32) -> Result<usize, SocketError> {
 }
 
 impl Descriptor {
-    /// Whether the peer has an IPv4 address, as `wss_port_accept` writes it.
+    /// Returns whether the peer has an IPv4 address, as `wss_port_accept` writes it.
     fn is_ipv4(&self) -> bool {
         match &self.peer[..] {
             [front @ .., 0xFF, 0xFF, _, _, _, _] => front.iter().all(|byte| *byte == 0),
@@ -333,7 +333,7 @@ impl Table {
         ended: false,
     };
 
-    /// A listener has failed: its network interface went down, and with it all that was there.
+    /// Handles a listener that has failed: its network interface went down, and with it all that was there.
     fn listener_failed(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             sys::wss_port_close(*listener);
@@ -396,7 +396,7 @@ pub struct ZephyrPort {
 }
 
 impl ZephyrPort {
-    /// The port of a server that is not bound yet. All zeros, so that a static one takes no flash.
+    /// Makes the port of a server that is not bound yet. All zeros, so that a static one takes no flash.
     pub(crate) const fn new() -> Self {
         Self {
             server: Once::new(),
@@ -440,12 +440,12 @@ impl ZephyrPort {
         unsafe { lock.place(own) };
     }
 
-    /// The server that is bound.
+    /// Returns the server that is bound.
     pub(crate) fn server(&self) -> sys::Server {
         self.server.server()
     }
 
-    /// From now on connections have TLS with these credentials, or none.
+    /// Sets the credentials of TLS for connections from now on; `None`: no TLS.
     pub(crate) fn use_tls(&self, tls: Option<&Tls>) -> Result<(), ListenError> {
         let Some(has_tls) = self.tls.first() else {
             return tls.map_or(Ok(()), |_| Err(ListenError::Tls));
@@ -457,12 +457,12 @@ impl ZephyrPort {
         Ok(())
     }
 
-    /// Which one of the servers it is.
+    /// Returns which one of the servers it is.
     fn number(&self) -> usize {
         sys::wss_port_number(self.server())
     }
 
-    /// The socket of a connection that was accepted.
+    /// Returns the socket of a connection that was accepted.
     fn connection(&self, fd: i32, peer: Peer) -> Option<Descriptor> {
         let mut socket = Descriptor::new(fd, peer)?;
         if let ([has_tls], [id]) = (&self.tls[..], &mut socket.tls[..]) {
@@ -496,7 +496,7 @@ impl ZephyrPort {
         table.poll_listeners();
     }
 
-    /// The network has changed: there may be the address to listen at.
+    /// Tries again to listen after a change of the network: the address may be there.
     pub(crate) fn network_changed(&self) {
         let mut table = self.table.lock();
         table.listen_at = 0;
@@ -532,7 +532,7 @@ impl ZephyrPort {
         i32::try_from(table.listen_at.saturating_sub(now)).unwrap_or(-1)
     }
 
-    /// What is to be polled is no longer what the WSS thread polls.
+    /// Has the WSS thread poll anew, because what has to be polled has changed.
     fn changed(&self, table: &mut Table) {
         if core::mem::take(&mut table.polling) {
             sys::wss_port_wake(self.server());
@@ -700,7 +700,8 @@ impl Port for ZephyrPort {
 }
 
 impl ZephyrPort {
-    /// Of which slots (a bit each) the TLS handshake is to go on, and for how many milliseconds the poll may wait.
+    /// Returns for how many milliseconds the poll may wait, and of which slots (a bit each) the TLS handshake has to
+    /// go on.
     fn tend_handshakes(&self, table: &mut Table, ms: i32) -> (i32, u64) {
         if !kconfig::TLS {
             return (ms, 0);
@@ -807,7 +808,7 @@ impl ZephyrPort {
     }
 }
 
-/// The listener that is asked after this one.
+/// Returns the listener that is asked after this one.
 const fn after(listener: usize) -> usize {
     if listener + 1 < LISTENERS {
         listener + 1

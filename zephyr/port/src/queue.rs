@@ -21,7 +21,7 @@ pub struct MessageQueue<T> {
 unsafe impl<T: Send> Send for MessageQueue<T> {}
 
 impl<T: Copy> MessageQueue<T> {
-    /// One of the library's, for `depth` entries. `None` if all are in use, or are for fewer.
+    /// Takes one of the library's, for `depth` entries. `None` if all are in use, or are for fewer.
     #[must_use]
     pub fn new(depth: usize) -> Option<Self> {
         let queue = sys::wss_port_queue_new(depth, size_of::<T>());
@@ -31,7 +31,7 @@ impl<T: Copy> MessageQueue<T> {
         })
     }
 
-    /// The application's own.
+    /// Wraps the application's own.
     ///
     /// # Safety
     /// `queue` points to a `k_msgq` that lives as long as this, and on which only `T` are put.

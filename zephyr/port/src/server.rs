@@ -122,12 +122,12 @@ impl Base {
         self.instance.application()
     }
 
-    /// The service, whether or not it runs, if it ever did.
+    /// Returns the service, whether or not it runs, if it ever did.
     pub(crate) fn service(&self) -> Option<&ServerService> {
         self.instance.service()
     }
 
-    /// Which run of the server this is.
+    /// Returns which run of the server this is.
     pub(crate) fn run(&self) -> u32 {
         self.runs.load(Ordering::SeqCst)
     }
@@ -169,7 +169,7 @@ impl ServiceOf for Base {
 }
 
 impl<H: Handler> Server<H> {
-    /// A server that does not run. It takes no flash.
+    /// Creates a server that does not run. It takes no flash.
     #[must_use]
     #[allow(clippy::new_without_default)] // it is for statics
     pub const fn new() -> Self {
@@ -211,7 +211,7 @@ impl<H: Handler> Server<H> {
         started.map(|[queue]| queue)
     }
 
-    /// For a server with a handler and queues, or several queues.
+    /// Begins a server with a handler and queues, or several queues.
     #[must_use]
     pub const fn builder<'a>(&'static self, options: &'a Options<'a>) -> Builder<'a, H> {
         Builder {
@@ -280,13 +280,14 @@ impl<H: Handler> Server<H> {
         Some(NonNull::from(handler))
     }
 
-    /// What to send with, and to ask about clients, from any thread. There are none while the server does not run.
+    /// Returns what to send with, and to ask about clients, from any thread. There are none while the server does not
+    /// run.
     #[must_use]
     pub const fn clients(&'static self) -> Clients {
         self.base.clients()
     }
 
-    /// The port on which the server listens.
+    /// Returns the port on which the server listens.
     #[must_use]
     pub fn local_port(&self) -> u16 {
         self.base.port.load(Ordering::Relaxed)

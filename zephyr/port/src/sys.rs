@@ -22,7 +22,7 @@ pub const TLS_TRUNCATED: i32 = -1004;
 pub const TLS_ITEM: u32 = 0x100;
 /// `WSS_NAME_SIZE`.
 pub const NAME_SIZE: usize = 56;
-/// The `errno` in a result below 0 that is not [`AGAIN`] (`WSS_ERRNO`).
+/// Returns the `errno` in a result below 0 that is not [`AGAIN`] (`WSS_ERRNO`).
 pub const fn errno(result: i32) -> u32 {
     result.unsigned_abs()
 }
@@ -97,19 +97,19 @@ impl Once {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// What is seen of it was set before.
+    /// Returns what it was set to before.
     #[inline]
     fn get(&self) -> *mut c_void {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The lock that this was set to, or the one that is NULL.
+    /// Returns the lock that this was set to, or the one that is NULL.
     #[inline]
     pub fn lock(&self) -> Lock {
         Lock(self.get())
     }
 
-    /// The server that this was set to. Not to be used before it was.
+    /// Returns the server that this was set to. Not to be used before it was.
     #[inline]
     pub fn server(&self) -> Server {
         debug_assert!(!self.get().is_null());

@@ -141,7 +141,7 @@ impl SessionId {
     /// There was no session left: the connection is to be closed.
     const NONE: Self = Self(u16::MAX - 1);
 
-    /// The session, if there is one.
+    /// Returns the session, if there is one.
     pub fn session(self) -> Option<&'static Session> {
         ALL.get(usize::from(self.0))
     }
@@ -151,7 +151,7 @@ impl SessionId {
     }
 }
 
-/// The numbers of the sessions of a server.
+/// Returns the numbers of the sessions of a server.
 fn numbers(server: usize) -> core::ops::Range<usize> {
     let first = server.saturating_mul(CLIENTS);
     first..first.saturating_add(CLIENTS)
@@ -209,8 +209,8 @@ pub(crate) fn close(id: SessionId) {
     }
 }
 
-/// What the handshakes of a server need of the thread that polls: the sockets of those that are to go on, each given to
-/// `goes_on`, and when to ask again, in milliseconds, or below 0: not before it is woken.
+/// Returns what the handshakes of a server need of the thread that polls: the sockets of those that are to go on,
+/// each given to `goes_on`, and when to ask again, in milliseconds, or below 0: not before it is woken.
 pub(crate) fn tend(server: usize, now: u32, mut goes_on: impl FnMut(i32)) -> i32 {
     if !kconfig::TLS || WAITING.load(SeqCst) == 0 {
         return -1;
@@ -296,7 +296,7 @@ impl Session {
             .is_ok()
     }
 
-    /// Whether the handshake may go on. Otherwise it waits.
+    /// Returns whether the handshake may go on. Otherwise it waits.
     fn has_place(&self) -> bool {
         match self.place.load(SeqCst) {
             place::HAS | place::YIELDS => return true,
@@ -332,12 +332,12 @@ impl Session {
         }
     }
 
-    /// Whether it is encrypted, or is to be.
+    /// Returns whether it is encrypted, or is to be.
     pub fn is_tls(&self) -> bool {
         self.mode.get() != Mode::Plain
     }
 
-    /// Whether it is encrypted.
+    /// Returns whether it is encrypted.
     fn is_open(&self) -> bool {
         self.mode.get() == Mode::Open
     }
@@ -346,7 +346,7 @@ impl Session {
         self.mode.get() == Mode::Handshake
     }
 
-    /// Whether it is received from as if there was no TLS.
+    /// Returns whether it is received from as if there was no TLS.
     pub fn receives_raw(&self) -> bool {
         matches!(self.mode.get(), Mode::Plain | Mode::Broken)
     }
@@ -368,13 +368,13 @@ impl Session {
         })
     }
 
-    /// Mbed TLS is about to be called.
+    /// Prepares for a call of Mbed TLS.
     fn prepare(&self) {
         self.budget.set(BUDGET);
         self.no_buffers.set(false);
     }
 
-    /// What a result below 0 means.
+    /// Returns what a result below 0 means.
     fn error(&self, result: i32) -> SocketError {
         match result {
             sys::TLS_FAILED => {
@@ -542,7 +542,7 @@ impl Session {
     }
 }
 
-/// The session that C means, which knows those that it was given.
+/// Returns the session that C means, which knows those that it was given.
 fn of_c(session: u32) -> Option<&'static Session> {
     ALL.get(session as usize)
 }

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients with TLS, and others. `dut` is the running image: pytest-twister-harness starts it."""
+
+import contextlib
+import os
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+HOST = "127.0.0.1"
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+REQUEST = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+# A connected client's worst echo, in seconds, beyond that of an idle run.
+WORST = 0.05
+
+
+@pytest.fixture(scope="session")
+def image(dut):
+    """The build directory, its port, and the versions of TLS."""
+    lines = dut.readlines_until(regex="started", timeout=30)
+    text = "\n".join(lines)
+    assert re.search(r"no key: -\d+", text)
+    assert re.search(r"server 0: -\d+\s", text), "a key that is none"
+    assert text.count("server 0: 0") == 2 and "server 1: 0" in text and "stopped: 0" in text
+    directory = Path(dut.device_config.build_dir)
+    config = (directory / "zephyr/.config").read_text()
+    port = int(re.search(r"^CONFIG_WSS_PORT=(\d+)", config, re.M).group(1))
+    versions = [name for name in VERSIONS if f"CONFIG_WSS_TLS_{name.replace('.', '_')}=y" in config]
+    return directory, port, versions
+
+
+@pytest.fixture(params=VERSIONS)
+def client(request, image):
+    """Connects with a version of TLS, if it is built in."""
+    if request.param not in image[2]:
+        pytest.skip(f"TLS {request.param} is not built in")
+    return Client(image, request.param)
+
+
+@pytest.fixture()
+def any_client(image):
+    return Client(image, image[2][-1])
+
+
+class Client:
+    def __init__(self, image, version):
+        self.directory, self.port, _ = image
+        self.version = version
+        self.context = ssl.create_default_context(cafile=self.directory / "wss_tls/cert.pem")
+        self.context.minimum_version = self.context.maximum_version = VERSIONS[version]
+        self.context.set_alpn_protocols(["http/1.1"])
+
+    def connect(self, server=0, **more):
+        return connect(f"wss://localhost:{self.port + server}/", ssl=self.context, sock=self.tcp(server),
+                       max_size=None, compression=None, **more)
+
+    def tcp(self, server=0):
+        return socket.create_connection((HOST, self.port + server), timeout=10)
+
+    def tls(self, server=0):
+        return self.context.wrap_socket(self.tcp(server), server_hostname="localhost", suppress_ragged_eofs=False)
+
+    def hello(self):
+        """The first message, and nothing of what follows."""
+        outgoing = ssl.MemoryBIO()
+        session = self.context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            session.do_handshake()
+        return outgoing.read()
+
+    def works(self):
+        """The server goes on."""
+        with self.connect() as websocket:
+            websocket.send("still there")
+            assert websocket.recv(timeout=5) == "still there"
+
+
+def failed(dut):
+    dut.readlines_until(regex=r"TLS failed", timeout=10)
+
+
+def drained(sock):
+    """What comes until the end of the stream."""
+    received = b""
+    with contextlib.suppress(OSError):
+        while data := sock.recv(4096):
+            received += data
+    return received
+
+
+def frame(payload):
+    """A binary frame, masked with zeros."""
+    if len(payload) < 126:
+        return struct.pack("!BB4x", 0x82, 0x80 | len(payload)) + payload
+    return struct.pack("!BBH4x", 0x82, 0x80 | 126, len(payload)) + payload
+
+
+def test_messages_come_back(client):
+    with client.connect() as websocket:
+        assert websocket.socket.version() == f"TLSv{client.version}"
+        assert websocket.socket.selected_alpn_protocol() == "http/1.1"
+        for message in ["", "héllo", "x" * 125, "y" * 126, b"", bytes(1400), bytes(range(256)) * 15]:
+            websocket.send(message)
+            assert websocket.recv(timeout=10) == message
+        assert websocket.ping(b"still there").wait(timeout=10)
+        websocket.close(3000, "enough")
+        assert websocket.close_code == 3000
+
+
+def test_a_message_in_many_records_comes_back(client):
+    payload = os.urandom(16000)
+    with client.tls() as sock:
+        sock.sendall(REQUEST)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        data = frame(payload)
+        for at in range(0, len(data), 999):
+            sock.sendall(data[at:at + 999])
+        received = b""
+        while len(received) < len(payload) + 4:
+            received += sock.recv(65536)
+        assert received == b"\x82\x7e\x3e\x80" + payload
+
+
+def test_a_record_that_is_too_large_ends_with_an_alert(client, dut):
+    with client.tls() as sock:
+        sock.sendall(REQUEST)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        sock.sendall(frame(bytes(5000)))
+        with pytest.raises(ssl.SSLError, match="RECORD_OVERFLOW|(?i:record overflow)"):
+            sock.recv(4096)
+    failed(dut)
+    client.works()
+
+
+def test_a_record_that_was_modified_ends_with_an_alert(client, dut):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = client.context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with client.tcp() as sock:
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(4096))
+        session.write(REQUEST)
+        data = bytearray(outgoing.read())
+        data[-1] ^= 1
+        sock.sendall(data)
+        incoming.write(drained(sock))
+        with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC|(?i:bad record mac)"):
+            session.read(1)
+    failed(dut)
+    client.works()
+
+
+def test_a_hello_in_many_segments_is_understood(client):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = client.context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with client.tcp() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                for byte in outgoing.read():
+                    sock.sendall(bytes([byte]))
+                    time.sleep(0.001)
+                incoming.write(sock.recv(4096))
+        session.write(REQUEST)
+        sock.sendall(outgoing.read())
+        incoming.write(sock.recv(4096))
+        # Of TLS 1.3 nothing else comes before it.
+        assert session.read(4096).startswith(b"HTTP/1.1 101 ")
+
+
+def worst_echo(websocket, turns=200):
+    worst = 0
+    for turn in range(turns):
+        start = time.monotonic()
+        websocket.send(f"message {turn}")
+        assert websocket.recv(timeout=10) == f"message {turn}"
+        worst = max(worst, time.monotonic() - start)
+    return worst
+
+
+def test_silent_peers_keep_no_other_waiting(client):
+    hello = client.hello()
+    with client.connect() as websocket, contextlib.ExitStack() as stack:
+        idle = worst_echo(websocket)
+        for number in range(16):
+            sock = stack.enter_context(client.tcp())
+            # Silent, with half of a hello, or with a whole one.
+            sock.sendall([b"", hello[:1], hello[:len(hello) // 2], hello][number % 4])
+        start = time.monotonic()
+        assert worst_echo(websocket) < idle + WORST
+        # One with a whole hello is in the way for a second.
+        client.works()
+        assert time.monotonic() - start < 5
+        assert worst_echo(websocket) < idle + WORST
+
+
+def test_peers_that_never_finish_free_their_slots(any_client):
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(any_client.tcp()) for _ in range(20)]
+        for sock in socks:
+            sock.sendall(any_client.hello()[:100])
+        start = time.monotonic()
+        # No slot, and no answer but the end.
+        with any_client.tcp() as refused, pytest.raises(OSError):
+            any_client.context.wrap_socket(refused, server_hostname="localhost")
+        for sock in socks:
+            drained(sock)
+        assert 3 < time.monotonic() - start < 9
+    any_client.works()
+
+
+def test_an_abandoned_handshake_frees_its_slot(client, dut):
+    for data in [client.hello()[:20], client.hello()]:
+        with client.tcp() as sock:
+            sock.sendall(data)
+        failed(dut)
+    for _ in range(25):
+        client.works()
+
+
+def test_plain_http_is_answered_with_400(any_client, dut):
+    with any_client.tcp() as sock:
+        sock.sendall(REQUEST)
+        answer = drained(sock)
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"wss://" in answer
+    failed(dut)
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01\x7f\xff" + bytes(100), b"\x15\x03\x01\x00\x02\x02\x28", bytes(64),
+                                  b"\x80\x2e\x01\x00\x02", b"\x16\x03\x01\x00\x04\x01\x00\x00\x00"])
+def test_what_is_no_handshake_fails(any_client, dut, data):
+    with any_client.tcp() as sock:
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        drained(sock)
+    failed(dut)
+    any_client.works()
+
+
+def test_certificates_of_clients_are_checked(client, dut):
+    directory = client.directory
+
+    def rejected():
+        # With TLS 1.3 the client learns of it when it reads.
+        with pytest.raises((OSError, ConnectionClosed, EOFError)), client.tls(1) as sock:
+            sock.sendall(REQUEST)
+            assert sock.recv(4096) == b"never"
+        failed(dut)
+
+    rejected()
+    client.context.load_cert_chain(directory / "stranger/cert.pem", directory / "stranger/key.pem")
+    rejected()
+    client.context.load_cert_chain(directory / "client/cert.pem", directory / "client/key.pem")
+    with client.connect(1) as websocket:
+        websocket.send("known")
+        assert websocket.recv(timeout=5) == "known"
+
+
+def test_the_end_is_said(client):
+    with client.tls() as sock:
+        sock.sendall(REQUEST)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        sock.sendall(b"\x88\x80\x00\x00\x00\x00")
+        received = b""
+        # Without close_notify this raises.
+        while data := sock.recv(4096):
+            received += data
+        assert received == b"\x88\x00"
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_client_that_leaves_frees_its_slot(client, says_so):
+    for _ in range(25):
+        sock = client.tls()
+        sock.sendall(REQUEST)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        if says_so:
+            with contextlib.suppress(OSError):
+                sock.unwrap()
+        sock.close()
+    client.works()
+
+
+def test_a_slow_reader_gets_everything(client):
+    payload = os.urandom(3000)
+    with client.tls() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(REQUEST)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        sock.settimeout(0.2)
+        sent = 0
+        with contextlib.suppress(TimeoutError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            while sent < 200:
+                sock.sendall(frame(payload))
+                sent += 1
+        # As far as it was sent whole.
+        sock.settimeout(5)
+        time.sleep(0.5)
+        client.works()
+        received = b""
+        while len(received) < sent * (len(payload) + 4):
+            received += sock.recv(65536)
+            time.sleep(0.001)
+        echo = b"\x82\x7e\x0b\xb8" + payload
+        assert received[:sent * len(echo)] == echo * sent
+        assert sent > 0
+
+
+def test_renegotiation_is_refused(image, any_client):
+    if "1.2" not in image[2]:
+        pytest.skip("TLS 1.2 is not built in")
+    asks = subprocess.run(["openssl", "s_client", "-connect", f"{HOST}:{any_client.port}", "-tls1_2"],
+                          input=b"R\n", capture_output=True, timeout=20)
+    assert b"RENEGOTIATING" in asks.stdout + asks.stderr
+    assert b"no renegotiation" in asks.stdout + asks.stderr
+    any_client.works()

@@ -94,7 +94,8 @@ impl Display for Reason {
             }
             Self::Code(code, _) => match code {
                 -0x7280 => "the connection ended",
-                -0x7200 => "a record is malformed, or larger than CONFIG_WSS_TLS_IN_SIZE",
+                -0x004E | -0x004C => "the connection was reset",
+                -0x7200 | -0x7100 => "a record is malformed, or larger than CONFIG_WSS_TLS_IN_SIZE",
                 -0x7180 => "a record was modified",
                 -0x2700 => "the client's certificate is not valid",
                 -0x7480 => "the client has no certificate",

@@ -149,7 +149,7 @@ pub trait Handler: Send + 'static {
     /// [`ABNORMAL_CLOSURE`](CloseCode::ABNORMAL_CLOSURE) if there was no close frame (RFC 6455 section 7.1.5).
     ///
     /// A client whose closing handshake is under way still has its session, but nothing can be sent to it:
-    /// [`Clients::state`](crate::Clients::state) tells it apart.
+    /// [`Clients::state`](crate::Clients::state) is `Closing` then.
     fn on_close(&mut self, session: Self::Session, client: ClientId, code: CloseCode) {}
 
     /// Runs periodically, if the options of the server have a period. A call that would be late by a whole

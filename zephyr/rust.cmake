@@ -8,7 +8,7 @@ if(CONFIG_WSS_C_LIBRARY)
   return()
 endif()
 
-# A Rust application names the crates wss and wss_zephyr by version only; where they are, the build tells
+# A Rust application names the crates wss and wss_zephyr by version only. The build passes their folders to
 # Cargo. rust_cargo_application() has no argument for that: it does the same for the crates of its own
 # module in the variable `command_paths`, which the function below adds to before Cargo is called.
 if(NOT COMMAND add_cargo_target_with_zephyr_env)

@@ -170,7 +170,7 @@ fn keep_busy(clients: &mut [Client], time: Duration) -> io::Result<usize> {
     Ok(messages)
 }
 
-/// How long the threads of this process have been running, by what Linux tells.
+/// How long the threads of this process have been running, as Linux reports it.
 fn time_all_running() -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
     tasks.flatten().map(|task| time_running(task.path())).sum()

@@ -272,7 +272,7 @@ struct wss_page {
 	const char *content_type;
 	/** How the body is encoded: "gzip"; NULL: not at all. It is sent so to every client. */
 	const char *encoding;
-	/** What tells this version from others, without quotes; NULL: a checksum of the body, made for each request. */
+	/** The entity tag of this version, without quotes; NULL: a checksum of the body, made for each request. */
 	const char *etag;
 	/** What is sent, from where it is. */
 	const void *body;

@@ -25,7 +25,7 @@ pub struct Page<'a> {
     pub content_type: &'a str,
     /// How the body is encoded, `gzip`, if it is. Every browser takes that.
     pub encoding: Option<&'a str>,
-    /// What tells this version of the page from others, without quotes. `None`: a checksum of the body, which is
+    /// The entity tag of this version of the page, without quotes. `None`: a checksum of the body, which is
     /// computed for each request.
     pub etag: Option<&'a str>,
     /// What is sent.
@@ -52,7 +52,7 @@ impl<'a> Page<'a> {
         self
     }
 
-    /// Sets what tells this version of the page from others, without quotes: for a body of megabytes, whose checksum
+    /// Sets the entity tag of this version of the page, without quotes: for a body of megabytes, whose checksum
     /// takes milliseconds.
     #[must_use]
     pub const fn etag(mut self, etag: &'a str) -> Self {

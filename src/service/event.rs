@@ -11,7 +11,7 @@ pub const MAX_SINKS: usize = 4;
 
 /// A client, for as long as its connection lives.
 ///
-/// The generation tells it from clients that had the same slot before, so that an id that was kept
+/// The generation distinguishes it from clients that had the same slot before, so that an id that was kept
 /// too long refers to no client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId {

@@ -82,8 +82,8 @@ pub enum SocketError {
 
 /// A connected, non-blocking stream socket. Clones are the same socket.
 pub trait Socket: Clone {
-    /// The address of a peer, as far as [`Config::clients_per_address`](super::Config) tells peers
-    /// apart: without its port.
+    /// The address of a peer, as far as [`Config::clients_per_address`](super::Config) distinguishes
+    /// peers: without its port.
     type Peer: Copy + Eq + Debug;
 
     /// Returns the peer of the connection. Only called where clients per address are limited.
@@ -251,7 +251,7 @@ pub trait Port: Sized {
     /// must never wait.
     fn on_service_thread(&self) -> bool;
 
-    /// Returns a number that tells the calling thread from every other living one.
+    /// Returns a number that only the calling thread has, of all living ones.
     fn thread(&self) -> usize;
 
     /// Accepts a connection. Only called on the serving thread.

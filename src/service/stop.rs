@@ -61,7 +61,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Returns whether it serves, and was not told to stop.
+    /// Returns whether it serves, and is not stopping.
     pub(super) fn is_serving(&self) -> bool {
         self.shared.lock().life == Life::Serving
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The header and the Rust side agree: on every value, and on the size, the alignment and the offsets of
-//! every structure. A C program tells what the header says.
+//! every structure. A C program prints what the header says.
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

@@ -1067,7 +1067,7 @@ static void a_callback_may_be_registered_before_and_after_initialize(void)
 	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
 	service = SYS_WSS_Initialize(&config, NULL, NULL);
 	fd = open_client(0);
-	/* Taken away: not told. */
+	/* Without a callback there is no event. */
 	CHECK_INT(SYS_WSS_register_callback(NULL, NULL), SYS_WSS_SUCCESS);
 	wire_frame(fd, true, PING, "", 0);
 	wire_expect(fd, true, PONG, "", 0);

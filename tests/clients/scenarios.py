@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every client does, and what it has to see: one table for all of them.
 
-A client opens a connection to a server and takes steps one after the other. It tells what it saw: how the
+A client opens a connection to a server and takes steps one after the other. It reports what it saw: how the
 connection opened, then what it received, and how the connection was closed. Each client is a program of
 its own (`python.py`, `node.mjs`, `src/bin/tungstenite.rs`, `page.html` in two browsers), which knows
 these steps and sees these events:
@@ -81,7 +81,7 @@ def refused(why):
     return {"refused": why}
 
 
-# Pages are not told why.
+# Pages do not learn why.
 FAILED = [closed(1006, clean=False)]
 
 MEGABYTE = bytes(range(256)) * 4096

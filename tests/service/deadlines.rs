@@ -44,7 +44,7 @@ pub fn a_client_that_only_listens_is_pinged_and_stays() {
         client.send(&frame(0x8A, &[b'w', b's', b's', count]));
         h.settle();
     }
-    assert_eq!(h.events(), [""; 0], "the pongs to these are not told");
+    assert_eq!(h.events(), [""; 0], "the pongs to these are no events");
     // A pong that answers nothing of ours is.
     client.send(&frame(0x8A, b"wss\x05"));
     h.settle();

@@ -56,7 +56,7 @@ pub fn an_address_with_too_many_clients_gets_429_and_the_others_their_slots() {
     let stats = h.service.stats();
     assert_eq!((stats.accepted, stats.refused_address), (2, 48));
     assert_eq!(stats.refused_full, 0);
-    assert_eq!(h.events().len(), 4, "the others are not told");
+    assert_eq!(h.events().len(), 4, "the others have no events");
     for address in 2..8 {
         let client = h.connect_from(address);
         client.send(REQUEST.as_bytes());

@@ -453,7 +453,7 @@ pub fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
     h.events();
     client.send(&frame(0x81, b"a question"));
     h.settle();
-    // It is not told that it can send, to find that it cannot.
+    // WRITABLE does not come while a send would fail.
     assert_eq!(h.events(), ["1 text a question"]);
     slow.set_window(1000);
     h.settle();

@@ -39,7 +39,7 @@ pub fn limited(limit: impl FnOnce(&mut Config)) -> Options {
     options
 }
 
-/// Starts a server whose handler tells the log everything, and echoes messages.
+/// Starts a server whose handler notes every event in the log, and echoes messages.
 pub fn echo_server(options: &Options) -> (Server, Log) {
     logging_server(options, |clients, client, event| {
         if let Some(id) = client {
@@ -67,7 +67,7 @@ pub fn echo(clients: &Clients, id: ClientId, event: &Event<'_>) {
     }
 }
 
-/// Starts a server whose handler tells the log everything, and then does something of its own.
+/// Starts a server whose handler notes every event in the log, and then does something of its own.
 pub fn logging_server(
     options: &Options,
     handler: impl Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,

@@ -274,7 +274,7 @@ impl World {
 
     /// What a client that was upgraded has said.
     fn decoded(&self, peer: &Peer) -> Decoded {
-        // Going over another limit is not told as a wrong frame.
+        // Going over another limit is no INVALID_FRAME.
         let limits = Limits {
             message: (!self.setup.streaming).then_some(self.setup.rx()),
             fragments: None,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A process, by what Linux tells of its memory, its descriptors and its time.
+//! A process, as Linux reports its memory, its descriptors and its time.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Another process, by what Linux tells of its memory and its descriptors.
+/// Another process, as Linux reports its memory and its descriptors.
 pub struct Process {
     id: u32,
     /// What is the most that it may have.

@@ -40,7 +40,7 @@ impl Handler for Obedient {
                 clients.stop();
                 Ok(())
             }
-            _ => panic!("not told what to do: {text}"),
+            _ => panic!("not a command: {text}"),
         };
         done.expect("the command");
     }

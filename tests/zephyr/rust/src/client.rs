@@ -37,7 +37,7 @@ unsafe extern "C" {
     fn client_steps(file: *const u8, len: usize, line: u32);
 }
 
-/// Tells where the next step of a client is, in case that it fails.
+/// Reports where the next step of a client is, in case that it fails.
 #[track_caller]
 fn step() {
     let here = Location::caller();

@@ -108,6 +108,11 @@ def pages():
         server.shutdown()
 
 
+def database(browser, home, profile):
+    """Where a browser keeps the authorities that it trusts."""
+    return pathlib.Path(profile if browser == "firefox" else home / ".pki" / "nssdb")
+
+
 def trust(certificate, database):
     """Has a browser trust an authority: both keep them as NSS does."""
     database.mkdir(parents=True, exist_ok=True)
@@ -126,7 +131,7 @@ def play(browser, server, scenarios, certificate=None):
     profile = pathlib.Path(home) / "profile"
     profile.mkdir()
     if certificate:
-        trust(certificate, profile if browser == "firefox" else pathlib.Path(home) / ".pki" / "nssdb")
+        trust(certificate, database(browser, pathlib.Path(home), profile))
     command = BROWSERS[browser](str(profile), f"{server.origin}/")
     with log.open("wb") as output:
         # In a group of its own, so that what it starts ends with it.

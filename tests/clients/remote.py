@@ -13,19 +13,22 @@ import time
 import urllib.request
 from contextlib import ExitStack
 
-from browsers import BROWSERS, PATIENCE
+import browsers
+from browsers import BROWSERS, PATIENCE, trust
 from websockets.sync.client import connect
 
 
 class Page:
     """A page in a browser of its own."""
 
-    def __init__(self, browser, url):
+    def __init__(self, browser, url, certificate=None):
         self.browser, self.number = browser, 0
         self.links = ExitStack()
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"wss-{browser}-"))
         profile = self.home / "profile"
         profile.mkdir()
+        if certificate:
+            trust(certificate, browsers.database(browser, self.home, profile))
         self.log = self.home / "log"
         command = [*BROWSERS[browser](str(profile), "about:blank"), "--remote-debugging-port=0"]
         with self.log.open("wb") as output:

@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 from browsers import BROWSERS
+from certificate import Certificate
 from remote import Page
 from server import Server
 from websockets.exceptions import InvalidStatus
@@ -30,9 +31,29 @@ def send(page, text):
     )
 
 
+def page_of(server):
+    """The dashboard's URL."""
+    return server.url.replace("ws", "http", 1) + "/"
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_dashboard_over_tls_costs_few_handshakes(browser, tmp_path):
+    certificate = Certificate(tmp_path)
+    with Server(*certificate.options) as server:
+        with Page(browser, page_of(server), certificate) as page:
+            page.wait_for(f"{STATE} === 'connected'")
+            assert page.evaluate("location.protocol") == "https:"
+            page.wait_for(f"{CHARTS}.uptime_s > 2")
+            # One for the page, which the server closes after it, and one for the WebSocket. Browsers may open one more
+            # that they do not use, and ask for an icon.
+            accepted = page.evaluate(f"{CHARTS}.accepted")
+            print(browser, "connections of a visit:", accepted)
+            assert float(accepted) <= 5
+
+
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_dashboard_shows_a_server_that_is_alive(browser):
-    with Server() as server, Page(browser, server.url.replace("ws:", "http:") + "/") as page:
+    with Server() as server, Page(browser, page_of(server)) as page:
         page.wait_for(f"{STATE} === 'connected'")
         # The telemetry changes, and so does the line of its chart.
         first = page.wait_for(f"{CHARTS}.uptime_s")

@@ -14,7 +14,7 @@ use std::rc::{Rc, Weak};
 
 use wss::protocol::Status;
 use wss::service::{Delivery, Lock as _, MAX_SINKS, Opening};
-use wss::{ClientId, EventMask, Verdict};
+use wss::{ClientId, EventMask, Page, Verdict};
 
 use crate::harness::{Client, Harness, REQUEST, Svc, frame};
 use crate::received::{Received, received, received_frames};
@@ -29,6 +29,19 @@ const MAX_ACTS: usize = 200;
 /// How deep threads may wait, and callbacks be, inside each other.
 const MAX_DEPTH: usize = 4;
 
+/// The pages of a service that has some.
+static PAGES: [Page<'static>; 2] = [
+    Page::new("/", "text/html", b"<p>hello"),
+    Page::new("/big", "text/plain", &[b'x'; 3_000]),
+];
+/// The requests of clients that want a page. One has a body, and one another one behind it.
+const PAGE_REQUESTS: [&str; 4] = [
+    "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    "GET /big HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
+    "HEAD /big HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    "GET /none HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\n\r\n",
+];
+
 /// A client, and what it has sent and received so far.
 struct Peer {
     client: Client,
@@ -40,6 +53,8 @@ struct Peer {
     answered: usize,
     /// Its opening request was answered before the service adopted it.
     upgraded: bool,
+    /// What it requests.
+    request: &'static str,
 }
 
 impl Peer {
@@ -51,6 +66,7 @@ impl Peer {
             received: Vec::new(),
             answered: 0,
             upgraded,
+            request: REQUEST,
         }
     }
 
@@ -91,7 +107,7 @@ impl Peer {
 
     fn perform(&mut self, act: &ClientAct) {
         match act {
-            ClientAct::Request => self.send(REQUEST.as_bytes()),
+            ClientAct::Request => self.send(self.request.as_bytes()),
             ClientAct::Raw(bytes) => self.send(bytes),
             ClientAct::Cork => {
                 self.corked.get_or_insert_default();
@@ -208,6 +224,9 @@ impl World {
             let app = harness.service.application();
             app.masks.set(setup.masks());
             app.verdict.set(verdict(setup.verdict));
+            if setup.pages() {
+                app.pages.set(&PAGES);
+            }
             Self {
                 harness,
                 setup,
@@ -322,7 +341,18 @@ impl World {
                 tls.client.record = from.record();
             }
             drop(wire);
-            peers.push(Peer::new(client, false));
+            let mut peer = Peer::new(client, false);
+            if self.setup.pages() && !self.quiet.get() {
+                // Every other one is a browser's.
+                let number = peers.len();
+                if let Some(request) = PAGE_REQUESTS
+                    .get(number / 2 % 5)
+                    .filter(|_| number % 2 == 1)
+                {
+                    peer.request = request;
+                }
+            }
+            peers.push(peer);
         }
     }
 

@@ -39,6 +39,21 @@ pub fn received(bytes: &[u8]) -> Received {
     if status == 101 {
         assert!(has("\r\nUpgrade: websocket\r\n") && has("\r\nConnection: Upgrade\r\n"));
         assert!(has("\r\nSec-WebSocket-Accept: "));
+    } else if status == 200 {
+        // A page, of which all came, or nothing as for HEAD, or a part.
+        let length = response.split("\r\nContent-Length: ").nth(1);
+        let length = length.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+        let length: usize = length.expect("a length");
+        assert!(has("\r\nETag: \"") && has("\r\nConnection: close\r\n"));
+        assert!(rest.len() <= length, "nothing follows a page");
+        let torn = if rest.len() == length { 0 } else { rest.len() };
+        return Received {
+            status: Some(status),
+            torn,
+            ..Received::default()
+        };
+    } else if status == 304 {
+        assert!(has("\r\nETag: \"") && rest.is_empty());
     } else {
         assert!(has("\r\nContent-Length: 0\r\n"));
         assert!(rest.is_empty(), "nothing follows a refusal");

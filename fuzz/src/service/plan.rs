@@ -55,6 +55,12 @@ impl Setup {
         Origin(self.clients >> 2 & !1)
     }
 
+    /// Whether there are pages.
+    pub fn pages(&self) -> bool {
+        // Not in the inputs that began with few blocks.
+        self.blocks & 0x40 != 0
+    }
+
     /// How many blocks, and of what size.
     pub fn blocks(&self) -> (usize, usize) {
         let size = [self.rx() + 10, 16, 150][usize::from(self.block_size) % 3];

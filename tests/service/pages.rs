@@ -606,7 +606,7 @@ fn a_connection_has_a_moment_for_its_request() {
     let mut h = with_pages(1, Config::default());
     let first = h.connect();
     h.settle();
-    h.pass(300);
+    h.pass(50);
     let second = h.connect();
     second.send(REQUEST.as_bytes());
     h.settle();
@@ -616,9 +616,9 @@ fn a_connection_has_a_moment_for_its_request() {
     // A part of a request gives it another moment.
     first.send(b"GET / HT");
     h.settle();
-    h.pass(300);
+    h.pass(50);
     assert!(!first.is_closed());
-    h.pass(400);
+    h.pass(300);
     assert!(first.is_closed());
     assert_eq!(second.take(), ACCEPTED.as_bytes());
     assert_eq!(h.service.stats().refused_full, 0);

@@ -146,7 +146,7 @@ impl Clients {
     }
 
     /// Sends a message that need not leave before the next one, or before [`flush`](Self::flush): several small
-    /// ones leave in one write. In a handler every message to the client whose event it is does so anyway.
+    /// ones leave in one write. In a handler, messages to the client of the event always do.
     ///
     /// # Errors
     /// See [`SendError`].

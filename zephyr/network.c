@@ -297,7 +297,7 @@ static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 	return fd;
 }
 
-/* The address to listen at, of one family; false if there is none. */
+/* Writes the address to listen on, of one family; returns false if there is none. */
 static bool address_of(const struct wss_network *network, bool v6, union address *addr)
 {
 	memset(addr, 0, sizeof(*addr));

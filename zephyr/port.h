@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Results below 0. What is neither of these is -errno: there is none so large. */
+/* Results below 0. Others are -errno, which is never that large. */
 #define WSS_AGAIN (-1000)
 /* Not now, and nothing says when: the network has no buffers. */
 #define WSS_NO_BUFFERS (-1001)

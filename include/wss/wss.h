@@ -453,7 +453,7 @@ struct wss_stats {
 	uint32_t refused_forbidden;
 	/** Requests refused with another status. */
 	uint32_t refused_requests;
-	/** Connections that could not be accepted for want of memory or descriptors. */
+	/** Connections that could not be accepted because memory or descriptors were missing. */
 	uint32_t accept_errors;
 	/** Clients that were silent for too long. */
 	uint32_t timeouts;
@@ -465,7 +465,7 @@ struct wss_stats {
 	uint32_t messages_too_big;
 	/** Clients whose connection was aborted. */
 	uint32_t aborted;
-	/** Frames rejected before their first byte, for want of room. */
+	/** Frames rejected before their first byte, because there was no room. */
 	uint32_t would_block;
 	/** The most blocks of unsent output in use at one time. */
 	uint32_t most_blocks;
@@ -855,8 +855,8 @@ bool wss_request_is_basic(const struct wss_request *request, const char *user, c
 /**
  * @brief Returns whether the request is for a page, and not for a WebSocket.
  *
- * Without pages there are none. What else a request for a page has is what that for a WebSocket has, except
- * subprotocols. One that is accepted gets the page with its path, or 404.
+ * Always false without pages. A request for a page has what one for a WebSocket has, except for subprotocols. One
+ * that is accepted gets the page with its path, or 404.
  *
  * @param request The request.
  */

@@ -15,8 +15,8 @@ use crate::service::{
     Application, Inbound, Pool, Port as _, Ready, Service, Shared, Slot, SlotState,
 };
 
-/// A service that runs, for an owner that minds its end: what [`Server`](super::Server) is made of,
-/// and other interfaces to the service.
+/// A service that runs, for an owner that ends it: [`Server`](super::Server) and other interfaces to the
+/// service.
 ///
 /// After [`Service::stop`] the threads end by themselves, once the last event was delivered. Dropping
 /// this neither ends them nor waits for them.

@@ -83,8 +83,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Starts the server, with a queue for each of `queues`: which events, and for how many there is
-    /// room. The client of a message that several want is received from again when the last of them has
-    /// let go of it.
+    /// room. The server reads from the client of a message that several want again when the last of them has
+    /// released it.
     ///
     /// # Errors
     /// As [`Server::start`]; also `InvalidInput` for more than [`MAX_SINKS`] queues, the handler counted.
@@ -241,7 +241,7 @@ impl Server {
             return false;
         }
         let ended = self.service.wait_stopped() && self.join();
-        // Even if there still are events: the handler that keeps it may wait for who waits for them.
+        // Even if there still are events: the handler that keeps it may wait for a reader that waits for them.
         self.service.application().end();
         ended
     }

@@ -239,7 +239,7 @@ pub(super) fn accept(listener: &TcpListener) -> Result<io::Result<TcpStream>, So
                 ErrorKind::Interrupted
                 | ErrorKind::ConnectionAborted
                 | ErrorKind::ConnectionReset => {}
-                // That there is no descriptor is said without a look at who waits.
+                // The system reports a missing descriptor even if no connection waits.
                 _ if !connection_waits(listener) => return Err(SocketError::WouldBlock),
                 _ => return Ok(Err(error)),
             },

@@ -205,7 +205,7 @@ impl<B: Storage> Incoming<B> {
         self.phase = Phase::Ended;
     }
 
-    /// Returns the bytes that a step speaks of.
+    /// Returns the bytes that a step refers to.
     pub fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.buffer.storage.bytes(range)
     }
@@ -217,7 +217,7 @@ impl<B: Storage> Incoming<B> {
         self.buffer.end_with_nul(range)
     }
 
-    /// Returns the bytes that a step speaks of, to be changed.
+    /// Returns the bytes that a step refers to, to be changed.
     pub fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
         self.buffer.storage.bytes_mut(range)
     }

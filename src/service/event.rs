@@ -124,7 +124,7 @@ pub enum Event<'a> {
     LinkDown,
     /// The network interface came up.
     LinkUp,
-    /// A send that was refused for want of room can be tried again.
+    /// A send that was refused because there was no room can be tried again.
     Writable,
 }
 

@@ -452,7 +452,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Watches an idle slot's socket for what it waits for, and minds its next deadline.
+    /// Watches an idle slot's socket for what it waits for, and sets the timer to its next deadline.
     fn settle(&self, index: usize, inner: &mut Inner<P>) {
         if inner.owner == Owner::Idle {
             let interest = inner.interest();
@@ -518,8 +518,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Returns whether the pause of all output ends now: what is unsent is tried again, and who was refused hears of
-    /// it. The first that finds no buffers begins the next pause.
+    /// Returns whether the pause of all output ends now: unsent output is tried again, and WRITABLE is emitted where a
+    /// frame was refused. The first that finds no buffers begins the next pause.
     fn ends_pause(&self, now: Instant) -> bool {
         let until = self.paused_until.load(Relaxed);
         let ends = P::LACKS_BUFFERS && until != 0 && now.has_reached(Instant(until));
@@ -546,7 +546,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
 
     fn return_block(&self, block: P::Storage) {
         if self.pool.lock().give(block) {
-            // A send was refused for want of a block.
+            // A send was refused because no block was free.
             self.port.submit(Work::Service);
         }
     }

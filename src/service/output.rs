@@ -23,11 +23,11 @@ bitflags::bitflags! {
         const BLOCKED = 1;
         /// An application thread is in the middle of a frame; only it may write.
         const CALLER = 2;
-        /// Marks the connection as broken: it takes nothing any more.
+        /// The connection takes nothing any more.
         const BROKEN = 4;
-        /// A frame was refused for want of room; WRITABLE is emitted when there is room.
+        /// A frame was refused because there was no room; WRITABLE is emitted when there is.
         const REFUSED = 8;
-        /// It was for want of a block.
+        /// It was refused because no block was free.
         const WANTS_BLOCK = 16;
         /// Unsent output lies in the receive buffer.
         const OWN = 32;
@@ -198,7 +198,7 @@ impl<P: Port> Output<P> {
         self.flags.contains(Flags::REFUSED)
     }
 
-    /// Returns whether a frame was refused for want of a block.
+    /// Returns whether a frame was refused because no block was free.
     pub const fn wants_block(&self) -> bool {
         self.flags.contains(Flags::WANTS_BLOCK)
     }

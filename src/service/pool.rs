@@ -9,7 +9,7 @@ pub struct Pool<P: Port> {
     blocks: P::Blocks,
     used: u32,
     most_used: u32,
-    /// A block was asked for in vain.
+    /// A block was asked for while none was free.
     starved: bool,
 }
 
@@ -42,7 +42,7 @@ impl<P: Port> Pool<P> {
         (self.used, self.most_used)
     }
 
-    /// Returns whether a block is free. If not, it was asked for in vain.
+    /// Returns whether a block is free. If not, notes that one was asked for.
     pub(super) fn has_block(&mut self) -> bool {
         let is_free = self.blocks.as_mut().iter().any(Option::is_some);
         self.starved |= !is_free;
@@ -61,7 +61,7 @@ impl<P: Port> Pool<P> {
         block
     }
 
-    /// Takes a block back. Returns true if one was asked for in vain since the last call.
+    /// Takes a block back. Returns true if one was asked for while none was free, since the last call.
     pub(super) fn give(&mut self, block: P::Storage) -> bool {
         if let Some(place) = self
             .blocks

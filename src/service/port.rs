@@ -179,7 +179,7 @@ pub trait Lock<T> {
     /// Gives up the lock until [`notify_all`](Self::notify_all), or for `timeout_ms` milliseconds, or
     /// for no reason at all.
     fn wait<'a>(&'a self, guard: Self::Guard<'a>, timeout_ms: u32) -> Self::Guard<'a>;
-    /// Wakes everyone who waits.
+    /// Wakes all threads that wait.
     fn notify_all(&self);
 }
 

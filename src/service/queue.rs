@@ -26,7 +26,7 @@ pub trait QueueStorage {
     type Entry;
 
     /// Puts what `make` returns behind the other entries, or returns false if there is no room. Nothing is
-    /// kept of an entry that was made in vain.
+    /// kept of an entry that did not fit.
     fn put(&mut self, make: impl Fn() -> Self::Entry) -> bool;
 
     /// Takes the oldest entry.

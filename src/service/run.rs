@@ -655,8 +655,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Delivers what concerns the service as a whole, and gives clients a chance that were refused
-    /// for want of a block.
+    /// Delivers the events of the service as a whole, and schedules clients whose frames were refused
+    /// because no block was free.
     fn run_service(&self) {
         self.deliver_announced();
         // Before it is called: one that comes due meanwhile is another one.

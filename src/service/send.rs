@@ -218,8 +218,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     /// Sends as [`send`](Self::send), but the message need not leave before the next one, or before
-    /// [`flush`](Self::flush): several small ones leave in one write. In a callback every message to
-    /// the client whose event it is does so anyway, until the callback's work is done.
+    /// [`flush`](Self::flush): several small ones leave in one write. In a callback, messages to
+    /// the client of the event always do, until the callback's work is done.
     ///
     /// # Errors
     /// See [`SendError`].

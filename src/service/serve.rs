@@ -22,7 +22,7 @@ use crate::protocol::{Refusal, Status};
 const ACCEPT_AT_ONCE: usize = 16;
 /// How long a connection that is turned away may take to read the answer.
 const LOBBY_MS: u32 = 1_000;
-/// After accepting failed for want of memory or descriptors, it is tried again after this long.
+/// After accepting failed because memory or descriptors were missing, it is tried again after this long.
 const ACCEPT_AGAIN_MS: u32 = 100;
 
 /// What only the serving thread knows.

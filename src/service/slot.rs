@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client slot: who works on it, how far its connection is, and when that has to change.
+//! A client slot: which thread works on it, how far its connection is, and when that has to change.
 //!
 //! Every transition is a method of [`Inner`], called with the slot's lock held. ARCHITECTURE.md has
 //! a table of them.
@@ -589,7 +589,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Returns, in phase `Open`, when the client has to have taken output. A sender in the middle of its frame
-    /// minds its own deadline.
+    /// keeps its own deadline.
     fn sending_deadline(&self, settings: &Settings) -> Option<Instant> {
         let waits = self.output.is_blocked() && !self.output.has_caller();
         let waits = waits && !self.output.is_starved();

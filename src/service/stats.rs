@@ -27,7 +27,7 @@ pub struct Stats {
     pub refused_logins: u32,
     /// Connections that ended because TLS failed.
     pub tls_failures: u32,
-    /// Connections that could not be accepted for want of memory or descriptors.
+    /// Connections that could not be accepted because memory or descriptors were missing.
     pub accept_errors: u32,
     /// Clients that were silent too long, or did not finish their handshake in time.
     pub timeouts: u32,

@@ -47,7 +47,7 @@ static STATES: PerServer<Monitor<State>> = PerServer([const { monitor(State::new
 
 struct State {
     life: Life,
-    /// How often it was started: the `SYS_MODULE_OBJ`, so that one that was kept for too long is none.
+    /// How often it was started: the `SYS_MODULE_OBJ`, so that one of an earlier start is invalid.
     runs: u32,
     /// How many threads wait for its end: one of them finds out.
     waiting: u32,
@@ -114,7 +114,7 @@ fn settled(place: usize) -> Guard {
 
 type Guard = <Monitor<State> as Lock<State>>::Guard<'static>;
 
-/// Returns the address that C has for a server; NULL for a place that is none.
+/// Returns the address that C has for a server; NULL for a place that does not exist.
 pub fn to_c(place: usize) -> *const abi::Server {
     let state = STATES.0.get(place);
     state.map_or(ptr::null(), |state| ptr::from_ref(state).cast())
@@ -158,8 +158,8 @@ pub fn start(place: usize, options: Option<Options>) -> Result<(), Error> {
     started
 }
 
-/// Starts the default server for `SYS_WSS_Initialize`, at `port`, or takes over the one that started itself there;
-/// its `SYS_MODULE_OBJ`. `None` for a port that is none: it cannot be opened either.
+/// Starts the default server for `SYS_WSS_Initialize` on `port`, or adopts the one that started itself there.
+/// Returns its `SYS_MODULE_OBJ`. `None` stands for a port that is out of range and cannot be opened.
 pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize {
     let mut state = settled(DEFAULT);
     let object = state.object();

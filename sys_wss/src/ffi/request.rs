@@ -77,7 +77,7 @@ pub unsafe extern "C" fn wss_request_subprotocol(
     unsafe { text(request, |request| request.subprotocols().nth(index)) }
 }
 
-/// Asks the request whose hook runs whether it is as two texts of C say; false if one of them is none.
+/// Returns whether the request whose hook runs matches two texts of C; false if one of them is NULL.
 ///
 /// # Safety
 /// As for [`asked`]; the texts are NULL or end with NUL.

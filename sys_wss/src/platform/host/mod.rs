@@ -241,7 +241,7 @@ impl Instance {
                 max_clients: options.max_clients,
                 rx_buffer: options.rx_buffer,
                 tx_blocks: Some(options.tx_blocks).filter(|blocks| *blocks > 0),
-                // The application minds them.
+                // The application checks them.
                 origins: Vec::new(),
                 request_fields: String::new(),
                 tls: tls.clone(),

@@ -10,8 +10,8 @@ use super::{Application, Service};
 use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 
 /// How long a connection may be silent in its opening phase before it has to make room. A client that means to send a
-/// request does so with the end of its TCP handshake. Longer, silent connections would hold up those that wait, until the
-/// operating system keeps no more of them.
+/// request does so with the end of its TCP handshake. Were it longer, silent connections would hold up those that wait,
+/// until the operating system keeps no more of them.
 const SILENCE_MS: u32 = 100;
 /// How long a connection that makes room is waited for, until every sink has got its end.
 const ROOM_MS: u32 = 1_000;

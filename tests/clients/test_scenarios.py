@@ -2,7 +2,7 @@
 """Real clients against the default server: each plays every scenario of the one table.
 
     tests/run clients, which installs the clients, or, with them installed,
-    cargo build --release -p wss -p wss-clients && python3 -m pytest tests/clients
+    cargo build --release -p wss-server -p wss-clients && python3 -m pytest tests/clients
 """
 
 import json

@@ -34,4 +34,5 @@ mod server;
 mod servers;
 mod shutdown;
 mod target;
+#[cfg(feature = "tls")]
 mod tls;

@@ -220,10 +220,14 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     } else {
         ("ws", "http")
     };
-    writeln!(stdout, "listening on {scheme}://{addr}")?;
-    if arguments.page {
-        writeln!(stdout, "dashboard at {page}://{addr}/")?;
-    }
+    let dashboard = if arguments.page {
+        format!("dashboard at {page}://{addr}/\n")
+    } else {
+        String::new()
+    };
+    // At once: who reads the first line may close the pipe then.
+    let lines = format!("listening on {scheme}://{addr}\n{dashboard}");
+    stdout.write_all(lines.as_bytes())?;
     stdout.flush()?;
     for signal in signals.forever() {
         match (signal, &options.tls) {

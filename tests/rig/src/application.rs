@@ -2,6 +2,7 @@
 //! Applications that misbehave, with a server in this process, and clients that behave.
 
 use std::collections::HashMap;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -318,10 +319,12 @@ fn shuts_down_under_load() {
             }
         });
         let addr = server.local_addr();
+        let open = &Barrier::new(5);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(move || {
                     let mut client = Client::open(addr);
+                    open.wait();
                     let mut stream = client.stream.try_clone().unwrap();
                     let message = crate::client::frame(true, BINARY, &[7; 500]);
                     scope.spawn(move || while stream.write_all(&message).is_ok() {});
@@ -334,6 +337,7 @@ fn shuts_down_under_load() {
                     let _ = client.stream.shutdown(std::net::Shutdown::Both);
                 });
             }
+            open.wait();
             thread::sleep(Duration::from_millis(20 + round));
             assert!(server.stop(), "no callback hangs");
         });

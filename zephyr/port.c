@@ -443,6 +443,31 @@ static void finish_tls_work(struct wss_port_server *server)
 	(void)k_sem_take(&server->tls_idle, K_FOREVER);
 }
 
+struct call {
+	struct k_work work;
+	struct k_sem done;
+	void (*run)(void *context);
+	void *context;
+};
+
+static void run_call(struct k_work *item)
+{
+	struct call *call = CONTAINER_OF(item, struct call, work);
+
+	call->run(call->context);
+	k_sem_give(&call->done);
+}
+
+void wss_port_run_tls(void (*run)(void *context), void *context)
+{
+	struct call call = {.run = run, .context = context};
+
+	k_work_init(&call.work, run_call);
+	(void)k_sem_init(&call.done, 0, 1);
+	(void)k_work_submit_to_queue(&tls_queue, &call.work);
+	(void)k_sem_take(&call.done, K_FOREVER);
+}
+
 static bool is_tls_queue(k_tid_t thread)
 {
 	return thread == k_work_queue_thread_get(&tls_queue);

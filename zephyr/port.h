@@ -120,6 +120,8 @@ bool wss_port_join(struct wss_port_server *server, uint32_t ms);
 void wss_port_submit(struct wss_port_server *server, uint32_t item);
 /* Added to the slot of a client: the next step of its TLS handshake, on the TLS work queue. With CONFIG_WSS_TLS. */
 #define WSS_TLS_ITEM 0x100
+/* Runs a function on the TLS work queue, for its stack, and waits for that. With CONFIG_WSS_TLS. */
+void wss_port_run_tls(void (*run)(void *context), void *context);
 /* Called by the WSS thread before it waits: without a work queue it does what was submitted. */
 void wss_port_work(struct wss_port_server *server);
 uintptr_t wss_port_thread(void);

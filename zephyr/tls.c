@@ -77,14 +77,21 @@ static int mutex_unlock(mbedtls_threading_mutex_t *mutex)
 }
 
 /*
- * Memory for Mbed TLS. Each block has a header of 8 words. Besides its buffers a session has three structures, or
- * two when its handshake is over. The numbers are measured: see docs/benchmarks.md.
+ * Memory for Mbed TLS, as measured (docs/benchmarks.md), where each block has a header of 8 words. A session has most
+ * while its handshake goes on, or with TLS 1.3 when it is over.
  */
-#define WORDS(n)       ((n) * sizeof(void *))
-#define BUFFER(size)   ((size) + 128 + WORDS(8))
-#define SESSION_HEAP   (BUFFER(CONFIG_WSS_TLS_IN_SIZE) + BUFFER(CONFIG_WSS_TLS_OUT_SIZE) + 1024 + WORDS(96))
-#define HANDSHAKE_HEAP (3072 + WORDS(256) + CONFIG_WSS_TLS_CERTIFICATE_SIZE)
-#define SERVER_HEAP    (512 + WORDS(128) + CONFIG_WSS_TLS_CERTIFICATE_SIZE)
+#define WORDS(n)     ((n) * sizeof(void *))
+#define BUFFER(size) ((size) + 128 + WORDS(8))
+#define SESSION_HEAP                                                                                         \
+	(BUFFER(CONFIG_WSS_TLS_IN_SIZE) + BUFFER(CONFIG_WSS_TLS_OUT_SIZE) + 1024 + WORDS(128) +              \
+	 CONFIG_WSS_TLS_CLIENT_CERTIFICATE_SIZE)
+/* The elliptic curves of Mbed TLS itself take more. */
+#if defined(CONFIG_MBEDTLS_PSA_P256M_DRIVER_ENABLED)
+#define HANDSHAKE_HEAP (512 + WORDS(128) + CONFIG_WSS_TLS_CLIENT_CERTIFICATE_SIZE)
+#else
+#define HANDSHAKE_HEAP (4096 + WORDS(512) + CONFIG_WSS_TLS_CLIENT_CERTIFICATE_SIZE)
+#endif
+#define SERVER_HEAP (512 + WORDS(128) + CONFIG_WSS_TLS_CERTIFICATE_SIZE)
 #define HEAP                                                                                                 \
 	ROUND_UP(SESSIONS * SESSION_HEAP + CONFIG_WSS_TLS_HANDSHAKES * HANDSHAKE_HEAP +                      \
 			 CONFIG_WSS_SERVERS * SERVER_HEAP,                                                   \
@@ -111,6 +118,22 @@ static int prepare(void)
 }
 
 SYS_INIT(prepare, PRE_KERNEL_2, CONFIG_KERNEL_INIT_PRIORITY_DEFAULT);
+
+/* To measure the sizes above: CONFIG_MBEDTLS_MEMORY_DEBUG=y. */
+static void log_heap(const char *when)
+{
+#if defined(MBEDTLS_MEMORY_DEBUG)
+	size_t used, blocks, most, most_blocks;
+
+	mbedtls_memory_buffer_alloc_cur_get(&used, &blocks);
+	mbedtls_memory_buffer_alloc_max_get(&most, &most_blocks);
+	LOG_INF("TLS heap %s: %d bytes, at most %d, of %d", when, (int)(used + blocks * WORDS(8)),
+		(int)(most + most_blocks * WORDS(8)), (int)HEAP_SIZE);
+	mbedtls_memory_buffer_alloc_max_reset();
+#else
+	ARG_UNUSED(when);
+#endif
+}
 
 /* Credentials. */
 
@@ -307,27 +330,44 @@ static int set_up(struct server *server, struct session *session)
 	return 0;
 }
 
-int32_t wss_tls_start(size_t number, const struct wss_tls_credentials *credentials,
-		      const struct wss_tls_socket *socket)
+struct start {
+	size_t server;
+	const struct wss_tls_credentials *credentials;
+	int error;
+};
+
+static void start(void *context)
 {
+	struct start *start = context;
+	size_t number = start->server;
 	struct server *server = &servers[number];
 	int error;
 
-	sockets = socket;
 	forget(server);
 	mbedtls_ssl_config_init(&server->config);
 	mbedtls_x509_crt_init(&server->cert);
 	mbedtls_x509_crt_init(&server->ca);
 	mbedtls_pk_init(&server->key);
 	server->is_used = true;
-	error = configure(server, credentials);
+	error = configure(server, start->credentials);
 	for (size_t i = 0; i < CONFIG_WSS_MAX_CLIENTS && error == 0; i++) {
 		error = set_up(server, &sessions[number * CONFIG_WSS_MAX_CLIENTS + i]);
 	}
 	if (error != 0) {
 		forget(server);
 	}
-	return error;
+	start->error = error;
+	log_heap("at the start");
+}
+
+int32_t wss_tls_start(size_t number, const struct wss_tls_credentials *credentials,
+		      const struct wss_tls_socket *socket)
+{
+	struct start context = {.server = number, .credentials = credentials};
+
+	sockets = socket;
+	wss_port_run_tls(start, &context);
+	return context.error;
 }
 
 void wss_tls_reset(uint32_t number)
@@ -338,6 +378,7 @@ void wss_tls_reset(uint32_t number)
 	session->alert = -1;
 	/* Where it fails for want of memory, the handshake does. */
 	(void)mbedtls_ssl_session_reset(&session->ssl);
+	log_heap("without the client");
 }
 
 /* What an error of Mbed TLS means. The peer gets an alert, unless it knows. */
@@ -403,6 +444,7 @@ int32_t wss_tls_handshake(uint32_t number)
 	if ((mbedtls_ssl_get_verify_result(&session->ssl) & ~missing) != 0) {
 		return failed(session, MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
 	}
+	log_heap("after a handshake");
 	return 0;
 }
 

@@ -445,7 +445,6 @@ static void finish_tls_work(struct wss_port_server *server)
 
 struct call {
 	struct k_work work;
-	struct k_sem done;
 	void (*run)(void *context);
 	void *context;
 };
@@ -455,17 +454,17 @@ static void run_call(struct k_work *item)
 	struct call *call = CONTAINER_OF(item, struct call, work);
 
 	call->run(call->context);
-	k_sem_give(&call->done);
 }
 
 void wss_port_run_tls(void (*run)(void *context), void *context)
 {
 	struct call call = {.run = run, .context = context};
+	struct k_work_sync sync;
 
 	k_work_init(&call.work, run_call);
-	(void)k_sem_init(&call.done, 0, 1);
 	(void)k_work_submit_to_queue(&tls_queue, &call.work);
-	(void)k_sem_take(&call.done, K_FOREVER);
+	/* Also until the queue does not use the item any more, which a semaphore of ours would not say. */
+	(void)k_work_flush(&call.work, &sync);
 }
 
 static bool is_tls_queue(k_tid_t thread)

@@ -235,6 +235,10 @@ def check_boards():
             yield f"{file}: {name} is not in both this and boards/"
     # Every sample has the settings of the root, so that it can be copied by itself.
     ours = {path.name: path.read_bytes() for path in (ROOT / "boards").iterdir()}
+    overlay = (ROOT / "overlay-tls.conf").read_bytes()
+    for copy in ROOT.glob("samples/*/overlay-tls.conf"):
+        if copy.read_bytes() != overlay:
+            yield f"{copy.relative_to(ROOT)} differs from overlay-tls.conf"
     for sample in sorted(path.parent for path in ROOT.glob("samples/*/sample.yaml")):
         copies = {path.name: path.read_bytes() for path in (sample / "boards").iterdir()}
         for name in sorted(ours.keys() | copies.keys()):

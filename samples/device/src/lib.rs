@@ -6,7 +6,7 @@ mod device;
 
 use device::Device;
 use wss::Page;
-use wss_zephyr::{Options, Server, kconfig};
+use wss_zephyr::{Options, Server, Tls, kconfig};
 // It has the panic handler.
 use zephyr as _;
 
@@ -23,7 +23,10 @@ static SERVER: Server<Device> = Server::new();
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
-    let options = Options::new().tick(device::PERIOD).pages(&PAGES);
+    let mut options = Options::new().tick(device::PERIOD).pages(&PAGES);
+    if kconfig::TLS {
+        options = options.tls(Tls::OF_TAGS);
+    }
     let depth = kconfig::QUEUE_DEPTH as usize;
     let builder = SERVER.builder(&options).handler(Device::new);
     match builder.start([(device::AUDITED, depth)]) {

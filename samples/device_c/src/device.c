@@ -72,7 +72,15 @@ int device_start(uint16_t port)
 		.port = port, .on_request = on_request, .request_fields = "Authorization",
 		.on_tick = on_tick, .tick_ms = 50, .queues = queues, .queue_count = 2};
 	uint32_t log_mask = WSS_MASK(WSS_EVENT_CONNECTED) | WSS_MASK(WSS_EVENT_CLOSED);
+#if defined(CONFIG_WSS_TLS)
+	/* Those with security tags. */
+	const struct wss_tls credentials = {0};
+#endif
 	int err = wss_queue_create(WSS_MASK(WSS_EVENT_TEXT), 4, &queues[0]);
+
+#if defined(CONFIG_WSS_TLS)
+	config.tls = &credentials;
+#endif
 
 	err = err != 0 ? err : wss_queue_create(log_mask, 4, &queues[1]);
 	err = err != 0 ? err : wss_start(wss_default_server(), &config);

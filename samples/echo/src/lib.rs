@@ -3,7 +3,7 @@
 #![no_std]
 
 use wss::{ClientId, Clients, Handler, Message, MessageKind, Request};
-use wss_zephyr::{Options, Server};
+use wss_zephyr::{Options, Server, Tls, kconfig};
 // It has the panic handler.
 use zephyr as _;
 
@@ -43,7 +43,11 @@ static SERVER: Server<Echo> = Server::new();
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
     // Its threads need nothing of this one.
-    if let Err(error) = SERVER.start(&Options::new(), Echo) {
+    let mut options = Options::new();
+    if kconfig::TLS {
+        options = options.tls(Tls::OF_TAGS);
+    }
+    if let Err(error) = SERVER.start(&options, Echo) {
         log::error!("cannot start: {error}");
     }
 }

@@ -274,8 +274,11 @@ impl Socket for Descriptor {
     }
 
     fn shutdown_write(&self) -> Result<(), SocketError> {
-        if let Some(session) = self.session() {
-            session.close_notify();
+        if self
+            .session()
+            .is_some_and(|session| !session.close_notify())
+        {
+            return Err(SocketError::WouldBlock);
         }
         // Zephyr's own stack and offloaded sockets know no such thing.
         Err(SocketError::Failed)

@@ -125,6 +125,8 @@ pub(crate) struct Session {
     budget: Cell<usize>,
     /// The network had no buffers.
     no_buffers: Cell<bool>,
+    /// It was said that nothing more follows.
+    is_notified: Cell<bool>,
     /// Why it failed, if Mbed TLS does not know.
     reason: Cell<Option<Reason>>,
 }
@@ -269,6 +271,7 @@ impl Session {
             hello: Cell::new(Hello::NONE),
             budget: Cell::new(0),
             no_buffers: Cell::new(false),
+            is_notified: Cell::new(false),
             reason: Cell::new(None),
         }
     }
@@ -277,6 +280,7 @@ impl Session {
         self.fd.store(fd, Relaxed);
         self.mode.set(Mode::Handshake);
         self.hello.set(Hello::NONE);
+        self.is_notified.set(false);
         self.reason.set(None);
     }
 
@@ -488,12 +492,13 @@ impl Session {
         Some(Ok(sent))
     }
 
-    /// Says that nothing more follows, if it is known that all before has gone.
-    pub fn close_notify(&self) {
-        if self.is_open() && !self.has_unsent() {
+    /// Says that nothing more follows; false if the network has to take what is unsent first.
+    pub fn close_notify(&self) -> bool {
+        if self.is_open() && !self.has_unsent() && !self.is_notified.replace(true) {
             self.prepare();
             sys::wss_tls_close_notify(self.id());
         }
+        !self.has_unsent()
     }
 
     /// Receives for Mbed TLS.

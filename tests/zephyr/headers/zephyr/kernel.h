@@ -136,6 +136,10 @@ struct k_work_queue_config {
 	const char *name;
 };
 void k_work_init(struct k_work *work, void (*handler)(struct k_work *work));
+struct k_work_sync {
+	int flushed;
+};
+bool k_work_flush(struct k_work *work, struct k_work_sync *sync);
 void k_work_queue_init(struct k_work_q *queue);
 void k_work_queue_start(struct k_work_q *queue, k_thread_stack_t *stack, size_t size, int priority,
 			const struct k_work_queue_config *config);

@@ -86,7 +86,11 @@ pub fn check_request_fields(names: &str) -> Result<(), Error> {
         let mut known = kconfig::REQUEST_FIELDS.split_ascii_whitespace();
         known.any(|known| known.eq_ignore_ascii_case(name))
     };
-    names.all(is_known).then_some(()).ok_or(Error::BadArgument)
+    if !names.all(is_known) {
+        log::error!("CONFIG_WSS_REQUEST_FIELDS lacks a request field");
+        return Err(Error::BadArgument);
+    }
+    Ok(())
 }
 
 /// The origins that may connect where the configuration has none.

@@ -89,6 +89,20 @@ fn with_tls() -> Target {
     }
 }
 
+/// A server with pages, and with four slots.
+fn with_pages() -> Target {
+    let mut options = options().pages(&peers::pages::PAGES);
+    options.max_clients = 4;
+    let watched = Watched::start(&options);
+    Target {
+        addr: watched.server().local_addr(),
+        tls: None,
+        slots: options.max_clients.into(),
+        watched: Some(watched),
+        process: None,
+    }
+}
+
 struct Arguments {
     elsewhere: Option<(std::net::SocketAddr, usize)>,
     process: Option<u32>,
@@ -167,18 +181,25 @@ fn main() -> ExitCode {
     }
     if let Some(watched) = &target.watched {
         println!("{:?}", watched.server().clients().stats());
-        let mut tls = with_tls();
-        report.run("every_slot_with_tls", || tls.settle());
-        peers::tls::SCENARIOS[0].1(&tls);
-        tls.settle();
-        if let Some(watched) = &mut tls.watched {
-            watched.set_baseline();
-        }
-        for (name, attack) in peers::tls::SCENARIOS {
-            if wanted(name) {
+        let servers = [
+            ("every_slot_with_tls", with_tls(), peers::tls::SCENARIOS),
+            (
+                "every_slot_with_pages",
+                with_pages(),
+                peers::pages::SCENARIOS,
+            ),
+        ];
+        for (every_slot, mut target, scenarios) in servers {
+            report.run(every_slot, || target.settle());
+            scenarios[0].1(&target);
+            target.settle();
+            if let Some(watched) = &mut target.watched {
+                watched.set_baseline();
+            }
+            for (name, attack) in scenarios.iter().filter(|(name, _)| wanted(name)) {
                 report.run(name, || {
-                    attack(&tls);
-                    tls.settle();
+                    attack(&target);
+                    target.settle();
                 });
             }
         }

@@ -3,6 +3,7 @@
 
 mod cut;
 mod flood;
+pub mod pages;
 mod silent;
 mod slow;
 pub mod tls;

@@ -13,7 +13,7 @@ use wss::protocol::{CloseCode, OVERHEAD};
 use wss::service::{
     AdoptError, Application, Config, Delivery, Lock, MAX_SINKS, Opening, Service, Target, Work,
 };
-use wss::{Answer, ClientId, Event, EventMask, Request, SendError, Verdict};
+use wss::{Answer, ClientId, Event, EventMask, Page, Request, SendError, Verdict};
 
 use crate::harness::{REQUEST, frame};
 use crate::port::{Kind, NewLock, ScriptPort, ScriptSocket, Wire, service as service_of};
@@ -21,6 +21,8 @@ use crate::received::received;
 use crate::records::Tls;
 
 const RX: usize = 64;
+const PAGE: Page<'static> = Page::new("/", "text/html", b"<p>hello").etag("v1");
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 struct Shuttle;
 
@@ -99,6 +101,8 @@ type Svc = Service<ScriptPort<Shuttle>, App>;
 struct App {
     events: ShuttleLock<Vec<(ClientId, EventMask)>>,
     held: ShuttleLock<Vec<ClientId>>,
+    /// There is a page.
+    has_page: AtomicBool,
     /// How many may be held, and whether one more was turned away.
     room: AtomicUsize,
     turned_away: AtomicBool,
@@ -113,6 +117,10 @@ impl Application<ScriptPort<Shuttle>> for App {
         let mut masks = [EventMask::empty(); MAX_SINKS];
         masks[0] = EventMask::all();
         masks
+    }
+
+    fn page(&self, number: usize) -> Option<Page<'_>> {
+        (number == 0 && self.has_page.load(Ordering::Relaxed)).then_some(PAGE)
     }
 
     fn accept(&self, client: ClientId, _: &Request<'_>, answer: Answer<'_>) {
@@ -185,6 +193,7 @@ fn service(slots: usize, blocks: usize) -> Arc<Svc> {
     let app = App {
         events: ShuttleLock::new(Vec::new()),
         held: ShuttleLock::new(Vec::new()),
+        has_page: AtomicBool::new(false),
         room: AtomicUsize::new(usize::MAX),
         turned_away: AtomicBool::new(false),
         puts_off: AtomicBool::new(false),
@@ -847,5 +856,105 @@ fn two_senders_share_a_client_that_takes_ciphertext_slowly() {
         let pongs: Vec<_> = frames.iter().filter(|(first, _)| *first == 0x8A).collect();
         assert_eq!(pongs, [&(0x8A, b"1".to_vec()), &(0x8A, b"2".to_vec())]);
         running.finish(&[peer]);
+    });
+}
+
+/// A service with one slot and a page; a connection has the slot, and has said nothing for as long as it may.
+fn silent() -> (Running, Peer) {
+    let service = service(1, 1);
+    service
+        .application()
+        .has_page
+        .store(true, Ordering::Relaxed);
+    let running = Running::start(service);
+    let peer = Peer::connect(&running.0, usize::MAX / 2);
+    running.0.application().wait_for(EventMask::CONNECTING, 1);
+    NOW.set(NOW.get() + 150);
+    (running, peer)
+}
+
+/// Has time pass until such an event was delivered: after a long time without a look at the clock, the service takes
+/// itself for suspended, and gives connections their time again.
+fn pass_until(peer: &Peer, mask: EventMask) {
+    let app = peer.1.application();
+    while !app.events.lock().iter().any(|(_, event)| *event == mask) {
+        NOW.set(NOW.get() + 50);
+        peer.act(|_| {});
+        thread::yield_now();
+    }
+}
+
+fn is_whole(peer: &Peer) -> bool {
+    peer.0.lock().from_server.ends_with(b"\r\n\r\n<p>hello")
+}
+
+fn is_upgraded(peer: &Peer) -> bool {
+    peer.0.lock().from_server.starts_with(b"HTTP/1.1 101 ")
+}
+
+#[test]
+fn a_connection_is_heard_just_as_it_has_to_make_room() {
+    check(|| {
+        let (running, first) = silent();
+        let next = Peer::connect(&running.0, usize::MAX / 2);
+        next.send(REQUEST.as_bytes());
+        first.send(&[REQUEST.as_bytes(), &frame(0x81, b"echo")].concat());
+        pass_until(&first, EventMask::CONNECTED);
+        first.act(|wire| wire.eof = true);
+        pass_until(&first, EventMask::CLOSED);
+        // It is served whole, or closed without a byte.
+        if is_upgraded(&first) {
+            let frames = received(&first.0.lock().from_server).frames;
+            assert!(frames.contains(&(0x81, b"echo".to_vec())));
+        } else {
+            assert_eq!(first.0.lock().from_server, b"");
+            assert!(is_upgraded(&next), "the slot is for the one that waited");
+        }
+        next.act(|wire| wire.eof = true);
+        running.finish(&[first, next]);
+    });
+}
+
+#[test]
+fn the_service_stops_just_as_a_connection_makes_room() {
+    check(|| {
+        let (running, first) = silent();
+        let stopping = {
+            let service = Arc::clone(&running.0);
+            thread::spawn(move || service.stop())
+        };
+        let next = Peer::connect(&running.0, usize::MAX / 2);
+        next.send(REQUEST.as_bytes());
+        for peer in [&first, &next] {
+            peer.act(|wire| wire.eof = true);
+        }
+        stopping.join().unwrap();
+        running.finish(&[first, next]);
+    });
+}
+
+#[test]
+fn a_connection_comes_while_a_page_is_sent() {
+    check(|| {
+        let (running, first) = silent();
+        // What is left of the head fits into a block.
+        first.act(|wire| wire.window = 130);
+        first.send(GET);
+        let next = Peer::connect(&running.0, usize::MAX / 2);
+        next.send(REQUEST.as_bytes());
+        for _ in 0..6 {
+            first.act(|wire| wire.window += 10);
+            thread::yield_now();
+        }
+        // It made room before it was heard, or after all was sent, and not between.
+        pass_until(&first, EventMask::CLOSING);
+        while !first.0.lock().from_server.is_empty() && !is_whole(&first) {
+            first.act(|_| {});
+            thread::yield_now();
+        }
+        for peer in [&first, &next] {
+            peer.act(|wire| wire.eof = true);
+        }
+        running.finish(&[first, next]);
     });
 }

@@ -5,12 +5,25 @@ tests/clients/test_device_on_host.py starts it on the host."""
 import base64
 import gzip
 import json
+import pathlib
+import shutil
+import sys
 import urllib.error
 import urllib.request
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "clients"))
+PROGRAMS = {"chromium": "chromium", "firefox": "firefox-esr"}
+browsers = pytest.mark.parametrize(
+    "browser",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed"))
+        for name, program in PROGRAMS.items()
+    ],
+)
 
 URL = "ws://127.0.0.1:18303/"
 GUEST = URL + "?token=look-only"
@@ -80,6 +93,31 @@ def test_the_page_is_behind_the_login():
             if response.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
             assert body.startswith(b"<!DOCTYPE html>")
+
+
+# What the dashboard shows.
+STATE = "document.getElementById('state').textContent"
+COUNT = """[...document.querySelectorAll('#charts figure')]
+    .find(chart => chart.querySelector('span').textContent === 'count').querySelector('output').textContent"""
+LOG = "[...document.querySelectorAll('#log li')].map(line => line.textContent).join()"
+
+
+@browsers
+def test_the_page_is_alive_in_a_browser(browser):
+    from remote import Page
+
+    login = URL.replace("ws://", "http://admin:correct%20horse@")
+    with Page(browser, login) as page:
+        page.wait_for(f"{STATE} === 'connected'")
+        first = page.wait_for(COUNT)
+        page.wait_for(f"{COUNT} !== {json.dumps(first)}")
+        page.evaluate(
+            """(() => {
+            document.getElementById('text').value = '{"led":false}';
+            document.getElementById('send').requestSubmit();
+            return 1 })()"""
+        )
+        page.wait_for(f"""{LOG}.includes('"admin":true')""")
 
 
 def test_a_ping_comes_back():

@@ -8,7 +8,10 @@ import base64
 import gzip
 import json
 import os
+import pathlib
+import shutil
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -16,7 +19,18 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "clients"))
+PROGRAMS = {"chromium": "chromium", "firefox": "firefox-esr"}
+browsers = pytest.mark.parametrize(
+    "browser",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed"))
+        for name, program in PROGRAMS.items()
+    ],
+)
+
 TOKEN = "0123456789abcdef"
+NO_PAGE = pytest.mark.skipif("DEVICE" in os.environ, reason="the program of a host has no page")
 
 
 class Program:
@@ -83,7 +97,7 @@ def test_ping_comes_back(url):
         assert command(client, '{"ping":123456789}')["answer"] == 123456789
 
 
-@pytest.mark.skipif("DEVICE" in os.environ, reason="the program of a host has no page")
+@NO_PAGE
 def test_page_is_behind_the_login(url):
     page = url.replace("ws:", "http:")
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -164,6 +178,36 @@ def test_each_client_has_a_count_of_its_own_and_what_is_no_command_is_null(url):
             assert command(client, text) == {"answer": None, "commands": count}
     with login(url) as client:
         assert command(client, '{"get":"uptime"}')["commands"] == 1
+
+
+# What the dashboard shows.
+STATE = "document.getElementById('state').textContent"
+UPTIME = """[...document.querySelectorAll('#charts figure')]
+    .find(chart => chart.querySelector('span').textContent === 'uptime_ms').querySelector('output').textContent"""
+ANSWERS = "[...document.querySelectorAll('#log li')].map(line => line.textContent).join()"
+
+
+def browse(browser, url):
+    """The device's page in a browser, logged in."""
+    from remote import Page
+
+    return Page(browser, url.replace("ws://", "http://admin:open%20sesame@"))
+
+
+@NO_PAGE
+@browsers
+def test_page_is_alive_in_a_browser(url, browser):
+    with browse(browser, url) as page:
+        page.wait_for(f"{STATE} === 'connected'")
+        first = page.wait_for(UPTIME)
+        page.wait_for(f"{UPTIME} !== {json.dumps(first)}")
+        page.evaluate(
+            """(() => {
+            document.getElementById('text').value = '{"interval_ms":1000}';
+            document.getElementById('send').requestSubmit();
+            return 1 })()"""
+        )
+        page.wait_for(f"{ANSWERS}.includes('\"answer\":1000')")
 
 
 def test_stop_closes_every_client_and_ends_the_device(dut, url):

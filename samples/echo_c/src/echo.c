@@ -93,3 +93,13 @@ void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void *cooki
 		break;
 	}
 }
+
+void on_piece(const struct wss_event *event, void *cookie)
+{
+	uint32_t kind = event->type == WSS_EVENT_TEXT ? WSS_TEXT : WSS_BINARY;
+
+	(void)cookie;
+	(void)wss_send(event->client,
+		       (event->first ? kind : WSS_CONTINUATION) | (event->last ? 0 : WSS_FRAGMENT),
+		       event->data, event->len, 0);
+}

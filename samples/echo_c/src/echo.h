@@ -3,6 +3,7 @@
 #define ECHO_H
 
 #include <wss/sys_wss.h>
+#include <wss/wss.h>
 
 /** Whether every event is printed. */
 extern bool verbose;
@@ -12,5 +13,14 @@ void print_event(int32_t clientIndex, const char *what);
 
 /** The callback. */
 void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void *cookie);
+
+/**
+ * The callback of wss/wss.h, where larger messages come in pieces, which that of SYS_WSS does not tell apart: sends each
+ * back as a fragment.
+ */
+void on_piece(const struct wss_event *event, void *cookie);
+
+/** The events for on_piece(). */
+#define PIECES (WSS_MASK(WSS_EVENT_TEXT) | WSS_MASK(WSS_EVENT_BINARY))
 
 #endif /* ECHO_H */

@@ -47,20 +47,6 @@ static unsigned long number(const char *text)
 	return value;
 }
 
-/*
- * A SYS_WSS callback gets whole messages. Pieces of larger ones need a callback of wss/wss.h: each is sent
- * back as a fragment, and the first one says what the message is.
- */
-static void on_piece(const struct wss_event *event, void *cookie)
-{
-	uint32_t kind = event->type == WSS_EVENT_TEXT ? WSS_TEXT : WSS_BINARY;
-
-	(void)cookie;
-	(void)wss_send(event->client,
-		       (event->first ? kind : WSS_CONTINUATION) | (event->last ? 0 : WSS_FRAGMENT),
-		       event->data, event->len, 0);
-}
-
 int main(int argc, char **argv)
 {
 	struct wss_server *server = wss_default_server();
@@ -103,7 +89,7 @@ int main(int argc, char **argv)
 	wss_set_log(WSS_LOG_WRN, on_log, NULL);
 	if (limits.streaming) {
 		config.on_event = on_piece;
-		config.events = WSS_MASK(WSS_EVENT_TEXT) | WSS_MASK(WSS_EVENT_BINARY);
+		config.events = PIECES;
 	}
 	if (wss_configure(server, &config) != 0) {
 		fputs("echo_c: the address or a limit is not valid\n", stderr);

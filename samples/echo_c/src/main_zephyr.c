@@ -16,11 +16,15 @@ void print_event(int32_t clientIndex, const char *what)
 int main(void)
 {
 	verbose = IS_ENABLED(CONFIG_ECHO_VERBOSE);
-	/* The port, and every limit, is that of the configuration. */
-	if (SYS_WSS_Initialize(NULL, on_event, NULL) == SYS_MODULE_OBJ_INVALID) {
-		/* The service has said why. */
+	if (IS_ENABLED(CONFIG_WSS_STREAMING)) {
+		static const struct wss_config config = {.on_event = on_piece, .events = PIECES};
+
+		(void)wss_configure(wss_default_server(), &config);
+		(void)SYS_WSS_Initialize(NULL, NULL, NULL);
 		return 0;
 	}
+	/* The port, and every limit, is that of the configuration. The service says why it does not start. */
+	(void)SYS_WSS_Initialize(NULL, on_event, NULL);
 	/* It has threads of its own. */
 	return 0;
 }

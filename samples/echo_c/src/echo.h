@@ -15,8 +15,8 @@ void print_event(int32_t clientIndex, const char *what);
 void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void *cookie);
 
 /**
- * The callback of wss/wss.h, where larger messages come in pieces, which that of SYS_WSS does not tell apart: sends each
- * back as a fragment.
+ * The callback of wss/wss.h, for messages that come in pieces, which a callback of SYS_WSS cannot tell apart: sends
+ * each piece back as a fragment.
  */
 void on_piece(const struct wss_event *event, void *cookie);
 

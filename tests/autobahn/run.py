@@ -252,6 +252,8 @@ def run(args, profile, expected_path, out):
         server, url = start_server(command, out / "server.log")
         if certificate:
             url = f"ws://127.0.0.1:{Tunnel(urlsplit(url).port, certificate.ca).port}"
+    elif args.ca:
+        url = f"ws://127.0.0.1:{Tunnel(urlsplit(url).port, args.ca).port}"
     problems = []
     try:
         exclude = profile["exclude"] + profile["unjudged"]
@@ -304,6 +306,7 @@ def main():
     add = parser.add_argument
     add("--server", default=str(ROOT / "target/release/wss"), help="server to start (target/release/wss)")
     add("--url", help="test a server that runs already instead, e.g. ws://192.0.2.1:9001")
+    add("--ca", help="the authority that a server at --url has TLS with")
     add("--tls", action="store_true", help="through a tunnel to a server with TLS")
     add("--profile", choices=profiles, default="whole", help="see profiles.json (whole)")
     add("--cases", action="append", default=[], metavar="CASE", help="only these, e.g. '9.*' (repeatable)")

@@ -224,9 +224,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.asked = Asked::No;
         let date = self.port.date();
         self.emit_head(inner, &refusal.parts(head_end(date.as_ref())), fields);
+        self.refused(inner, index, refusal.status());
+    }
+
+    /// The response that refuses the request is on its way.
+    #[inline(always)] // Nearly always it is called from one place.
+    pub(super) fn refused(&self, inner: &mut Inner<P>, index: usize, status: Status) {
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
-        let status = refusal.status();
         self.count(Counter::of_refusal(status));
         log::debug!("{}: request refused: {status}", inner.id(index));
     }
@@ -240,11 +245,19 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return;
         };
         self.emit_response(inner, head, true);
+        self.emit_fields(inner, fields);
+        self.emit_response(inner, &[end], false);
+    }
+
+    /// Sends header fields of the application's. More of the head follows.
+    pub(super) fn emit_fields(&self, inner: &mut Inner<P>, fields: &[(&str, &str)]) {
+        if !A::RESPONSE_FIELDS {
+            return;
+        }
         for (name, value) in fields {
             let field = [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"];
             self.emit_response(inner, &field, true);
         }
-        self.emit_response(inner, &[end], false);
     }
 
     fn limits_logins(&self) -> bool {

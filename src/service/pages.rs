@@ -4,7 +4,6 @@
 use super::opening::head_end;
 use super::port::{Lock as _, Port};
 use super::slot::{Asked, Due, Guard, Inner, Phase, Slot};
-use super::stats::Counter;
 use super::time::Instant;
 use super::{Application, Service};
 use crate::protocol::{Page, PageHead, Refusal, Request, Status};
@@ -40,12 +39,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let date = self.port.date();
         self.emit_response(inner, &head.parts(), true);
         self.emit_response(inner, &head.validators(), true);
-        if A::RESPONSE_FIELDS {
-            for (name, value) in fields {
-                let field = [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"];
-                self.emit_response(inner, &field, true);
-            }
-        }
+        self.emit_fields(inner, fields);
         self.emit_response(inner, &[head_end(date.as_ref())], true);
         if head.has_body() {
             inner.output.keep_page(number, page.body.len());
@@ -65,10 +59,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let allow = b"\r\nAllow: GET, HEAD\r\nConnection: close\r\n";
         let parts = [version, digits, reason, length, challenge, allow, end];
         self.emit_response(inner, &parts, false);
-        let masks = self.application.masks();
-        inner.advance(Phase::Lingering, self.port.now(), &masks);
-        self.count(Counter::RefusedRequests);
-        log::debug!("{}: request refused: {}", inner.id(index), refusal.status());
+        self.refused(inner, index, refusal.status());
     }
 
     fn find_page(&self, path: &str) -> Option<(u16, Page<'_>)> {

@@ -94,24 +94,32 @@ impl Source {
 pub struct TlsBuilder {
     cert: Source,
     key: Source,
-    client_ca: Option<Source>,
-    client_auth: ClientAuth,
+    client_ca: Option<(Source, ClientAuth)>,
 }
 
 impl TlsBuilder {
     /// Asks clients for a certificate of one of these authorities, in a file in PEM or DER.
     #[must_use]
-    pub fn client_ca_file(mut self, path: impl AsRef<Path>, auth: ClientAuth) -> Self {
-        self.client_ca = Some(Source::File(path.as_ref().to_owned()));
-        self.client_auth = auth;
-        self
+    pub fn client_ca_file(self, path: impl AsRef<Path>, auth: ClientAuth) -> Self {
+        self.client_ca_of(Source::File(path.as_ref().to_owned()), auth)
     }
 
     /// Asks clients for a certificate of one of these authorities, in PEM or DER.
     #[must_use]
-    pub fn client_ca(mut self, ca: &[u8], auth: ClientAuth) -> Self {
-        self.client_ca = Some(Source::Bytes(ca.to_vec()));
-        self.client_auth = auth;
+    pub fn client_ca(self, ca: &[u8], auth: ClientAuth) -> Self {
+        self.client_ca_of(Source::Bytes(ca.to_vec()), auth)
+    }
+
+    const fn new(cert: Source, key: Source) -> Self {
+        Self {
+            cert,
+            key,
+            client_ca: None,
+        }
+    }
+
+    fn client_ca_of(mut self, ca: Source, auth: ClientAuth) -> Self {
+        self.client_ca = Some((ca, auth));
         self
     }
 
@@ -136,9 +144,9 @@ impl TlsBuilder {
         let versions = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
-        let verifier = match (&self.client_ca, self.client_auth) {
-            (None, _) | (_, ClientAuth::None) => Arc::new(NoClientAuth),
-            (Some(ca), auth) => {
+        let verifier = match &self.client_ca {
+            None | Some((_, ClientAuth::None)) => Arc::new(NoClientAuth),
+            Some((ca, auth)) => {
                 let failed = |error: &dyn fmt::Display| TlsError::ClientCa(error.to_string());
                 let ca = certificates(&ca.read()?).ok_or_else(|| failed(&"there is none"))?;
                 let mut roots = RootCertStore::empty();
@@ -147,7 +155,7 @@ impl TlsBuilder {
                 }
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                let verifier = if auth == ClientAuth::Optional {
+                let verifier = if *auth == ClientAuth::Optional {
                     verifier.allow_unauthenticated()
                 } else {
                     verifier
@@ -219,23 +227,13 @@ impl Tls {
     #[must_use]
     pub fn files(cert: impl AsRef<Path>, key: impl AsRef<Path>) -> TlsBuilder {
         let file = |path: &Path| Source::File(path.to_owned());
-        TlsBuilder {
-            cert: file(cert.as_ref()),
-            key: file(key.as_ref()),
-            client_ca: None,
-            client_auth: ClientAuth::None,
-        }
+        TlsBuilder::new(file(cert.as_ref()), file(key.as_ref()))
     }
 
     /// Begins with a certificate and its private key, as [`files`](Self::files) has them.
     #[must_use]
     pub fn bytes(cert: &[u8], key: &[u8]) -> TlsBuilder {
-        TlsBuilder {
-            cert: Source::Bytes(cert.to_vec()),
-            key: Source::Bytes(key.to_vec()),
-            client_ca: None,
-            client_auth: ClientAuth::None,
-        }
+        TlsBuilder::new(Source::Bytes(cert.to_vec()), Source::Bytes(key.to_vec()))
     }
 
     /// Reads the files again: servers that use this use what is new for connections that they accept from now on.

@@ -47,69 +47,46 @@ fn run(scenario: &Value) -> Value {
 }
 
 /// A connection, perhaps with TLS.
-enum Wire {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+trait Wire: Read + Write {
+    fn stream(&self) -> &TcpStream;
 }
 
-impl Wire {
-    fn connect(url: &str) -> Self {
-        let (scheme, address) = url.trim_end_matches('/').split_once("://").unwrap();
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        if scheme == "ws" {
-            return Self::Plain(stream);
-        }
-        let ca = std::env::var("WSS_TEST_CA").unwrap();
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_file(ca).unwrap())
-            .unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = "localhost".try_into().unwrap();
-        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
-        Self::Tls(Box::new(StreamOwned::new(tls, stream)))
-    }
-
+impl Wire for TcpStream {
     fn stream(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(tls) => &tls.sock,
-        }
+        self
     }
 }
 
-impl Read for Wire {
-    fn read(&mut self, space: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(space),
-            Self::Tls(tls) => tls.read(space),
-        }
+impl Wire for StreamOwned<ClientConnection, TcpStream> {
+    fn stream(&self) -> &TcpStream {
+        &self.sock
     }
 }
 
-impl Write for Wire {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(bytes),
-            Self::Tls(tls) => tls.write(bytes),
-        }
+fn connect(url: &str) -> Box<dyn Wire> {
+    let (scheme, address) = url.trim_end_matches('/').split_once("://").unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    if scheme == "ws" {
+        return Box::new(stream);
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Tls(tls) => tls.flush(),
-        }
-    }
+    let ca = std::env::var("WSS_TEST_CA").unwrap();
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(ca).unwrap())
+        .unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+    Box::new(StreamOwned::new(tls, stream))
 }
 
-fn open(scenario: &Value) -> Result<(WebSocket<Wire>, Value), Value> {
+fn open(scenario: &Value) -> Result<(WebSocket<Box<dyn Wire>>, Value), Value> {
     let url = scenario["url"].as_str().unwrap();
     let mut request = url.into_client_request().unwrap();
     let protocols: Vec<_> = scenario["protocols"].as_array().unwrap().iter().collect();
@@ -121,7 +98,7 @@ fn open(scenario: &Value) -> Result<(WebSocket<Wire>, Value), Value> {
         let names = HeaderValue::from_str(&names.join(", ")).unwrap();
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, names);
     }
-    match tungstenite::client(request, Wire::connect(url)) {
+    match tungstenite::client(request, connect(url)) {
         Ok((socket, response)) => {
             let header = |name| match response.headers().get(name) {
                 Some(value) => value.to_str().unwrap(),
@@ -143,7 +120,7 @@ fn open(scenario: &Value) -> Result<(WebSocket<Wire>, Value), Value> {
     }
 }
 
-fn play(socket: &mut WebSocket<Wire>, steps: &Value, seen: &mut Vec<Value>) {
+fn play(socket: &mut WebSocket<Box<dyn Wire>>, steps: &Value, seen: &mut Vec<Value>) {
     for step in steps.as_array().unwrap() {
         let (what, value) = step.as_object().unwrap().iter().next().unwrap();
         let text = || value.as_str().unwrap();
@@ -171,7 +148,7 @@ fn play(socket: &mut WebSocket<Wire>, steps: &Value, seen: &mut Vec<Value>) {
     }
 }
 
-fn close(socket: &mut WebSocket<Wire>, how: &Value) -> Result<(), Error> {
+fn close(socket: &mut WebSocket<Box<dyn Wire>>, how: &Value) -> Result<(), Error> {
     socket.close(how["code"].as_u64().map(|code| CloseFrame {
         code: u16::try_from(code).unwrap().into(),
         reason: how["reason"].as_str().unwrap().into(),
@@ -179,7 +156,11 @@ fn close(socket: &mut WebSocket<Wire>, how: &Value) -> Result<(), Error> {
 }
 
 /// Listens for some milliseconds, in which nothing is to be seen; pings are answered.
-fn wait(socket: &mut WebSocket<Wire>, ms: u64, seen: &mut Vec<Value>) -> Result<(), Error> {
+fn wait(
+    socket: &mut WebSocket<Box<dyn Wire>>,
+    ms: u64,
+    seen: &mut Vec<Value>,
+) -> Result<(), Error> {
     let until = std::time::Instant::now() + Duration::from_millis(ms);
     loop {
         let left = until.saturating_duration_since(std::time::Instant::now());
@@ -200,7 +181,7 @@ fn wait(socket: &mut WebSocket<Wire>, ms: u64, seen: &mut Vec<Value>) -> Result<
     }
 }
 
-fn receive(socket: &mut WebSocket<Wire>, seen: &mut Vec<Value>) {
+fn receive(socket: &mut WebSocket<Box<dyn Wire>>, seen: &mut Vec<Value>) {
     loop {
         seen.push(match socket.read() {
             Ok(Message::Text(text)) => json!({"text": text.as_str()}),
@@ -218,7 +199,7 @@ fn receive(socket: &mut WebSocket<Wire>, seen: &mut Vec<Value>) {
 }
 
 /// The end of the connection behind a close frame.
-fn closed(socket: &mut WebSocket<Wire>, frame: Option<CloseFrame>) -> Value {
+fn closed(socket: &mut WebSocket<Box<dyn Wire>>, frame: Option<CloseFrame>) -> Value {
     // Clean is: closed both ways, and then the server has closed the connection.
     let clean = matches!(socket.read(), Err(Error::ConnectionClosed));
     let (code, reason) = frame.map_or((1005, String::new()), |frame| {

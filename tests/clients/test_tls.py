@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default server with TLS: openssl's client, and a certificate that is renewed."""
 
+import asyncio
 import shutil
 import signal
 import ssl
@@ -10,7 +11,7 @@ import time
 import pytest
 from certificate import Certificate
 from server import PATIENCE, Server
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -36,11 +37,23 @@ def s_client(server, certificate, *options):
     )
 
 
+def trusting(certificate):
+    return ssl.create_default_context(cafile=certificate.ca)
+
+
+# Not its client with threads: Python 3.11 does not keep a read that takes a session ticket and the write of the
+# request apart, which OpenSSL asks for, and the request is sometimes not sent.
+async def exchange(client, message):
+    await client.send(message)
+    assert await asyncio.wait_for(client.recv(), PATIENCE) == message
+
+
 def echo(url, certificate):
-    context = ssl.create_default_context(cafile=certificate.ca)
-    with connect(url, ssl=context, open_timeout=PATIENCE) as client:
-        client.send("hello")
-        assert client.recv(PATIENCE) == "hello"
+    async def once():
+        async with connect(url, ssl=trusting(certificate), open_timeout=PATIENCE) as client:
+            await exchange(client, "hello")
+
+    asyncio.run(once())
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
@@ -76,28 +89,33 @@ def test_a_signal_has_the_certificate_read_again(certificate, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     renewed = Certificate(other)
-    with Server(*certificate.options, "-v") as server:
-        context = ssl.create_default_context(cafile=certificate.ca)
-        with connect(server.url, ssl=context, open_timeout=PATIENCE) as client:
+
+    async def renew(server):
+        async with connect(server.url, ssl=trusting(certificate), open_timeout=PATIENCE) as client:
             # Half of it is no certificate: everything stays.
             shutil.copy(renewed.cert, certificate.cert)
             server.process.send_signal(signal.SIGHUP)
-            time.sleep(0.2)
-            echo(server.url, certificate)
+            await asyncio.sleep(0.2)
+            await asyncio.to_thread(echo, server.url, certificate)
             shutil.copy(renewed.key, certificate.key)
             server.process.send_signal(signal.SIGHUP)
-            until = time.monotonic() + PATIENCE
-            while True:
-                try:
-                    echo(server.url, renewed)
-                    break
-                except ssl.SSLError:
-                    assert time.monotonic() < until, "the certificate is never read again"
-            client.send("still connected")
-            assert client.recv(PATIENCE) == "still connected"
+            await asyncio.to_thread(echo_before_long, server.url, renewed)
+            await exchange(client, "still connected")
+
+    with Server(*certificate.options, "-v") as server:
+        asyncio.run(renew(server))
         code, log = server.terminate()
         assert code == 0
         assert "the certificate stays as it was" in log
+
+
+def echo_before_long(url, certificate):
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return echo(url, certificate)
+        except ssl.SSLError:
+            assert time.monotonic() < until, "the certificate is never read again"
 
 
 @pytest.mark.parametrize("missing", ["--tls-cert", "--tls-key"])

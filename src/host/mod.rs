@@ -18,11 +18,11 @@ mod port;
 mod queue;
 mod running;
 mod server;
-#[cfg(feature = "tls")]
-mod session;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_session;
 
 pub use adopt::NotAdopted;
 pub use monitor::Monitor;

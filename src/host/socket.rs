@@ -18,9 +18,9 @@ use rustix::net::{
 #[cfg(feature = "tls")]
 use super::monitor::lock;
 #[cfg(feature = "tls")]
-use super::session::Session;
-#[cfg(feature = "tls")]
 use super::tls::Tls;
+#[cfg(feature = "tls")]
+use super::tls_session::Session;
 use crate::service::{Socket, SocketError};
 
 /// Connections that the operating system keeps until they are accepted.

@@ -16,15 +16,23 @@
 
 mod admit;
 mod announce;
+mod application;
 mod bucket;
+mod client_log;
 mod clients;
 mod config;
+mod control;
+mod deadlines;
+mod deliver;
+mod emit;
 mod event;
 mod inbound;
+mod keep_alive;
 mod logins;
 mod opening;
 mod output;
 mod pages;
+mod pause;
 mod pool;
 mod port;
 mod queue;
@@ -39,6 +47,7 @@ mod tls;
 mod verdict;
 
 pub use admit::{AdoptError, Opening};
+pub use application::{Application, Delivery};
 pub use config::{Config, Limits, TooLong};
 pub use event::{ClientId, Event, EventMask, MAX_SINKS, Message};
 pub use inbound::Inbound;
@@ -53,21 +62,13 @@ pub use stats::{Stats, Traffic};
 pub use time::{Instant, MAX_LIMIT_MS, TIMER_GRANULARITY_MS};
 pub use verdict::{Answer, AnswerError, Answered, Verdict};
 
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-use crate::protocol::{OriginMatch, Page, Request};
 use bucket::Bucket;
 use config::Settings;
-use slot::{Asked, Guard, Inner, Owner, Phase};
+use slot::{Inner, Owner};
 use stats::{Counter, Counters};
 use stop::Life;
-
-/// How long all output is paused when the network has no buffers, in milliseconds.
-const PAUSE_MS: u32 = TIMER_GRANULARITY_MS;
-
-/// The most lines about clients in the log in a second.
-const LOG_LINES: u16 = 10;
 
 /// How far a client's connection is (the C interface's `SYS_WSS_STATE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,111 +81,6 @@ pub enum ClientState {
     Connecting,
     /// Messages can be sent.
     Connected,
-}
-
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// It is done with; the bytes it spoke of are free.
-    Done,
-    /// It was taken, and its bytes must stay until [`Service::release`] for it.
-    Held,
-    /// There was no room; it is delivered again after [`Service::room`].
-    Full,
-}
-
-/// The application of a service, which receives the events.
-pub trait Application<P: Port>: Sized {
-    /// Whether [`tick`](Self::tick) does anything. If not, there is no code for it.
-    const TICKS: bool = false;
-
-    /// Returns which events each sink wants. A sink that is not there wants none. Called on any thread, with a lock
-    /// of the service held: it must not wait, nor call the service.
-    fn masks(&self) -> [EventMask; MAX_SINKS];
-
-    /// Whether responses may have header fields and challenges of the application's, see [`Verdict::fields`] and
-    /// [`Verdict::challenge`]. If not, there is no code for that, and such an answer is not possible.
-    const RESPONSE_FIELDS: bool = false;
-
-    /// Returns the names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared
-    /// without regard to case: `"Authorization Cookie"`. They have to pass
-    /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the
-    /// client's receive buffer, which has to have room for them. Where this is a constant that is empty, there is no
-    /// code for it.
-    #[inline(always)]
-    fn request_fields(&self) -> &str {
-        ""
-    }
-
-    /// Whether the service refuses pages of other origins where there is no list of origins. If not, there is no code
-    /// for that: for an application that does it in [`match_origin`](Self::match_origin).
-    const CHECKS_SAME_ORIGIN: bool = true;
-
-    /// Returns what the list of origins that may connect says about a request. Without a list
-    /// ([`OriginMatch::NoList`]), clients without an origin and pages of the server itself may connect, see
-    /// [`Verdict::any_origin`]. Called before [`accept`](Self::accept) and when it is answered, perhaps with a lock
-    /// of the service held: it must not wait, nor call the service. By default there is no code for origins.
-    #[inline(always)]
-    fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
-        let _ = request;
-        OriginMatch::Listed
-    }
-
-    /// Returns the page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay
-    /// the same while the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held:
-    /// it must not wait, nor call the service.
-    #[inline(always)]
-    fn page(&self, number: usize) -> Option<Page<'_>> {
-        let _ = number;
-        None
-    }
-
-    /// Decides on an opening request, or on a request for a page ([`Request::is_page`]), whatever its path. One that
-    /// is accepted gets the page, or 404 if there is none. Called on the work queue. The response is sent when the
-    /// answer is given; what is not answered is refused with 500.
-    fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>);
-
-    /// Delivers an event to a sink; `client` is `None` for events of the service as a whole. Called
-    /// on the work queue with no lock held; every method of the service may be called from inside.
-    fn deliver(
-        &self,
-        service: &Service<P, Self>,
-        sink: usize,
-        client: Option<ClientId>,
-        event: &Event<'_>,
-    ) -> Delivery;
-
-    /// Whether a whole text that only one sink wants goes to [`deliver_text`](Self::deliver_text) instead of
-    /// [`deliver`](Self::deliver). If not, there is no code for that. The storage needs a byte in
-    /// [`FRONT`](crate::protocol::Storage::FRONT).
-    const WRITES_TEXT: bool = false;
-
-    /// Delivers a whole text to the only sink that wants it, as [`deliver`](Self::deliver). `text` is its bytes and a
-    /// NUL behind them, which are the application's until this returns, or with [`Delivery::Held`] until
-    /// [`Service::release`]: there is no reference to them, and it may write to all of them. What is sent of them is
-    /// checked to be UTF-8 again. Only sink 0 may send them back from where they are, and leaves them as they are
-    /// after that; the others are queues, which hold messages.
-    fn deliver_text(
-        &self,
-        service: &Service<P, Self>,
-        sink: usize,
-        client: ClientId,
-        text: NonNull<[u8]>,
-    ) -> Delivery {
-        let _ = (service, sink, client, text);
-        Delivery::Done
-    }
-
-    /// Runs every [`Config::tick_ms`] milliseconds, on the work queue with no lock held: every method of
-    /// the service may be called from inside. Never twice at a time; a call that would be late by a whole
-    /// period is left out, and so are those after [`Service::stop`]. Only where [`TICKS`](Self::TICKS) is set.
-    fn tick(&self, service: &Service<P, Self>) {
-        let _ = service;
-    }
-
-    /// Handles the end of the service: every event was delivered, except to a callback that did not return in time.
-    /// Called on the serving thread by [`Service::serve`].
-    fn ended(&self) {}
 }
 
 /// A WebSocket server.
@@ -402,49 +298,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().counters.add(counter);
     }
 
-    /// Logs a line about a client, but no more than some in a second. Called with no lock held, since a logger
-    /// may send what it is given.
-    fn log_client(&self, line: core::fmt::Arguments<'_>) {
-        let now = self.port.now();
-        let mut shared = self.shared.lock();
-        if !shared.log_lines.take(LOG_LINES, now) {
-            shared.lines_left_out = shared.lines_left_out.saturating_add(1);
-            return;
-        }
-        let left_out = core::mem::take(&mut shared.lines_left_out);
-        let may = left_out == 0 || shared.log_lines.take(LOG_LINES, now);
-        if !may {
-            shared.lines_left_out = 1;
-        }
-        drop(shared);
-        if left_out > 0 {
-            log::info!("{left_out} lines about clients were left out");
-        }
-        if may {
-            log::info!("{line}");
-        }
-    }
-
-    /// Returns the socket of a client that is connected, for [`log_connected`](Self::log_connected), if that is logged.
-    fn socket_to_log(inner: &Inner<P>) -> Option<P::Socket> {
-        let is_logged = log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open;
-        inner.socket.as_ref().filter(|_| is_logged).cloned()
-    }
-
-    /// Logs that a client is connected.
-    fn log_connected(&self, client: ClientId, socket: &P::Socket) {
-        if log::log_enabled!(log::Level::Info) {
-            self.log_client(format_args!("{client}: connected from {}", socket.name()));
-        }
-    }
-
-    /// Logs that a client that was connected has gone.
-    fn log_closed(&self, client: ClientId) {
-        if log::log_enabled!(log::Level::Info) {
-            self.log_client(format_args!("{client}: closed"));
-        }
-    }
-
     /// Has the slot's work item run soon.
     fn kick(&self, index: usize, inner: &mut Inner<P>) {
         if inner.kick() {
@@ -466,122 +319,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.set_timer(inner.uncovered_deadline(&self.settings));
     }
 
-    /// Has the serving thread look at all deadlines at `at` or earlier, if there is one.
-    fn set_timer(&self, at: Option<Instant>) {
-        let Some(at) = at else {
-            return;
-        };
-        let mut shared = self.shared.lock();
-        if shared.timer.is_none_or(|timer| !at.has_reached(timer)) {
-            // A deadline that has passed already is no sign of a suspension.
-            let at = at.later(self.port.now());
-            // Deadlines that are close together come due together.
-            let at = at + (TIMER_GRANULARITY_MS - 1);
-            let at = Instant(at.0 - at.0 % TIMER_GRANULARITY_MS);
-            shared.timer = Some(at);
-            self.port.set_timer(at);
-        }
-    }
-
     /// Has the serving thread call the application at `at`, which is not rounded, or earlier.
     fn set_tick(&self, at: Instant) {
         let mut shared = self.shared.lock();
         if shared.timer.is_none_or(|timer| !at.has_reached(timer)) {
             shared.timer = Some(at);
             self.port.set_timer(at);
-        }
-    }
-
-    /// Makes sure that the output has a block, if one is free.
-    fn reserve(&self, inner: &mut Inner<P>) -> bool {
-        if !inner.output.has_block() {
-            match self.pool.lock().take() {
-                Some(block) => inner.output.give_block(block),
-                None => return false,
-            }
-        }
-        true
-    }
-
-    /// Returns whether all output is paused.
-    fn is_paused(&self) -> bool {
-        P::LACKS_BUFFERS && self.paused_until.load(Relaxed) != 0
-    }
-
-    /// Pauses all output after the network had no buffers for this client's: there is one pool for all.
-    fn pause_if_starved(&self, inner: &Inner<P>) {
-        if P::LACKS_BUFFERS && inner.output.is_starved() && !self.is_paused() {
-            // Any time but 0.
-            let until = Instant((self.port.now() + PAUSE_MS).0 | 1);
-            self.paused_until.store(until.0, Relaxed);
-            self.set_timer(Some(until));
-        }
-    }
-
-    /// Returns whether the pause of all output ends now: unsent output is tried again, and WRITABLE is emitted where a
-    /// frame was refused. The first that finds no buffers begins the next pause.
-    fn ends_pause(&self, now: Instant) -> bool {
-        let until = self.paused_until.load(Relaxed);
-        let ends = P::LACKS_BUFFERS && until != 0 && now.has_reached(Instant(until));
-        if ends {
-            // Before the slots are looked at: what is put off from now on is of the next pause.
-            self.paused_until.store(0, Relaxed);
-        }
-        ends
-    }
-
-    /// Gives the output's block back unless something unsent is in it.
-    fn give_back(&self, inner: &mut Inner<P>) {
-        if let Some(block) = inner.output.take_empty_block() {
-            self.return_block(block);
-        }
-    }
-
-    /// Drops everything unsent: nothing goes out any more.
-    fn discard_output(&self, inner: &mut Inner<P>) {
-        if let Some(block) = inner.output.discard() {
-            self.return_block(block);
-        }
-    }
-
-    fn return_block(&self, block: P::Storage) {
-        if self.pool.lock().give(block) {
-            // A send was refused because no block was free.
-            self.port.submit(Work::Service);
-        }
-    }
-
-    /// Sends what is unsent, as far as it goes, and lets others have their turn if all has gone.
-    fn flush_output(
-        &self,
-        slot: &Slot<P>,
-        inner: &mut Guard<'_, P>,
-        incoming: Option<&Inbound<P::Storage>>,
-    ) {
-        let inner: &mut Inner<P> = inner;
-        let was_blocked = inner.output.is_blocked();
-        if self.is_paused() {
-            if inner.output.pending() {
-                inner.output.starve(&self.port);
-            }
-        } else if P::PAGES && inner.asked == Asked::Page {
-            self.flush_page(inner);
-        } else if let Some(socket) = &inner.socket {
-            let parked = inner.inbound.as_deref();
-            let incoming = incoming.or(parked).map(|inbound| &inbound.incoming);
-            inner.output.flush(socket, incoming, &self.port);
-        }
-        if was_blocked && !inner.output.is_blocked() {
-            // It was not received from meanwhile.
-            inner.hear(self.port.now());
-        }
-        if inner.output.pending() || inner.output.has_caller() {
-            self.pause_if_starved(inner);
-            return;
-        }
-        self.give_back(inner);
-        if inner.output.waiters > 0 {
-            slot.notify_all();
         }
     }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pages, and the connections that ask for them: they make room for others.
 
+use super::deadlines::Due;
 use super::opening::head_end;
 use super::port::{Lock as _, Port};
-use super::slot::{Asked, Due, Guard, Inner, Phase, Slot};
+use super::slot::{Asked, Guard, Inner, Phase, Slot};
 use super::time::Instant;
 use super::{Application, Service};
 use crate::protocol::{Page, PageHead, Refusal, Request, Status};

@@ -1,36 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The work item of a client: receive, parse, deliver, answer.
 
-use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::event::{Event, State};
+use super::deliver::next_event;
+use super::event::State;
 use super::inbound::{Inbound, Wanting};
 use super::port::{Lock as _, Port, Socket as _, SocketError, Work};
-use super::send::SendError;
-use super::slot::{Asked, Delivering, Guard, Inner, Marks, Owner, Phase, Shut, Slot};
+use super::slot::{Asked, Guard, Inner, Owner, Phase, Shut, Slot};
 use super::stats::Counter;
 use super::time::Instant;
-use super::{Application, Delivery, Life, Service};
-use crate::protocol::{CloseCode, FrameHeader, Opcode, Request, Step, Violation};
-
-/// The payload of the service's own pings begins with this; a counter follows.
-const KEEP_ALIVE: [u8; 3] = *b"wss";
+use super::{Application, Life, Service};
+use crate::protocol::Step;
 
 /// One run of a client's work item.
 pub(super) struct Run<'a, P: Port> {
     pub index: usize,
     pub slot: &'a Slot<P>,
-    wanting: Wanting,
+    pub wanting: Wanting,
     /// The time, as far as it was asked for since the application last had the thread, which may have
     /// taken long.
-    now: Option<Instant>,
+    pub now: Option<Instant>,
     received: Received,
     starved: Starved,
     /// The client was heard, or held up, in this run.
-    heard: bool,
+    pub heard: bool,
     /// Sinks (a bit each) that had no room in this run.
-    full: u8,
+    pub full: u8,
 }
 
 /// What parsing waits for.
@@ -54,7 +50,7 @@ enum Received {
 }
 
 /// What a run has to do next.
-enum Task {
+pub(super) enum Task {
     /// Deliver what was parsed last to this sink.
     Data(usize),
     /// Deliver a state event to this sink.
@@ -70,7 +66,7 @@ enum Task {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Because {
+pub(super) enum Because {
     /// The client has to send, or to take output; or the application has to act.
     Waiting,
     /// Output has to go first, and none has been tried in this run.
@@ -264,26 +260,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Puts off asking the application about the opening request, if its answer could not be sent now.
-    fn puts_off(&self, inner: &mut Inner<P>) -> bool {
-        if !P::LACKS_BUFFERS {
-            return false;
-        }
-        let socket = inner.socket.as_ref();
-        let puts_off = self.is_paused() || socket.is_some_and(|socket| !socket.has_buffers());
-        if puts_off {
-            inner.asked = Asked::PutOff;
-            inner.output.starve(&self.port);
-            self.pause_if_starved(inner);
-        }
-        puts_off
-    }
-
-    /// Returns whether the application is asked about the opening request only when the pause of all output ends.
-    fn is_put_off(&self, inner: &Inner<P>) -> bool {
-        P::LACKS_BUFFERS && inner.asked == Asked::PutOff && self.is_paused()
-    }
-
     /// Closes the socket of a dead connection.
     fn disconnect(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
         let Some(socket) = inner.socket.take() else {
@@ -292,21 +268,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.discard_output(inner);
         run.slot.notify_all();
         self.port.close(run.index, socket);
-    }
-
-    /// Lets the application know that a send can be tried again after one was refused.
-    fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
-        if !inner.can_send_again(|| self.port.thread()) || self.is_paused() {
-            return;
-        }
-        // A callback that gets this sends in this run, in which the receive buffer cannot be lent.
-        if inner.output.wants_block() && !self.pool.lock().has_block() {
-            return;
-        }
-        inner.output.clear_refused();
-        if inner.phase == Phase::Open {
-            inner.pending.add(State::Writable, &run.wanting.masks);
-        }
     }
 
     /// Sends the rest after the last frame, shuts our side, and drops what comes until the client
@@ -342,122 +303,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             // with unread bytes would reset the connection and could lose our last words.
             Task::Park(Because::Waiting) if inner.shut == Shut::Never && inner.held == 0 => None,
             task => Some(task),
-        }
-    }
-
-    /// Delivers what was parsed last to `sink`.
-    fn deliver_data<'a>(
-        &self,
-        run: &mut Run<'a, P>,
-        mut inner: Guard<'a, P>,
-        inbound: &mut Inbound<P::Storage>,
-        sink: usize,
-    ) -> Guard<'a, P> {
-        let bit = 1 << sink;
-        let Some((event, payload, range)) = inbound.event() else {
-            debug_assert!(false, "only what has an event is undelivered");
-            inbound.undelivered = 0;
-            return inner;
-        };
-        // Released on another thread, perhaps, before this returns.
-        inner.held = inner.held.saturating_add(1);
-        let is_text = matches!(event, Event::Text(_));
-        let is_ended = A::WRITES_TEXT && is_text && inbound.is_ended;
-        let mut marks = Marks::empty();
-        marks.set(Marks::TEXT, is_text);
-        marks.set(Marks::LAST, !inbound.incoming.has_unparsed());
-        inner.delivering = NonZeroUsize::new(payload.as_ptr() as usize).map(|address| Delivering {
-            address,
-            len: payload.len(),
-            start: range.start,
-            marks,
-        });
-        if is_ended && sink > 0 {
-            // Its reader may write to it at any time from now on.
-            inner.delivering = None;
-        }
-        let id = inner.id(run.index);
-        drop(inner);
-        let delivery = if is_ended {
-            let text = inbound.ended_text(&range);
-            self.application.deliver_text(self, sink, id, text)
-        } else {
-            self.application.deliver(self, sink, Some(id), &event)
-        };
-        run.now = None;
-        // The client had no chance to be heard meanwhile.
-        run.heard = true;
-        let mut inner = run.slot.lock();
-        inner.delivering = None;
-        if delivery != Delivery::Held {
-            inner.held = inner.held.saturating_sub(1);
-        }
-        match delivery {
-            Delivery::Full => run.full |= bit,
-            Delivery::Held | Delivery::Done => {
-                inbound.undelivered &= !bit;
-                self.taken(run, &mut inner, bit);
-                if delivery == Delivery::Held {
-                    if inner.held == 1 && inner.stalled == 0 {
-                        inner.held_since = run.now(&self.port);
-                    }
-                    // And the NUL behind it.
-                    let end = range.end.saturating_add(usize::from(is_ended));
-                    inbound.incoming.hold(end);
-                }
-            }
-        }
-        inner
-    }
-
-    /// Delivers a state event to `sink`.
-    #[inline(never)] // for size
-    fn deliver_state<'a>(
-        &self,
-        run: &mut Run<'a, P>,
-        inner: Guard<'a, P>,
-        inbound: &Inbound<P::Storage>,
-        sink: usize,
-        state: State,
-    ) -> Guard<'a, P> {
-        let event = match state {
-            State::Connecting => Event::Connecting,
-            State::Connected => {
-                // Of a client that came already upgraded, another server has read that.
-                let request = inbound.incoming.request();
-                Event::Connected(request.unwrap_or(Request::from_bytes(&[])))
-            }
-            State::Writable => Event::Writable,
-            State::TlsFailed => Event::TlsFailed,
-            State::InvalidFrame => Event::InvalidFrame,
-            State::Timeout => Event::Timeout,
-            State::Closing => Event::Closing,
-            State::Closed => Event::Closed,
-        };
-        let id = inner.id(run.index);
-        drop(inner);
-        let delivery = self.application.deliver(self, sink, Some(id), &event);
-        run.now = None;
-        run.heard = true;
-        let mut inner = run.slot.lock();
-        if delivery == Delivery::Full {
-            run.full |= 1 << sink;
-        } else {
-            inner.pending.remove(sink, state);
-            self.taken(run, &mut inner, 1 << sink);
-        }
-        inner
-    }
-
-    /// Notes that a sink (a bit) took an event.
-    fn taken(&self, run: &mut Run<'_, P>, inner: &mut Inner<P>, sink: u8) {
-        if inner.stalled & sink != 0 {
-            inner.stalled &= !sink;
-            inner.held_since = run.now(&self.port);
-            if inner.phase == Phase::Handshake {
-                // Its request was not read meanwhile.
-                inner.since = inner.held_since;
-            }
         }
     }
 
@@ -502,61 +347,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             self.take_control(run, inner, inbound, step);
         }
         false
-    }
-
-    /// Acts on a step that is no message: a control frame, or the end of what is understood.
-    #[inline(never)]
-    fn take_control(
-        &self,
-        run: &mut Run<'_, P>,
-        inner: &mut Inner<P>,
-        inbound: &mut Inbound<P::Storage>,
-        mut step: Step,
-    ) {
-        let open = inner.phase == Phase::Open;
-        let now = run.now(&self.port);
-        if open
-            && matches!(step, Step::Ping(_) | Step::Pong(_))
-            && !inner.allows_control(&step, &self.settings, now)
-        {
-            step = Step::Fail(Violation::TooManyControlFrames);
-        }
-        match &step {
-            Step::Ping(_) if open => inbound.unanswered = true,
-            Step::Pong(range) if open => {
-                if let [a, b, c, count] = *inbound.bytes(range) {
-                    if [a, b, c] == KEEP_ALIVE && inner.keep_alive_answered(count) {
-                        return;
-                    }
-                }
-            }
-            Step::Close { code, .. } => {
-                inner.close(*code, Phase::Lingering, now, &run.wanting.masks);
-            }
-            Step::Fail(violation) => return self.fail(run, inner, *violation),
-            Step::Refuse(status) => return self.refuse(inner, run.index, *status),
-            _ => return,
-        }
-        inbound.deliver(step, &mut run.wanting);
-        self.answer_ping(inner, inbound);
-    }
-
-    /// Answers the ping that was parsed last with a pong, unless it is answered: false if other output, of
-    /// another thread, has to go first.
-    #[inline(never)] // for size
-    fn answer_ping(&self, inner: &mut Inner<P>, inbound: &mut Inbound<P::Storage>) -> bool {
-        match &inbound.step {
-            // Nothing follows a close frame.
-            Step::Ping(range) if inbound.unanswered && inner.phase == Phase::Open => {
-                let payload = inbound.bytes(range);
-                let header = FrameHeader::control(Opcode::Pong, payload.len());
-                let parts = [header.as_bytes(), payload];
-                let sent = self.emit(inner, &header, parts, Some(range.clone()), true);
-                inbound.unanswered = sent == Err(SendError::WouldBlock);
-            }
-            _ => inbound.unanswered = false,
-        }
-        !inbound.unanswered
     }
 
     /// Receives once; whether TLS has failed, which is to be logged.
@@ -617,24 +407,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         false
     }
 
-    /// Fails the connection (RFC 6455 section 7.1.7): the client broke the protocol, for which
-    /// INVALID_FRAME is emitted, or went over a limit.
-    fn fail(&self, run: &mut Run<'_, P>, inner: &mut Inner<P>, violation: Violation) {
-        let code = violation.close_code();
-        if inner.phase == Phase::Open {
-            if code != CloseCode::POLICY_VIOLATION {
-                inner.pending.add(State::InvalidFrame, &run.wanting.masks);
-            }
-            self.count(Counter::of_failure(code));
-        }
-        let now = run.now(&self.port);
-        inner.close(Some(code), Phase::Lingering, now, &run.wanting.masks);
-        log::debug!(
-            "{}: {violation:?}, closing with {code}",
-            inner.id(run.index)
-        );
-    }
-
     /// Frees the slot: the connection is gone, and every sink has got its end.
     fn vacate(&self, mut inner: Guard<'_, P>, inbound: P::Inbound, index: usize) {
         let connected = (inner.asked == Asked::Accepted).then(|| inner.id(index));
@@ -670,28 +442,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
         }
     }
-
-    /// Sends a keep-alive ping, unless the client takes no output.
-    pub(super) fn keep_alive(&self, inner: &mut Inner<P>, now: Instant) {
-        if self.is_paused() {
-            return;
-        }
-        let (last, answered) = inner.keep_alive;
-        let count = last.wrapping_add(1);
-        let [a, b, c] = KEEP_ALIVE;
-        // Short enough to be kept without a block, which slow readers may have used up.
-        let ping = FrameHeader::ping([a, b, c, count]);
-        if self
-            .emit(inner, &ping, [ping.as_bytes(), &[]], Some(0..0), false)
-            .is_ok()
-        {
-            // The count is one byte: more than 255 unanswered pings look alike, so the oldest is dropped.
-            let forgotten = u8::from(count == answered);
-            inner.keep_alive = (count, answered.wrapping_add(forgotten));
-            inner.pinged(now);
-            inner.ping_sent();
-        }
-    }
 }
 
 /// Returns what comes next where nothing is unusual: the slot [is plain](Inner::is_plain).
@@ -703,25 +453,6 @@ fn common_task<P: Port>(run: &Run<'_, P>, inner: &Inner<P>, inbound: &Inbound<P:
     } else {
         receive_more(run, inner)
     }
-}
-
-/// Returns the next event for a sink that had room so far: what was parsed last, then state events.
-fn next_event<P: Port>(
-    run: &Run<'_, P>,
-    inner: &Inner<P>,
-    inbound: &Inbound<P::Storage>,
-) -> Option<Task> {
-    (0..run.wanting.masks.len()).find_map(|sink| {
-        let bit = 1 << sink;
-        if run.full & bit != 0 {
-            None
-        } else if inbound.undelivered & bit != 0 {
-            Some(Task::Data(sink))
-        } else {
-            let state = inner.pending.next(sink)?;
-            Some(Task::State(sink, state))
-        }
-    })
 }
 
 /// Returns whether there may be something to parse.

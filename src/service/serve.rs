@@ -11,7 +11,6 @@ use super::event::EventMask;
 use super::logins::{self, LoginTable as _};
 use super::opening::head_end;
 use super::port::{Interest, Lock as _, Port, Ready, Socket as _, SocketError, Work};
-use super::slot::{Due, Owner, Phase};
 use super::stats::Counter;
 use super::stop::{Life, Stopping};
 use super::time::{Instant, TIMER_GRANULARITY_MS};
@@ -378,62 +377,5 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             *at = now + (period - at.until(now) % period);
         }
         self.set_tick(*at);
-    }
-
-    /// Forgives a suspension: a debugger or the operating system stopped the service, or a callback took long.
-    /// What peers did not do meanwhile it could not have heard.
-    fn forgive(&self, now: Instant) {
-        log::debug!("the service was suspended: clients get their time again");
-        for slot in self.slots.as_ref() {
-            slot.lock().forgive(now);
-        }
-    }
-
-    /// Does what is due for a client, and with `ends_pause` has it send what is unsent; returns when something
-    /// will be next.
-    fn expire(&self, index: usize, now: Instant, ends_pause: bool) -> Option<Instant> {
-        let slot = self.slot(index)?;
-        let mut inner = slot.lock();
-        if inner.owner == Owner::Free {
-            return None;
-        }
-        if ends_pause && inner.output.end_starvation() {
-            slot.notify_all();
-            self.kick(index, &mut inner);
-        }
-        if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
-            let rate = self.settings.control_frames_per_second();
-            inner.control_frames.refresh(rate, self.port.now());
-        }
-        let now = self.port.heard_until(index, now);
-        let masks = self.application.masks();
-        let due = if P::PAGES && self.has_pages() {
-            self.expire_page(index, slot, &mut inner, now)
-        } else {
-            inner.expire(now, &self.settings, &masks)
-        };
-        match due {
-            Due::Silent => self.count(Counter::Timeouts),
-            Due::Aborted => self.count(Counter::Aborted),
-            Due::NotYet | Due::Ping | Due::Over => {}
-        }
-        match due {
-            Due::NotYet => {}
-            Due::Ping => {
-                self.keep_alive(&mut inner, self.port.now());
-                self.after_send(index, slot, &mut inner);
-            }
-            Due::Silent | Due::Aborted | Due::Over => {
-                self.flush_output(slot, &mut inner, None);
-                if due == Due::Silent {
-                    // It would not answer a close frame either.
-                    inner.advance(Phase::Dead, now, &masks);
-                }
-                slot.notify_all();
-                self.kick(index, &mut inner);
-            }
-        }
-        let deadline = inner.next_deadline(&self.settings);
-        inner.cover(deadline)
     }
 }

@@ -16,7 +16,7 @@ use super::output::Output;
 use super::port::{Interest, Lock, Port, Socket};
 use super::stats::Traffic;
 use super::time::Instant;
-use crate::protocol::{CloseCode, Outgoing, Step};
+use crate::protocol::{CloseCode, Outgoing};
 
 /// A place for one client, with its receive buffer.
 pub struct Slot<P: Port> {
@@ -162,8 +162,8 @@ pub struct Inner<P: Port> {
     /// When the client was last heard, or last had no chance to be.
     pub(super) heard: Instant,
     /// When the first ping was sent that the client has not been heard since, if there is one.
-    pinged: Instant,
-    is_pinged: bool,
+    pub(super) pinged: Instant,
+    pub(super) is_pinged: bool,
     /// When the last ping was due, or the client was heard.
     pub(super) ping_due: Instant,
     /// With an unanswered ping: when a timer last came in time, so that the service was not suspended.
@@ -171,8 +171,8 @@ pub struct Inner<P: Port> {
     /// Since when the application keeps the client waiting.
     pub(super) held_since: Instant,
     /// The timer is set no later than this on behalf of this slot, if it is.
-    covered: Instant,
-    is_covered: bool,
+    pub(super) covered: Instant,
+    pub(super) is_covered: bool,
     /// The peer, where clients are counted by their address.
     pub(super) peer: Option<<P::Socket as Socket>::Peer>,
     /// A token is a control frame.
@@ -185,21 +185,6 @@ pub struct Inner<P: Port> {
     pub(super) user_data: usize,
     /// Of all clients that were here.
     pub(super) traffic: Traffic,
-}
-
-/// What a deadline that came due asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
-    /// It has not come yet.
-    NotYet,
-    /// A keep-alive ping is to be sent.
-    Ping,
-    /// The client did not finish its handshake, or did not answer.
-    Silent,
-    /// The connection is being aborted.
-    Aborted,
-    /// The connection ends as it should.
-    Over,
 }
 
 impl<P: Port> Inner<P> {
@@ -425,69 +410,7 @@ impl<P: Port> Inner<P> {
 
     // What the client may do.
 
-    /// Notes that a ping was sent, which may be answered.
-    pub(super) fn ping_sent(&mut self) {
-        if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
-            self.pings = self.pings.saturating_add(1);
-        }
-    }
-
-    /// Returns whether this keep-alive ping was sent and not answered yet. It is then, and so are those before
-    /// it, which a client need not answer (RFC 6455 section 5.5.3).
-    pub(super) fn keep_alive_answered(&mut self, count: u8) -> bool {
-        let (last, answered) = self.keep_alive;
-        let is_open = last.wrapping_sub(count) < last.wrapping_sub(answered);
-        if is_open {
-            self.keep_alive = (last, count);
-        }
-        is_open
-    }
-
-    /// Returns whether the client may send this control frame: one that was asked for, or no more in a second
-    /// than the limit.
-    pub(super) fn allows_control(
-        &mut self,
-        step: &Step,
-        settings: &Settings,
-        now: Instant,
-    ) -> bool {
-        if !P::LIMITS.contains(Limits::CONTROL_FRAMES) {
-            return true;
-        }
-        if matches!(step, Step::Pong(_)) && self.pings > 0 {
-            self.pings = self.pings.saturating_sub(1);
-            return true;
-        }
-        let rate = settings.control_frames_per_second();
-        self.control_frames.take(rate, now)
-    }
-
     // What the slot waits for.
-
-    /// Notes that the client was heard, or had no chance to be until now.
-    pub(super) fn hear(&mut self, now: Instant) {
-        self.heard = now;
-        self.ping_due = now;
-        self.is_pinged = false;
-    }
-
-    /// Notes that a keep-alive ping was sent.
-    pub(super) fn pinged(&mut self, now: Instant) {
-        if !self.is_pinged {
-            self.is_pinged = true;
-            self.pinged = now;
-        }
-    }
-
-    /// Restarts every deadline of the client, and of the application, because the service was suspended.
-    pub(super) fn forgive(&mut self, now: Instant) {
-        self.since = now;
-        self.heard = now;
-        self.ping_due = now;
-        self.held_since = now;
-        self.output.since = now;
-        self.pinged = now;
-    }
 
     /// Returns whether the application keeps the client waiting: it holds messages or takes no events.
     pub(super) fn is_held_up(&self) -> bool {
@@ -495,7 +418,7 @@ impl<P: Port> Inner<P> {
     }
 
     /// Returns whether the application keeps what was received from a client that is gone.
-    fn holds_data(&self) -> bool {
+    pub(super) fn holds_data(&self) -> bool {
         let inbound = self.inbound.as_ref();
         let untaken = inbound.is_some_and(|inbound| inbound.undelivered != 0);
         self.held > 0 || untaken
@@ -541,162 +464,6 @@ impl<P: Port> Inner<P> {
             Phase::Handshake => Some(self.heard),
             Phase::Lingering if !self.output.pending() => Some(self.since),
             _ => None,
-        }
-    }
-
-    /// Returns when something has to be done although nothing happens.
-    pub(super) fn next_deadline(&self, settings: &Settings) -> Option<Instant> {
-        match self.phase {
-            _ if self.owner == Owner::Free => None,
-            Phase::Open => Instant::earlier(
-                self.sending_deadline(settings),
-                self.waiting_deadline(settings),
-            ),
-            // The rest of its request may wait to be received.
-            Phase::Handshake if self.owner != Owner::Idle => None,
-            // It is not read while the application takes no events.
-            Phase::Handshake if self.is_held_up() => {
-                Some(self.held_since + settings.hold_timeout_ms())
-            }
-            Phase::Handshake => Some(self.since + settings.handshake_timeout_ms()),
-            // As long as the client takes some of it, it may take its time.
-            Phase::Lingering if self.sends_page() => {
-                let waits = !self.output.is_starved();
-                waits.then(|| self.output.since + settings.send_timeout_ms())
-            }
-            Phase::CloseSent | Phase::Lingering => Some(self.since + settings.close_timeout_ms()),
-            Phase::Dead if self.owner == Owner::Idle && self.holds_data() => {
-                Some(self.held_since + settings.hold_timeout_ms())
-            }
-            Phase::Dead => None,
-        }
-    }
-
-    /// Returns the next deadline, if the timer has to be set to it.
-    pub(super) fn uncovered_deadline(&mut self, settings: &Settings) -> Option<Instant> {
-        let deadline = self.next_deadline(settings)?;
-        if self.is_covered && deadline.has_reached(self.covered) {
-            return None;
-        }
-        self.cover(Some(deadline))
-    }
-
-    /// Returns the timer is about to be set to this deadline.
-    pub(super) fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
-        self.is_covered = deadline.is_some();
-        self.covered = deadline.unwrap_or_default();
-        deadline
-    }
-
-    /// Returns, in phase `Open`, when the client has to have taken output. A sender in the middle of its frame
-    /// keeps its own deadline.
-    fn sending_deadline(&self, settings: &Settings) -> Option<Instant> {
-        let waits = self.output.is_blocked() && !self.output.has_caller();
-        let waits = waits && !self.output.is_starved();
-        waits.then(|| self.output.since + settings.send_timeout_ms())
-    }
-
-    /// Returns, in phase `Open`, when the application has to have released something, or else the client is
-    /// pinged or timed out.
-    fn waiting_deadline(&self, settings: &Settings) -> Option<Instant> {
-        if self.owner != Owner::Idle {
-            // It may have said something, or the application is being given something.
-            None
-        } else if self.is_held_up() {
-            Some(self.held_since + settings.hold_timeout_ms())
-        } else if self.output.is_blocked() {
-            // It is not received from, so its silence says nothing.
-            None
-        } else {
-            let check = self.is_pinged.then(|| self.checked + settings.suspension());
-            let silence = Instant::earlier(self.silence_deadline(settings), check);
-            Instant::earlier(self.ping_deadline(settings), silence)
-        }
-    }
-
-    /// Returns when a client that was not heard is pinged, or pinged again.
-    fn ping_deadline(&self, settings: &Settings) -> Option<Instant> {
-        let interval = settings.ping_interval();
-        (interval > 0).then(|| self.ping_due + interval)
-    }
-
-    /// Returns when a client that was not heard is timed out: only if it was pinged, and had a ping interval to
-    /// answer. Where there are no pings silence is enough.
-    fn silence_deadline(&self, settings: &Settings) -> Option<Instant> {
-        if settings.client_timeout_ms() == 0 {
-            return None;
-        }
-        let silent = self.heard + settings.client_timeout_ms();
-        match settings.ping_interval() {
-            0 => Some(silent),
-            interval if self.is_pinged => Some((self.pinged + interval).later(silent)),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the client is aborted if its connection ends now: it has not finished the closing
-    /// handshake, or not taken what was sent. One that the application holds up had no chance to.
-    pub(super) fn is_aborted(&self) -> bool {
-        match self.phase {
-            Phase::CloseSent => !self.is_held_up(),
-            Phase::Lingering => self.output.is_blocked() && !self.is_held_up(),
-            _ => false,
-        }
-    }
-
-    /// Does what is due at `now`.
-    pub(super) fn expire(&mut self, now: Instant, settings: &Settings, masks: &Masks) -> Due {
-        let reached = |deadline: Option<Instant>| deadline.is_some_and(|at| now.has_reached(at));
-        if !reached(self.next_deadline(settings)) {
-            return Due::NotYet;
-        }
-        match self.phase {
-            Phase::Handshake if self.is_held_up() => {
-                self.advance(Phase::Dead, now, masks);
-                Due::Aborted
-            }
-            Phase::Handshake => {
-                self.pending.add(State::Timeout, masks);
-                self.advance(Phase::Dead, now, masks);
-                Due::Silent
-            }
-            Phase::Open if reached(self.sending_deadline(settings)) => {
-                self.advance(Phase::Dead, now, masks);
-                Due::Aborted
-            }
-            Phase::Open if self.is_held_up() => {
-                let code = Some(CloseCode::INTERNAL_ERROR);
-                self.close(code, Phase::Lingering, now, masks);
-                Due::Aborted
-            }
-            Phase::Open if reached(self.silence_deadline(settings)) => {
-                self.pending.add(State::Timeout, masks);
-                // Sent if it fits. A client that answers nothing is owed no closing handshake.
-                self.close(Some(CloseCode::NORMAL), Phase::CloseSent, now, masks);
-                Due::Silent
-            }
-            Phase::Open => {
-                self.checked = now;
-                if reached(self.ping_deadline(settings)) {
-                    self.ping_due = now;
-                    Due::Ping
-                } else {
-                    Due::NotYet
-                }
-            }
-            Phase::CloseSent | Phase::Lingering => {
-                let aborted = self.is_aborted();
-                self.advance(Phase::Dead, now, masks);
-                if aborted { Due::Aborted } else { Due::Over }
-            }
-            Phase::Dead => {
-                // The application had its time; what it still holds, or has not taken, is void.
-                self.held = 0;
-                if let Some(inbound) = &mut self.inbound {
-                    inbound.undelivered = 0;
-                }
-                Due::Over
-            }
         }
     }
 

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What an application is to the service.
+
+use core::ptr::NonNull;
+
+use super::Service;
+use super::event::{ClientId, Event, EventMask, MAX_SINKS};
+use super::port::Port;
+use super::verdict::Answer;
+use crate::protocol::{OriginMatch, Page, Request};
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is done with; the bytes it spoke of are free.
+    Done,
+    /// It was taken, and its bytes must stay until [`Service::release`] for it.
+    Held,
+    /// There was no room; it is delivered again after [`Service::room`].
+    Full,
+}
+
+/// The application of a service, which receives the events.
+pub trait Application<P: Port>: Sized {
+    /// Whether [`tick`](Self::tick) does anything. If not, there is no code for it.
+    const TICKS: bool = false;
+
+    /// Returns which events each sink wants. A sink that is not there wants none. Called on any thread, with a lock
+    /// of the service held: it must not wait, nor call the service.
+    fn masks(&self) -> [EventMask; MAX_SINKS];
+
+    /// Whether responses may have header fields and challenges of the application
+    /// ([`Verdict::fields`](super::Verdict::fields), [`Verdict::challenge`](super::Verdict::challenge)). If not, there
+    /// is no code for that, and such an answer is not possible.
+    const RESPONSE_FIELDS: bool = false;
+
+    /// Returns the names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared
+    /// without regard to case: `"Authorization Cookie"`. They have to pass
+    /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the
+    /// client's receive buffer, which has to have room for them. Where this is a constant that is empty, there is no
+    /// code for it.
+    #[inline(always)]
+    fn request_fields(&self) -> &str {
+        ""
+    }
+
+    /// Whether the service refuses pages of other origins where there is no list of origins. If not, there is no code
+    /// for that: for an application that does it in [`match_origin`](Self::match_origin).
+    const CHECKS_SAME_ORIGIN: bool = true;
+
+    /// Returns what the list of origins that may connect says about a request. Without a list
+    /// ([`OriginMatch::NoList`]), clients without an origin and pages of the server itself may connect, see
+    /// [`Verdict::any_origin`](super::Verdict::any_origin). Called before [`accept`](Self::accept) and when it is
+    /// answered, perhaps with a lock of the service held: it must not wait, nor call the service. By default there
+    /// is no code for origins.
+    #[inline(always)]
+    fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
+        let _ = request;
+        OriginMatch::Listed
+    }
+
+    /// Returns the page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay
+    /// the same while the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held:
+    /// it must not wait, nor call the service.
+    #[inline(always)]
+    fn page(&self, number: usize) -> Option<Page<'_>> {
+        let _ = number;
+        None
+    }
+
+    /// Decides on an opening request, or on a request for a page ([`Request::is_page`]), whatever its path. One that
+    /// is accepted gets the page, or 404 if there is none. Called on the work queue. The response is sent when the
+    /// answer is given; what is not answered is refused with 500.
+    fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>);
+
+    /// Delivers an event to a sink; `client` is `None` for events of the service as a whole. Called
+    /// on the work queue with no lock held; every method of the service may be called from inside.
+    fn deliver(
+        &self,
+        service: &Service<P, Self>,
+        sink: usize,
+        client: Option<ClientId>,
+        event: &Event<'_>,
+    ) -> Delivery;
+
+    /// Whether a whole text that only one sink wants goes to [`deliver_text`](Self::deliver_text) instead of
+    /// [`deliver`](Self::deliver). If not, there is no code for that. The storage needs a byte in
+    /// [`FRONT`](crate::protocol::Storage::FRONT).
+    const WRITES_TEXT: bool = false;
+
+    /// Delivers a whole text to the only sink that wants it, as [`deliver`](Self::deliver). `text` is its bytes and a
+    /// NUL behind them, which are the application's until this returns, or with [`Delivery::Held`] until
+    /// [`Service::release`]: there is no reference to them, and it may write to all of them. What is sent of them is
+    /// checked to be UTF-8 again. Only sink 0 may send them back from where they are, and leaves them as they are
+    /// after that; the others are queues, which hold messages.
+    fn deliver_text(
+        &self,
+        service: &Service<P, Self>,
+        sink: usize,
+        client: ClientId,
+        text: NonNull<[u8]>,
+    ) -> Delivery {
+        let _ = (service, sink, client, text);
+        Delivery::Done
+    }
+
+    /// Runs every [`Config::tick_ms`](super::Config::tick_ms) milliseconds, on the work queue with no lock held: every
+    /// method of the service may be called from inside. Never twice at a time; a call that would be late by a whole
+    /// period is left out, and so are those after [`Service::stop`]. Only where [`TICKS`](Self::TICKS) is set.
+    fn tick(&self, service: &Service<P, Self>) {
+        let _ = service;
+    }
+
+    /// Handles the end of the service: every event was delivered, except to a callback that did not return in time.
+    /// Called on the serving thread by [`Service::serve`].
+    fn ended(&self) {}
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Keep-alive: pings of the service, their answers, and the silence of clients.
+
+use super::config::Settings;
+use super::port::Port;
+use super::slot::Inner;
+use super::time::Instant;
+use super::{Application, Service};
+use crate::protocol::FrameHeader;
+
+/// The payload of the service's own pings begins with this; a counter follows.
+pub(super) const KEEP_ALIVE: [u8; 3] = *b"wss";
+
+impl<P: Port> Inner<P> {
+    /// Returns whether this keep-alive ping was sent and not answered yet. It is then, and so are those before
+    /// it, which a client need not answer (RFC 6455 section 5.5.3).
+    pub(super) fn keep_alive_answered(&mut self, count: u8) -> bool {
+        let (last, answered) = self.keep_alive;
+        let is_open = last.wrapping_sub(count) < last.wrapping_sub(answered);
+        if is_open {
+            self.keep_alive = (last, count);
+        }
+        is_open
+    }
+
+    /// Notes that a keep-alive ping was sent.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        if !self.is_pinged {
+            self.is_pinged = true;
+            self.pinged = now;
+        }
+    }
+
+    /// Returns when a client that was not heard is pinged, or pinged again.
+    pub(super) fn ping_deadline(&self, settings: &Settings) -> Option<Instant> {
+        let interval = settings.ping_interval();
+        (interval > 0).then(|| self.ping_due + interval)
+    }
+
+    /// Returns when a client that was not heard is timed out: only if it was pinged, and had a ping interval to
+    /// answer. Where there are no pings silence is enough.
+    pub(super) fn silence_deadline(&self, settings: &Settings) -> Option<Instant> {
+        if settings.client_timeout_ms() == 0 {
+            return None;
+        }
+        let silent = self.heard + settings.client_timeout_ms();
+        match settings.ping_interval() {
+            0 => Some(silent),
+            interval if self.is_pinged => Some((self.pinged + interval).later(silent)),
+            _ => None,
+        }
+    }
+}
+
+impl<P: Port, A: Application<P>> Service<P, A> {
+    /// Sends a keep-alive ping, unless the client takes no output.
+    pub(super) fn keep_alive(&self, inner: &mut Inner<P>, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
+        let (last, answered) = inner.keep_alive;
+        let count = last.wrapping_add(1);
+        let [a, b, c] = KEEP_ALIVE;
+        // Short enough to be kept without a block, which slow readers may have used up.
+        let ping = FrameHeader::ping([a, b, c, count]);
+        if self
+            .emit(inner, &ping, [ping.as_bytes(), &[]], Some(0..0), false)
+            .is_ok()
+        {
+            // The count is one byte: more than 255 unanswered pings look alike, so the oldest is dropped.
+            let forgotten = u8::from(count == answered);
+            inner.keep_alive = (count, answered.wrapping_add(forgotten));
+            inner.pinged(now);
+            inner.ping_sent();
+        }
+    }
+}

@@ -264,6 +264,15 @@ struct Echo {
 }
 
 impl Echo {
+    /// Returns what the server does, for the dashboard.
+    const fn about(&self) -> &'static str {
+        if self.broadcast {
+            "This server sends every message to all clients. Send one below."
+        } else {
+            "This is an echo server: every message comes back. Send one below."
+        }
+    }
+
     /// Returns what the server has done so far, by the names of [`wss::Stats`].
     fn telemetry(&self, started: Instant) -> String {
         let stats = self.clients.stats();
@@ -272,9 +281,10 @@ impl Echo {
             |client: &ClientId| self.clients.state(client.slot()) == ClientState::Connected;
         let memory = memory_kib().map_or(String::new(), |kib| format!(",\"memory_kib\":{kib}"));
         format!(
-            "{{\"clients\":{},\"uptime_s\":{},\"messages_received\":{},\"messages_sent\":{},\
+            "{{\"about\":\"{}\",\"clients\":{},\"uptime_s\":{},\"messages_received\":{},\"messages_sent\":{},\
              \"bytes_received\":{},\"bytes_sent\":{},\"accepted\":{},\"connected\":{},\
              \"timeouts\":{},\"protocol_errors\":{},\"would_block\":{}{memory}}}",
+            self.about(),
             self.clients.iter().filter(is_connected).count(),
             started.elapsed().as_secs(),
             traffic.messages_received,

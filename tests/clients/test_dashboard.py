@@ -55,6 +55,7 @@ def test_dashboard_over_tls_costs_few_handshakes(browser, tmp_path):
 def test_dashboard_shows_a_server_that_is_alive(browser):
     with Server() as server, Page(browser, page_of(server)) as page:
         page.wait_for(f"{STATE} === 'connected'")
+        page.wait_for("document.getElementById('about').textContent.includes('echo server')")
         # The telemetry changes, and so does the line of its chart.
         first = page.wait_for(f"{CHARTS}.uptime_s")
         page.wait_for(f"{CHARTS}.uptime_s > {first}")

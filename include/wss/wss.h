@@ -374,9 +374,9 @@ void wss_limits_init(struct wss_limits *limits);
  * @retval -EINVAL The server is NULL; a limit is out of its range; a queue does not exist, or there are too many;
  *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`; there is a
  *         user without a password or a password without a user, a colon in the user, an empty token, or no
- *         "Authorization" in `request_fields` for them; there is `tls`, which is not built in or lacks a member; a
- *         page is not valid, see struct wss_page.
- * @retval -ENOTSUP There is an `on_tick` on Zephyr without CONFIG_WSS_TICK.
+ *         "Authorization" in `request_fields` for them; `tls` lacks a member; a page is not valid, see
+ *         struct wss_page.
+ * @retval -ENOTSUP There is `tls`, which is not built in, or on Zephyr an `on_tick` without CONFIG_WSS_TICK.
  */
 int wss_configure(struct wss_server *server, const struct wss_config *config);
 

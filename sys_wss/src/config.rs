@@ -274,7 +274,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
 
 fn no_tls<T>() -> Result<T, Error> {
     log::error!("TLS is not built in");
-    Err(Error::BadArgument)
+    Err(Error::NotSupported)
 }
 
 fn set_limits(options: &mut Options, limits: &Limits) {

@@ -206,7 +206,7 @@ impl AcceptKey {
 
 #[cfg(any(feature = "compact", not(feature = "packages")))]
 fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
-    use super::compact::{base64, sha1};
+    use super::sha1_base64::{base64, sha1};
 
     base64(&sha1(parts))
 }

@@ -13,8 +13,6 @@
 mod authority;
 mod buffer;
 mod close;
-#[cfg(any(feature = "compact", not(feature = "packages"), test))]
-mod compact;
 mod cookie;
 mod credentials;
 mod date;
@@ -30,6 +28,8 @@ mod outgoing;
 mod page;
 mod query;
 mod request;
+#[cfg(any(feature = "compact", not(feature = "packages"), test))]
+mod sha1_base64;
 mod step;
 mod storage;
 mod utf8;

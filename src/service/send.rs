@@ -3,13 +3,13 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::emit::advance;
 use super::event::ClientId;
 use super::output::{PARTS, total_len};
 use super::port::Port;
 use super::slot::{Guard, Inner, Phase};
 use super::stats::Counter;
 use super::time::{Instant, MAX_LIMIT_MS};
+use super::write::advance;
 use super::{Application, Service, Slot};
 use crate::protocol::{
     CloseCode, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD, MAX_REASON, MessageKind, Opcode,

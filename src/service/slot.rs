@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client slot: which thread works on it, how far its connection is, and when that has to change.
+//! A client slot: which thread works on it, and how far its connection is. Its deadlines are in `deadlines.rs`.
 //!
-//! Every transition is a method of [`Inner`], called with the slot's lock held. ARCHITECTURE.md has
-//! a table of them.
+//! Every transition is a method of [`Inner`], called with the slot's lock held. ARCHITECTURE.md has a table of them.
 
 use core::num::NonZeroUsize;
 use core::ops::Range;

@@ -12,7 +12,7 @@
 
 mod adopting;
 mod backpressure;
-mod browsers;
+mod browser_requests;
 #[allow(dead_code, reason = "the fault rig needs the rest")]
 mod client;
 #[path = "../support/closure.rs"]

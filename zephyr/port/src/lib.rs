@@ -31,8 +31,8 @@ pub mod kconfig {
     include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
 }
 mod application;
+mod client_hello;
 mod events;
-mod hello;
 mod instance;
 mod lock;
 mod logger;
@@ -52,7 +52,7 @@ pub use server::{Builder, Server, StartError};
 /// What another interface to the service is made of: that in C. Not for applications.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::hello::Hello;
+    pub use crate::client_hello::Hello;
     pub use crate::instance::Instance;
     pub use crate::lock::KernelLock;
     pub use crate::port::{Descriptor, ZephyrPort};

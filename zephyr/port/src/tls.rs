@@ -3,7 +3,7 @@
 //!
 //! `zephyr/tls.c` has the structures of Mbed TLS. Here is what becomes of its results, and a place for each handshake,
 //! of which there are `CONFIG_WSS_TLS_HANDSHAKES`: a handshake needs memory from the client's complete first message
-//! on. Until then [`Hello`](super::hello::Hello) keeps back the last byte of that, so that Mbed TLS does not begin.
+//! on. Until then [`Hello`] keeps back the last byte of that, so that Mbed TLS does not begin.
 
 use core::cell::Cell;
 use core::fmt::{self, Display, Formatter};
@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32};
 
 use wss::service::SocketError;
 
-use crate::hello::Hello;
+use crate::client_hello::Hello;
 use crate::kconfig;
 use crate::options::Tls;
 use crate::port::{CLIENTS, number};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Output on its way: to the socket, or kept where there is room for it.
+//! Writing to the socket, and keeping what it does not take where there is room.
 
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The default server: an echo server on the host, with a page that shows what it does.
+//! The default server: an echo server on the host, with a dashboard.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -15,18 +15,17 @@ use wss::{
     MessageKind, Page, Request, Status, Target, Verdict,
 };
 
-/// What a browser gets that opens the address of the server.
+/// The page that browsers get.
 const DASHBOARD: Page<'static> = Page::new(
     "/",
     "text/html; charset=utf-8",
     include_bytes!("../pages/dashboard.html"),
 );
-/// The clients that connect to this path get telemetry, which the dashboard shows. For all others this is an echo
-/// server.
+/// Clients that connect to this path get telemetry, for the dashboard. For all others this is an echo server.
 const TELEMETRY_PATH: &str = "/dashboard";
-/// The group of these clients.
+/// The group of the clients on this path.
 const SUBSCRIBERS: u32 = 1;
-/// How often there is telemetry.
+/// The period of telemetry.
 const PERIOD: Duration = Duration::from_secs(1);
 
 const HELP: &str = "\
@@ -64,7 +63,7 @@ Usage: wss [options]
   -V, --version              show the version
 ";
 
-/// What the command line asks for.
+/// The command line.
 struct Arguments {
     options: Options,
     subprotocols: Vec<String>,
@@ -165,7 +164,7 @@ fn parse_arguments(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error>
         limits.ping_interval_ms = limits.client_timeout_ms / 2;
     }
     if broadcast && limits.streaming {
-        // Pieces of one client's message would come between those of another's.
+        // The pieces of several clients would mix.
         return Err("--broadcast and --streaming cannot be used together".into());
     }
     if login.is_some() {
@@ -198,7 +197,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         _ => log::LevelFilter::Debug,
     };
     env_logger::Builder::new().filter_level(level).init();
-    // Before the server is ready, so that a signal that comes right after ends it well.
+    // Before the server is ready, so that it handles signals from the start.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let options = &arguments.options;
     let started = Instant::now();
@@ -208,7 +207,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         subprotocols: arguments.subprotocols.clone(),
         broadcast: arguments.broadcast,
         login: arguments.login.clone(),
-        // One loop sends telemetry for all.
+        // One loop sends telemetry for all loops.
         started: std::mem::take(&mut is_first).then_some(started),
     };
     let server = Server::start(options, make)
@@ -225,7 +224,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     } else {
         String::new()
     };
-    // At once: who reads the first line may close the pipe then.
+    // In one write: the reader of the first line may then close the pipe.
     let lines = format!("listening on {scheme}://{addr}\n{dashboard}");
     stdout.write_all(lines.as_bytes())?;
     stdout.flush()?;
@@ -253,13 +252,13 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sends every message back, or to everyone.
+/// Sends every message back, or to all clients.
 struct Echo {
     clients: Clients,
     subprotocols: Vec<String>,
     broadcast: bool,
     login: Option<(String, String)>,
-    /// When the server was started, on the loop that sends telemetry.
+    /// The start time of the server, on the loop that sends telemetry.
     started: Option<Instant>,
 }
 
@@ -273,7 +272,7 @@ impl Echo {
         }
     }
 
-    /// Returns what the server has done so far, by the names of [`wss::Stats`].
+    /// Returns the counters of the server as JSON, by the names of [`wss::Stats`].
     fn telemetry(&self, started: Instant) -> String {
         let stats = self.clients.stats();
         let traffic = stats.traffic;
@@ -300,7 +299,7 @@ impl Echo {
     }
 }
 
-/// Returns the memory that the process has, where the operating system says it in this way.
+/// Returns the memory of the process, if the operating system reports it here.
 fn memory_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -327,9 +326,9 @@ impl Handler for Echo {
         }
         let spoken = |name: &&String| request.subprotocols().any(|offered| offered == *name);
         let accept = match self.login {
-            // A browser knows the password, which is not for the pages of other sites.
+            // Browsers remember the password, so pages of other sites must not use it.
             Some(_) => Verdict::accept(),
-            // Whatever comes is sent back: there is nothing to protect.
+            // The server only echoes: there is nothing to protect.
             None => Verdict::accept().any_origin(),
         };
         match self.subprotocols.iter().find(spoken) {
@@ -347,7 +346,7 @@ impl Handler for Echo {
 
     fn on_tick(&mut self) {
         if let Some(started) = self.started {
-            // Those that take nothing now are left out.
+            // Clients without room are skipped.
             let _ = self
                 .clients
                 .broadcast_text(SUBSCRIBERS, &self.telemetry(started));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an application may ask of a server, from its handler and from any thread.
+//! Sending to clients and querying them, from a handler and from any thread.
 
 #[cfg(feature = "host")]
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::service::{
     Target, Verdict,
 };
 
-/// The clients of a server: what a handler, and any thread, sends with and asks. A clone is the same.
+/// The clients of a server: handlers, and any thread, send and query with it. Clones refer to the same server.
 ///
-/// On the server's loop (in a handler) nothing waits: a client that takes no output now gets
-/// [`SendError::WouldBlock`], and [`Handler::on_writable`](crate::Handler::on_writable) follows. On other threads
-/// a send waits for up to the send timeout. When the server has ended there are no clients.
+/// On the server's loop (in a handler) nothing waits: if a client takes no more output, the send returns
+/// [`SendError::WouldBlock`], and [`Handler::on_writable`](crate::Handler::on_writable) follows. On other threads a
+/// send waits for up to the send timeout. A server that has stopped has no clients.
 ///
-/// Where nothing waits, a message may have as many bytes as the receive buffer (`Options::rx_buffer`); a longer one
-/// is [`SendError::TooLong`], for a broadcast always. So a handler that sends a message on
-/// with more text before it needs a buffer that is larger by as much.
+/// Without waiting, a message can have as many bytes as the receive buffer (`Options::rx_buffer`). A longer one is
+/// [`SendError::TooLong`], for a broadcast always. So a handler that forwards messages with a prefix needs a buffer
+/// that is larger by the length of the prefix.
 #[derive(Clone)]
 pub struct Clients(Handle);
 
@@ -33,14 +33,14 @@ enum Handle {
 }
 
 impl Clients {
-    /// Makes those of a static server. For ports.
+    /// Creates the clients of a static server. For ports.
     #[doc(hidden)]
     #[must_use]
     pub const fn of_static(server: &'static dyn ServiceOf) -> Self {
         Self(Handle::Static(server))
     }
 
-    /// Makes those of a server on a heap. For ports.
+    /// Creates the clients of a server on the heap. For ports.
     #[cfg(feature = "host")]
     #[doc(hidden)]
     #[must_use]
@@ -63,10 +63,10 @@ impl Clients {
         self.service().map_or(Err(SendError::NotConnected), send)
     }
 
-    /// Sends a text message to a client, or with [`Target::All`] to every client that has room.
+    /// Sends a text message to a client, or with [`Target::All`] to every client that has room for it.
     ///
     /// # Errors
-    /// See [`SendError`]. To all: the first failure, after trying every client.
+    /// See [`SendError`]. For all clients: the first failure, after trying every client.
     pub fn send_text(&self, to: impl Into<Target>, text: &str) -> Result<(), SendError> {
         self.sends(|service| service.send_text(to.into(), text))
     }
@@ -79,7 +79,7 @@ impl Clients {
         self.send(to, MessageKind::Binary, bytes)
     }
 
-    /// Sends a message of this kind, as [`send_text`](Self::send_text). A text has to be UTF-8.
+    /// Sends a message of this kind, as [`send_text`](Self::send_text). Text must be UTF-8.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -92,8 +92,8 @@ impl Clients {
         self.send_frame(to, true, kind.into(), payload)
     }
 
-    /// Sends a message as [`send`](Self::send), but waits no longer than `timeout` for its turn and for the first
-    /// byte to leave, and for zero not at all.
+    /// Sends a message as [`send`](Self::send), but waits at most `timeout` for its turn and for the first byte to be
+    /// sent. With a timeout of zero it does not wait.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -110,9 +110,9 @@ impl Clients {
         })
     }
 
-    /// Sends one frame: a whole message (`fin` with text or binary), or the first, a further or (with `fin`) the last
-    /// fragment of one (RFC 6455 section 5.4). A fragmented message belongs to the thread that started it; messages
-    /// of others wait until it is finished.
+    /// Sends one frame: a whole message (`fin` with text or binary), or the first, a further, or (with `fin`) the last
+    /// fragment of one (RFC 6455 section 5.4). A fragmented message belongs to the thread that started it; messages of
+    /// other threads wait until it is finished.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -126,7 +126,7 @@ impl Clients {
         self.sends(|service| service.send_frame(to.into(), (fin, opcode), payload, None))
     }
 
-    /// Sends a message or a piece of one, which is the first or the last one as it says: what
+    /// Sends a message, or a piece of one as marked in `piece`. So what
     /// [`Handler::on_message`](crate::Handler::on_message) gets can be sent back.
     ///
     /// # Errors
@@ -145,8 +145,8 @@ impl Clients {
         self.send_frame(to, piece.last, opcode, piece.bytes)
     }
 
-    /// Sends a message that need not leave before the next one, or before [`flush`](Self::flush): several small
-    /// ones leave in one write. In a handler, messages to the client of the event always do.
+    /// Sends a message that may wait for the next one, or for [`flush`](Self::flush), so that several small ones leave
+    /// in one write. In a handler, messages to the client of the event always do this.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -159,7 +159,7 @@ impl Clients {
         self.sends(|service| service.send_more(to.into(), kind, payload))
     }
 
-    /// Has everything leave that was sent with [`send_more`](Self::send_more).
+    /// Sends everything that [`send_more`](Self::send_more) held back.
     ///
     /// # Errors
     /// [`SendError::NotConnected`].
@@ -168,11 +168,12 @@ impl Clients {
     }
 
     /// Sends a text message to the clients that are in one of these groups (a bit each, see
-    /// [`set_groups`](Self::set_groups)); returns how many get it. Never waits: a client without room is left out,
-    /// also without an error. The client whose event runs gets it, too, if it is in one of them.
+    /// [`set_groups`](Self::set_groups)), and returns the number of clients that get it. Never waits, and skips clients
+    /// without room, without an error. The client whose event is being handled gets it, too, if it is in one of the
+    /// groups.
     ///
     /// # Errors
-    /// [`SendError::TooLong`] for a message that cannot be kept for a client. No client gets it.
+    /// [`SendError::TooLong`] for a message that the server cannot keep for a client. No client gets it.
     pub fn broadcast_text(&self, groups: u32, text: &str) -> Result<usize, SendError> {
         self.broadcast(groups, MessageKind::Text, text.as_bytes())
     }
@@ -200,14 +201,14 @@ impl Clients {
         self.sends(|service| service.broadcast(None, kind, payload))
     }
 
-    /// Has the client be in these groups, a bit each, and in no others; also in
-    /// [`on_request`](crate::Handler::on_request). Returns false if it has gone.
+    /// Sets the groups of a client, a bit each. Works in [`on_request`](crate::Handler::on_request), too. Returns false
+    /// if there is no such client.
     pub fn set_groups(&self, client: ClientId, groups: u32) -> bool {
         self.service()
             .is_some_and(|service| service.set_groups(client, groups))
     }
 
-    /// Returns the groups that the client is in, a bit each; none at first. `None` if it has gone.
+    /// Returns the groups of the client, a bit each; a new client is in none. `None` if there is no such client.
     #[must_use]
     pub fn groups(&self, client: ClientId) -> Option<u32> {
         self.service()?.groups(client)
@@ -222,7 +223,7 @@ impl Clients {
     }
 
     /// Starts the closing handshake, with a code and a reason of up to 123 bytes (RFC 6455 section 7.1.2). What was
-    /// sent before goes first. The reason is left out where there is no room for it.
+    /// sent before leaves first. The reason is left out if there is no room for it.
     ///
     /// # Errors
     /// [`SendError::Close`] and [`SendError::NotConnected`].
@@ -235,8 +236,8 @@ impl Clients {
         self.sends(|service| service.close(to.into(), code, reason))
     }
 
-    /// Answers an opening request that was left for later. In a handler's `on_request` for the same client it has
-    /// no effect.
+    /// Answers an opening request that was deferred by [`Answer::later`](crate::Answer::later). In a handler's
+    /// `on_request` for the same client it has no effect.
     ///
     /// # Errors
     /// See [`AnswerError`].
@@ -245,8 +246,8 @@ impl Clients {
         service.answer(client, verdict)
     }
 
-    /// Returns the clients that there are: from their connection until every subscriber knows that they are gone, so
-    /// also those that are connecting or closing. Those that connect meanwhile may be left out.
+    /// Returns all clients, also those that are connecting or closing: from their connection until every subscriber got
+    /// CLOSED. Clients that connect meanwhile may be skipped.
     pub fn iter(&self) -> impl Iterator<Item = ClientId> {
         let mut last = None;
         core::iter::from_fn(move || {
@@ -256,28 +257,28 @@ impl Clients {
         .fuse()
     }
 
-    /// Returns the client that has `slot` now.
+    /// Returns the client that uses `slot` now.
     #[must_use]
     pub fn client(&self, slot: usize) -> Option<ClientId> {
         self.service()?.client(slot)
     }
 
-    /// Returns how far the connection of the client in `slot` is: `clients.state(client.slot())` for a client that
-    /// has not gone.
+    /// Returns the state of the client in `slot`. For a client that is still connected, this is
+    /// `clients.state(client.slot())`.
     #[must_use]
     pub fn state(&self, slot: usize) -> ClientState {
         self.service()
             .map_or(ClientState::Closed, |service| service.state(slot))
     }
 
-    /// Returns how many clients there may be.
+    /// Returns the maximum number of clients.
     #[must_use]
     pub fn max_clients(&self) -> usize {
         self.service().map_or(0, |service| service.max_clients())
     }
 
-    /// Returns the address and port of the client's peer, as text such as `192.0.2.1:40000`. `None` if the connection
-    /// has gone.
+    /// Returns the address and port of the client as text, such as `192.0.2.1:40000`. `None` if the connection has
+    /// ended.
     #[must_use]
     pub fn peer(&self, client: ClientId) -> Option<PeerName> {
         let mut name = None;
@@ -286,13 +287,13 @@ impl Clients {
         name
     }
 
-    /// Returns what the server has done since it was started.
+    /// Returns the counters of the server since it was started.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.service().map(ErasedService::stats).unwrap_or_default()
     }
 
-    /// Begins to end the server: it closes every client with 1001, and its queues end. Returns at once.
+    /// Starts to stop the server: it closes every client with 1001, and its queues end. Returns at once.
     pub fn stop(&self) {
         if let Some(service) = self.service() {
             service.stop();
@@ -306,7 +307,7 @@ impl fmt::Debug for Clients {
     }
 }
 
-/// Rounds up to whole milliseconds, up to the longest time that there is. For ports.
+/// Rounds up to whole milliseconds, limited to the longest time that can be represented. For ports.
 #[doc(hidden)]
 #[must_use]
 pub const fn milliseconds(duration: Duration) -> u32 {
@@ -327,7 +328,7 @@ pub struct PeerName {
 }
 
 impl PeerName {
-    /// The longest is that of IPv6 with the number of an interface and a port.
+    /// The longest text is an IPv6 address with an interface number and a port.
     const SIZE: usize = 64;
     const EMPTY: Self = Self {
         text: [0; Self::SIZE],
@@ -339,7 +340,7 @@ impl PeerName {
     #[must_use]
     pub fn of(peer: &dyn Display) -> Self {
         let mut name = Self::EMPTY;
-        // It has room for every address.
+        // The buffer has room for every address.
         let _ = write!(name, "{peer}");
         name
     }
@@ -374,14 +375,14 @@ impl fmt::Debug for PeerName {
     }
 }
 
-/// What has a service, from its first start on. For ports.
+/// Holds a service, from its first start on. For ports.
 #[doc(hidden)]
 pub trait ServiceOf: Sync {
-    /// Returns the service, whether or not it runs.
+    /// Returns the service, whether it runs or not.
     fn service(&self) -> Option<&dyn ErasedService>;
 }
 
-/// What [`Clients`] asks of a [`Service`], whatever its port and application are.
+/// What [`Clients`] needs of a [`Service`], independent of its port and application.
 #[doc(hidden)]
 #[allow(missing_docs)] // see `Service`
 pub trait ErasedService {

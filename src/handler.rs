@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an application does with the events of a server, on a host and on Zephyr alike.
+//! How an application handles the events of a server, on a host and on Zephyr alike.
 
 use crate::protocol::{CloseCode, MessageKind, Request, Status};
 use crate::service::{Answer, Answered, ClientId, Event, Message, Verdict};
 
 /// An application: it answers opening requests, and handles what clients send.
 ///
-/// Every method has a default, which accepts a client and ignores the rest. A server calls them on its loop, one
-/// at a time, so they need no locks: the loop owns the handler and the [`Session`](Self::Session) of each
-/// client. While a method runs, the loop does nothing else: it must not wait. What it sends never waits
-/// there either.
+/// Every method has a default, which accepts a client and ignores everything else. A server calls them on its loop, one
+/// at a time, so they need no locks: the loop owns the handler and the [`Session`](Self::Session) of each client. While
+/// a method runs, the loop does nothing else: the method must not wait. Sending from it never waits either.
 ///
-/// A handler is made by a function that gets the [`Clients`](crate::Clients) to send with:
+/// A function creates the handler. It gets the [`Clients`](crate::Clients) to send with:
 ///
 /// ```
 /// use wss::{ClientId, Clients, Handler};
@@ -38,30 +37,31 @@ use crate::service::{Answer, Answered, ClientId, Event, Message, Verdict};
 /// # }
 /// ```
 ///
-/// A server with several loops has a handler for each of them. A client belongs to one loop while it is
-/// connected. Events of the server as a whole ([`on_link`](Self::on_link), [`on_error`](Self::on_error)
-/// without a client) go to the first loop's handler; [`on_tick`](Self::on_tick) is called on every loop.
+/// A server with several loops has a handler for each. A client belongs to one loop while it is connected. Events of
+/// the server as a whole ([`on_link`](Self::on_link), [`on_error`](Self::on_error) without a client) go to the first
+/// loop's handler; [`on_tick`](Self::on_tick) runs on every loop.
 #[allow(unused_variables)]
 pub trait Handler: Send + 'static {
-    /// What the application keeps for a client, from its opening request until its connection is gone.
+    /// The state that the application keeps for a client, from its opening request until its connection has ended.
     ///
-    /// A method gets the session of its own client only. What the application reads for other clients, such as the
-    /// names of those in a room, belongs into the handler, by [`ClientId`].
+    /// A method gets the session of its own client only. Data that the application reads for other clients, such as the
+    /// names in a chat room, belongs in the handler, by [`ClientId`].
     type Session: Default + Send;
 
     /// Answers an opening request whose origin is allowed. `session` is new.
     ///
-    /// Where the server has no list of origins, accepting a request of another site's page refuses it with 403,
-    /// unless the answer is for [any origin](Verdict::any_origin). By default, with nothing to protect, it is.
+    /// If the server has no list of origins, a request from a page of another site that is accepted gets 403, unless
+    /// the verdict allows [any origin](Verdict::any_origin). The default method, which protects nothing, allows it.
     ///
     /// Called before [`on_open`](Self::on_open), unless the connection was adopted after its opening handshake.
-    /// After [`Answer::later`] any thread answers by [`Clients::answer`](crate::Clients::answer).
+    /// After [`Answer::later`], any thread can answer by [`Clients::answer`](crate::Clients::answer).
     ///
-    /// The session of a client that is refused, or goes before `on_open`, is dropped without a call of
-    /// [`on_close`](Self::on_close): what `on_close` has to undo belongs into `on_open`.
+    /// The session of a client that is refused, or disconnects before `on_open`, is dropped without a call of
+    /// [`on_close`](Self::on_close). So do in `on_open` what `on_close` must undo.
     ///
-    /// A login by Basic credentials, for which the options of the server have to name the field `Authorization`
-    /// (`Options::request_field`), or by `?token=`, since browsers cannot add header fields to a WebSocket:
+    /// The example authenticates by Basic credentials, which need the field `Authorization` in the options of the
+    /// server (`Options::request_field`), or by `?token=`, because browsers cannot add header fields to a WebSocket
+    /// request:
     ///
     /// ```
     /// use wss::{Answer, Answered, ClientId, Handler, Request, Status, Verdict};
@@ -106,20 +106,19 @@ pub trait Handler: Send + 'static {
         answer.give(Verdict::accept().any_origin())
     }
 
-    /// Handles a client that has connected (RFC 6455 section 4.2.2): messages can be sent. The request is empty if
-    /// another server has read it.
+    /// Handles a client that has connected (RFC 6455 section 4.2.2): messages can now be sent to it. The request is
+    /// empty if another server has read it.
     fn on_open(&mut self, session: &mut Self::Session, client: ClientId, request: &Request<'_>) {}
 
-    /// Handles a text message, or a binary one, that was received whole. See also
-    /// [`on_message`](Self::on_message).
+    /// Handles a whole text message. See also [`on_message`](Self::on_message).
     fn on_text(&mut self, session: &mut Self::Session, client: ClientId, text: &str) {}
 
-    /// Handles a binary message that was received whole.
+    /// Handles a whole binary message. See also [`on_message`](Self::on_message).
     fn on_binary(&mut self, session: &mut Self::Session, client: ClientId, bytes: &[u8]) {}
 
-    /// Handles a message or, where streaming is on, a piece of a message that does not fit into the receive
-    /// buffer. By default whole messages go to [`on_text`](Self::on_text) and [`on_binary`](Self::on_binary), and
-    /// pieces are ignored.
+    /// Handles a message or, with streaming, a piece of a message that does not fit into the receive buffer. By
+    /// default, whole messages go to [`on_text`](Self::on_text) and [`on_binary`](Self::on_binary), and pieces are
+    /// ignored.
     fn on_message(
         &mut self,
         session: &mut Self::Session,
@@ -140,30 +139,30 @@ pub trait Handler: Send + 'static {
     /// Handles a pong that does not answer the service's own keep-alive pings (RFC 6455 section 5.5.3).
     fn on_pong(&mut self, session: &mut Self::Session, client: ClientId, payload: &[u8]) {}
 
-    /// Handles room for output: a send can be tried again, after one was refused with
-    /// [`SendError::WouldBlock`](crate::SendError::WouldBlock).
+    /// Handles room for output: a send that returned [`SendError::WouldBlock`](crate::SendError::WouldBlock) can be
+    /// tried again.
     fn on_writable(&mut self, session: &mut Self::Session, client: ClientId) {}
 
-    /// Handles the end of a connection, once after each [`on_open`](Self::on_open). `code` is that of the client's
-    /// close frame; [`NO_STATUS_RECEIVED`](CloseCode::NO_STATUS_RECEIVED) if it had none, and
+    /// Handles the end of a connection, once after each [`on_open`](Self::on_open). `code` is the code of the client's
+    /// close frame, [`NO_STATUS_RECEIVED`](CloseCode::NO_STATUS_RECEIVED) if the frame had none, and
     /// [`ABNORMAL_CLOSURE`](CloseCode::ABNORMAL_CLOSURE) if there was no close frame (RFC 6455 section 7.1.5).
     ///
-    /// A client whose closing handshake is under way still has its session, but nothing can be sent to it:
-    /// [`Clients::state`](crate::Clients::state) is `Closing` then.
+    /// During the closing handshake a client still has its session, but nothing can be sent to it:
+    /// [`Clients::state`](crate::Clients::state) is `Closing`.
     fn on_close(&mut self, session: Self::Session, client: ClientId, code: CloseCode) {}
 
-    /// Runs periodically, if the options of the server have a period. A call that would be late by a whole
-    /// period is left out.
+    /// Runs periodically, if the options of the server have a period. A call that would be late by a whole period is
+    /// skipped.
     fn on_tick(&mut self) {}
 
-    /// Handles a network interface that came up, or went down. Not on a host.
+    /// Handles a network interface that came up or went down. Not called on a host.
     fn on_link(&mut self, is_up: bool) {}
 
     /// Handles an error of a client, which is being closed, or of the server as a whole.
     fn on_error(&mut self, client: Option<ClientId>, error: ErrorEvent) {}
 }
 
-/// Accepts every client: for a server whose events all go to queues.
+/// Accepts every client, for a server whose events all go to queues.
 impl Handler for () {
     type Session = ();
 }
@@ -172,15 +171,15 @@ impl Handler for () {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorEvent {
-    /// The client broke RFC 6455.
+    /// The client violated RFC 6455.
     InvalidFrame,
     /// The client was silent, or did not finish its opening handshake in time.
     Timeout,
-    /// The client's TLS failed.
+    /// TLS failed for the client.
     Tls,
     /// The server could not listen.
     Listen,
-    /// The server has no memory, descriptors or sockets.
+    /// The server lacks memory, descriptors, or sockets.
     Resources,
 }
 
@@ -198,7 +197,7 @@ impl core::fmt::Display for ErrorEvent {
 
 impl core::error::Error for ErrorEvent {}
 
-/// What a port calls for the events of a loop: a [`Dispatcher`]. Not for applications.
+/// Receives the events of a loop from a port: a [`Dispatcher`]. Not for applications.
 #[doc(hidden)]
 pub trait EventHandler {
     /// Answers an opening request.
@@ -230,7 +229,7 @@ impl<S: Default> Default for Entry<S> {
     }
 }
 
-/// A handler with the sessions of its clients, for the events of a loop. Not for applications.
+/// A handler and the sessions of its clients, for the events of a loop. Not for applications.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Dispatcher<H, E> {
@@ -240,8 +239,8 @@ pub struct Dispatcher<H, E> {
 }
 
 impl<H: Handler, E: AsMut<[Option<Entry<H::Session>>]>> Dispatcher<H, E> {
-    /// Makes one for one of `loops` loops, with an entry for each slot that it has: those with the same remainder. All
-    /// entries are `None`.
+    /// Creates the dispatcher of one of `loops` loops, with an entry for each of its slots: those with the same
+    /// remainder. All entries are `None`.
     pub const fn new(handler: H, entries: E, loops: usize) -> Self {
         Self {
             handler,
@@ -250,7 +249,7 @@ impl<H: Handler, E: AsMut<[Option<Entry<H::Session>>]>> Dispatcher<H, E> {
         }
     }
 
-    /// Returns the handler, and the place for a client.
+    /// Returns the handler, and the entry of a client.
     fn parts(&mut self, client: ClientId) -> Option<(&mut H, &mut Option<Entry<H::Session>>)> {
         let index = client.slot().checked_div(self.loops)?;
         let entry = self.entries.as_mut().get_mut(index)?;
@@ -264,7 +263,7 @@ impl<H: Handler, E: AsMut<[Option<Entry<H::Session>>]>> Dispatcher<H, E> {
         };
         match event {
             Event::Connected(request) => {
-                // Of a connection that was adopted after its opening handshake there is none yet.
+                // A connection that was adopted after its opening handshake has none yet.
                 let entry = place.get_or_insert_default();
                 entry.is_open = true;
                 return handler.on_open(&mut entry.session, client, request);

@@ -4,13 +4,13 @@
 //! An application is a [`Handler`] with [`Clients`] to send with, the same on a host (`host::Server`) and on
 //! Zephyr (the crate `wss_zephyr`).
 //!
-//! The crate is three layers, each knowing only the ones above it in this list:
+//! The crate has three layers. Each uses only the ones above it in this list:
 //!
 //! - [`protocol`]: RFC 6455 as a pure state machine: bytes in, bytes and events out. No socket, no
 //!   clock, no allocation, no `unsafe`.
 //! - [`service`]: client slots, events, keep-alive, back-pressure and limits, generic over a
 //!   [`service::Port`]. No operating system.
-//! - `host` (feature `host`): the port to `std`: sockets, threads, a work queue and event queues.
+//! - `host` (feature `host`): the port to `std`: sockets, threads, and event queues.
 //!
 //! With `default-features = false` only the first two are built, for `no_std` targets.
 #![cfg_attr(not(feature = "host"), no_std)]
@@ -36,7 +36,7 @@ pub use service::{
     Opening, RecvError, SendError, Stats, Target, Verdict,
 };
 
-/// The examples of the README and the guides are tested with the documentation's; see `tests/doc_blocks`.
+/// Tests the examples of the README and the guides with those of the documentation; see `tests/doc_blocks`.
 #[cfg(all(doctest, feature = "host"))]
 mod documents {
     #[doc = include_str!("../README.md")]

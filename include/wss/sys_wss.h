@@ -4,17 +4,16 @@
 
 /**
  * @file
- * @brief The interface of the Web Socket Server (WSS) system service: a WebSocket server (RFC 6455).
+ * @brief The interface of the original Web Socket Server (WSS) system service: a WebSocket server (RFC 6455).
  *
- * It is the interface of the original service, name by name and value by value, over the default server of
- * wss/wss.h: wss_configure() sets what the original has no name for (limits, who may connect, queues), and the
- * functions of wss/wss.h can be used beside these.
+ * It has the names and values of the original, over the default server of wss/wss.h. wss_configure() sets what the
+ * original has no name for (limits, queues, which clients may connect). The functions of wss/wss.h work beside these.
  *
- * Every function may be called from any thread, at any time, also before SYS_WSS_Initialize() and after
- * SYS_WSS_Deinitialize(), and inside a callback, where none of them waits.
+ * Every function may be called from any thread, at any time, also before SYS_WSS_Initialize(), after
+ * SYS_WSS_Deinitialize(), and inside a callback, where it never waits.
  *
- * A client is known by its index, 0 to the number of clients less one, from CLIENT_CONNECTING to
- * CLIENT_CLOSED. An index is used again; a ::wss_client, which wss_client_at() returns, is not.
+ * An index, from 0 to the number of clients minus 1, identifies a client from CLIENT_CONNECTING to CLIENT_CLOSED.
+ * Indexes are reused; values of ::wss_client, which wss_client_at() returns, are not.
  */
 #ifndef WSS_SYS_WSS_H
 #define WSS_SYS_WSS_H
@@ -32,7 +31,7 @@ extern "C" {
 
 /** Appended to the client's key before hashing (RFC 6455 section 1.3). */
 #define SYS_WSS_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-/** Array size for `Sec-WebSocket-Key`, of which a valid one has 24 characters. */
+/** Array size for `Sec-WebSocket-Key`. A valid key has 24 characters. */
 #define SYS_WSS_CLIENT_KEY_SIZE 50
 /** Bytes in the decoded key. */
 #define SYS_WSS_CLIENT_KEY_SIZE_DECODED 16
@@ -64,41 +63,41 @@ extern "C" {
 #define SYS_WSS_ETHERNET 1
 
 #ifndef SYS_MODULE_OBJ_INVALID
-/** What SYS_WSS_Initialize() gives back. */
+/** Returned by SYS_WSS_Initialize(). */
 typedef uintptr_t SYS_MODULE_OBJ;
 /** No service. */
 #define SYS_MODULE_OBJ_INVALID ((SYS_MODULE_OBJ)-1)
 #endif
 
-/** What became of a call. */
+/** Results of calls. */
 typedef enum {
-	/** It was done. */
+	/** The call succeeded. */
 	SYS_WSS_SUCCESS = 0,
-	/** It was not: see the function. */
+	/** The call failed: see the function. */
 	SYS_WSS_FAILURE = 1,
 	/** The opening request is not valid. */
 	SYS_WSS_ERROR_INVALID_REQUEST = 2,
 	/** The key of the opening request is not valid. */
 	SYS_WSS_ERROR_INVALID_KEY = 3,
-	/** The frame may not be sent (RFC 6455). */
+	/** The frame must not be sent (RFC 6455). */
 	SYS_WSS_ERROR_INVALID_FRAME = 4
 } SYS_WSS_RESULT;
 
-/** How far the connection of a client is. */
+/** States of a client. */
 typedef enum {
 	/** There is no such client. */
 	SYS_WSS_STATE_CLOSED = 0,
 	/** The connection is ending. */
 	SYS_WSS_STATE_CLOSING = 1,
-	/** TCP is connected, the opening handshake under way. */
+	/** TCP is connected, and the opening handshake is in progress. */
 	SYS_WSS_STATE_CONNECTING = 2,
 	/** Messages can be sent. */
 	SYS_WSS_STATE_CONNECTED = 3
 } SYS_WSS_STATE;
 
-/** What a frame is (RFC 6455 section 5.2). */
+/** Opcodes of frames (RFC 6455 section 5.2). */
 typedef enum {
-	/** Goes on with a fragmented message. */
+	/** Continues a fragmented message. */
 	SYS_WSS_FRAME_CONTINUATION = 0x0,
 	/** Text in UTF-8. */
 	SYS_WSS_FRAME_TEXT = 0x1,
@@ -112,9 +111,9 @@ typedef enum {
 	SYS_WSS_FRAME_PONG = 0xA
 } SYS_WSS_FRAME;
 
-/** What happened. Data is an ::SYS_WSS_RXDATA where it says so, else NULL. */
+/** Events. Data is NULL unless the event mentions ::SYS_WSS_RXDATA. */
 typedef enum {
-	/** An error that no other event names: no memory, descriptors or sockets. */
+	/** An error without an event of its own: no memory, descriptor, or socket for a connection. */
 	SYS_WSS_EVENT_ERR = 0,
 	/** A connection was accepted. */
 	SYS_WSS_EVENT_CLIENT_CONNECTING = 1,
@@ -129,18 +128,18 @@ typedef enum {
 	/** A pong, but not to the service's own keep-alive pings. Data: ::SYS_WSS_RXDATA. */
 	SYS_WSS_EVENT_CLIENT_PONG_RX = 6,
 	/**
-	 * A close frame, also the answer to ours. Data: ::SYS_WSS_RXDATA with what it holds: the code in
-	 * two bytes, high one first, then the reason; or nothing.
+	 * A close frame, also one that answers ours. Data: ::SYS_WSS_RXDATA with its payload: the code as two
+	 * bytes, big-endian, then the reason; or nothing.
 	 */
 	SYS_WSS_EVENT_CLIENT_CLOSE_FRAME_RX = 7,
-	/** The connection is ending: once, before every CLOSED. */
+	/** The connection is ending. Emitted once before every CLOSED. */
 	SYS_WSS_EVENT_CLIENT_CLOSING = 8,
-	/** The connection is gone: once for each CONNECTING. */
+	/** The connection has ended. Emitted once for each CONNECTING. */
 	SYS_WSS_EVENT_CLIENT_CLOSED = 9,
-	/** The client broke RFC 6455; CLOSING follows, with 1002, 1007 or 1009. */
+	/** The client violated RFC 6455. CLOSING follows, with 1002, 1007, or 1009. */
 	SYS_WSS_EVENT_ERR_INVALID_FRAME = 10,
 	/**
-	 * The client answered no ping for the client timeout; CLOSING follows, with 1000. Or it did not finish
+	 * The client answered no ping for the client timeout: CLOSING follows, with 1000. Or it did not finish
 	 * its opening handshake in time: CLOSING follows, and the connection is aborted.
 	 */
 	SYS_WSS_EVENT_CLIENT_TIMEOUT = 11,
@@ -158,23 +157,23 @@ typedef enum {
 typedef enum {
 	/** The purpose of the connection is fulfilled. */
 	SYS_WSS_STATUS_CODE_NORMAL_CLOSURE = 1000,
-	/** The endpoint goes away. */
+	/** The endpoint is going away. */
 	SYS_WSS_STATUS_CODE_GOING_AWAY = 1001,
-	/** The peer broke the protocol. */
+	/** The peer violated the protocol. */
 	SYS_WSS_STATUS_CODE_PROTOCOL_ERROR = 1002,
-	/** Data of a type that the endpoint does not take. */
+	/** Data of a type that the endpoint does not accept. */
 	SYS_WSS_STATUS_CODE_UNSUPPORTED_DATA = 1003,
 	/** The close frame had no code. Never sent. */
 	SYS_WSS_STATUS_CODE_NO_STATUS_RCVD = 1005,
 	/** There was no close frame. Never sent. */
 	SYS_WSS_STATUS_CODE_ABNORMAL_CLOSURE = 1006,
-	/** Data that does not fit its type, such as text that is not UTF-8. */
+	/** Data that is not valid for its type, such as text that is not UTF-8. */
 	SYS_WSS_STATUS_CODE_INVALID_PAYLOAD_DATA = 1007,
-	/** A message that breaks the endpoint's policy. */
+	/** A message that violates the endpoint's policy. */
 	SYS_WSS_STATUS_CODE_POLICY_VIOLATION = 1008,
 	/** A message that is too big. */
 	SYS_WSS_STATUS_CODE_MESSAGE_TOO_BIG = 1009,
-	/** The client misses an extension. */
+	/** The client requires an extension. */
 	SYS_WSS_STATUS_CODE_MANDATORY_EXT = 1010,
 	/** An unexpected condition in the server. */
 	SYS_WSS_STATUS_CODE_INTERNAL_ERROR = 1011,
@@ -182,20 +181,20 @@ typedef enum {
 	SYS_WSS_STATUS_CODE_TLS_HANDSHAKE = 1015
 } SYS_WSS_STATUS_CODE;
 
-/** How the service is started. */
+/** The start configuration of the service. */
 typedef struct {
 	/** TCP port to listen on, 1 to 65535; 0: any free one, see wss_port(). */
 	unsigned int port;
-	/** Whether to use TLS, with the credentials of wss_configure(); without any, on Zephyr those with the tags in
-	 *  CONFIG_WSS_TLS_SEC_TAGS.
+	/** Whether to use TLS, with the credentials of wss_configure(). If there are none, Zephyr uses those with the
+	 *  tags in CONFIG_WSS_TLS_SEC_TAGS.
 	 */
 	bool isTLSEnabled;
 } SYS_WSS_CONFIG;
 
-/** What the opening handshake of a client said: see wss_client_handshake(). */
+/** Fields of a client's opening handshake, see wss_client_handshake(). */
 typedef struct wss_handshake SYS_WSS_HANDSHAKE_CTXT;
 
-/** The first two bytes of a frame, where bit-fields begin at the lowest bit, and what may follow. */
+/** A frame header, on compilers that allocate bit-fields from the lowest bit. */
 typedef struct {
 	/** ::SYS_WSS_FRAME. */
 	uint8_t opcode : 4;
@@ -203,7 +202,7 @@ typedef struct {
 	uint8_t resvd : 3;
 	/** The last frame of a message. */
 	uint8_t fin : 1;
-	/** Payload length; 126 and 127: an extended length follows. */
+	/** Payload length; 126 or 127: an extended length follows. */
 	uint8_t payloadLen : 7;
 	/** A masking key follows. */
 	uint8_t mask : 1;
@@ -213,25 +212,26 @@ typedef struct {
 #endif
 } SYS_WSS_FRAME_HEADER;
 
-/** What was received. */
+/** Received data. */
 typedef struct {
 	/**
-	 * The bytes, valid until the callback returns. They are not to be written to, except for those of a text that
-	 * no queue gets, too: see wss_event::data. Such a text ends with NUL.
+	 * The bytes, valid until the callback returns. They are read-only, except for a text that no queue gets as
+	 * well, which ends with a NUL: see wss_event::data.
 	 */
 	uint8_t *data;
-	/** How many. */
+	/** The number of bytes, without the NUL. */
 	int64_t datalen;
 } SYS_WSS_RXDATA;
 
 /**
  * @brief Handles an event.
  *
- * Called on the service's work queue (on Zephyr without CONFIG_WSS_WORK_QUEUE on the WSS thread), one event at a
- * time; it may call any function here, and none of them waits then. It must not throw or longjmp out.
+ * Runs on the service's work queue; on a host, and on Zephyr without CONFIG_WSS_WORK_QUEUE, on the WSS thread. Events
+ * are delivered one at a time. The callback may call any function here, none of which then waits. It must not throw or
+ * longjmp out.
  *
- * @param event What happened.
- * @param data An ::SYS_WSS_RXDATA for events that have one, valid until this returns, else NULL.
+ * @param event The event.
+ * @param data An ::SYS_WSS_RXDATA for events that have one, valid until the callback returns; otherwise NULL.
  * @param clientIndex The client, or -1 for an event of the service as a whole.
  * @param cookie As registered.
  */
@@ -239,41 +239,41 @@ typedef void (*SYS_WSS_CALLBACK)(SYS_WSS_EVENTS event, void *data, int32_t clien
 				 void *cookie);
 
 /**
- * @brief Starts the service: listens, and starts its threads.
+ * @brief Starts the service: it listens, on its own threads.
  *
- * @param config The port, and whether to use TLS; NULL: as the build is configured, which is 8000 without TLS
- *               by default.
+ * @param config The port, and whether to use TLS; NULL: the configuration of the build, by default port 8000 without
+ *               TLS.
  * @param callback As for SYS_WSS_register_callback(); NULL: the one registered before, or later.
- * @param cookie For the callback; of no meaning without one.
- * @retval SYS_MODULE_OBJ_INVALID The service runs already, or its shutdown is under way; the port is
- *         over 65535 or cannot be opened, in which case #SYS_WSS_EVENT_SOCK_OPEN_FAILED is delivered before
- *         this returns, on the calling thread; or TLS is asked for, and is not built in or has no valid credentials.
- * @return The service, to be ended by SYS_WSS_Deinitialize().
+ * @param cookie Passed to the callback; ignored without one.
+ * @retval SYS_MODULE_OBJ_INVALID The service runs already, or is stopping; the port is over 65535, or cannot be
+ *         opened, in which case #SYS_WSS_EVENT_SOCK_OPEN_FAILED is delivered on the calling thread before this returns;
+ *         or TLS is requested, and is not built in or has no valid credentials.
+ * @return The service, for SYS_WSS_Deinitialize().
  */
 SYS_MODULE_OBJ SYS_WSS_Initialize(SYS_WSS_CONFIG *config, SYS_WSS_CALLBACK callback, void *cookie);
 
 /**
- * @brief Ends the service: closes every client with 1001, waits for a bounded time (the close timeout
- * and up to 1.5 s), aborts the rest and frees everything. Then the service can be started again.
+ * @brief Stops the service: closes every client with 1001, waits at most for the close timeout and 1.5 s, aborts the
+ * remaining ones, and frees everything. Then the service can be started again.
  *
- * Inside a callback it returns at once, and the service ends after the callback has. No event is delivered
- * after it has returned, unless it was called inside a callback, or a callback was still running when
- * the time was over; until that is done, SYS_WSS_Initialize() refuses.
+ * Inside a callback it returns at once, and the service stops after the callback has returned. No event is delivered
+ * after this has returned, unless it was called inside a callback, or a callback was still running at the end of that
+ * time. Until the callback has returned, SYS_WSS_Initialize() fails.
  *
- * @param obj What SYS_WSS_Initialize() gave, made #SYS_MODULE_OBJ_INVALID by this. NULL, or what is not
- *            the running service, ends nothing.
+ * @param obj The result of SYS_WSS_Initialize(), which becomes #SYS_MODULE_OBJ_INVALID. NULL, and anything but the
+ *            running service, is ignored.
  */
 void SYS_WSS_Deinitialize(SYS_MODULE_OBJ *obj);
 
 /**
- * @brief Sets the callback for every client, instead of the one before, which may still be running.
+ * @brief Replaces the callback for all clients. The previous one may still be running.
  *
- * On Zephyr with CONFIG_WSS_START_AT_BOOT the first callback starts the service on CONFIG_WSS_PORT, and
- * SYS_WSS_Initialize() with the same port takes it over. Nothing else starts it by itself. Call wss_configure()
- * before.
+ * On Zephyr with CONFIG_WSS_START_AT_BOOT, the first callback starts the service on CONFIG_WSS_PORT, and
+ * SYS_WSS_Initialize() with the same port adopts it. Nothing else starts the service by itself. Call wss_configure()
+ * first.
  *
  * @param callback The callback; NULL: none from now on.
- * @param cookie Given to it.
+ * @param cookie Passed to the callback.
  * @retval SYS_WSS_SUCCESS Always.
  */
 SYS_WSS_RESULT SYS_WSS_register_callback(SYS_WSS_CALLBACK callback, void *cookie);
@@ -281,21 +281,21 @@ SYS_WSS_RESULT SYS_WSS_register_callback(SYS_WSS_CALLBACK callback, void *cookie
 /**
  * @brief Sends one frame: a whole message, or a fragment of one.
  *
- * Inside a callback this never waits; elsewhere, to one client, for up to the send timeout. wss_send()
+ * Inside a callback this never waits. Elsewhere, sending to one client waits for up to the send timeout. wss_send()
  * returns the reason of a failure.
  *
- * @param fin Whether the frame ends its message. If not, #SYS_WSS_FRAME_CONTINUATION goes on with it,
- *            on the same thread; messages of other threads wait.
+ * @param fin Whether the frame ends its message. If not, #SYS_WSS_FRAME_CONTINUATION continues it, on the same
+ *            thread; messages of other threads wait.
  * @param type #SYS_WSS_FRAME_TEXT, #SYS_WSS_FRAME_BINARY or #SYS_WSS_FRAME_CONTINUATION.
  * @param data The payload; may be NULL if there is none.
- * @param dataLen Its bytes.
+ * @param dataLen Its size in bytes.
  * @param clientIndex The client; below 0: every connected client.
  * @retval SYS_WSS_SUCCESS It was sent, or kept to be sent.
- * @retval SYS_WSS_FAILURE There is no such client, it is not connected or takes no output now; the
- *         frame is too long to be kept, or the connection was aborted in the middle of it; data is NULL; the
- *         service does not run. To all: the first failure, after trying every client.
- * @retval SYS_WSS_ERROR_INVALID_FRAME Another type, a continuation of nothing, a new message inside a
- *         fragmented one, or text that is not UTF-8. Nothing was sent.
+ * @retval SYS_WSS_FAILURE There is no such client, it is not connected or takes no output now; the frame is too long
+ *         to be kept, or the connection was aborted in the middle of it; data is NULL; the service does not run. For
+ *         all clients: the first failure, after trying every client.
+ * @retval SYS_WSS_ERROR_INVALID_FRAME Another type, a continuation of nothing, a new message inside a fragmented one,
+ *         or text that is not UTF-8. Nothing was sent.
  */
 SYS_WSS_RESULT SYS_WSS_sendMessage(bool fin, SYS_WSS_FRAME type, uint8_t *data, size_t dataLen,
 				   int32_t clientIndex);
@@ -303,16 +303,16 @@ SYS_WSS_RESULT SYS_WSS_sendMessage(bool fin, SYS_WSS_FRAME type, uint8_t *data, 
 /**
  * @brief Starts the closing handshake.
  *
- * @param code Why.
- * @param data The reason in UTF-8, up to 123 bytes; may be NULL if there is none. It is left out where
- *             unsent output leaves no room for it.
- * @param dataLen Its bytes.
+ * @param code The close code.
+ * @param data The reason in UTF-8, up to 123 bytes; may be NULL if there is none. It is left out if unsent output
+ *             leaves no room for it.
+ * @param dataLen Its size in bytes.
  * @param clientIndex The client; below 0: every connected client.
  * @retval SYS_WSS_SUCCESS The close frame was sent, or will be.
- * @retval SYS_WSS_FAILURE There is no such client, or it is not connected; data is NULL; the service
- *         does not run. To all: the first failure, after trying every client.
- * @retval SYS_WSS_ERROR_INVALID_FRAME A code that may not be sent, a reason that is too long or not
- *         UTF-8. Nothing was sent.
+ * @retval SYS_WSS_FAILURE There is no such client, or it is not connected; data is NULL; the service does not run. For
+ *         all clients: the first failure, after trying every client.
+ * @retval SYS_WSS_ERROR_INVALID_FRAME The code must not be sent, or the reason is too long or not UTF-8. Nothing was
+ *         sent.
  */
 SYS_WSS_RESULT SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE code, uint8_t *data, size_t dataLen,
 				       int32_t clientIndex);
@@ -321,18 +321,18 @@ SYS_WSS_RESULT SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE code, uint8_t *data, 
  * @brief Sends a ping. The answer is #SYS_WSS_EVENT_CLIENT_PONG_RX.
  *
  * @param data The payload, up to 125 bytes; may be NULL if there is none.
- * @param dataLen Its bytes.
+ * @param dataLen Its size in bytes.
  * @param clientIndex The client; below 0: every connected client.
  * @retval SYS_WSS_SUCCESS It was sent, or kept to be sent.
  * @retval SYS_WSS_FAILURE As for SYS_WSS_sendMessage().
- * @retval SYS_WSS_ERROR_INVALID_FRAME It is over 125 bytes.
+ * @retval SYS_WSS_ERROR_INVALID_FRAME The payload has more than 125 bytes.
  */
 SYS_WSS_RESULT SYS_WSS_PingClient(uint8_t *data, size_t dataLen, int32_t clientIndex);
 
 /**
- * @brief Does nothing: the service has threads of its own. Kept for applications that call it.
+ * @brief Does nothing: the service has its own threads. Kept for applications that call it.
  *
- * @param obj Of no meaning.
+ * @param obj Ignored.
  * @retval 0 Always.
  */
 uint8_t SYS_WSS_Task(SYS_MODULE_OBJ obj);

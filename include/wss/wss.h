@@ -6,10 +6,10 @@
  * @file
  * @brief The WebSocket server (RFC 6455) for applications in C.
  *
- * A server is an object that is always there: wss_start() has it listen, and wss_stop() ends that. Functions
- * take a server or a client, and return 0 or more, or a negative errno, which each function lists. Unless it
- * says otherwise, a function may be called from any thread at any time, also inside a callback, where none
- * waits. Only the handler of wss_set_log() may not call any.
+ * A server is a static object: wss_start() makes it listen, wss_stop() stops it. Functions take a server or a
+ * client, and return 0 or more, or a negative errno that the function documents. Unless documented otherwise, a
+ * function may be called from any thread at any time, also inside a callback, where it never waits. Only the
+ * handler of wss_set_log() must not call any.
  *
  * @code
  * static void on_event(const struct wss_event *event, void *cookie)
@@ -41,30 +41,29 @@ extern "C" {
  * @{
  */
 
-/** A server. There is a fixed number of them, which are never freed. */
+/** A server. The number of servers is fixed, and they are never freed. */
 struct wss_server;
 
 /**
- * A client, for as long as its connection lives. A value is never used again: one that was kept for too long
- * refers to no client.
+ * Identifies a client while its connection lives. Values are not reused: an old one refers to no client.
  */
 typedef uint64_t wss_client;
 
 /** No client. */
 #define WSS_NO_CLIENT ((wss_client)0)
 
-/** A queue of events; 0 is none. */
+/** An event queue; 0 means none. */
 typedef uint32_t wss_queue;
 
-/** The most queues of a server. */
+/** The maximum number of queues of a server. */
 #define WSS_MAX_QUEUES 3
 
-/** Waits without a limit. */
+/** A timeout that never expires. */
 #define WSS_FOREVER (-1)
 
-/** What happened. The numbers are those of SYS_WSS_EVENTS. */
+/** Event types. The numbers are those of SYS_WSS_EVENTS. */
 enum wss_event_type {
-	/** No memory, descriptor, or socket for a connection. Of the server. */
+	/** Server event: there is no memory, descriptor, or socket for a connection. */
 	WSS_EVENT_ERROR = 0,
 	/** A connection was accepted. */
 	WSS_EVENT_CONNECTING = 1,
@@ -78,11 +77,11 @@ enum wss_event_type {
 	WSS_EVENT_PING = 5,
 	/** A pong, except those that answer the keep-alive pings of the server. */
 	WSS_EVENT_PONG = 6,
-	/** A close frame. Data: the code in two bytes, high one first, then the reason; or nothing. */
+	/** A close frame. Data: the code as two bytes, big-endian, then the reason; or nothing. */
 	WSS_EVENT_CLOSE_FRAME = 7,
-	/** The connection ends. Once before every CLOSED. */
+	/** The connection is ending. Emitted once before every CLOSED. */
 	WSS_EVENT_CLOSING = 8,
-	/** The connection is gone. Once for each CONNECTING. */
+	/** The connection has ended. Emitted once for each CONNECTING. */
 	WSS_EVENT_CLOSED = 9,
 	/** The client violated RFC 6455. CLOSING follows, with 1002, 1007, or 1009. */
 	WSS_EVENT_INVALID_FRAME = 10,
@@ -90,11 +89,11 @@ enum wss_event_type {
 	WSS_EVENT_TIMEOUT = 11,
 	/** TLS failed. */
 	WSS_EVENT_TLS_FAILED = 12,
-	/** The listening socket could not be opened. Of the server. */
+	/** Server event: the listening socket could not be opened. */
 	WSS_EVENT_LISTEN_FAILED = 13,
-	/** A network interface went down. Of the server. */
+	/** Server event: a network interface went down. */
 	WSS_EVENT_LINK_DOWN = 14,
-	/** A network interface came up. Of the server. */
+	/** Server event: a network interface came up. */
 	WSS_EVENT_LINK_UP = 15,
 	/** A send that returned -EAGAIN can be tried again. Not in #WSS_MASK_ALL. */
 	WSS_EVENT_WRITABLE = 16
@@ -102,7 +101,7 @@ enum wss_event_type {
 
 /** The bit of an event in a mask. */
 #define WSS_MASK(type) ((uint32_t)1 << (type))
-/** Every event but WSS_EVENT_WRITABLE. */
+/** Every event except WSS_EVENT_WRITABLE. */
 #define WSS_MASK_ALL ((uint32_t)0xFFFF)
 
 /** An event, given to a callback or taken from a queue. */
@@ -118,18 +117,18 @@ struct wss_event {
 	/** What wss_set_user_data() attached to the client. */
 	void *user_data;
 	/**
-	 * The bytes received, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME, else NULL. They are not to be written to,
-	 * and not ended by NUL, except for a whole text (`first` and `last`) that only one subscriber gets: a callback,
-	 * or one queue. Such a text has a NUL behind it, and may be changed in place, NUL included, until the event is
-	 * over: by strtok(), or a parser of JSON. A text that is sent from it is checked to be UTF-8 again. What the
-	 * callback has sent from here stays as it is until it returns.
+	 * The received bytes, for TEXT, BINARY, PING, PONG, and CLOSE_FRAME; otherwise NULL. They are read-only and not
+	 * terminated by NUL, except for a whole text (`first` and `last`) that only one subscriber gets: a callback, or
+	 * one queue. Such a text ends with a NUL, and may be changed in place, NUL included, until the event is
+	 * released: by strtok(), or a JSON parser. Text that is sent from it is checked for valid UTF-8 again. Bytes
+	 * that a callback has sent from here must not change until it returns.
 	 */
 	void *data;
-	/** Their number, without the NUL. */
+	/** The number of bytes, without the NUL. */
 	size_t len;
-	/** Whether it begins the message. False only with wss_limits::streaming. */
+	/** Whether this is the beginning of the message. False only with wss_limits::streaming. */
 	bool first;
-	/** Whether it ends the message. False only with wss_limits::streaming. */
+	/** Whether this is the end of the message. False only with wss_limits::streaming. */
 	bool last;
 	/** Private to the library. */
 	void *hold;
@@ -138,42 +137,43 @@ struct wss_event {
 /**
  * @brief Handles an event.
  *
- * Called on the work queue of the servers (on Zephyr without CONFIG_WSS_WORK_QUEUE, and on a host, on the thread
- * of its server), one event of a server at a time. What the event points to is valid until this returns. It
- * must not throw or longjmp out.
+ * Runs on the work queue that the servers share; on a host, and on Zephyr without CONFIG_WSS_WORK_QUEUE, on the
+ * thread of the server. A server delivers one event at a time. The event is valid until the callback returns. The
+ * callback must not throw or longjmp out.
  *
  * @param event The event.
  * @param cookie wss_config::cookie.
  */
 typedef void (*wss_event_callback)(const struct wss_event *event, void *cookie);
 
-/** An opening request, for the time of its hook. See @ref wss_request. */
+/** An opening request, valid while its hook runs. See @ref wss_request. */
 struct wss_request;
 
-/** What a hook returns if wss_accept() or wss_refuse() follows, before the handshake timeout. */
+/** Returned by a hook to decide later: call wss_accept() or wss_refuse() before the handshake timeout. */
 #define WSS_LATER 1
 
 /**
  * @brief Decides on an opening request.
  *
- * Called as a ::wss_event_callback is, and never at the same time as one of the server, after CONNECTING and before
- * CONNECTED. It can read the request with the functions of @ref wss_request, and attach user data and groups to
- * wss_request_client(). CLOSING and CLOSED follow for a client that it refuses, too.
+ * Runs where a ::wss_event_callback runs, and never at the same time as one of the same server, after CONNECTING and
+ * before CONNECTED. It can read the request with the functions of @ref wss_request, and attach user data and groups
+ * to wss_request_client(). A client that it refuses also gets CLOSING and CLOSED.
  *
  * @param request The request.
  * @param cookie wss_config::cookie.
  * @retval 0 Accepts the client, without a subprotocol.
  * @retval 400..599 Refuses the client with this HTTP status. 401 and 403 count as a failed login, see
  *         wss_limits::login_failures_per_minute. 401 has the challenge "Basic realm=\"wss\"".
- * @retval WSS_LATER wss_accept() or wss_refuse() follows.
- * @return What wss_request_accept() or wss_request_refuse() returned. Every other value refuses the client with 500.
+ * @retval WSS_LATER Decides later, by wss_accept() or wss_refuse().
+ * @return Otherwise the result of wss_request_accept() or wss_request_refuse(). Any other value refuses the client
+ *         with 500.
  */
 typedef int (*wss_request_hook)(struct wss_request *request, void *cookie);
 
 /**
  * @brief Runs periodically.
  *
- * Called as a ::wss_event_callback is, and never at the same time as one of the server.
+ * Runs where a ::wss_event_callback runs, and never at the same time as one of the same server.
  *
  * @param server The server.
  * @param cookie wss_config::cookie.
@@ -181,15 +181,15 @@ typedef int (*wss_request_hook)(struct wss_request *request, void *cookie);
 typedef void (*wss_tick_callback)(struct wss_server *server, void *cookie);
 
 /**
- * Limits of a server, see wss_limits_init(). Times are in milliseconds, up to 2^30. On Zephyr the sizes, and
- * which of the limits against abuse there are, are those of Kconfig.
+ * Limits of a server, see wss_limits_init(). Times are in milliseconds, up to 2^30. On Zephyr, Kconfig determines the
+ * sizes, and which limits against abuse are available.
  */
 struct wss_limits {
 	/** The largest message that is delivered whole, in bytes; at least 4. */
 	size_t rx_buffer_size;
-	/** The number of clients; at least 1. Their indexes are below it. */
+	/** The maximum number of clients; at least 1. Client indexes are less than it. */
 	uint16_t max_clients;
-	/** Blocks for output that clients do not take at once; 0: as many as the library chooses. */
+	/** Blocks for output that clients do not take at once; 0: the library chooses the number. */
 	uint16_t tx_blocks;
 	/** The longest opening request, in bytes; at least 1. */
 	uint16_t handshake_size;
@@ -197,43 +197,43 @@ struct wss_limits {
 	 *  connection with 1009.
 	 */
 	bool streaming;
-	/** Whether to listen. If not, all clients come from wss_adopt(). */
+	/** Whether to listen. Otherwise all clients come from wss_adopt(). */
 	bool listens;
-	/** The longest time from a connection to its complete opening request. */
+	/** The maximum time from a connection to its complete opening request. */
 	uint32_t handshake_timeout_ms;
-	/** The longest silence of a client that was pinged: 100 to 65535; 0: no limit. */
+	/** The maximum silence of a client that was pinged: 100 to 65535; 0: no limit. */
 	uint32_t client_timeout_ms;
 	/** The silence after which a client is pinged; 0: never. */
 	uint32_t ping_interval_ms;
-	/** The longest time for a client to take output that waits for it. */
+	/** The maximum time without progress while a client has unsent output. */
 	uint32_t send_timeout_ms;
-	/** The longest time for the closing handshake. */
+	/** The maximum time for the closing handshake. */
 	uint32_t close_timeout_ms;
-	/** The longest time between two releases of a client's messages. */
+	/** The maximum time between two releases of a client's messages. */
 	uint32_t hold_timeout_ms;
-	/** The most clients of one address; one more gets 429. 0: no limit. */
+	/** The maximum number of clients of one address; further ones get 429. 0: no limit. */
 	uint16_t clients_per_address;
-	/** The most connections in a second; more have to wait. 0: no limit. */
+	/** The maximum number of connections per second; further ones wait. 0: no limit. */
 	uint16_t handshakes_per_second;
-	/** The most pings, and pongs that answer none, of a client in a second; one more fails it with 1008. 0: no
-	 *  limit.
+	/** The maximum number of pings, and of pongs that answer no ping, per client and second; one more fails the
+	 *  client with 1008. 0: no limit.
 	 */
 	uint16_t control_frames_per_second;
-	/** The most fragments of a message; one more fails the client with 1008. 0: no limit. */
+	/** The maximum number of fragments of a message; one more fails the client with 1008. 0: no limit. */
 	uint16_t fragments_per_message;
-	/** The most requests of one address that a hook refuses with 401 or 403 in a minute; further ones get 429 and
-	 *  are not given to the hook, also with valid credentials. 0: no limit, for a server behind a proxy.
+	/** The maximum number of requests of one address that a hook refuses with 401 or 403 per minute; further ones
+	 *  get 429 and do not reach the hook, even with valid credentials. 0: no limit, for a server behind a proxy.
 	 */
 	uint16_t login_failures_per_minute;
 };
 
-/** Whether a client needs a certificate of its own. */
+/** Whether a client needs a certificate. */
 enum wss_client_auth {
-	/** It is not asked for one. */
+	/** No certificate is requested. */
 	WSS_CLIENT_AUTH_NONE = 0,
-	/** It is asked for one. If it has one, it has to be valid. */
+	/** A certificate is requested. If the client sends one, it must be valid. */
 	WSS_CLIENT_AUTH_OPTIONAL = 1,
-	/** It needs one. */
+	/** A valid certificate is required. */
 	WSS_CLIENT_AUTH_REQUIRED = 2
 };
 
@@ -242,47 +242,48 @@ enum wss_client_auth {
  * The length of PEM includes a NUL at its end.
  */
 struct wss_tls {
-	/** The certificate chain, the server's own first, which is the only one in DER. NULL, with `key` and `ca` NULL:
-	 *  on Zephyr the credentials with the tags in CONFIG_WSS_TLS_SEC_TAGS.
+	/** The certificate chain, the server's own first; with DER, only the server's own. If this, `key`, and `ca` are
+	 *  NULL, Zephyr uses the credentials with the tags in CONFIG_WSS_TLS_SEC_TAGS.
 	 */
 	const void *cert;
-	/** Its bytes. */
+	/** Its size in bytes. */
 	size_t cert_len;
 	/** The private key. */
 	const void *key;
-	/** Its bytes. */
+	/** Its size in bytes. */
 	size_t key_len;
-	/** The certificates of which one has to have signed that of a client; NULL: none. */
+	/** The CA certificates that client certificates are verified with; NULL: none. */
 	const void *ca;
-	/** Their bytes. */
+	/** Their size in bytes. */
 	size_t ca_len;
 	/** One of ::wss_client_auth. */
 	uint32_t client_auth;
 };
 
 /**
- * A page: what a browser gets that opens the address of a server (a GET or HEAD request without an upgrade). It is
- * answered with its type, an entity tag, and "Cache-Control: no-cache"; 304 to a client that has this version; 404 for
- * another path; 405 for another method. Each request ends its connection, which emits CONNECTING, CLOSING, and CLOSED.
+ * A page that a browser gets from the server (a GET or HEAD request without an upgrade). The response has the content
+ * type, an entity tag, and "Cache-Control: no-cache". A client that has this version gets 304, an unknown path 404, and
+ * another method 405. Each request has its own connection, which emits CONNECTING, CLOSING, and CLOSED.
  */
 struct wss_page {
 	/** The path, percent-encoded as in a request: "/", "/logo.svg". */
 	const char *path;
 	/** The Content-Type: "text/html; charset=utf-8". */
 	const char *content_type;
-	/** How the body is encoded: "gzip"; NULL: not at all. It is sent so to every client. */
+	/** The Content-Encoding of the body: "gzip"; NULL: none. Every client gets the body as it is. */
 	const char *encoding;
-	/** The entity tag of this version, without quotes; NULL: a checksum of the body, made for each request. */
+	/** The entity tag of this version, without quotes; NULL: a checksum of the body, computed for each request. */
 	const char *etag;
-	/** What is sent, from where it is. */
+	/** The body, which is sent without a copy. */
 	const void *body;
 	/** Its size in bytes. */
 	size_t size;
 };
 
 /**
- * The configuration of a server. A member that is 0 or NULL selects the default, or nothing. What it points to,
- * except for `limits`, `queues` and the structure `tls`, is not copied: it has to last until the server has stopped.
+ * The configuration of a server. A member that is 0 or NULL selects the default, or nothing. Everything that it points
+ * to, except `limits`, `queues`, and the structure `tls`, is not copied and must stay valid until the server has
+ * stopped.
  */
 struct wss_config {
 	/** TCP port to listen on; 0: any free one, see wss_port(). */
@@ -301,43 +302,43 @@ struct wss_config {
 	wss_tick_callback on_tick;
 	/** Decides on opening requests; NULL: accepts all. */
 	wss_request_hook on_request;
-	/** Given to the callbacks and the hook. */
+	/** Passed to the callbacks and the hook. */
 	void *cookie;
-	/** Queues that get events, too; see wss_queue_create(). */
+	/** Queues that get events as well; see wss_queue_create(). */
 	const wss_queue *queues;
 	/** The number of queues, up to #WSS_MAX_QUEUES. */
 	size_t queue_count;
 	/**
 	 * Origins that may connect, separated by spaces, such as "https://example.com"; "*": all. NULL: on Zephyr
-	 * CONFIG_WSS_ORIGINS; else all, or with `on_request` or credentials only the origin of the server itself
-	 * (the host of the Origin field equals that of the request). A client without an Origin, which is no
-	 * browser, may connect unless there is a list.
+	 * CONFIG_WSS_ORIGINS; on a host all, or with `on_request` or credentials only the server's own origin (the
+	 * host of the Origin field equals the host of the request). A client without an Origin is not a browser, and
+	 * may connect unless there is a list.
 	 */
 	const char *origins;
-	/** Header fields for the hook, separated by spaces, such as "Authorization Cookie". On Zephyr they have to be
-	 *  in CONFIG_WSS_REQUEST_FIELDS, and the hook can read all that are there.
+	/** Header fields that the hook can read, separated by spaces, such as "Authorization Cookie". On Zephyr they
+	 *  must be in CONFIG_WSS_REQUEST_FIELDS, and the hook can read all fields listed there.
 	 */
 	const char *request_fields;
 	/**
-	 * The user and the password that a client needs (Basic authentication, RFC 7617), without a colon in the user;
-	 * NULL: none. A request without them gets 401 with a challenge, and is not given to `on_request`. Needs
-	 * "Authorization" in `request_fields`, which is its default then.
+	 * The user name, without a colon, that a client must authenticate with (Basic authentication, RFC 7617);
+	 * NULL: none. A request without valid credentials gets 401 with a challenge, and does not reach `on_request`.
+	 * Needs "Authorization" in `request_fields`, which is then the default.
 	 */
 	const char *user;
-	/** See `user`. */
+	/** The password for `user`. */
 	const char *password;
-	/** A token that a client may have instead, as Bearer token (RFC 6750) or in the query ("/?token=..."); NULL:
-	 *  none. A request with neither gets 401, as for `user`.
+	/** A token that a client may present instead, as a Bearer token (RFC 6750) or in the query ("/?token=...");
+	 *  NULL: none. A request with neither gets 401, as for `user`.
 	 */
 	const char *token;
-	/** TLS; NULL: none. Zephyr needs CONFIG_WSS_TLS. With SYS_WSS_Initialize(), SYS_WSS_CONFIG::isTLSEnabled says
-	 *  whether it is used.
+	/** TLS; NULL: none. Zephyr needs CONFIG_WSS_TLS. With SYS_WSS_Initialize(), SYS_WSS_CONFIG::isTLSEnabled
+	 *  selects whether it is used.
 	 */
 	const struct wss_tls *tls;
 #ifndef __ZEPHYR__
 	/**
-	 * Pages. They, and what they point to, have to stay as they are until the server has ended. The first one of a
-	 * path counts. NULL: none. On Zephyr they are defined by WSS_PAGE_DEFINE() of wss/zephyr.h.
+	 * Pages; NULL: none. They, and what they point to, must stay unchanged until the server has stopped. If several
+	 * have the same path, the first one is used. On Zephyr, define pages with WSS_PAGE_DEFINE() of wss/zephyr.h.
 	 */
 	const struct wss_page *pages;
 	/** The number of pages, up to 65535. */
@@ -346,14 +347,14 @@ struct wss_config {
 };
 
 /**
- * @brief Returns a server of the fixed array of servers.
+ * @brief Returns a server by its index.
  *
- * @param index 0 is the default server. A host has 64, Zephyr CONFIG_WSS_SERVERS.
- * @return The server; NULL for an index that is too large.
+ * @param index 0 is the default server. A host has 64 servers, Zephyr CONFIG_WSS_SERVERS.
+ * @return The server; NULL if the index is too large.
  */
 struct wss_server *wss_server_at(size_t index);
 
-/** Returns the default server, which is that of the SYS_WSS_ functions. */
+/** Returns the default server, which the SYS_WSS_ functions use. */
 static inline struct wss_server *wss_default_server(void)
 {
 	return wss_server_at(0);
@@ -363,30 +364,30 @@ static inline struct wss_server *wss_default_server(void)
 void wss_limits_init(struct wss_limits *limits);
 
 /**
- * @brief Sets the configuration with which a server starts next.
+ * @brief Sets the configuration for the next start of a server.
  *
- * SYS_WSS_Initialize() starts the default server with it, at its own port and with its own callback instead.
+ * SYS_WSS_Initialize() starts the default server with it, except for the port and the callback, which it gets as
+ * arguments.
  *
  * @param server The server.
  * @param config The configuration; NULL: the default one.
  * @retval 0 It is set.
  * @retval -EBUSY The server runs.
  * @retval -EINVAL The server is NULL; a limit is out of its range; a queue does not exist, or there are too many;
- *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`; there is a
- *         user without a password or a password without a user, a colon in the user, an empty token, or no
- *         "Authorization" in `request_fields` for them; `tls` lacks a member; a page is not valid, see
- *         struct wss_page.
- * @retval -ENOTSUP There is `tls`, which is not built in, or on Zephyr an `on_tick` without CONFIG_WSS_TICK.
+ *         the address, an origin or a name in `request_fields` is not valid; `tick_ms` is 0 with `on_tick`; only one of
+ *         user and password is set, the user has a colon, the token is empty, or `request_fields` lacks the
+ *         "Authorization" that they need; `tls` lacks a member; a page is not valid, see struct wss_page.
+ * @retval -ENOTSUP TLS is not built in, or `on_tick` needs CONFIG_WSS_TICK on Zephyr.
  */
 int wss_configure(struct wss_server *server, const struct wss_config *config);
 
 /**
- * @brief Starts a server: it listens, on threads of its own.
+ * @brief Starts a server: it listens, on its own threads.
  *
  * @param server The server.
- * @param config Its configuration, as wss_configure() takes it; NULL: the one that was set before.
+ * @param config Its configuration, as for wss_configure(); NULL: the one that was set before.
  * @retval 0 It listens.
- * @retval -EBUSY The server runs, or is still ending.
+ * @retval -EBUSY The server runs, or is still stopping.
  * @retval -EINVAL See wss_configure().
  * @retval -ENOTSUP See wss_configure().
  * @retval -EADDRINUSE Another socket listens on the port.
@@ -395,14 +396,14 @@ int wss_configure(struct wss_server *server, const struct wss_config *config);
 int wss_start(struct wss_server *server, const struct wss_config *config);
 
 /**
- * @brief Ends a server: closes every client with 1001, waits for the close timeout at most, aborts the rest, and
- * wakes the readers of its queues. Then it can be started again.
+ * @brief Stops a server: closes every client with 1001, waits for the close timeout at most, aborts the remaining
+ * ones, and wakes the readers of its queues. Then it can be started again.
  *
- * Inside a callback it returns at once, and the server ends after the callback has returned.
+ * Inside a callback it returns at once, and the server stops after the callback has returned.
  *
  * @param server The server.
- * @retval 0 It has ended; inside a callback: it will.
- * @retval -EBUSY A callback of it is still running. It ends after that.
+ * @retval 0 It has stopped; inside a callback: it will.
+ * @retval -EBUSY One of its callbacks is still running. The server stops after that.
  * @retval -ENOTCONN It does not run.
  * @retval -EINVAL The server is NULL.
  */
@@ -411,14 +412,15 @@ int wss_stop(struct wss_server *server);
 /**
  * @brief Replaces the credentials of a server with TLS, for connections that it accepts from now on.
  *
- * Clients that are connected stay so. The server starts with these credentials, too, until it is configured again.
+ * Connected clients stay connected. Later starts of the server use these credentials, too, until it is configured
+ * again.
  *
  * @param server The server, which runs and was started with TLS.
  * @param tls The credentials, as in struct wss_config.
  * @retval 0 They are used from now on.
  * @retval -EINVAL An argument is NULL, or the credentials cannot be used, as in wss_configure(). Nothing changes.
  * @retval -ENOTCONN The server does not run, or runs without TLS.
- * @retval -ENOTSUP On Zephyr, where a server has to stop for that.
+ * @retval -ENOTSUP On Zephyr. Stop the server there, and start it with the new credentials.
  */
 int wss_replace_tls(struct wss_server *server, const struct wss_tls *tls);
 
@@ -447,13 +449,13 @@ struct wss_stats {
 	uint32_t closed;
 	/** The most clients at one time. */
 	uint32_t most_clients;
-	/** Connections refused because every index was taken. */
+	/** Connections refused because every index was in use. */
 	uint32_t refused_full;
 	/** Requests refused with 403. */
 	uint32_t refused_forbidden;
 	/** Requests refused with another status. */
 	uint32_t refused_requests;
-	/** Connections that could not be accepted because memory or descriptors were missing. */
+	/** Connections that could not be accepted for lack of memory or descriptors. */
 	uint32_t accept_errors;
 	/** Clients that were silent for too long. */
 	uint32_t timeouts;
@@ -469,7 +471,7 @@ struct wss_stats {
 	uint32_t would_block;
 	/** The most blocks of unsent output in use at one time. */
 	uint32_t most_blocks;
-	/** Connections refused because their address had as many clients as it may. */
+	/** Connections refused because of wss_limits::clients_per_address. */
 	uint32_t refused_address;
 	/** How often connections had to wait because of wss_limits::handshakes_per_second. */
 	uint32_t accept_pauses;
@@ -484,28 +486,28 @@ struct wss_stats {
  *
  * @retval 0 They are copied.
  * @retval -ENOTCONN The server does not run.
- * @retval -EINVAL NULL.
+ * @retval -EINVAL An argument is NULL.
  */
 int wss_get_stats(const struct wss_server *server, struct wss_stats *stats);
 
 /**
  * @brief Takes over a connection that the application accepted, so that one port can serve pages and WebSockets.
  *
- * The client gets an index and events as any other.
+ * The client gets an index and events like any other.
  *
  * @param server The server.
- * @param fd The descriptor of a TCP connection. Once it is adopted, it belongs to the library, which closes it: no
- *           thread may use, poll, or close it. Otherwise it is the application's as before, but its blocking mode
- *           may have changed.
- * @param received What was received of it and not handled; may be NULL if there is none.
- * @param len Its bytes.
+ * @param fd The descriptor of a TCP connection. If this succeeds, it belongs to the library, which closes it: the
+ *           application must not use, poll, or close it. If this fails, it still belongs to the application, but its
+ *           blocking mode may have changed.
+ * @param received Bytes that were received from it and not handled; may be NULL if there are none.
+ * @param len Their number.
  * @param upgraded False: `received` is the opening request, or its beginning, and the server answers it. True: the
  *                 application answered it with 101, and frames follow.
- * @param client Where to put the client; may be NULL.
+ * @param client Where to store the client; may be NULL.
  * @retval 0 It is adopted.
- * @retval -EBUSY Every index is taken, or the address has as many clients as it may.
- * @retval -EMSGSIZE More was received than there is room for.
- * @retval -ENOTCONN The server does not run, or ends.
+ * @retval -EBUSY Every index is in use, or wss_limits::clients_per_address is reached.
+ * @retval -EMSGSIZE `received` does not fit the buffer.
+ * @retval -ENOTCONN The server does not run, or is stopping.
  * @retval -EINVAL The descriptor is negative, or a pointer is NULL.
  * @retval -EIO The descriptor cannot be watched: see the log.
  */
@@ -525,30 +527,30 @@ int wss_adopt(struct wss_server *server, int fd, const void *received, size_t le
 #define WSS_TEXT         0x01U
 /** Binary data. */
 #define WSS_BINARY       0x02U
-/** Flag: a fragment of a message, which WSS_CONTINUATION continues on the same thread. Messages of other threads
- *  wait for its end.
+/** Flag: a fragment of a message that WSS_CONTINUATION continues, on the same thread. Messages of other threads wait
+ *  until it is finished.
  */
 #define WSS_FRAGMENT     0x100U
-/** Flag: the frame need not leave before the next one, or before wss_flush(). Several leave in one write. */
+/** Flag: the frame may wait for the next one, or for wss_flush(), so that several leave in one write. */
 #define WSS_MORE         0x200U
 
 /**
  * @brief Sends a message, or a fragment of one, to a client.
  *
- * A client that takes no more output has room for one message, in its receive buffer or in a block. Until that has
- * left, further ones wait.
+ * While a client takes no more output, the server keeps one message for it, in its receive buffer or in a block. Until
+ * that has been sent, further ones wait.
  *
  * @param client The client.
  * @param kind #WSS_TEXT, #WSS_BINARY, or #WSS_CONTINUATION, with flags.
  * @param data The payload; may be NULL if there is none.
- * @param len Its bytes.
- * @param timeout_ms How long to wait for room until the first byte leaves; 0: not at all, as always inside a
- *                   callback; #WSS_FOREVER. A frame that has begun is finished within the send timeout, or the
- *                   connection is aborted.
+ * @param len Its size in bytes.
+ * @param timeout_ms How long to wait for room before the first byte is sent; 0: does not wait, as always inside a
+ *                   callback; #WSS_FOREVER. A frame that has been started is finished within the send timeout, or
+ *                   the connection is aborted.
  * @retval 0 It was sent, or kept to be sent.
  * @retval -EAGAIN There is no room, or another thread's fragmented message is not finished. Nothing was sent, and
- *         #WSS_EVENT_WRITABLE follows for the subscribers that have it in their mask.
- * @retval -EMSGSIZE The payload is longer than wss_limits::rx_buffer_size, and too long to be sent without waiting.
+ *         #WSS_EVENT_WRITABLE follows for subscribers that have it in their mask.
+ * @retval -EMSGSIZE The payload is longer than wss_limits::rx_buffer_size, and cannot be sent without waiting.
  *         Nothing was sent.
  * @retval -ENOTCONN There is no such client, or it is not connected.
  * @retval -ECONNABORTED The connection was aborted in the middle of the frame.
@@ -558,7 +560,7 @@ int wss_adopt(struct wss_server *server, int fd, const void *received, size_t le
  */
 int wss_send(wss_client client, uint32_t kind, const void *data, size_t len, int32_t timeout_ms);
 
-/** Sends a text that ends with NUL, as wss_send(). */
+/** Sends a NUL-terminated text. Otherwise as wss_send(). */
 int wss_send_text(wss_client client, const char *text, int32_t timeout_ms);
 
 /** A part of a message. */
@@ -569,15 +571,15 @@ struct wss_part {
 	size_t len;
 };
 
-/** The most parts of a message. */
+/** The maximum number of parts of a message. */
 #define WSS_MAX_PARTS 6
 
 /**
- * @brief Sends a message that is in several parts, in one frame. Otherwise as wss_send().
+ * @brief Sends a message that consists of several parts, in one frame. Otherwise as wss_send().
  *
  * @param client The client.
  * @param kind #WSS_TEXT or #WSS_BINARY.
- * @param parts The parts, in their order.
+ * @param parts The parts, in order.
  * @param count Their number, up to #WSS_MAX_PARTS.
  * @param timeout_ms See wss_send().
  * @retval 0 It was sent, or kept to be sent.
@@ -590,7 +592,7 @@ int wss_send_parts(wss_client client, uint32_t kind, const struct wss_part *part
 /**
  * @brief Sends what #WSS_MORE held back.
  *
- * @retval 0 It is sent, or will be as soon as the client takes it.
+ * @retval 0 It is sent, or will be once the client takes it.
  * @retval -ENOTCONN There is no such client, or it is not connected.
  */
 int wss_flush(wss_client client);
@@ -601,13 +603,13 @@ int wss_flush(wss_client client);
  * It never waits: it skips a client without room, for which #WSS_EVENT_WRITABLE follows as after wss_send().
  *
  * @param server The server.
- * @param groups Clients that are in one of these groups get it, see wss_set_groups(); 0: all do.
+ * @param groups The groups to send to, a bit each, see wss_set_groups(); 0: all clients.
  * @param kind #WSS_TEXT or #WSS_BINARY.
  * @param data The payload; may be NULL if there is none.
- * @param len Its bytes.
- * @return The number of clients that got it, or are about to.
+ * @param len Its size in bytes.
+ * @return The number of clients that it was sent to, or will be.
  * @retval -EBADMSG The text is not UTF-8.
- * @retval -EMSGSIZE The payload is longer than what can be kept for a client (some bytes more than
+ * @retval -EMSGSIZE The payload is longer than what the server can keep for a client (a few bytes more than
  *         wss_limits::rx_buffer_size). No client gets it.
  * @retval -ENOTCONN The server does not run.
  * @retval -EINVAL The kind is not valid, or a pointer is NULL.
@@ -619,10 +621,10 @@ int wss_broadcast(struct wss_server *server, uint32_t groups, uint32_t kind, con
  *
  * @param client The client.
  * @param data The payload, up to 125 bytes; may be NULL if there is none.
- * @param len Its bytes.
+ * @param len Its size in bytes.
  * @retval 0 It was sent, or kept to be sent.
  * @retval -EAGAIN, -ENOTCONN, -EINVAL See wss_send().
- * @retval -EMSGSIZE It has more than 125 bytes.
+ * @retval -EMSGSIZE The payload has more than 125 bytes.
  */
 int wss_ping(wss_client client, const void *data, size_t len);
 
@@ -634,11 +636,11 @@ int wss_ping(wss_client client, const void *data, size_t len);
  * @param reason The reason in UTF-8, up to 123 bytes; NULL: none. It is left out if there is no room for it.
  * @retval 0 The close frame was sent, or will be.
  * @retval -ENOTCONN There is no such client, or it is not connected.
- * @retval -EBADMSG A code that may not be sent, or a reason that is too long or not UTF-8.
+ * @retval -EBADMSG The code must not be sent, or the reason is too long or not UTF-8.
  */
 int wss_close(wss_client client, uint16_t code, const char *reason);
 
-/** Closes every client of a server, as wss_close(). The server still listens. */
+/** Closes every client of a server, as wss_close(). The server keeps listening. */
 int wss_close_all(struct wss_server *server, uint16_t code, const char *reason);
 
 /** @} */
@@ -654,7 +656,7 @@ enum wss_state {
 	WSS_STATE_CLOSED = 0,
 	/** The connection is ending. */
 	WSS_STATE_CLOSING = 1,
-	/** The opening handshake is under way. */
+	/** The opening handshake is in progress. */
 	WSS_STATE_CONNECTING = 2,
 	/** Messages can be sent. */
 	WSS_STATE_CONNECTED = 3
@@ -663,66 +665,66 @@ enum wss_state {
 /** Returns the state of a client. */
 enum wss_state wss_client_state(wss_client client);
 
-/** Returns the client that has an index in a server now, until CLOSED was delivered; else #WSS_NO_CLIENT. */
+/** Returns the client that uses an index now, until CLOSED was delivered; #WSS_NO_CLIENT if there is none. */
 wss_client wss_client_at(const struct wss_server *server, int32_t index);
 
 /** Returns the index of a client, from 0; -1 for #WSS_NO_CLIENT. */
 int32_t wss_client_index(wss_client client);
 
-/** Returns the server of a client, also after the client has gone; NULL for #WSS_NO_CLIENT. */
+/** Returns the server of a client, also after the connection has ended; NULL for #WSS_NO_CLIENT. */
 struct wss_server *wss_client_server(wss_client client);
 
 /**
  * Returns the next client of a server after `client`, or the first one for #WSS_NO_CLIENT; #WSS_NO_CLIENT at the end.
- * Clients that are connecting or closing are among them, see wss_client_state(). Clients that connect meanwhile may be
- * left out.
+ * This includes clients that are connecting or closing, see wss_client_state(). Clients that connect meanwhile may be
+ * skipped.
  */
 wss_client wss_next_client(const struct wss_server *server, wss_client client);
 
-/** Runs a statement for each client of a server, as wss_next_client(). Declares the variable `client`. */
+/** Iterates over the clients of a server, see wss_next_client(). Declares the variable `client`. */
 #define WSS_FOR_EACH_CLIENT(server, client)                                                        \
 	for (wss_client client = wss_next_client(server, WSS_NO_CLIENT); client != WSS_NO_CLIENT;  \
 	     client = wss_next_client(server, client))
 
 /**
- * @brief Attaches a pointer to a client, which each of its events has.
+ * @brief Attaches a pointer to a client. Each event of the client then contains it.
  *
- * Best called inside the hook, or when CONNECTING is delivered. The library does not use the pointer. The last
- * event that has it is CLOSED.
+ * Best called inside the hook, or in the callback for CONNECTING. The library does not use the pointer. CLOSED is the
+ * last event that contains it.
  *
  * @retval 0 It is attached.
  * @retval -ENOTCONN There is no such client.
  */
 int wss_set_user_data(wss_client client, void *user_data);
 
-/** Returns what wss_set_user_data() attached to a client; NULL if there is none, or the client has gone. */
+/** Returns what wss_set_user_data() attached to a client; NULL if nothing, or there is no such client. */
 void *wss_user_data(wss_client client);
 
 /**
- * @brief Sets the groups of a client, a bit each, for wss_broadcast(). A new client is in none.
+ * @brief Sets the groups of a client, a bit each, for wss_broadcast(). A new client is in no group.
  *
  * @retval 0 They are set.
  * @retval -ENOTCONN There is no such client.
  */
 int wss_set_groups(wss_client client, uint32_t groups);
 
-/** Returns the groups of a client; 0 if it is in none, or has gone. */
+/** Returns the groups of a client; 0 if it is in none, or there is no such client. */
 uint32_t wss_groups(wss_client client);
 
 /**
- * @brief Copies the IP address of a client's peer as text, ended by NUL.
+ * @brief Copies the IP address of a client, as NUL-terminated text.
  *
  * @param client The client.
- * @param address Where to put it: 46 bytes hold every address; may be NULL if `size` is 0, for the port alone.
- * @param size Room there, in bytes.
- * @return The TCP port of the peer.
- * @retval -EMSGSIZE There is not enough room.
- * @retval -ENOTCONN There is no such client, or its connection has gone.
- * @retval -EINVAL NULL.
+ * @param address The buffer: 46 bytes are enough for every address; may be NULL if `size` is 0, for the port alone.
+ * @param size The size of the buffer in bytes.
+ * @return The TCP port of the client.
+ * @retval -EMSGSIZE The buffer is too small.
+ * @retval -ENOTCONN There is no such client, or its connection has ended.
+ * @retval -EINVAL An argument is NULL.
  */
 int wss_client_address(wss_client client, char *address, size_t size);
 
-/** Texts of the opening request of a client. */
+/** Texts that wss_client_text() copies. */
 enum wss_client_text {
 	/** The path. */
 	WSS_CLIENT_PATH = 0,
@@ -737,24 +739,24 @@ enum wss_client_text {
 };
 
 /**
- * @brief Copies a text of a client's opening request, ended by NUL.
+ * @brief Copies a text of a client's opening request, NUL-terminated.
  *
- * There is one from the acceptance of the client, or from the return of its hook with #WSS_LATER, until its index is
- * used again. On Zephyr only requests of up to CONFIG_WSS_REQUEST_SIZE bytes are kept.
+ * The request is available once the client is accepted, or its hook has returned #WSS_LATER, and until its index is
+ * reused. Zephyr keeps requests of up to CONFIG_WSS_REQUEST_SIZE bytes only.
  *
  * @param client The client.
  * @param which The text.
- * @param text Where to put it; may be NULL if `size` is 0.
- * @param size Room there, in bytes.
+ * @param text The buffer; may be NULL if `size` is 0.
+ * @param size The size of the buffer in bytes.
  * @retval 0 It was copied.
- * @retval -EMSGSIZE It was copied as far as there was room.
+ * @retval -EMSGSIZE The buffer is too small: the text was truncated.
  * @retval -ENOENT The request has no such text.
  * @retval -ENOTCONN There is no such client, or its request was not accepted yet or is not kept.
- * @retval -EINVAL No such text, or NULL.
+ * @retval -EINVAL There is no such text, or an argument is NULL.
  */
 int wss_client_text(wss_client client, enum wss_client_text which, char *text, size_t size);
 
-/** What the opening handshake of a client said. */
+/** Fields of a client's opening handshake. */
 struct wss_handshake {
 	/** 0x0101. */
 	uint16_t http_version;
@@ -768,18 +770,18 @@ struct wss_handshake {
 	bool connectionUpgrade;
 	/** There is a valid `Sec-WebSocket-Key`. */
 	bool iskey;
-	/** `Sec-WebSocket-Key`, ended by NUL. */
+	/** `Sec-WebSocket-Key`, NUL-terminated. */
 	char clientKey[51];
-	/** `Sec-WebSocket-Accept`, ended by NUL. */
+	/** `Sec-WebSocket-Accept`, NUL-terminated. */
 	char serverKey[51];
 };
 
 /**
- * @brief Copies what the opening handshake of a client said, for as long as wss_client_text() does.
+ * @brief Copies the fields of a client's opening handshake. They are available as long as for wss_client_text().
  *
  * @retval 0 It is copied.
  * @retval -ENOTCONN There is no such client, or its request was not accepted yet or is not kept.
- * @retval -EINVAL NULL.
+ * @retval -EINVAL An argument is NULL.
  */
 int wss_client_handshake(wss_client client, struct wss_handshake *handshake);
 
@@ -788,27 +790,26 @@ int wss_client_handshake(wss_client client, struct wss_handshake *handshake);
 /**
  * @defgroup wss_request Opening requests
  *
- * Functions for a ::wss_request_hook, to be called while it runs, on its thread. Texts are valid until the hook
- * returns.
+ * Functions that a ::wss_request_hook calls, on its own thread. Texts are valid until the hook returns.
  * @{
  */
 
-/** Returns the client. It can get user data and groups; it can be sent to once it is accepted. */
+/** Returns the client. User data and groups can be attached already; it can receive messages once it is accepted. */
 wss_client wss_request_client(const struct wss_request *request);
 
-/** Returns the path, percent-encoded as it was received: "/chat". Unlike parameters, it is never decoded. */
+/** Returns the path, percent-encoded as received: "/chat". Unlike parameters, it is never decoded. */
 const char *wss_request_path(const struct wss_request *request);
 
-/** Returns the query without its question mark; NULL: none. See also wss_request_param(). */
+/** Returns the query without its question mark; NULL if there is none. See also wss_request_param(). */
 const char *wss_request_query(const struct wss_request *request);
 
 /** Returns the host and port that the client asked for. */
 const char *wss_request_host(const struct wss_request *request);
 
-/** Returns the `Origin` field, which browsers send; NULL: none. */
+/** Returns the `Origin` field, which browsers send; NULL if there is none. */
 const char *wss_request_origin(const struct wss_request *request);
 
-/** Returns a subprotocol that the client offers, in its order of preference, from index 0; NULL: no more. */
+/** Returns a subprotocol that the client offers, by index from 0 in order of preference; NULL after the last. */
 const char *wss_request_subprotocol(const struct wss_request *request, size_t index);
 
 /**
@@ -821,30 +822,30 @@ const char *wss_request_subprotocol(const struct wss_request *request, size_t in
 const char *wss_request_field(const struct wss_request *request, const char *name);
 
 /**
- * @brief Copies a parameter of the query, ended by NUL: "a b" for `room` in "?room=a%20b".
+ * @brief Copies the decoded value of a query parameter, NUL-terminated: "a b" for `room` in "?room=a%20b".
  *
  * @param request The request.
  * @param name The name.
- * @param value Where to put the value.
- * @param size Room there, in bytes. The length of the query and 1 is always enough.
+ * @param value The buffer for the value.
+ * @param size The size of the buffer in bytes. The length of the query plus 1 is always enough.
  * @return The length of the value, without the NUL.
  * @retval -ENOENT There is no such parameter.
- * @retval -EMSGSIZE There is not enough room.
+ * @retval -EMSGSIZE The buffer is too small.
  * @retval -EBADMSG The value is not UTF-8, or contains a NUL.
- * @retval -EINVAL NULL.
+ * @retval -EINVAL An argument is NULL.
  */
 int wss_request_param(const struct wss_request *request, const char *name, char *value, size_t size);
 
-/** Returns whether a parameter of the query has this value, as wss_request_is_basic(): for a token. */
+/** Returns whether a query parameter equals a secret, such as a token. Constant time, as wss_request_is_basic(). */
 bool wss_request_is_param(const struct wss_request *request, const char *name, const char *secret);
 
-/** Copies a cookie (RFC 6265) of the field `Cookie`, as wss_request_param(). It is not decoded. */
+/** Copies a cookie (RFC 6265) of the field `Cookie`, as wss_request_param(), but not decoded. */
 int wss_request_cookie(const struct wss_request *request, const char *name, char *value, size_t size);
 
 /**
  * @brief Returns whether the request has these Basic credentials (RFC 7617), in its field `Authorization`.
  *
- * The comparison takes the same time wherever they differ.
+ * The comparison takes the same time wherever the two differ.
  *
  * @param request The request.
  * @param user The user, without a colon.
@@ -855,32 +856,33 @@ bool wss_request_is_basic(const struct wss_request *request, const char *user, c
 /**
  * @brief Returns whether the request is for a page, and not for a WebSocket.
  *
- * Always false without pages. A request for a page has what one for a WebSocket has, except for subprotocols. One
- * that is accepted gets the page with its path, or 404.
+ * Always false without pages. All functions here work for page requests, too; they offer no subprotocols. An accepted
+ * request gets the page with its path, or 404.
  *
  * @param request The request.
  */
 bool wss_request_is_page(const struct wss_request *request);
 
-/** Returns whether the request has this Bearer token (RFC 6750), as wss_request_is_basic(). */
+/** Returns whether the request has this Bearer token (RFC 6750). Constant time, as wss_request_is_basic(). */
 bool wss_request_is_bearer(const struct wss_request *request, const char *token);
 
 /**
- * @brief Copies the user and the password of Basic credentials, ended by NUL: to look them up. Compare the password
+ * @brief Copies the user and the password of Basic credentials, NUL-terminated, to look them up. Compare the password
  * with wss_is_equal().
  *
  * @param request The request.
- * @param buffer Where to put both. The length of the field `Authorization` is always enough.
- * @param size Room there, in bytes.
- * @param password Where to put the address of the password in `buffer`; the user is at its beginning.
+ * @param buffer The buffer for both; the user is at its beginning. The length of the field `Authorization` is always
+ *               enough.
+ * @param size The size of the buffer in bytes.
+ * @param password Where to store the address of the password in `buffer`.
  * @retval 0 They are copied.
  * @retval -ENOENT There are none, or they are malformed, not UTF-8, or contain a NUL.
- * @retval -EMSGSIZE There is not enough room.
- * @retval -EINVAL NULL.
+ * @retval -EMSGSIZE The buffer is too small.
+ * @retval -EINVAL An argument is NULL.
  */
 int wss_request_basic(const struct wss_request *request, char *buffer, size_t size, const char **password);
 
-/** Returns whether two texts are equal, in a time that depends on the length of `given` only. */
+/** Returns whether two texts are equal. The time it takes depends only on the length of `given`. */
 bool wss_is_equal(const char *given, const char *secret);
 
 /** @} */
@@ -898,33 +900,33 @@ struct wss_response_field {
 	const char *value;
 };
 
-/** The most fields of a ::wss_response. */
+/** The maximum number of fields of a ::wss_response. */
 #define WSS_MAX_RESPONSE_FIELDS 8
 
-/** What a response has beside its status. Members that are 0 or NULL leave it out. */
+/** The content of a response besides its status. Members that are 0 or NULL are left out. */
 struct wss_response {
-	/** The subprotocol to speak, one of those that the client offers. For a client that is accepted. */
+	/** The chosen subprotocol, one of those that the client offers. Only to accept a client. */
 	const char *subprotocol;
-	/** How to authenticate (`WWW-Authenticate`), such as "Basic realm=\"device\"". For status 401, whose challenge
-	 *  is otherwise "Basic realm=\"wss\"".
+	/** The challenge (`WWW-Authenticate`) for status 401, such as "Basic realm=\"device\"". The default is
+	 *  "Basic realm=\"wss\"".
 	 */
 	const char *challenge;
-	/** Further fields. Fields and challenges need CONFIG_WSS_RESPONSE_FIELDS on Zephyr. */
+	/** Further fields. On Zephyr, fields and challenges need CONFIG_WSS_RESPONSE_FIELDS. */
 	const struct wss_response_field *fields;
 	/** Their number, up to #WSS_MAX_RESPONSE_FIELDS. */
 	size_t field_count;
 };
 
 /**
- * @brief Accepts the client whose hook runs, which returns what this returns.
+ * @brief Accepts the client whose hook is running. The hook must return the result of this function.
  *
  * @param request The request.
- * @param response What the response has; NULL: nothing.
- * @return For the hook to return. If the response is not possible, the log says why, and the client gets 500.
+ * @param response The content of the response; NULL: none.
+ * @return The result of the hook. If the response is not valid, the log says why, and the client gets 500.
  */
 int wss_request_accept(struct wss_request *request, const struct wss_response *response);
 
-/** Refuses the client whose hook runs with an HTTP status from 400 to 599. Otherwise as wss_request_accept(). */
+/** Refuses the client with an HTTP status from 400 to 599. Otherwise as wss_request_accept(). */
 int wss_request_refuse(struct wss_request *request, uint16_t status,
 		       const struct wss_response *response);
 
@@ -932,10 +934,10 @@ int wss_request_refuse(struct wss_request *request, uint16_t status,
  * @brief Accepts a client whose hook returned #WSS_LATER. If the hook has not returned yet, this waits for it.
  *
  * @param client The client.
- * @param response What the response has; NULL: nothing.
- * @retval 0 It is accepted. It can be sent to, and CONNECTED follows.
- * @retval -ENOTCONN The client does not wait for this: it was answered, it has gone, or its time was over.
- * @retval -EINVAL The response is not possible. The client still waits.
+ * @param response The content of the response; NULL: none.
+ * @retval 0 It is accepted. Messages can be sent to it, and CONNECTED follows.
+ * @retval -ENOTCONN The client does not wait for an answer: it was answered, disconnected, or timed out.
+ * @retval -EINVAL The response is not valid. The client still waits.
  */
 int wss_accept(wss_client client, const struct wss_response *response);
 
@@ -944,10 +946,10 @@ int wss_accept(wss_client client, const struct wss_response *response);
  *
  * @param client The client.
  * @param status The HTTP status: 400 to 599.
- * @param response What the response has; NULL: nothing.
+ * @param response The content of the response; NULL: none.
  * @retval 0 It is refused. CLOSING and CLOSED follow.
  * @retval -ENOTCONN As for wss_accept().
- * @retval -EINVAL No such status, or the response is not possible. The client still waits.
+ * @retval -EINVAL The status or the response is not valid. The client still waits.
  */
 int wss_refuse(wss_client client, uint16_t status, const struct wss_response *response);
 
@@ -956,49 +958,48 @@ int wss_refuse(wss_client client, uint16_t status, const struct wss_response *re
 /**
  * @defgroup wss_queue Event queues
  *
- * A queue is for threads of the application that take events, beside a callback or instead of it. A queue that is
- * full loses nothing: the server stops reading from a client whose event waits for room. The events of one client
- * are on a queue in the order in which they happened; so are those of the server. There is no order between
- * clients, nor between queues.
+ * Threads of the application can read events from a queue, besides a callback or instead of one. A full queue loses
+ * nothing: the server stops reading from a client whose event waits for room. A queue keeps the order of the events of
+ * one client, and of those of the server. There is no order between clients, nor between queues.
  * @{
  */
 
 /**
- * @brief Creates a queue, for wss_config::queues of one server or of several. It outlives servers. Its readers may
- * start before its servers do: they wait.
+ * @brief Creates a queue, for wss_config::queues of one or several servers. It outlives servers. Its readers may start
+ * before its servers do: they wait.
  *
  * @param mask The events that it gets, each as #WSS_MASK.
  * @param depth The number of events that it has room for.
- * @param queue Where to put the queue.
+ * @param queue Where to store the queue.
  * @retval 0 It is created.
- * @retval -EBUSY There are 192 already; on Zephyr CONFIG_WSS_QUEUES, or none has room for so many events
- *         (CONFIG_WSS_QUEUE_DEPTH).
- * @retval -EINVAL NULL, a mask without events or with unknown ones, or no depth.
+ * @retval -EBUSY All queues are in use (192; on Zephyr CONFIG_WSS_QUEUES), or, on Zephyr, none has room for so many
+ *         events (CONFIG_WSS_QUEUE_DEPTH).
+ * @retval -EINVAL `queue` is NULL, the mask is empty or has unknown events, or the depth is 0.
  */
 int wss_queue_create(uint32_t mask, size_t depth, wss_queue *queue);
 
 /**
  * @brief Takes the next event.
  *
- * Every event has to be released, also those without data. Data is the application's until wss_event_release(), and
- * until then the server does not read from its client. At the hold timeout, the client is closed with 1011.
+ * Release every event, also those without data. The application owns the data until wss_event_release(), and until
+ * then the server does not read from that client. After the hold timeout, the client is closed with 1011.
  *
  * @param queue The queue.
- * @param event Where to put the event.
- * @param timeout_ms How long to wait for one; 0: not at all, as always inside a callback; #WSS_FOREVER.
- * @retval 0 There is one.
- * @retval -EAGAIN None came in time.
+ * @param event Where to store the event.
+ * @param timeout_ms How long to wait for one; 0: does not wait, as always inside a callback; #WSS_FOREVER.
+ * @retval 0 `event` is the next event.
+ * @retval -EAGAIN There was none within the timeout.
  * @retval -EPIPE The queue is empty, and its servers have stopped or failed to start; or it was destroyed.
- * @retval -EINVAL NULL, or no such queue.
+ * @retval -EINVAL `event` is NULL, or there is no such queue.
  */
 int wss_queue_get(wss_queue queue, struct wss_event *event, int32_t timeout_ms);
 
-/** Releases an event, once: its `data` becomes NULL. NULL, and what was released before, are ignored. */
+/** Releases an event: its `data` becomes NULL. Ignores NULL, and an event that was released already. */
 void wss_event_release(struct wss_event *event);
 
 /**
- * @brief Destroys a queue: releases its events and wakes its readers. Events that were taken from it are still to be
- * released.
+ * @brief Destroys a queue: releases its events and wakes its readers. The application must still release events that
+ * it has taken.
  *
  * @retval 0 It is destroyed.
  * @retval -EINVAL No such queue.
@@ -1012,31 +1013,31 @@ int wss_queue_destroy(wss_queue queue);
  * @{
  */
 
-/** Levels of the log: each with those above it. */
+/** Log levels. Each includes those above it. */
 enum wss_log_level {
 	/** Nothing. */
 	WSS_LOG_OFF = 0,
-	/** What keeps the server from working. */
+	/** Errors that keep the server from working. */
 	WSS_LOG_ERR = 1,
-	/** What should not be. */
+	/** Warnings. */
 	WSS_LOG_WRN = 2,
-	/** What happens. */
+	/** Information, such as starts and stops. */
 	WSS_LOG_INF = 3,
-	/** Requests and frames that were refused, too. */
+	/** Details, such as refused requests and frames. */
 	WSS_LOG_DBG = 4
 };
 
 /**
- * @brief Handles a line of the log. It may be called on any thread, several at a time, and must not call any function
- * here, throw, or longjmp out.
+ * @brief Handles a log line. It may run on any thread, on several at a time, and must not call any function of this
+ * library, throw, or longjmp out.
  *
- * @param level ::wss_log_level.
- * @param text The line, ended by NUL, valid until this returns.
- * @param cookie As given to wss_set_log().
+ * @param level The level of the line.
+ * @param text The line, NUL-terminated, valid until the handler returns.
+ * @param cookie As passed to wss_set_log().
  */
 typedef void (*wss_log_handler)(enum wss_log_level level, const char *text, void *cookie);
 
-/** Sets the handler of the log; NULL, as at first: none. Not on Zephyr, whose log has the lines. */
+/** Sets the log handler; NULL, the default: none. Not on Zephyr, where lines go to Zephyr's log. */
 void wss_set_log(enum wss_log_level level, wss_log_handler handler, void *cookie);
 
 /** Returns the version of the library. */

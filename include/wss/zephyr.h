@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * @brief What wss/wss.h has on Zephyr only.
+ * @brief The functions and macros of the WebSocket server that exist on Zephyr only.
  */
 #ifndef WSS_ZEPHYR_H
 #define WSS_ZEPHYR_H
@@ -16,11 +16,11 @@ extern "C" {
 #endif
 
 /**
- * @brief Creates a queue that puts its events on a message queue of the application's own.
+ * @brief Creates a queue that puts its events on a message queue of the application.
  *
- * Events can be taken with k_msgq_get(), after k_poll() too, or with wss_queue_get(). Each has to be released with
- * wss_event_release(): only that lets the server know that there is room again. wss_queue_destroy() gives the message
- * queue back.
+ * Take events with k_msgq_get(), also after k_poll(), or with wss_queue_get(). Release each with wss_event_release():
+ * only that notifies the server that there is room again. wss_queue_destroy() returns the message queue to the
+ * application.
  *
  * @code
  * K_MSGQ_DEFINE(events, sizeof(struct wss_event), 8, 8);
@@ -28,10 +28,10 @@ extern "C" {
  *
  * @param mask The events that it gets, each as #WSS_MASK.
  * @param messages An empty message queue for messages of `sizeof(struct wss_event)` bytes.
- * @param queue Where to put the queue, for wss_config::queues.
+ * @param queue Where to store the queue, for wss_config::queues.
  * @retval 0 It is created.
  * @retval -EBUSY There are three for each of CONFIG_WSS_SERVERS already.
- * @retval -EINVAL NULL, a mask without events or with unknown ones, or messages of another size.
+ * @retval -EINVAL A pointer is NULL, the mask is empty or has unknown events, or the messages have another size.
  */
 int wss_queue_add(uint32_t mask, struct k_msgq *messages, wss_queue *queue);
 
@@ -59,12 +59,12 @@ struct wss_page_entry {
  *   ${ZEPHYR_BINARY_DIR}/include/generated/index.html.gz.inc --gzip)
  * @endcode
  *
- * @param name A name for it in C.
+ * @param name The name of the C object.
  * @param index The index of the server, a constant: 0 is the default server. See wss_server_at().
  * @param where wss_page::path.
  * @param type wss_page::content_type.
  * @param coding wss_page::encoding.
- * @param bytes An array with its body.
+ * @param bytes An array with the body.
  */
 #define WSS_PAGE_DEFINE(name, index, where, type, coding, bytes)                                   \
 	const STRUCT_SECTION_ITERABLE(wss_page_entry, name) = {                                    \

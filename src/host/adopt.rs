@@ -10,9 +10,9 @@ use crate::service::{AdoptError, Application, ClientId, Opening, Service};
 /// A connection that was not adopted.
 #[derive(Debug)]
 pub struct NotAdopted {
-    /// Why.
+    /// Why it was not adopted.
     pub error: AdoptError,
-    /// It is the caller's as before, and blocking.
+    /// The connection, which still belongs to the caller, and is blocking.
     pub stream: TcpStream,
 }
 
@@ -25,19 +25,19 @@ impl std::fmt::Display for NotAdopted {
 impl std::error::Error for NotAdopted {}
 
 impl<A: Application<HostPort>> Service<HostPort, A> {
-    /// Takes over a connection from a server of another kind, as [`adopt`](Self::adopt) does: an HTTP
-    /// server hands over what asks for an upgrade, and both are at one port. `received` is what it has
-    /// read and not dealt with. Copies of the stream must not be used any more.
+    /// Takes over a connection from another server, as [`adopt`](Self::adopt) does: an HTTP server hands over requests
+    /// for an upgrade, so that both share a port. `received` is what it has read and not handled. Copies of the stream
+    /// must not be used any more.
     ///
     /// # Errors
-    /// [`NotAdopted`], which has the stream: to answer with 503, or to try again.
+    /// [`NotAdopted`], which contains the stream, to answer with 503 or to try again.
     pub fn adopt_stream(
         &self,
         stream: TcpStream,
         received: &[u8],
         opening: Opening,
     ) -> Result<ClientId, NotAdopted> {
-        // The copy goes to the service, so that this one can be given back.
+        // The service gets the copy, so that this one can be returned.
         let socket = stream.try_clone().and_then(HostSocket::new);
         let adopted = socket
             .map_err(|_| AdoptError::Failed)

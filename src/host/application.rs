@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a host server's events go.
+//! Delivers the events of a server on a host.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::service::{
     Verdict,
 };
 
-/// What a server in Rust consists of.
+/// The service of a server in Rust.
 pub(super) type ServerService = Service<HostPort, HostApplication>;
 
 /// The handler of a loop, with the sessions of its clients. Only the loop's thread takes the lock while the loop
@@ -27,10 +27,10 @@ pub(super) struct HostApplication {
     pub mask: EventMask,
     /// One for each loop, or none.
     pub handlers: Box<[LoopHandler]>,
-    /// No more than there are sinks beside the handlers'.
+    /// The queues, no more than there are sinks besides the handlers.
     pub queues: Vec<Arc<Sink>>,
     pub origins: Vec<String>,
-    /// The header fields that handlers are shown.
+    /// The header fields that handlers can read.
     pub request_fields: String,
     pub pages: Vec<Page<'static>>,
 }
@@ -45,12 +45,12 @@ impl HostApplication {
         !self.handlers.is_empty()
     }
 
-    /// Ends the queues: no more events come.
+    /// Ends the queues: no more events follow.
     pub fn end(&self) {
         self.queues.iter().for_each(|queue| queue.end());
     }
 
-    /// Drops the handlers, and what they have of the server: no more events come.
+    /// Drops the handlers, and the clients that they own: no more events follow.
     pub fn drop_handlers(&self) {
         for handler in &self.handlers {
             let handler = lock(handler).take();
@@ -58,13 +58,13 @@ impl HostApplication {
         }
     }
 
-    /// Returns the queue that is this sink; none: the handlers.
+    /// Returns the queue of a sink; `None` for the handlers.
     fn queue(&self, sink: usize) -> Option<&Arc<Sink>> {
         let index = sink.checked_sub(usize::from(self.has_handlers()))?;
         self.queues.get(index)
     }
 
-    /// Calls the handler of a loop. One that panics (which the panic hook has reported) must not end the service.
+    /// Calls the handler of a loop. A panic, which the panic hook has reported, must not end the service.
     fn with_handler(&self, index: usize, call: impl FnOnce(&mut dyn EventHandler)) {
         if let Some(handler) = self.handlers.get(index) {
             if let Some(handler) = &mut *lock(handler) {
@@ -141,7 +141,7 @@ impl Application<HostPort> for HostApplication {
 }
 
 impl HostApplication {
-    /// Returns the loop of a client, as the port has it.
+    /// Returns the loop of a client, as in the port.
     fn loop_of(&self, client: ClientId) -> usize {
         client.slot().checked_rem(self.handlers.len()).unwrap_or(0)
     }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use crate::protocol::Storage;
 
-/// Bytes on the heap. A receive buffer may have more of them than its largest message needs: an opening
-/// request has room there that is as long as requests may be.
+/// Bytes on the heap. A receive buffer may be larger than its largest message, because it must have room for the
+/// longest opening request.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Box<[u8]>,

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The service on a host: std sockets and threads.
 //!
-//! [`Server::start`] gives every event to a [`Handler`](crate::Handler), on the server's loop;
-//! [`Server::with_queue`] gives them to an [`EventQueue`] that the application reads from its own
-//! threads; [`Server::builder`] has both, and several queues. One thread runs a server: its loop waits for
-//! sockets and deadlines, and works for the client that is ready at once. [`Options::loops`] has several
-//! of them share the clients. Dropping the [`Server`] ends it. [`Running`] is the service with its threads
-//! alone, for an application of another make.
+//! [`Server::start`] passes every event to a [`Handler`](crate::Handler), on the server's loop; [`Server::with_queue`]
+//! puts them on an [`EventQueue`], which the application reads on its own threads; [`Server::builder`] combines both,
+//! and several queues. One thread runs a server: its loop waits for sockets and deadlines, and serves each client that
+//! is ready at once. With [`Options::loops`], several loops share the clients. Dropping the [`Server`] stops it.
+//! [`Running`] is only the service and its threads, for other kinds of applications.
 
 mod adopt;
 mod application;

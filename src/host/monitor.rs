@@ -46,7 +46,7 @@ impl<T> Lock<T> for Monitor<T> {
     }
 }
 
-/// Locks a mutex. A panic in a handler is caught before it reaches any lock.
+/// Locks a mutex. It is never poisoned: a panic in a handler is caught before it reaches any lock.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

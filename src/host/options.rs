@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a server is set up.
+//! The configuration of a server.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,7 +9,7 @@ use crate::limit_setters;
 use crate::protocol::Page;
 use crate::service::Config;
 
-/// How a server is set up:
+/// The configuration of a server:
 ///
 /// ```
 /// use std::time::Duration;
@@ -77,7 +77,7 @@ impl Options {
         Self::default()
     }
 
-    /// Sets the address to listen on. `::` is every address, of IPv4 too. Default: 127.0.0.1.
+    /// Sets the address to listen on. `::` is every address, also of IPv4. Default: 127.0.0.1.
     #[must_use]
     pub fn addr(mut self, addr: impl Into<IpAddr>) -> Self {
         self.addr = addr.into();
@@ -91,23 +91,22 @@ impl Options {
         self
     }
 
-    /// Sets whether to listen at all. If not, clients are adopted: see [`Server::adopt`](super::Server::adopt).
-    /// Default: true.
+    /// Sets whether to listen. Otherwise all clients are adopted, see [`Server::adopt`](super::Server::adopt). Default:
+    /// true.
     #[must_use]
     pub fn listen(mut self, listen: bool) -> Self {
         self.listen = listen;
         self
     }
 
-    /// Sets how many loops share the clients, each on a thread of its own, with a handler of its own; at least 1.
-    /// Default: 1.
+    /// Sets how many loops share the clients, each with its own thread and handler; at least 1. Default: 1.
     #[must_use]
     pub fn loops(mut self, loops: u16) -> Self {
         self.loops = loops;
         self
     }
 
-    /// Sets how many clients there may be, at least 1. Default: 64.
+    /// Sets the maximum number of clients, at least 1. Default: 64.
     #[must_use]
     pub fn max_clients(mut self, max_clients: u16) -> Self {
         self.max_clients = max_clients;
@@ -115,7 +114,7 @@ impl Options {
     }
 
     /// Sets the size of the largest message that is delivered whole, in bytes; at least 4. Default: 1400. An opening
-    /// request has room of its own: a client takes at least as much memory as a request may be long.
+    /// request needs room, too: the memory of a client is at least as large as the longest request.
     #[must_use]
     pub fn rx_buffer(mut self, bytes: usize) -> Self {
         self.rx_buffer = bytes;
@@ -123,20 +122,19 @@ impl Options {
     }
 
     /// Sets the number of blocks for output, each for a message of [`rx_buffer`](Self::rx_buffer()) bytes. One is
-    /// enough to send several frames in one write. What a client does not take at once is kept in its
-    /// receive buffer; only where that is full, of messages that the application holds, it takes a
-    /// block, and while there is none free, frames to such clients are refused. Default: one for each client.
+    /// enough to send several frames in one write. Output that a client does not take at once is kept in its receive
+    /// buffer. Only while that buffer is full of messages that the application holds, the output takes a block; while
+    /// no block is free, frames to such clients are refused. Default: one for each client.
     #[must_use]
     pub fn tx_blocks(mut self, blocks: u16) -> Self {
         self.tx_blocks = Some(blocks);
         self
     }
 
-    /// Adds an origin that may connect, such as `https://example.org`; `*` allows any, and clients without an
-    /// origin too. Starting fails for an origin that no browser sends, see
-    /// [`check_origin`](crate::protocol::check_origin). Default: as the handler answers
-    /// ([`Verdict::any_origin`](crate::Verdict::any_origin)). A [`Running`](super::Running) service leaves that to its
-    /// application.
+    /// Adds an origin that may connect, such as `https://example.org`; `*` allows any origin, and clients without one.
+    /// Starting fails for an origin that no browser sends, see [`check_origin`](crate::protocol::check_origin).
+    /// Default: the answer of the handler decides ([`Verdict::any_origin`](crate::Verdict::any_origin)). A
+    /// [`Running`](super::Running) service leaves that to its application.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
@@ -144,7 +142,7 @@ impl Options {
     }
 
     /// Adds a header field that handlers need to answer requests, such as `Authorization` or `Cookie`: see
-    /// [`Request::field`](crate::Request::field). Starting fails for a name that is not one of a further field, see
+    /// [`Request::field`](crate::Request::field). Starting fails for a name that is not valid here, see
     /// [`check_field_names`](crate::protocol::check_field_names). Default: none.
     #[must_use]
     pub fn request_field(mut self, name: &str) -> Self {
@@ -155,8 +153,8 @@ impl Options {
         self
     }
 
-    /// Encrypts every connection with TLS: clients connect to `wss://`. Those that are
-    /// [adopted](super::Server::adopt) are as they come. Default: none.
+    /// Encrypts every connection with TLS: clients connect to `wss://`. [Adopted](super::Server::adopt) connections are
+    /// not encrypted. Default: none.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -164,11 +162,11 @@ impl Options {
         self
     }
 
-    /// Adds a page: what a browser gets that opens the address of the server. Pages pass through
-    /// [`Handler::on_request`](crate::Handler::on_request) as WebSocket requests do; see
-    /// [`Request::is_page`](crate::Request::is_page). Of two pages with the same path, the first one counts. Starting
-    /// fails for one that cannot be served, see [`Page::check`]. Default: none, so that a request without an upgrade
-    /// is refused with 426.
+    /// Adds a page that browsers get from the server. Pages pass through
+    /// [`Handler::on_request`](crate::Handler::on_request) like WebSocket requests, see
+    /// [`Request::is_page`](crate::Request::is_page). If several pages have the same path, the first one is used.
+    /// Starting fails for a page that cannot be served, see [`Page::check`]. Default: none, so that a request without
+    /// an upgrade is refused with 426.
     ///
     /// ```
     /// use wss::Page;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Waiting for sockets: epoll, level-triggered.
 //!
-//! A socket stays registered for what it was last watched for, so that watching it again, as after each
-//! message, takes no system call. One that is ready while it is not watched is taken out then. Level
-//! triggering reports whatever is left after a short receive, such as the bytes behind an urgent one.
+//! A socket stays registered for what it was last watched for, so that watching it again, as after each message, takes
+//! no system call. A socket that is ready while it is not watched is then unregistered. Level triggering reports
+//! whatever is left after a short receive, such as the bytes behind an urgent one.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,11 +17,11 @@ use super::monitor::lock;
 use super::socket::HostSocket;
 use crate::service::Interest;
 
-/// Events taken from the operating system at once.
+/// The most events taken from the operating system at once.
 const EVENTS: usize = 256;
-/// The wake-up's, among the numbers of sockets.
+/// The number of the wake-up, among those of sockets.
 const WAKE: u64 = u64::MAX;
-/// The listener's.
+/// The number of the listener.
 const LISTENER: u64 = u64::MAX - 1;
 
 /// What is ready.
@@ -32,7 +32,7 @@ pub(super) enum Ready {
     Socket {
         number: usize,
         ready: Interest,
-        /// It has failed or was closed by the peer, whatever it is watched for.
+        /// It failed or was closed by the peer. Reported whatever the socket is watched for.
         broken: bool,
     },
 }
@@ -44,7 +44,7 @@ pub(super) struct Poller {
     woken: AtomicBool,
 }
 
-/// What [`Poller::wait`] needs.
+/// The buffer that [`Poller::wait`] fills.
 pub(super) struct Events(Vec<Event>);
 
 impl Events {
@@ -61,7 +61,7 @@ impl Poller {
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // Edge-triggered: it is never read, only written to.
+        // Edge-triggered, because it is never read, only written to.
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), flags)?;
         Ok(Self {
@@ -78,8 +78,8 @@ impl Poller {
         }
     }
 
-    /// Waits for up to `timeout_ms`, or without an end. Returns whether everything that is ready is in
-    /// `events`: no, if there is no more room.
+    /// Waits for up to `timeout_ms`, or without a limit. Returns the number of `events`, and whether these are all that
+    /// are ready: false if the buffer is full.
     pub fn wait(&self, events: &mut Events, timeout_ms: Option<u32>) -> io::Result<(usize, bool)> {
         let timeout = timeout_ms.map(|ms| Timespec {
             tv_sec: (ms / 1000).into(),
@@ -89,7 +89,7 @@ impl Poller {
         Ok((count, count < EVENTS))
     }
 
-    /// Returns whether something is ready that the thread which waits has not come to yet.
+    /// Returns whether something is ready that the waiting thread has not handled yet.
     pub fn has_ready(&self) -> bool {
         let mut polled = [PollFd::new(&self.epoll, PollFlags::IN)];
         poll(&mut polled, Some(&Timespec::default())) != Ok(0)
@@ -136,14 +136,14 @@ impl Poller {
     }
 }
 
-/// A place for a socket that is watched.
+/// The entry for a socket that is watched.
 #[derive(Default)]
 pub(super) struct Watch(Mutex<Watched>);
 
 #[derive(Default)]
 struct Watched {
     socket: Option<HostSocket>,
-    /// What the owner wants reported, once.
+    /// What the owner wants reported once.
     wanted: Interest,
     /// What epoll reports; `None`: the socket is not registered.
     registered: Option<Interest>,
@@ -159,11 +159,11 @@ impl Watch {
         watched.register(poller, number, Interest::READ)
     }
 
-    /// Has it reported, once, when the socket is ready for `interest`.
+    /// Reports the socket once, when it is ready for `interest`.
     pub fn watch(&self, poller: &Poller, number: usize, interest: Interest) {
         let mut watched = lock(&self.0);
         watched.wanted = interest;
-        // Readable sockets may stay registered, and so does what is watched for already.
+        // A socket may stay registered for reading, and for what it is watched for already.
         let needs = match watched.registered {
             None => true,
             Some(registered) => {
@@ -171,12 +171,12 @@ impl Watch {
             }
         };
         if needs && !interest.is_empty() {
-            // A socket that cannot be registered was closed.
+            // If it fails, the socket was closed.
             let _ = watched.register(poller, number, interest);
         }
     }
 
-    /// Removes a socket, unless another one has taken its place.
+    /// Removes a socket, unless another one has taken its entry.
     pub fn detach(&self, poller: &Poller, socket: &HostSocket) {
         let mut watched = lock(&self.0);
         if watched
@@ -191,7 +191,7 @@ impl Watch {
         watched.wanted = Interest::empty();
     }
 
-    /// Takes the readiness of a socket: returns the part that is wanted, and stops reporting the rest.
+    /// Consumes the readiness of a socket: returns the part that is wanted, and stops reporting the rest.
     pub fn take(
         &self,
         poller: &Poller,

@@ -19,18 +19,18 @@ use crate::service::{Inbound, Instant, Interest, Login, Port, Ready, Slot, Socke
 
 /// The port to std: non-blocking sockets, and one or several loops.
 ///
-/// A client belongs to the loop that is the remainder of its slot. The first loop serves: it has the
-/// listener, the timer and the connections that are turned away.
+/// A client belongs to the loop whose index is its slot modulo the number of loops. The first loop serves: it has the
+/// listener, the timer, and connections beyond the limit.
 pub struct HostPort {
     started: std::time::Instant,
     loops: Box<[Loop]>,
     listener: Mutex<Option<TcpListener>>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
-    /// Connections cannot be accepted, which was logged.
+    /// Connections cannot be accepted. Set when this was logged.
     accept_fails: AtomicBool,
     timer: Mutex<Option<Instant>>,
-    /// By slot, and for the connection that is turned away.
+    /// By slot, and one for a connection beyond the limit.
     watches: Box<[Watch]>,
     /// The service has stopped.
     ended: AtomicBool,
@@ -38,13 +38,13 @@ pub struct HostPort {
 
 struct Loop {
     poller: Poller,
-    /// What is to be done, and whether the service's own work is among it.
+    /// The work to do, and whether the service's own work is included.
     work: Mutex<(Vec<Work>, bool)>,
-    /// A tick is due on it; of a further loop.
+    /// A tick is due on this loop, which is not the first.
     tick: AtomicBool,
-    /// It waits for sockets, so that whatever comes is known.
+    /// The loop waits for sockets, so all input is known.
     waits: AtomicBool,
-    /// Otherwise until when it is known what came.
+    /// The time until which all input is known, while it does not wait.
     polled: AtomicU32,
 }
 
@@ -80,7 +80,7 @@ impl HostPort {
         })
     }
 
-    /// Listens on `addr`; returns the address, of which the port may have been chosen.
+    /// Listens on `addr`, and returns the address with its port, which may have been chosen.
     pub(super) fn listen(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
         let listener = socket::open_listener(addr)?;
         let addr = listener.local_addr()?;
@@ -91,7 +91,7 @@ impl HostPort {
         Ok(addr)
     }
 
-    /// Has connections that are accepted begin with a TLS handshake.
+    /// Makes accepted connections begin with a TLS handshake.
     #[cfg(feature = "tls")]
     pub(super) fn set_tls(&mut self, tls: Option<Tls>) {
         self.tls = tls;
@@ -143,7 +143,7 @@ impl HostPort {
         }
     }
 
-    /// Marks a tick as due on all other loops: the loop that serves has noticed it.
+    /// Marks a tick as due on all other loops. The first loop has noticed it.
     pub(super) fn tick_further_loops(&self) {
         for this in self.loops.iter().skip(1) {
             this.tick.store(true, Ordering::SeqCst);
@@ -151,7 +151,7 @@ impl HostPort {
         }
     }
 
-    /// Returns whether a tick is due on this loop, which has one then.
+    /// Returns whether a tick is due on this loop, and clears it.
     pub(super) fn take_tick(&self, index: usize) -> bool {
         let this = self.loops.get(index);
         this.is_some_and(|this| this.tick.swap(false, Ordering::SeqCst))
@@ -168,7 +168,7 @@ impl HostPort {
             return;
         };
         CURRENT.set(Some((std::ptr::from_ref(self) as usize, index)));
-        // First, since a connection that was accepted just now is watched after that.
+        // First, because a connection that was accepted just now is watched after that.
         let work = self.take_work(index);
         let worked = !work.is_empty();
         for work in work {
@@ -176,7 +176,7 @@ impl HostPort {
         }
         let timer = if index == 0 { *lock(&self.timer) } else { None };
         let timeout = match timer {
-            // More of it waits until the sockets had their turn.
+            // Further work waits until the sockets had their turn.
             _ if worked && this.has_work() => Some(0),
             Some(at) => Some(at.from(self.now())),
             None => None,
@@ -195,7 +195,7 @@ impl HostPort {
                 (0, false)
             }
         };
-        // Only once everything that came until now is reported.
+        // Only after everything that came until now is reported.
         let is_due = |at: &mut Instant| now.has_reached(*at);
         let due = index == 0 && is_all && lock(&self.timer).take_if(is_due).is_some();
         for event in this.poller.ready(&events, count) {
@@ -229,7 +229,7 @@ impl HostPort {
         }
     }
 
-    /// Returns what is to be done on a loop.
+    /// Takes the work of a loop.
     pub(super) fn take_work(&self, index: usize) -> Vec<Work> {
         let Some(this) = self.loops.get(index) else {
             return Vec::new();
@@ -255,12 +255,12 @@ impl Port for HostPort {
 
     fn date(&self) -> Option<Date> {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        // A clock that is before 1970 was never set.
+        // A clock before 1970 was never set.
         Some(Date::from_unix(time.ok()?.as_secs()))
     }
 
     fn now(&self) -> Instant {
-        // It wraps, as the service's time does.
+        // Wraps, like the service's time.
         #[allow(clippy::cast_possible_truncation)]
         Instant(self.started.elapsed().as_millis() as u32)
     }
@@ -312,7 +312,7 @@ impl Port for HostPort {
     }
 
     fn close_listener(&self) {
-        // As it is closed, epoll forgets it.
+        // Closing it removes it from epoll.
         *lock(&self.listener) = None;
     }
 
@@ -374,9 +374,9 @@ impl Port for HostPort {
 }
 
 thread_local! {
-    /// The port and the loop that the thread is.
+    /// The port and the loop of this thread.
     static CURRENT: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
-    /// What the thread takes events with, between two waits.
+    /// The buffer for events, between two waits.
     static EVENTS: Cell<Option<Events>> = const { Cell::new(None) };
     static THREAD: usize = {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -384,7 +384,7 @@ thread_local! {
     };
 }
 
-/// Returns whether this is a thread of a server, whichever it is, on which nothing may wait: as inside a handler.
+/// Returns whether this is a thread of any server, where nothing may wait: as inside a handler.
 #[must_use]
 pub fn on_service_thread() -> bool {
     CURRENT.get().is_some()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Events on a queue, for an application that takes them on its own threads.
+//! Event queues, for an application that reads events on its own threads.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::service::{
     ClientId, Event, EventMask, KeptEvent, QueueSink, QueueState, QueueStorage, RecvError,
 };
 
-/// The entries of a queue on a heap, with room for a number of them.
+/// The entries of a queue, on the heap.
 pub struct HeapQueue<E> {
     entries: VecDeque<E>,
     depth: usize,
 }
 
 impl<E> HeapQueue<E> {
-    /// Makes room for `depth` entries, at least one.
+    /// Creates a queue with room for `depth` entries, at least one.
     #[must_use]
     pub fn new(depth: usize) -> Self {
         Self {
@@ -47,8 +47,8 @@ impl<E> QueueStorage for HeapQueue<E> {
     }
 }
 
-/// An event with its bytes. They are copied, since safe Rust cannot lend bytes of a buffer in which the next
-/// messages are still being unmasked; the hold on the client is real.
+/// An event with its bytes. They are copied, because safe Rust cannot lend bytes of a buffer in which the next messages
+/// are being unmasked. The client is still held.
 type Kept = KeptEvent<Box<[u8]>>;
 
 /// The server's end of a queue.
@@ -60,7 +60,7 @@ pub(super) fn sink(mask: EventMask, depth: usize) -> Sink {
     Sink::new(mask, Monitor::new(state))
 }
 
-/// Returns the bytes of an event, those of the request of `Connected` among them.
+/// Returns the bytes of an event; for `Connected`, those of the request.
 pub(super) fn keep(event: &Event<'_>) -> Box<[u8]> {
     match event {
         Event::Connected(request) => request.to_bytes().into(),
@@ -71,10 +71,10 @@ pub(super) fn keep(event: &Event<'_>) -> Box<[u8]> {
     }
 }
 
-/// A queue of events. Taking them on several threads is fine.
+/// An event queue. Several threads may read it.
 ///
-/// When it is full nothing is lost: the server stops reading from clients until there is room. Dropping it
-/// ends that, and discards its events.
+/// A full queue loses nothing: the server stops reading from clients until there is room. Dropping the queue ends that,
+/// and discards its events.
 pub struct EventQueue {
     sink: Arc<Sink>,
     service: Arc<ServerService>,
@@ -109,7 +109,7 @@ impl EventQueue {
         }
     }
 
-    /// Takes the next event, waiting for it; `None` once the server has ended and all is taken.
+    /// Takes the next event, waiting for it; `None` once the server has stopped and all events are taken.
     pub fn recv(&self) -> Option<QueuedEvent<'_>> {
         self.take(None).ok()
     }
@@ -117,7 +117,8 @@ impl EventQueue {
     /// Takes the next event, waiting for up to `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] if none came in time; [`RecvError::Ended`] once the server has ended and all is taken.
+    /// [`RecvError::Timeout`] if there was none in time; [`RecvError::Ended`] once the server has stopped and all
+    /// events are taken.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<QueuedEvent<'_>, RecvError> {
         self.take(Some(milliseconds(timeout)))
     }
@@ -135,8 +136,8 @@ impl Drop for EventQueue {
     }
 }
 
-/// An event taken from a queue. While it is kept, a message in it is held: the server stops reading from its
-/// client, and closes it at the hold timeout.
+/// An event taken from a queue. A message is held until this is dropped: the server stops reading from its client, and
+/// closes it at the hold timeout.
 pub struct QueuedEvent<'a> {
     kept: Kept,
     service: &'a ServerService,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The threads beneath a service on the host, whatever its application.
+//! The threads of a service on the host, for any application.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,32 +15,30 @@ use crate::service::{
     Application, Inbound, Pool, Port as _, Ready, Service, Shared, Slot, SlotState,
 };
 
-/// A service that runs, for an owner that ends it: [`Server`](super::Server) and other interfaces to the
-/// service.
+/// A running service, for an owner that stops it: [`Server`](super::Server) and other interfaces to the service.
 ///
-/// After [`Service::stop`] the threads end by themselves, once the last event was delivered. Dropping
-/// this neither ends them nor waits for them.
+/// After [`Service::stop`], the threads end by themselves once the last event was delivered. Dropping this does not
+/// stop them, and does not wait for them.
 pub struct Running<A: Application<HostPort>> {
     /// The service. The threads keep it alive until they end.
     pub service: Arc<Service<HostPort, A>>,
-    /// The address at which it listens; with port 0 if it does not.
+    /// The address it listens on; with port 0 if it does not listen.
     pub addr: SocketAddr,
     /// The threads of the loops; the first one serves.
     pub threads: Vec<JoinHandle<()>>,
 }
 
 impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
-    /// Opens the listener and starts the threads. The first clients have this generation: for an owner that
-    /// keeps ids longer than a service, [`Service::next_generation`] of the service before.
+    /// Opens the listener and starts the threads. `generation` is that of the first clients: an owner that keeps ids
+    /// longer than a service passes [`Service::next_generation`] of the previous one.
     ///
     /// # Errors
-    /// The operating system's, if it cannot listen on the address; `InvalidInput` for options that
-    /// cannot work.
+    /// The operating system's error, if it cannot listen on the address; `InvalidInput` for options that are not valid.
     pub fn start(options: &Options, application: A, generation: u32) -> io::Result<Self> {
         Self::start_then(options, application, generation, |_| {}, |_| {})
     }
 
-    /// Starts as [`start`](Self::start), with something to do before the first event, and after the last one.
+    /// Starts as [`start`](Self::start). `first` runs before the first event, `then` after the last one.
     pub(super) fn start_then(
         options: &Options,
         application: A,
@@ -89,7 +87,7 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
         let blocks = usize::from(options.tx_blocks.unwrap_or(options.max_clients));
         let receiving = max_clients.checked_mul(storage);
         let total = receiving.and_then(|total| total.checked_add(blocks.checked_mul(block)?));
-        // Better said now than by an abort below. What is asked for here is given back at once.
+        // Fail now instead of aborting below. The memory is only tried, and freed at once.
         let fits = total.is_some_and(|total| Vec::<u8>::new().try_reserve_exact(total).is_ok());
         if !fits {
             return invalid("there is no memory for as many clients with such a receive size");
@@ -131,7 +129,7 @@ impl<A: Application<HostPort> + Send + Sync + 'static> Running<A> {
             match spawned {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
-                    // Those that there are end by themselves.
+                    // The threads that have started end by themselves.
                     service.stop();
                     if index == 0 {
                         service.port().stopped();
@@ -175,7 +173,7 @@ fn run_loop<A: Application<HostPort>>(service: &Service<HostPort, A>, index: usi
     }
 }
 
-/// What is done after the last event.
+/// Runs a function after the last event.
 struct Then<A: Application<HostPort>, F: FnOnce(&A)> {
     service: Arc<Service<HostPort, A>>,
     then: Option<F>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Starting and ending a server.
+//! Starting and stopping a server.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -20,13 +20,13 @@ use crate::clients::{Clients, ErasedService, ServiceOf};
 use crate::handler::{Dispatcher, EventHandler, Handler};
 use crate::service::{ClientId, EventMask, MAX_SINKS, Opening};
 
-/// The ids of a server that has ended refer to no client of the next one.
+/// The next generation, so that ids of a stopped server refer to no client of a later one.
 static NEXT_GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// How long a service that has stopped is waited for.
+/// How long to wait for a service that has stopped.
 const END_GRACE: Duration = Duration::from_millis(500);
 
-/// A server with a handler and queues, or several queues, as [`Server::builder`] begins it:
+/// Builds a server with a handler and queues, or several queues, see [`Server::builder`]:
 ///
 /// ```
 /// use wss::host::{Options, Server};
@@ -52,13 +52,13 @@ pub struct Builder<'a> {
     handler: Option<(EventMask, Box<MakeHandler<'a>>)>,
 }
 
-/// Makes the handler of a loop, of which there are so many for so many clients.
+/// Creates the handler of a loop. Gets the clients, and the numbers of clients and of loops.
 type MakeHandler<'a> = dyn FnMut(Clients, (usize, usize)) -> BoxedHandler + 'a;
 type BoxedHandler = Box<dyn EventHandler + Send>;
 
 impl<'a> Builder<'a> {
-    /// Gives every event to a handler, which decides on opening requests, too. `make` is called for each loop,
-    /// before the server listens. Instead of the handler before.
+    /// Sets the handler, which gets every event and answers opening requests. `make` is called for each loop, before
+    /// the server listens. Replaces the previous handler.
     #[must_use]
     pub fn handler<H: Handler>(mut self, mut make: impl FnMut(Clients) -> H + 'a) -> Self {
         let make = move |clients, (max_clients, loops): (usize, usize)| -> BoxedHandler {
@@ -69,7 +69,7 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Gives the events in `mask` as they are to what `make` returns. For tests of the service.
+    /// Sets a function that creates the receiver of raw events. For tests of the service.
     #[doc(hidden)]
     #[must_use]
     pub fn events<H: EventHandler + Send + 'static>(
@@ -82,12 +82,11 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Starts the server, with a queue for each of `queues`: which events, and for how many there is
-    /// room. The server reads from the client of a message that several want again when the last of them has
-    /// released it.
+    /// Starts the server, with a queue for each entry of `queues`: its events, and its number of entries. If several
+    /// queues get a message, the server reads from its client again when the last of them has released it.
     ///
     /// # Errors
-    /// As [`Server::start`]; also `InvalidInput` for more than [`MAX_SINKS`] queues, the handler counted.
+    /// As [`Server::start`]; also `InvalidInput` for more than [`MAX_SINKS`] queues, including the handler.
     pub fn start<const N: usize>(
         mut self,
         queues: [(EventMask, usize); N],
@@ -146,22 +145,21 @@ impl ServiceOf for ServerService {
     }
 }
 
-/// A running server. Dropping it ends it, as [`stop`](Self::stop) does.
+/// A running server. Dropping it stops it, as [`stop`](Self::stop).
 pub struct Server {
     service: Arc<ServerService>,
     clients: Clients,
     addr: SocketAddr,
-    /// With what is disconnected when the last loop has done its last work.
+    /// The channel is disconnected when the last loop has finished.
     threads: Mutex<(Vec<JoinHandle<()>>, Receiver<()>)>,
 }
 
 impl Server {
-    /// Starts a server with a handler, which `make` makes with the [`Clients`] to send with. It is called on this
-    /// thread, once for each of [`Options::loops`]. The handlers are dropped when the server has ended.
+    /// Starts a server with a handler. `make` creates it with the [`Clients`] to send with, on this thread, once for
+    /// each of [`Options::loops`]. The handlers are dropped when the server has stopped.
     ///
     /// # Errors
-    /// The operating system's, if it cannot listen on the address; `InvalidInput` for options that
-    /// cannot work.
+    /// The operating system's error, if it cannot listen on the address; `InvalidInput` for options that are not valid.
     pub fn start<H: Handler>(
         options: &Options,
         make: impl FnMut(Clients) -> H,
@@ -170,7 +168,7 @@ impl Server {
         builder.start([]).map(|(server, [])| server)
     }
 
-    /// Starts a server that puts the events in `mask` on a queue for `depth` of them.
+    /// Starts a server that puts the events in `mask` on a queue with `depth` entries.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -183,7 +181,7 @@ impl Server {
         started.map(|(server, [queue])| (server, queue))
     }
 
-    /// Begins a server with a handler and queues, or several queues.
+    /// Builds a server with a handler and queues, or with several queues.
     #[must_use]
     pub const fn builder(options: &Options) -> Builder<'_> {
         Builder {
@@ -192,24 +190,23 @@ impl Server {
         }
     }
 
-    /// Returns what to send with, and to ask about clients, from any thread.
+    /// Returns the clients of the server, to send and to query from any thread.
     #[must_use]
     pub const fn clients(&self) -> &Clients {
         &self.clients
     }
 
-    /// Returns the address on which the server listens; with port 0 if it does not.
+    /// Returns the address that the server listens on; with port 0 if it does not listen.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Takes over a connection from a server of another kind: an HTTP server hands over what asks for an upgrade,
-    /// and both share a port. `received` is what it has read and not dealt with. Copies of the stream must not be
-    /// used any more.
+    /// Takes over a connection from another server: an HTTP server hands over requests for an upgrade, so that both
+    /// share a port. `received` is what it has read and not handled. Copies of the stream must not be used any more.
     ///
     /// # Errors
-    /// [`NotAdopted`], which has the stream: to answer with 503, or to try again.
+    /// [`NotAdopted`], which contains the stream, to answer with 503 or to try again.
     pub fn adopt(
         &self,
         stream: TcpStream,
@@ -219,16 +216,16 @@ impl Server {
         self.service.adopt_stream(stream, received, opening)
     }
 
-    /// Ends the server: closes every client with 1001, waits for them for at most the close timeout,
-    /// and cuts off the rest. False if a handler is still running then.
+    /// Stops the server: closes every client with 1001, waits for at most the close timeout, and aborts the remaining
+    /// ones. Returns false if a handler is still running then.
     ///
-    /// In a handler it only starts that, and is false.
+    /// In a handler it only starts to stop the server, and returns false.
     pub fn stop(&self) -> bool {
         self.service.stop();
         self.wait()
     }
 
-    /// Has a server that is being stopped cut off its clients without waiting for them. Returns at once.
+    /// Aborts all clients of a server that is being stopped, without waiting for them. Returns at once.
     pub fn stop_now(&self) {
         self.service.stop_now();
     }
@@ -237,16 +234,16 @@ impl Server {
     fn wait(&self) -> bool {
         NEXT_GENERATION.fetch_max(self.service.next_generation(), Ordering::SeqCst);
         if on_service_thread() {
-            // Its threads, of which this may be one, cannot be waited for, even if all is over but this.
+            // The calling thread may be one of the server's, so it cannot wait for them, even if all else has ended.
             return false;
         }
         let ended = self.service.wait_stopped() && self.join();
-        // Even if there still are events: the handler that keeps it may wait for a reader that waits for them.
+        // Even if events are left: the handler may wait for a reader that waits for them.
         self.service.application().end();
         ended
     }
 
-    /// Waits for the threads of a service that has stopped: false if a handler is still running.
+    /// Waits for the threads of a stopped service. Returns false if a handler is still running.
     fn join(&self) -> bool {
         let mut threads = lock(&self.threads);
         let (threads, ended) = &mut *threads;

@@ -26,7 +26,7 @@ use crate::service::{Socket, SocketError};
 /// Connections that the operating system keeps until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// A TCP connection, perhaps with TLS. Clones are the same one.
+/// A TCP connection, perhaps with TLS. Clones share it.
 #[derive(Clone)]
 pub struct HostSocket(Arc<Connection>);
 
@@ -37,7 +37,7 @@ struct Connection {
 }
 
 impl HostSocket {
-    /// Makes the stream one of the service's.
+    /// Prepares a stream for the service.
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         Self::prepare(&stream)?;
         Ok(Self(Arc::new(Connection {
@@ -47,7 +47,7 @@ impl HostSocket {
         })))
     }
 
-    /// Makes the stream one of the service's, which begins with a TLS handshake.
+    /// Prepares a stream for the service. It begins with a TLS handshake.
     #[cfg(feature = "tls")]
     pub(super) fn with_tls(stream: TcpStream, tls: &Tls) -> io::Result<Self> {
         Self::prepare(&stream)?;
@@ -57,7 +57,7 @@ impl HostSocket {
 
     fn prepare(stream: &TcpStream) -> io::Result<()> {
         stream.set_nonblocking(true)?;
-        // Frames leave when they are written, not when the last one was acknowledged.
+        // Send frames at once, without waiting until the previous one is acknowledged.
         let _ = stream.set_nodelay(true);
         Ok(())
     }
@@ -66,7 +66,7 @@ impl HostSocket {
         &self.0.stream
     }
 
-    /// Does something with TLS, if the connection has that.
+    /// Calls a function with the TLS session, if there is one.
     #[cfg(feature = "tls")]
     fn with_session<T>(&self, act: impl FnOnce(&mut Session, &TcpStream) -> T) -> Option<T> {
         let session = self.0.session.as_ref()?;
@@ -92,11 +92,11 @@ impl AsFd for HostSocket {
 }
 
 impl Socket for HostSocket {
-    /// `None` for a connection that has gone already.
+    /// `None` if the connection has ended.
     type Peer = Option<IpAddr>;
 
     fn peer(&self) -> Option<IpAddr> {
-        // A client of IPv4 is the same one at a listener for both.
+        // An IPv4 client is the same on a listener for both families.
         self.stream()
             .peer_addr()
             .ok()
@@ -105,7 +105,7 @@ impl Socket for HostSocket {
 
     fn network(&self) -> u64 {
         match self.peer() {
-            // No client has an address of this kind (RFC 4291 section 2.7).
+            // No IPv6 client has such an address (RFC 4291 section 2.7).
             Some(IpAddr::V4(addr)) => 0xFFFF_FFFF_0000_0000 | u64::from(addr.to_bits()),
             Some(IpAddr::V6(addr)) => (addr.to_bits() >> 64) as u64,
             None => 0,
@@ -114,7 +114,7 @@ impl Socket for HostSocket {
 
     fn name(&self) -> impl Display {
         let name = self.stream().peer_addr().map(|addr| {
-            // A client of IPv4 is the same one at a listener for both.
+            // An IPv4 client is the same on a listener for both families.
             SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
         });
         name.unwrap_or_else(|_| "an unknown address".to_owned())
@@ -183,8 +183,8 @@ impl Socket for HostSocket {
     }
 }
 
-/// Sends several parts at once. std's `write` does it like this, its `write_vectored` does not: a client that has
-/// gone must not end a program, written in C, that has not said to ignore SIGPIPE.
+/// Sends several parts at once, without a signal. std's `write` suppresses SIGPIPE, but `write_vectored` does not: a
+/// disconnected client must not end a program in C that does not ignore SIGPIPE.
 pub(super) fn send_once(stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
     let mut no_control = SendAncillaryBuffer::default();
     Ok(sendmsg(
@@ -195,7 +195,7 @@ pub(super) fn send_once(stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result
     )?)
 }
 
-/// Does it again while a signal interrupts it.
+/// Repeats the operation while a signal interrupts it.
 pub(super) fn retry(mut io: impl FnMut() -> io::Result<usize>) -> Result<usize, SocketError> {
     loop {
         match io() {
@@ -209,8 +209,8 @@ pub(super) fn retry(mut io: impl FnMut() -> io::Result<usize>) -> Result<usize, 
     }
 }
 
-/// Opens a listener. The unspecified IPv6 address is every address, of IPv4 too, whatever the operating
-/// system's default is (`net.ipv6.bindv6only`).
+/// Opens a listener. The unspecified IPv6 address includes IPv4, whatever the default of the operating system
+/// (`net.ipv6.bindv6only`) is.
 pub(super) fn open_listener(addr: SocketAddr) -> io::Result<TcpListener> {
     let family = match addr {
         SocketAddr::V4(_) => AddressFamily::INET,

@@ -21,16 +21,16 @@ pub enum TlsError {
     File {
         /// Its path.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: String,
     },
     /// There is no certificate.
     NoCertificate,
     /// There is no private key, or it is encrypted.
     NoKey,
-    /// The key does not belong to the certificate, or either is malformed or of an unknown kind: what rustls says.
+    /// The key does not match the certificate, or either is malformed or of an unknown kind. Has rustls's error.
     Unusable(String),
-    /// There is no certificate authority, or it is malformed: what rustls says.
+    /// There is no certificate authority, or it is malformed. Has rustls's error.
     ClientCa(String),
 }
 
@@ -58,19 +58,19 @@ impl From<TlsError> for io::Error {
     }
 }
 
-/// Whether clients have to have a certificate.
+/// Whether clients need a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// They need none.
+    /// No certificate is requested.
     #[default]
     None,
-    /// They may have one. One that is not valid is refused.
+    /// A certificate is requested. If a client sends one, it must be valid.
     Optional,
-    /// They must have a valid one.
+    /// A valid certificate is required.
     Required,
 }
 
-/// Where something is read from.
+/// A source of certificates or keys.
 #[derive(Clone, PartialEq, Eq)]
 enum Source {
     File(PathBuf),
@@ -89,7 +89,7 @@ impl Source {
     }
 }
 
-/// What [`build`](Self::build) reads.
+/// The sources that [`build`](Self::build) reads.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TlsBuilder {
     cert: Source,
@@ -167,16 +167,16 @@ impl TlsBuilder {
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)
             .map_err(unusable)?;
-        // WebSockets begin in HTTP/1.1 (RFC 6455 section 4.1).
+        // WebSockets use HTTP/1.1 (RFC 6455 section 4.1).
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Clients that come again need no certificate, and the server keeps nothing for them.
+        // Returning clients need no certificate, and the server stores nothing for them.
         config.ticketer = ring::Ticketer::new().map_err(unusable)?;
         config.send_tls13_tickets = 1;
         Ok(Arc::new(config))
     }
 }
 
-/// Returns all certificates of a file in PEM, or the one in DER.
+/// Returns all certificates of a PEM file, or the one of a DER file.
 fn certificates(bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     if is_der(bytes) {
         return Some(vec![bytes.to_vec().into()]);
@@ -192,12 +192,12 @@ fn private_key(bytes: &[u8]) -> Option<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(bytes).ok()
 }
 
-/// Returns whether this is DER: it begins with a sequence (X.690), which PEM does not.
+/// Returns whether this is DER: it begins with a sequence (X.690), unlike PEM.
 fn is_der(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0x30)
 }
 
-/// The certificate that a server proves itself with, and what it asks of clients. Clones are the same one.
+/// The server's certificate, and its requirements for client certificates. Clones share them.
 ///
 /// ```no_run
 /// use wss::host::{Options, Tls};
@@ -205,13 +205,13 @@ fn is_der(bytes: &[u8]) -> bool {
 /// # fn main() -> Result<(), wss::host::TlsError> {
 /// let tls = Tls::files("cert.pem", "key.pem").build()?;
 /// let options = Options::new().port(8443).tls(tls.clone());
-/// // After the files were renewed:
+/// // After the files have changed:
 /// tls.reload()?;
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// TLS 1.2 and 1.3 are spoken, as rustls has them with the cryptography of ring.
+/// Supports TLS 1.2 and 1.3, by rustls with the cryptography of ring.
 #[derive(Clone)]
 pub struct Tls {
     shared: Arc<Shared>,
@@ -222,34 +222,34 @@ struct Shared {
 }
 
 impl Tls {
-    /// Begins with the files of a certificate, with those of the authorities between if there are any, and of its
-    /// private key: in PEM or DER.
+    /// Begins with the files of a certificate, followed by intermediate ones if there are any, and of its private key:
+    /// in PEM or DER.
     #[must_use]
     pub fn files(cert: impl AsRef<Path>, key: impl AsRef<Path>) -> TlsBuilder {
         let file = |path: &Path| Source::File(path.to_owned());
         TlsBuilder::new(file(cert.as_ref()), file(key.as_ref()))
     }
 
-    /// Begins with a certificate and its private key, as [`files`](Self::files) has them.
+    /// Begins with a certificate and its private key, in the formats of [`files`](Self::files).
     #[must_use]
     pub fn bytes(cert: &[u8], key: &[u8]) -> TlsBuilder {
         TlsBuilder::new(Source::Bytes(cert.to_vec()), Source::Bytes(key.to_vec()))
     }
 
-    /// Reads the files again: servers that use this use what is new for connections that they accept from now on.
-    /// Clients that are connected stay so.
+    /// Reads the files again. Servers use the new certificates for connections that they accept from now on. Connected
+    /// clients stay connected.
     ///
     /// # Errors
-    /// See [`TlsError`]: everything stays as it was then.
+    /// See [`TlsError`]. If it fails, nothing changes.
     pub fn reload(&self) -> Result<(), TlsError> {
         let builder = self.read().0.clone();
         self.replace(builder)
     }
 
-    /// Uses something else from now on, as [`reload`](Self::reload) does.
+    /// Replaces all certificates and keys, as [`reload`](Self::reload) does.
     ///
     /// # Errors
-    /// See [`TlsError`]: everything stays as it was then.
+    /// See [`TlsError`]. If it fails, nothing changes.
     pub fn replace(&self, builder: TlsBuilder) -> Result<(), TlsError> {
         let config = builder.read()?;
         let mut current = self
@@ -268,7 +268,7 @@ impl Tls {
             .unwrap_or_else(|it| it.into_inner())
     }
 
-    /// Returns what a connection begins with.
+    /// Returns the configuration for new connections.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.read().1)
     }
@@ -284,7 +284,7 @@ impl Eq for Tls {}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the key.
+        // Never print the key.
         f.write_str("Tls")
     }
 }

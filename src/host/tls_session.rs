@@ -10,27 +10,27 @@ use rustls::{ServerConfig, ServerConnection};
 use super::socket::{retry, send_once};
 use crate::service::SocketError;
 
-/// How many bytes of ciphertext a connection keeps at most, beside the rest of a record.
+/// The maximum number of unsent bytes of ciphertext, besides the rest of a record.
 const UNSENT: usize = 32 * 1024;
-/// How often the stream is read in a row for one receive, so that no peer keeps a loop from the others.
+/// The maximum number of reads for one receive, so that no peer keeps a loop from the others.
 const READS: usize = 16;
 
-/// How far TLS is on a connection.
+/// The state of TLS on a connection.
 pub(super) enum Session {
-    /// The client has not begun. It costs nothing yet.
+    /// The client has sent nothing. The connection takes no memory for TLS yet.
     New(Arc<ServerConfig>),
-    /// It has, or it is done.
+    /// The handshake is in progress, or done.
     Begun(Box<ServerConnection>),
-    /// It failed, which is not reported yet: there may be plaintext from before.
+    /// TLS failed. This is reported after the plaintext that was received before.
     Failing(Box<ServerConnection>, rustls::Error),
-    /// It failed. What still comes is dropped.
+    /// TLS failed. Further input is dropped.
     Failed(rustls::Error),
     /// The client does not use it.
     Plain,
 }
 
 impl Session {
-    /// Returns whether the handshake has still to be finished.
+    /// Returns whether the handshake is not finished.
     pub fn is_handshaking(&self) -> bool {
         match self {
             Self::New(_) => true,
@@ -39,19 +39,19 @@ impl Session {
         }
     }
 
-    /// Returns whether there is ciphertext that the network has not taken.
+    /// Returns whether there is ciphertext that the network has not accepted.
     pub fn has_unsent(&self) -> bool {
         matches!(self, Self::Begun(tls) if tls.wants_write())
     }
 
-    /// Returns whether there is something to receive without the stream.
+    /// Returns whether something can be received without reading the stream.
     pub fn has_buffered(&mut self) -> bool {
         match self {
-            // Nothing is read for it.
+            // This reads nothing from the stream.
             Self::Begun(tls) => tls
                 .process_new_packets()
                 .is_ok_and(|state| state.plaintext_bytes_to_read() > 0),
-            // At least the failure.
+            // There is at least the failure.
             Self::Failing(..) => true,
             _ => false,
         }
@@ -66,7 +66,7 @@ impl Session {
         }
     }
 
-    /// Goes on with the handshake.
+    /// Continues the handshake.
     pub fn handshake(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
         if let Self::New(config) = self {
             let mut first = [0];
@@ -101,11 +101,11 @@ impl Session {
                 return Err(SocketError::Tls);
             }
         }
-        // The rest of its turn is for others: what is there is reported again.
+        // Leave the rest of this turn to others. The remaining input is reported again.
         Err(SocketError::WouldBlock)
     }
 
-    /// Receives plaintext, as far as there is room.
+    /// Receives plaintext, up to the size of `space`.
     pub fn receive(&mut self, stream: &TcpStream, space: &mut [u8]) -> Result<usize, SocketError> {
         let mut filled = 0;
         for _ in 0..READS {
@@ -122,7 +122,7 @@ impl Session {
             };
             let room = space.get_mut(filled..).unwrap_or_default();
             match tls.reader().read(room) {
-                // It ended as it should.
+                // The stream ended with close_notify.
                 Ok(0) => return Ok(filled),
                 Ok(count) => {
                     filled = filled.saturating_add(count);
@@ -146,24 +146,24 @@ impl Session {
             }
         }
         if filled == 0 {
-            // The rest of its turn is for others: what is there is reported again.
+            // Leave the rest of this turn to others. The remaining input is reported again.
             return Err(SocketError::WouldBlock);
         }
         Ok(filled)
     }
 
-    /// Reads what the stream has, and processes it.
+    /// Reads from the stream, and processes what it read.
     fn read(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
         let Self::Begun(tls) = self else {
             return Err(SocketError::Failed);
         };
-        // The end is for `reader` to judge, but there is none in a handshake.
+        // `reader` detects a truncated stream, but not during a handshake.
         let count = retry(|| tls.read_tls(&mut &*stream))?;
         if count == 0 && tls.is_handshaking() {
             return Err(SocketError::Truncated);
         }
         if let Err(error) = tls.process_new_packets() {
-            // It has an alert for the client.
+            // Send the alert to the client.
             let _ = self.flush(stream);
             if let Self::Begun(tls) = std::mem::replace(self, Self::Plain) {
                 *self = Self::Failing(tls, error);
@@ -172,7 +172,7 @@ impl Session {
         Ok(())
     }
 
-    /// Returns whether TLS has failed, which is reported now.
+    /// Returns whether TLS has failed, and marks the failure as reported.
     fn has_failed(&mut self) -> bool {
         match std::mem::replace(self, Self::Plain) {
             Self::Failing(_, error) => {
@@ -186,7 +186,7 @@ impl Session {
         }
     }
 
-    /// Encrypts and sends, as far as there is room.
+    /// Encrypts and sends, as much as there is room for.
     pub fn send(
         &mut self,
         stream: &TcpStream,
@@ -202,7 +202,7 @@ impl Session {
                 }
                 Self::Begun(tls) if tls.wants_write() => return Ok(sent),
                 Self::Begun(tls) => {
-                    // The parts are in one record, if it has room.
+                    // The parts share one record, if they fit.
                     let written = tls.writer().write_vectored(parts);
                     let count = written.map_err(|_| SocketError::Failed)?;
                     sent = sent.saturating_add(count);
@@ -217,7 +217,7 @@ impl Session {
         }
     }
 
-    /// Says that nothing more is sent: once for all, however often it is called until that has gone.
+    /// Sends close_notify, once. Can be called again until that has left.
     pub fn close(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
         if let Self::Begun(tls) = self {
             tls.send_close_notify();
@@ -239,7 +239,7 @@ impl Session {
         }
     }
 
-    /// Sends ciphertext, as far as the network takes it.
+    /// Sends ciphertext, as much as the network accepts.
     fn flush(&mut self, stream: &TcpStream) -> Result<(), SocketError> {
         let Self::Begun(tls) = self else {
             return Ok(());

@@ -9,14 +9,14 @@ use super::port::Port;
 use super::verdict::Answer;
 use crate::protocol::{OriginMatch, Page, Request};
 
-/// What became of an event.
+/// The result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It is done with; the bytes it spoke of are free.
+    /// The event was handled; its bytes are no longer needed.
     Done,
-    /// It was taken, and its bytes must stay until [`Service::release`] for it.
+    /// The event was taken. Its bytes must stay until [`Service::release`].
     Held,
-    /// There was no room; it is delivered again after [`Service::room`].
+    /// There was no room. The event is delivered again after [`Service::room`].
     Full,
 }
 
@@ -25,8 +25,8 @@ pub trait Application<P: Port>: Sized {
     /// Whether [`tick`](Self::tick) does anything. If not, there is no code for it.
     const TICKS: bool = false;
 
-    /// Returns which events each sink wants. A sink that is not there wants none. Called on any thread, with a lock
-    /// of the service held: it must not wait, nor call the service.
+    /// Returns the events that each sink wants. A sink that does not exist wants none. Called on any thread, with a
+    /// lock of the service held: must not wait, or call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
     /// Whether responses may have header fields and challenges of the application
@@ -34,18 +34,17 @@ pub trait Application<P: Port>: Sized {
     /// is no code for that, and such an answer is not possible.
     const RESPONSE_FIELDS: bool = false;
 
-    /// Returns the names of the header fields that [`accept`](Self::accept) needs, separated by spaces and compared
-    /// without regard to case: `"Authorization Cookie"`. They have to pass
-    /// [`check_field_names`](crate::protocol::check_field_names) and to stay the same. The values are kept in the
-    /// client's receive buffer, which has to have room for them. Where this is a constant that is empty, there is no
-    /// code for it.
+    /// Returns the names of the header fields that [`accept`](Self::accept) needs, separated by spaces, in any case:
+    /// `"Authorization Cookie"`. They must pass [`check_field_names`](crate::protocol::check_field_names) and must not
+    /// change. The client's receive buffer keeps the values, and must have room for them. If this is an empty constant,
+    /// there is no code for it.
     #[inline(always)]
     fn request_fields(&self) -> &str {
         ""
     }
 
-    /// Whether the service refuses pages of other origins where there is no list of origins. If not, there is no code
-    /// for that: for an application that does it in [`match_origin`](Self::match_origin).
+    /// Whether the service refuses pages of other origins if there is no list of origins. If not, there is no code for
+    /// that: for an application that does it in [`match_origin`](Self::match_origin).
     const CHECKS_SAME_ORIGIN: bool = true;
 
     /// Returns what the list of origins that may connect says about a request. Without a list
@@ -59,22 +58,22 @@ pub trait Application<P: Port>: Sized {
         OriginMatch::Listed
     }
 
-    /// Returns the page with this number, from 0 without gaps, of which there are at most 65,535. They have to stay
-    /// the same while the service serves. Only where [`Port::PAGES`] is set. Called with a lock of the service held:
-    /// it must not wait, nor call the service.
+    /// Returns the page with this number, from 0 without gaps, up to 65,534. Pages must not change while the service
+    /// runs. Only used if [`Port::PAGES`] is set. Called with a lock of the service held: must not wait, or call the
+    /// service.
     #[inline(always)]
     fn page(&self, number: usize) -> Option<Page<'_>> {
         let _ = number;
         None
     }
 
-    /// Decides on an opening request, or on a request for a page ([`Request::is_page`]), whatever its path. One that
-    /// is accepted gets the page, or 404 if there is none. Called on the work queue. The response is sent when the
-    /// answer is given; what is not answered is refused with 500.
+    /// Decides on an opening request, or on a request for a page ([`Request::is_page`]), whatever its path. A page
+    /// request that is accepted gets the page, or 404 if there is none. Called on the work queue. The response is sent
+    /// when the answer is given; a request without an answer is refused with 500.
     fn accept(&self, client: ClientId, request: &Request<'_>, answer: Answer<'_>);
 
-    /// Delivers an event to a sink; `client` is `None` for events of the service as a whole. Called
-    /// on the work queue with no lock held; every method of the service may be called from inside.
+    /// Delivers an event to a sink; `client` is `None` for events of the service as a whole. Called on the work queue
+    /// with no lock held; may call every method of the service.
     fn deliver(
         &self,
         service: &Service<P, Self>,
@@ -89,10 +88,10 @@ pub trait Application<P: Port>: Sized {
     const WRITES_TEXT: bool = false;
 
     /// Delivers a whole text to the only sink that wants it, as [`deliver`](Self::deliver). `text` is its bytes and a
-    /// NUL behind them, which are the application's until this returns, or with [`Delivery::Held`] until
-    /// [`Service::release`]: there is no reference to them, and it may write to all of them. What is sent of them is
-    /// checked to be UTF-8 again. Only sink 0 may send them back from where they are, and leaves them as they are
-    /// after that; the others are queues, which hold messages.
+    /// NUL after them. The application owns them until this returns, or with [`Delivery::Held`] until
+    /// [`Service::release`]: there is no reference to them, and it may write to all of them. What it sends of them is
+    /// checked for valid UTF-8 again. Only sink 0 may send them back in place, and must not change them after that; the
+    /// other sinks are queues, which hold messages.
     fn deliver_text(
         &self,
         service: &Service<P, Self>,

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A token bucket: a number of tokens each second, and no more than those of one second at once.
+//! A token bucket: a number of tokens per second, and a burst of at most as many.
 
 use super::time::Instant;
 
-/// A bucket that is filled with `rate` tokens a second and has room for as many. It counts what was
-/// taken, in thousandths of a token, and is brought up to date when it is used.
+/// A bucket that gets `rate` tokens per second, and has room for as many. It stores the missing tokens, in thousandths,
+/// and is updated when it is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bucket {
-    /// Thousandths of tokens that were missing `at` this time. At most 1000 × `rate`, which fits.
+    /// Thousandths of tokens that were missing at the time `at`. At most 1000 × `rate`, which fits.
     missing: u32,
     at: Instant,
 }
 
 /// A token.
 const TOKEN: u32 = 1000;
-/// How long it takes to fill, in milliseconds.
+/// The time that it takes to fill, in milliseconds.
 const FULL_MS: u32 = 1000;
-/// A time may have been read this much earlier than the one before, by another thread.
+/// Another thread may have read a time that is earlier than the previous one by up to this.
 const LATE_MS: u32 = 60_000;
 
 impl Bucket {
@@ -28,7 +28,7 @@ impl Bucket {
         }
     }
 
-    /// Returns when there will be a token, if there is none now. A rate of 0 is no limit.
+    /// Returns when there will be a token, if there is none now. A rate of 0 means no limit.
     pub fn empty_until(&mut self, rate: u16, now: Instant) -> Option<Instant> {
         self.refresh(rate, now);
         let over = self.missing_after_one().checked_sub(capacity(rate))?;
@@ -36,7 +36,7 @@ impl Bucket {
         (ms > 0 && rate > 0).then(|| now + ms)
     }
 
-    /// Takes a token: false if there is none. A rate of 0 is no limit.
+    /// Takes a token. Returns false if there is none. A rate of 0 means no limit.
     pub fn take(&mut self, rate: u16, now: Instant) -> bool {
         self.refresh(rate, now);
         let after = self.missing_after_one();
@@ -47,14 +47,14 @@ impl Bucket {
         has_one || rate == 0
     }
 
-    /// Adds the tokens of the time that has passed. A bucket that is used, or refreshed, once in 49 days
-    /// never takes an old time for a recent one.
+    /// Adds the tokens for the time that has passed. A bucket that is used or refreshed at least every 49 days never
+    /// mistakes an old time for a recent one.
     #[inline(never)] // for size
     pub fn refresh(&mut self, rate: u16, now: Instant) {
         if self.missing > 0 && now.until(self.at) < LATE_MS {
             return;
         }
-        // A full second fills it, whatever the time before.
+        // A full second fills it, whatever the previous time was.
         let passed = self.at.until(now).min(FULL_MS);
         let added = passed.saturating_mul(u32::from(rate));
         self.missing = self.missing.saturating_sub(added);
@@ -109,7 +109,7 @@ mod tests {
                 assert_eq!(bucket.empty_until(4, at), None);
                 assert!(bucket.take(4, at));
             }
-            // No more than a second's are kept.
+            // It keeps at most the tokens of one second.
             assert_eq!(taken(&mut bucket, 4, (start + 55_000).0), 4);
         }
     }

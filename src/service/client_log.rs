@@ -6,12 +6,12 @@ use super::port::{Lock as _, Port, Socket as _};
 use super::slot::{Inner, Phase};
 use super::{Application, Service};
 
-/// The most lines about clients in the log in a second.
+/// The maximum number of log lines about clients per second.
 const LOG_LINES: u16 = 10;
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Logs a line about a client, but no more than some in a second. Called with no lock held, since a logger
-    /// may send what it is given.
+    /// Logs a line about a client, up to a number of lines per second. Called with no lock held, because a logger may
+    /// send the line to clients.
     pub(super) fn log_client(&self, line: core::fmt::Arguments<'_>) {
         let now = self.port.now();
         let mut shared = self.shared.lock();
@@ -33,20 +33,20 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Returns the socket of a client that is connected, for [`log_connected`](Self::log_connected), if that is logged.
+    /// Returns the socket of a connected client for [`log_connected`](Self::log_connected), if such lines are logged.
     pub(super) fn socket_to_log(inner: &Inner<P>) -> Option<P::Socket> {
         let is_logged = log::log_enabled!(log::Level::Info) && inner.phase == Phase::Open;
         inner.socket.as_ref().filter(|_| is_logged).cloned()
     }
 
-    /// Logs that a client is connected.
+    /// Logs that a client has connected.
     pub(super) fn log_connected(&self, client: ClientId, socket: &P::Socket) {
         if log::log_enabled!(log::Level::Info) {
             self.log_client(format_args!("{client}: connected from {}", socket.name()));
         }
     }
 
-    /// Logs that a client that was connected has gone.
+    /// Logs that a connected client has disconnected.
     pub(super) fn log_closed(&self, client: ClientId) {
         if log::log_enabled!(log::Level::Info) {
             self.log_client(format_args!("{client}: closed"));

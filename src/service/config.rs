@@ -9,51 +9,47 @@ use crate::protocol::HANDSHAKE_LIMIT;
 /// The limits of a service. Times are in milliseconds, up to [`MAX_LIMIT_MS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The longest opening request, in bytes.
+    /// The maximum size of an opening request, in bytes.
     pub handshake_limit: u16,
-    /// The longest time from the connection to a complete opening request.
+    /// The maximum time from the connection to a complete opening request.
     pub handshake_timeout_ms: u32,
-    /// The longest silence of a connected client: one that is pinged and does not answer is timed out.
-    /// 0: no client is.
+    /// The maximum silence of a connected client. A client that is pinged and does not answer times out. 0: no limit.
     pub client_timeout_ms: u32,
-    /// A client that was silent for this long is pinged. With 0 no client is, so that one that only listens is
-    /// closed. A value that is not below `client_timeout_ms` counts as half of it, because the ping would come
-    /// too late.
+    /// The silence after which a client is pinged. 0: never, so that a client that only listens is closed. A value that
+    /// is not less than `client_timeout_ms` counts as half of it, because the ping would come too late.
     pub ping_interval_ms: u32,
-    /// The longest time that output may wait for a client to take it, and a sender for room.
+    /// The maximum time without progress for unsent output, and for a sender that waits for room.
     pub send_timeout_ms: u32,
-    /// The longest time for the closing handshake, and for the client to close its side after it.
+    /// The maximum time for the closing handshake, and for the client to close its side after it.
     pub close_timeout_ms: u32,
-    /// The longest time that the application may hold a client's messages without releasing one.
+    /// The maximum time that the application may hold a client's messages without releasing one.
     pub hold_timeout_ms: u32,
-    /// The period of [`Application::tick`](super::Application::tick), counted from when the service begins to
-    /// serve. 0: it is not called.
+    /// The period of [`Application::tick`](super::Application::tick), from the time when the service begins to serve.
+    /// 0: no tick.
     pub tick_ms: u32,
     /// Whether messages larger than the receive size are delivered in pieces. Otherwise they fail the
     /// connection with 1009.
     pub streaming: bool,
-    /// The most clients with one address (see [`Socket::peer`](super::Socket::peer)); one more gets 429.
-    /// 0: as many as there are slots. To be left at 0 where all clients have the address of a proxy.
+    /// The maximum number of clients with the same address (see [`Socket::peer`](super::Socket::peer)); further ones
+    /// get 429. 0: no limit. Leave it at 0 behind a proxy, because all clients have its address there.
     pub clients_per_address: u16,
-    /// The most connections that are given a slot in a second, and at once after a time without. Further
-    /// ones wait where the operating system keeps those that were not accepted. Those that are adopted
-    /// are not counted. 0: no limit.
+    /// The maximum number of connections per second that get a slot, and of the burst after a pause. Further ones wait
+    /// in the operating system's backlog. Adopted connections do not count. 0: no limit.
     pub handshakes_per_second: u16,
-    /// The most pings, and pongs that answer no ping, that a client may send in a second, and at once
-    /// after a time without. One more fails the connection with 1008. 0: no limit.
+    /// The maximum number per second of pings, and of pongs that answer no ping, of a client, and of the burst after a
+    /// pause. One more fails the connection with 1008. 0: no limit.
     pub control_frames_per_second: u16,
-    /// The most fragments of a message, empty ones too. One more fails the connection with 1008. 0: no
-    /// limit.
+    /// The maximum number of fragments of a message, including empty ones. One more fails the connection with 1008. 0:
+    /// no limit.
     pub fragments_per_message: u16,
-    /// The failed logins of an address in a minute: opening requests that the application refuses with 401 or 403.
-    /// Further requests from there get 429 without a question to the application, until a minute after the first
-    /// failure. A fixed number of addresses is remembered, the last ones to begin. All addresses of IPv6
-    /// with the same first 64 bits are one. 0: no limit. To be set to 0 where all clients have the address
-    /// of a proxy.
+    /// The maximum number of failed logins of an address per minute: opening requests that the application refuses with
+    /// 401 or 403. Further requests from there get 429 and do not reach the application, until a minute after the first
+    /// failure. A fixed number of addresses is remembered, the last ones to begin. IPv6 addresses with the same first
+    /// 64 bits count as one. 0: no limit. Leave it at 0 behind a proxy, because all clients have its address there.
     pub login_failures_per_minute: u16,
 }
 
-/// A time of a [`Config`] is longer than the service's clock can tell.
+/// A time of a [`Config`] is too long for the service's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
     /// The name of the limit.
@@ -115,7 +111,7 @@ impl Config {
         ]
     }
 
-    /// Checks that the clock can tell the limits.
+    /// Checks that the clock can represent the times.
     ///
     /// # Errors
     /// [`TooLong`] for a time above [`MAX_LIMIT_MS`].
@@ -136,8 +132,8 @@ impl Config {
         }
     }
 
-    /// Returns how late a timer comes that shows that the service was suspended, and could not hear clients.
-    /// While a ping is unanswered, there is a timer as often.
+    /// Returns how late a timer must come to show that the service was suspended and could not receive. While a ping is
+    /// unanswered, the timer comes with this period.
     const fn suspension(&self) -> u32 {
         let patience = match (self.ping_interval(), self.client_timeout_ms) {
             (0, 0) => self.send_timeout_ms,
@@ -175,14 +171,14 @@ impl Default for Config {
 
 macro_rules! settings {
     ($($name:ident: $atomic:ident($type:ty) = $zero:literal from $value:expr,)*) => {
-        /// The [`Config`] of a service that is open. Each value is read and written by itself, so that a service
-        /// in static memory can be opened again.
+        /// The [`Config`] of an open service. Each value is read and written separately, so that a service in static
+        /// memory can be opened again.
         pub(super) struct Settings {
             $($name: $atomic,)*
         }
 
         impl Settings {
-            /// Makes those of a service that was never opened.
+            /// The settings of a service that was never opened.
             pub const fn new() -> Self {
                 Self { $($name: $atomic::new($zero),)* }
             }
@@ -217,47 +213,48 @@ settings! {
     login_failures_per_minute: AtomicU16(u16) = 0 from |config: &Config| config.login_failures_per_minute,
 }
 
-/// Setters for the limits of options, which have them in the field `limits`: of the host and of Zephyr alike.
+/// Setters for options that have the limits in a field `limits`, on the host and on Zephyr.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! limit_setters {
     () => {
         $crate::limit_setters! {
             duration handshake_timeout(handshake_timeout_ms)
-                "Sets the longest time from the connection to a complete opening request.";
+                "Sets the maximum time from the connection to a complete opening request.";
             duration client_timeout(client_timeout_ms)
-                "Sets the longest silence of a connected client: one that is pinged and does not answer is timed \
-                 out. Zero: no client is. Without [`ping_interval`](Self::ping_interval) a client is pinged after \
-                 half of it.";
+                "Sets the maximum silence of a connected client. A client that is pinged and does not answer times \
+                 out. Zero: no limit. Without [`ping_interval`](Self::ping_interval), clients are pinged after half \
+                 of it.";
             duration ping_interval(ping_interval_ms)
-                "Sets the silence after which a client is sent a ping. Zero: never, so that a client that only \
-                 listens is cut off. Use at most half of the client timeout.";
+                "Sets the silence after which a client is pinged. Zero: never, so that a client that only listens is \
+                 closed. Use at most half of the client timeout.";
             duration send_timeout(send_timeout_ms)
-                "Sets the longest time that output may wait for a client to take it, and a sender for room.";
+                "Sets the maximum time without progress for unsent output, and for a sender that waits for room.";
             duration close_timeout(close_timeout_ms)
-                "Sets the longest time for the closing handshake, and for the client to close its side after it.";
+                "Sets the maximum time for the closing handshake, and for the client to close its side after it.";
             duration hold_timeout(hold_timeout_ms)
-                "Sets the longest time that the application may hold a client's messages without releasing one.";
+                "Sets the maximum time that the application may hold a client's messages without releasing one.";
             duration tick(tick_ms)
                 "Sets the period of `Handler::on_tick`. Zero: it is not called.";
             value streaming(streaming: bool)
                 "Sets whether messages larger than the receive buffer are delivered in pieces, see \
                  `Handler::on_message`. Otherwise they fail the connection with 1009.";
             value clients_per_address(clients_per_address: u16)
-                "Sets how many clients may have one address; one more gets 429. 0: no limit. Leave it at 0 where all \
-                 clients have the address of a proxy.";
+                "Sets the maximum number of clients with the same address; further ones get 429. 0: no limit. Leave \
+                 it at 0 behind a proxy, because all clients have its address there.";
             value handshakes_per_second(handshakes_per_second: u16)
-                "Sets how many connections are given a slot in a second, and at once after a time without. Further \
-                 ones wait in the operating system. 0: no limit.";
+                "Sets the maximum number of connections per second that get a slot, and of the burst after a pause. \
+                 Further ones wait in the operating system's backlog. 0: no limit.";
             value control_frames_per_second(control_frames_per_second: u16)
-                "Sets how many pings, and pongs that answer no ping, a client may send in a second, and at once \
-                 after a time without. One more fails the connection with 1008. 0: no limit.";
+                "Sets the maximum number per second of pings, and of pongs that answer no ping, of a client, and of \
+                 the burst after a pause. One more fails the connection with 1008. 0: no limit.";
             value fragments_per_message(fragments_per_message: u16)
-                "Sets how many fragments a message may have, empty ones too. One more fails the connection with \
-                 1008. 0: no limit.";
+                "Sets the maximum number of fragments of a message, including empty ones. One more fails the \
+                 connection with 1008. 0: no limit.";
             value login_failures_per_minute(login_failures_per_minute: u16)
-                "Sets how many failed logins an address may have in a minute: requests that the application refuses \
-                 with 401 or 403. Further ones get 429 until the minute is over. 0: no limit. Default on a host: 10.";
+                "Sets the maximum number of failed logins of an address per minute: requests that the application \
+                 refuses with 401 or 403. Further ones get 429 until the minute is over. 0: no limit. Default on a \
+                 host: 10.";
         }
     };
     ($($kind:ident $name:ident($($field:tt)*) $doc:literal;)*) => {
@@ -265,7 +262,7 @@ macro_rules! limit_setters {
     };
     (@ duration $name:ident($field:ident) $doc:literal) => {
         #[doc = $doc]
-        #[doc = "\n\nWhole milliseconds, at least as long, up to 12 days."]
+        #[doc = "\n\nRounded up to whole milliseconds, up to 12 days."]
         #[must_use]
         pub const fn $name(mut self, duration: core::time::Duration) -> Self {
             self.limits.$field = $crate::clients::milliseconds(duration);

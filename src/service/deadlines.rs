@@ -181,16 +181,16 @@ impl<P: Port> Inner<P> {
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Has the serving thread look at all deadlines at `at` or earlier, if there is one.
+    /// Makes the serving thread check all deadlines at `at` or earlier, if there is one.
     pub(super) fn set_timer(&self, at: Option<Instant>) {
         let Some(at) = at else {
             return;
         };
         let mut shared = self.shared.lock();
         if shared.timer.is_none_or(|timer| !at.has_reached(timer)) {
-            // A deadline that has passed already is no sign of a suspension.
+            // A deadline that has passed already does not indicate a suspension.
             let at = at.later(self.port.now());
-            // Deadlines that are close together come due together.
+            // Round up, so that deadlines that are close together expire together.
             let at = at + (TIMER_GRANULARITY_MS - 1);
             let at = Instant(at.0 - at.0 % TIMER_GRANULARITY_MS);
             shared.timer = Some(at);

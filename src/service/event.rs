@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Events, and the clients that they are about.
+//! Events, and the ids of clients.
 
 use core::fmt;
 use core::ops::Deref;
 
 use crate::protocol::{CloseCode, Request, from_utf8};
 
-/// Where events can be delivered: to the callback, and to queues.
+/// The maximum number of sinks, where events are delivered: a callback, and queues.
 pub const MAX_SINKS: usize = 4;
 
-/// A client, for as long as its connection lives.
+/// Identifies a client while its connection lives.
 ///
-/// The generation distinguishes it from clients that had the same slot before, so that an id that was kept
-/// too long refers to no client.
+/// The generation distinguishes it from earlier clients with the same slot, so that an old id refers to no client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId {
     slot: u16,
@@ -20,8 +19,8 @@ pub struct ClientId {
 }
 
 impl ClientId {
-    /// Makes the id of the client that has or had this slot with this generation. For ids that the application keeps
-    /// in a form of its own.
+    /// Creates the id of the client that has, or had, this slot with this generation. For applications that store ids
+    /// in their own format.
     #[must_use]
     pub fn new(slot: usize, generation: u32) -> Self {
         Self {
@@ -36,7 +35,7 @@ impl ClientId {
         usize::from(self.slot)
     }
 
-    /// Counts the clients of the slot, from [`Application::first_generation`](super::Application) on.
+    /// Returns the generation, which counts the clients of the slot.
     #[must_use]
     pub const fn generation(self) -> u32 {
         self.generation
@@ -54,14 +53,14 @@ impl fmt::Display for ClientId {
 pub struct Message<'a> {
     /// Its bytes. Pieces of a text end on character boundaries.
     pub bytes: &'a [u8],
-    /// Whether it begins the message.
+    /// Whether this is the beginning of the message.
     pub first: bool,
-    /// Whether it ends the message.
+    /// Whether this is the end of the message.
     pub last: bool,
 }
 
 impl<'a> Message<'a> {
-    /// Returns the text of a text message, which was checked to be UTF-8. Empty for binary data that is not.
+    /// Returns the text of a text message, which is valid UTF-8. Empty for binary data that is not.
     #[must_use]
     pub fn text(&self) -> &'a str {
         from_utf8(self.bytes).unwrap_or_default()
@@ -82,16 +81,15 @@ impl Deref for Message<'_> {
     }
 }
 
-/// Something happened. The order for each client is `Connecting`, `Connected`, …, `Closing`,
-/// `Closed`.
+/// An event. The order for each client is `Connecting`, `Connected`, …, `Closing`, `Closed`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// An error that no other event names: no memory, descriptors or sockets.
+    /// An error without an event of its own: no memory, descriptor, or socket for a connection.
     Error,
     /// A connection was accepted.
     Connecting,
-    /// The 101 response was sent; what the client had asked for.
+    /// The 101 response was sent. Contains the client's request.
     Connected(Request<'a>),
     /// Binary data.
     Binary(Message<'a>),
@@ -101,20 +99,20 @@ pub enum Event<'a> {
     Ping(&'a [u8]),
     /// A pong that does not answer the service's own keep-alive.
     Pong(&'a [u8]),
-    /// A close frame: the client starts the closing handshake, or answers.
+    /// A close frame: the client starts the closing handshake, or answers ours.
     CloseFrame {
         /// Its code, if it has one.
         code: Option<CloseCode>,
         /// Its body as received: the code in two bytes, then the reason.
         body: &'a [u8],
     },
-    /// The connection is ending. Once, before every `Closed`.
+    /// The connection is ending. Emitted once before every `Closed`.
     Closing,
-    /// The connection is gone. Once for each `Connecting`.
+    /// The connection has ended. Emitted once for each `Connecting`.
     Closed,
-    /// The client broke RFC 6455; `Closing` follows.
+    /// The client violated RFC 6455; `Closing` follows.
     InvalidFrame,
-    /// The client was silent, or did not finish its opening handshake; `Closing` follows.
+    /// The client was silent too long, or did not finish its opening handshake; `Closing` follows.
     Timeout,
     /// TLS failed.
     TlsFailed,
@@ -170,7 +168,7 @@ bitflags::bitflags! {
 }
 
 impl EventMask {
-    /// The events that concern the service as a whole, in the order in which they are delivered.
+    /// The events of the service as a whole, in the order of delivery.
     pub(super) const SERVICE: [Self; 4] = [
         Self::LISTEN_FAILED,
         Self::LINK_DOWN,
@@ -192,8 +190,7 @@ impl EventMask {
 /// The events that each sink wants.
 pub(super) type Masks = [EventMask; MAX_SINKS];
 
-/// An event that says what became of a client, and brings no bytes. When several are due, they are
-/// delivered in this order.
+/// A state change of a client; the event has no bytes. Pending ones are delivered in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum State {
@@ -237,15 +234,15 @@ impl State {
     }
 }
 
-/// The state events that each sink has still to get: a bit each, in the order of [`State`].
+/// The state events that each sink has not received yet: a bit each, in the order of [`State`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pending([u8; MAX_SINKS]);
 
 impl Pending {
-    /// Every sink has got everything.
+    /// No pending events.
     pub const NONE: Self = Self([0; MAX_SINKS]);
 
-    /// Returns whether every sink has got everything. One comparison of a word.
+    /// Returns whether there are no pending events. One comparison of a word.
     pub fn is_empty(self) -> bool {
         u32::from_ne_bytes(self.0) == 0
     }
@@ -259,7 +256,7 @@ impl Pending {
         }
     }
 
-    /// Returns whether some sink has still to get this event.
+    /// Returns whether this event is pending for a sink.
     pub fn has(self, state: State) -> bool {
         self.0.iter().any(|pending| pending & state.bit() != 0)
     }
@@ -270,7 +267,7 @@ impl Pending {
         State::ALL.get(pending.trailing_zeros() as usize).copied()
     }
 
-    /// Removes an event that a sink has got.
+    /// Removes an event that was delivered to a sink.
     pub fn remove(&mut self, sink: usize, state: State) {
         if let Some(pending) = self.0.get_mut(sink) {
             *pending &= !state.bit();
@@ -288,7 +285,7 @@ impl Pending {
 }
 
 impl<'a> Event<'a> {
-    /// Returns what a client has sent, of the events that bring that. A queue holds it.
+    /// Returns the client's data, for events that have data. Queues hold it.
     #[must_use]
     pub const fn message(&self) -> Option<Message<'a>> {
         let bytes = match *self {
@@ -303,7 +300,7 @@ impl<'a> Event<'a> {
     /// Returns the bit of this event.
     #[must_use]
     pub const fn mask(&self) -> EventMask {
-        // The numbers of the C interface, in the order of the variants: no table is needed.
+        // The numbers of the C interface, in the order of the variants, so that no table is needed.
         let number = match self {
             Self::Error => 0,
             Self::Connecting => 1,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Failed logins, counted by the address they came from.
+//! Failed logins, counted by address.
 
 use super::time::Instant;
 
@@ -12,7 +12,7 @@ pub struct Login {
     network: u64,
     /// 0: the entry is free.
     failures: u16,
-    /// When the first of them was.
+    /// The time of the first one.
     since: Instant,
 }
 
@@ -23,17 +23,17 @@ impl Login {
         since: Instant(0),
     };
 
-    /// Returns how long ago the first failure was. Another thread may have read the time of it a little later.
+    /// Returns how long ago the first failure was. Another thread may have read its time a little later than `now`.
     fn age(&self, now: Instant) -> u32 {
         let is_later = now.until(self.since) < WINDOW_MS;
         if is_later { 0 } else { self.since.until(now) }
     }
 }
 
-/// Memory for failed logins: an array, with an entry for each address that is remembered. An empty one for
-/// a port without [`Limits::LOGIN_FAILURES`](super::Limits::LOGIN_FAILURES).
+/// Memory for failed logins: an array with an entry for each remembered address. Empty for a port without
+/// [`Limits::LOGIN_FAILURES`](super::Limits::LOGIN_FAILURES).
 pub trait LoginTable {
-    /// All entries are free. All zeros, so that a static one takes no flash.
+    /// A table with free entries only. All zeros, so that a static one takes no flash.
     const NEW: Self;
 
     /// Returns the entries.
@@ -48,8 +48,8 @@ impl<const N: usize> LoginTable for [Login; N] {
     }
 }
 
-/// Forgets what was a minute ago. A table that is refreshed once in 49 days never takes an old time for a recent
-/// one.
+/// Removes entries that are a minute old. A table that is refreshed at least every 49 days never mistakes an old time
+/// for a recent one.
 pub(super) fn refresh(entries: &mut [Login], now: Instant) {
     for entry in entries {
         if entry.age(now) >= WINDOW_MS {
@@ -65,8 +65,7 @@ pub(super) fn is_blocked(entries: &mut [Login], network: u64, limit: u16, now: I
     limit > 0 && entries.any(|entry| entry.network == network && entry.failures >= limit)
 }
 
-/// Counts a failed login. The address takes the place of the one whose first failure is the oldest, if there is
-/// no other.
+/// Counts a failed login. If the table is full, the address replaces the one with the oldest first failure.
 pub(super) fn note_failure(entries: &mut [Login], network: u64, now: Instant) {
     refresh(entries, now);
     let age = |entry: &Login| match entry.failures {
@@ -109,7 +108,7 @@ mod tests {
             assert!(!blocked(&mut table, 8, start + 3_000));
             assert!(blocked(&mut table, 7, start + 59_999));
             assert!(!blocked(&mut table, 7, start + 60_000));
-            // It begins anew.
+            // A new minute begins.
             note_failure(&mut table, 7, start + 60_000);
             assert!(!blocked(&mut table, 7, start + 60_001));
         }

@@ -3,16 +3,15 @@
 //!
 //! Three kinds of threads meet here, and the port runs the first two:
 //!
-//! - the *serving thread* in [`Service::serve`]: it waits for sockets and deadlines, accepts
-//!   connections, and finds out which clients are ready (`serve.rs`);
-//! - whatever runs *work items* by [`Service::run`]: a work queue, or the serving thread itself
-//!   ([`Port::INLINE`]), and on a host further loops. An item receives, parses, delivers events and sends
-//!   the answers of one client; no two threads run the same client (`run.rs`);
-//! - *application threads* calling [`Service::send`], [`Service::close`], … (`send.rs`).
+//! - the *serving thread* in [`Service::serve`]: it waits for sockets and deadlines, accepts connections, and finds out
+//! which clients are ready (`serve.rs`);
+//! - threads that run *work items* by [`Service::run`]: a work queue, or the serving thread itself ([`Port::INLINE`]),
+//! and on a host further loops. An item receives, parses, delivers events, and sends the answers of one client; no two
+//! threads run the same client (`run.rs`);
+//! - *application threads* that call [`Service::send`], [`Service::close`], … (`send.rs`).
 //!
-//! They share the slots (`slot.rs`), each behind its own lock. No lock is held while an event is
-//! delivered, and never two slots' locks at once; inside a slot's lock only the locks of the pool
-//! and of the shared state are taken, each on its own.
+//! They share the slots (`slot.rs`), each with its own lock. No thread holds a lock while it delivers an event, or the
+//! locks of two slots at once. Inside a slot's lock, only the lock of the pool or that of the shared state is taken.
 
 mod admit;
 mod announce;
@@ -70,14 +69,14 @@ use slot::{Inner, Owner};
 use stats::{Counter, Counters};
 use stop::Life;
 
-/// How far a client's connection is (the C interface's `SYS_WSS_STATE`).
+/// The state of a client (`SYS_WSS_STATE` in the C interface).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientState {
     /// There is no such client.
     Closed,
     /// The connection is ending.
     Closing,
-    /// The opening handshake is under way.
+    /// The opening handshake is in progress.
     Connecting,
     /// Messages can be sent.
     Connected,
@@ -94,35 +93,35 @@ pub struct Service<P: Port, A: Application<P>> {
     first_generation: AtomicU32,
     pool: P::Lock<Pool<P>>,
     shared: P::Lock<Shared<P::Logins>>,
-    /// Until when all output is paused, because the network has no buffers; 0: it is not. Read with a
-    /// slot's lock held.
+    /// The end of the pause of all output, while the network has no buffers; 0: there is no pause. Read with a slot's
+    /// lock held.
     paused_until: AtomicU32,
     /// The application's tick is due.
     tick_due: AtomicBool,
 }
 
-/// What all threads share beside the slots, behind its lock.
+/// State that all threads share besides the slots, behind its own lock.
 pub struct Shared<L> {
     life: Life,
     /// Slots in use or set aside, and the lowest slot that may be free.
     used: usize,
     lowest: usize,
-    /// When the timer is set for.
+    /// The time that the timer is set for.
     timer: Option<Instant>,
-    /// Events of the service that each sink has yet to get.
+    /// Events of the service that each sink has not received yet.
     pending: [EventMask; MAX_SINKS],
     counters: Counters,
     most_clients: u32,
-    /// A token is a line about a client in the log.
+    /// Has a token for each log line about a client.
     log_lines: Bucket,
-    /// Lines that were left out since the last one.
+    /// Log lines that were skipped since the last one.
     lines_left_out: u32,
     /// Failed logins by address.
     logins: L,
 }
 
 impl<L: LoginTable> Shared<L> {
-    /// Of a service that was never opened. All zeros, so that a static one takes no flash.
+    /// The state of a service that was never opened. All zeros, so that a static one takes no flash.
     pub const NEW: Self = Self {
         life: Life::Stopped,
         used: 0,
@@ -138,8 +137,8 @@ impl<L: LoginTable> Shared<L> {
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Creates a service for as many clients as there are slots. It needs memory, see [`equip`](Self::equip), and
-    /// serves from [`open`](Self::open) until [`stop`](Self::stop).
+    /// Creates a service with a client for each slot. It needs memory, see [`equip`](Self::equip), and serves from
+    /// [`open`](Self::open) until [`stop`](Self::stop).
     pub const fn new(
         port: P,
         application: A,
@@ -161,9 +160,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Gives the service its memory: for each slot an incoming half, and blocks for output that clients do
-    /// not take at once. The blocks are of one size: the largest frame that can be sent without waiting. To be
-    /// called once.
+    /// Sets the memory of the service: an incoming half for each slot, and blocks for output that clients do not take
+    /// at once. All blocks have the same size: the largest frame that can be sent without waiting. Call this once.
     #[inline(never)] // for size
     pub fn equip(&self, mut inbound: impl FnMut() -> P::Inbound, blocks: P::Blocks) {
         let slots = self.slots.as_ref();
@@ -178,17 +176,17 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.block_size.store(block_size, Relaxed);
     }
 
-    /// Begins to serve, with these limits and new statistics. The first clients have this generation: an owner
-    /// that keeps ids for longer passes [`next_generation`](Self::next_generation). Returns false if the
-    /// service serves already, or if work for a client of the time before (a callback) was not finished when
-    /// it stopped, and still is not.
+    /// Starts to serve, with these limits and new statistics. The first clients have this generation: an owner that
+    /// keeps ids for longer passes [`next_generation`](Self::next_generation). Returns false if the service runs
+    /// already, or if work for a previous client (a callback) was not finished when the service stopped, and still is
+    /// not.
     pub fn open(&self, config: &Config, generation: u32) -> bool {
         let mut shared = self.shared.lock();
         if shared.life != Life::Stopped || shared.used > 0 {
             return false;
         }
         self.settings.set(config);
-        // Each by itself: as a whole they would lie in flash, all zeros.
+        // One by one: as a whole, the zeros would be stored in flash.
         shared.life = Life::Serving;
         shared.lowest = 0;
         shared.timer = None;
@@ -219,13 +217,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         &self.application
     }
 
-    /// Returns how many clients there may be.
+    /// Returns the maximum number of clients.
     pub fn max_clients(&self) -> usize {
         self.slots.as_ref().len()
     }
 
-    /// Returns a generation that no client has had since the service was opened: ids of those that come after it
-    /// differ. Call it after [`stop`](Self::stop), when no further client gets a slot.
+    /// Returns a generation that no client has had since the service was opened, so ids of later clients differ. Call
+    /// it after [`stop`](Self::stop), when no further client gets a slot.
     pub fn next_generation(&self) -> u32 {
         let first = self.first_generation.load(Relaxed);
         let slots = self.slots.as_ref().iter();
@@ -233,7 +231,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         first.wrapping_add(used.max().unwrap_or(0)).wrapping_add(1)
     }
 
-    /// Returns what the service has done so far.
+    /// Returns the counters of the service.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         let shared = self.shared.lock();
@@ -247,8 +245,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         stats
     }
 
-    /// Releases a message of this client that was taken with [`Delivery::Held`]. Once all are
-    /// released, the client is received from again.
+    /// Releases a message of this client that was taken with [`Delivery::Held`]. When all are released, the service
+    /// reads from the client again.
     pub fn release(&self, client: ClientId) {
         let index = client.slot();
         let Some(slot) = self.slot(index) else {
@@ -261,16 +259,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner.held = inner.held.saturating_sub(1);
         inner.held_since = self.port.now();
         if inner.held == 0 {
-            // The client had no chance to be heard while it was held up.
+            // While the client was held up, its input was not received: that silence does not count.
             let now = inner.held_since;
             inner.hear(now);
             self.kick(index, &mut inner);
         }
     }
 
-    /// Calls `read` if a message of this client, taken with [`Delivery::Held`], is still held. Until
-    /// that returns the bytes that are held stay as they are, even if the client is cut off; it must
-    /// not call the service.
+    /// Calls `read` if a message of this client, taken with [`Delivery::Held`], is still held. The bytes stay until
+    /// `read` returns, even if the client is aborted. `read` must not call the service.
     pub fn while_held<T>(&self, client: ClientId, read: impl FnOnce() -> T) -> Option<T> {
         let inner = self.slot(client.slot())?.lock();
         (inner.generation == client.generation() && inner.held > 0).then(read)
@@ -280,7 +277,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     pub fn room(&self) {
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let mut inner = slot.lock();
-            // One that runs may just have found that there is no room.
+            // A work item that runs may just have found that there is no room.
             if inner.stalled != 0 || inner.owner == Owner::Running {
                 self.kick(index, &mut inner);
             }
@@ -298,7 +295,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().counters.add(counter);
     }
 
-    /// Has the slot's work item run soon.
+    /// Schedules the slot's work item.
     fn kick(&self, index: usize, inner: &mut Inner<P>) {
         if inner.kick() {
             self.port.submit(Work::Client(index));
@@ -319,7 +316,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.set_timer(inner.uncovered_deadline(&self.settings));
     }
 
-    /// Has the serving thread call the application at `at`, which is not rounded, or earlier.
+    /// Makes the serving thread call the application's tick at `at`, which is not rounded, or earlier.
     fn set_tick(&self, at: Instant) {
         let mut shared = self.shared.lock();
         if shared.timer.is_none_or(|timer| !at.has_reached(timer)) {

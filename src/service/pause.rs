@@ -17,23 +17,23 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         P::LACKS_BUFFERS && self.paused_until.load(Relaxed) != 0
     }
 
-    /// Pauses all output after the network had no buffers for this client's: there is one pool for all.
+    /// Pauses all output after the network had no buffers for this client: all clients share one pool.
     pub(super) fn pause_if_starved(&self, inner: &Inner<P>) {
         if P::LACKS_BUFFERS && inner.output.is_starved() && !self.is_paused() {
-            // Any time but 0.
+            // Avoid 0, which means no pause.
             let until = Instant((self.port.now() + PAUSE_MS).0 | 1);
             self.paused_until.store(until.0, Relaxed);
             self.set_timer(Some(until));
         }
     }
 
-    /// Returns whether the pause of all output ends now: unsent output is tried again, and WRITABLE is emitted where a
-    /// frame was refused. The first that finds no buffers begins the next pause.
+    /// Returns whether the pause of all output ends now. Unsent output is then tried again, and WRITABLE is emitted for
+    /// refused frames. The first output that finds no buffers begins the next pause.
     pub(super) fn ends_pause(&self, now: Instant) -> bool {
         let until = self.paused_until.load(Relaxed);
         let ends = P::LACKS_BUFFERS && until != 0 && now.has_reached(Instant(until));
         if ends {
-            // Before the slots are looked at: what is put off from now on is of the next pause.
+            // Before checking the slots: what is deferred from now on belongs to the next pause.
             self.paused_until.store(0, Relaxed);
         }
         ends

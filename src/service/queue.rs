@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Event queues: for threads of the application that take events, instead of a callback.
+//! Event queues, from which threads of the application read events.
 //!
-//! A queue loses nothing. When it is full, the service keeps the event and, of that client, receives
-//! nothing more, until a reader makes room. An event with bytes *holds* its message: the bytes stay in
-//! the client's receive buffer, or count against it, until the reader releases them.
+//! A queue loses nothing. While it is full, the service keeps the event, and stops reading from its client, until a
+//! reader makes room. An event with bytes *holds* its message: the bytes stay in the client's receive buffer, or count
+//! against it, until the reader releases them.
 //!
-//! [`Queue`] has the rules. Where the entries are is for a [`QueueStorage`] to say, and where the state and
-//! its lock are for the implementation of [`Queue`]: [`QueueSink`] is the one for servers in Rust.
+//! [`Queue`] implements the rules. [`QueueStorage`] stores the entries; an implementation of [`Queue`] contains the
+//! state and its lock: [`QueueSink`] for servers in Rust.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -16,17 +16,15 @@ use super::time::Instant;
 use super::{Application, Delivery, Service};
 use crate::protocol::{CloseCode, Request};
 
-/// A reader without a timeout looks again after this long, in milliseconds: no timeout is too long for an
-/// operating system then.
+/// A reader without a timeout checks again after this time, in milliseconds, because operating systems limit timeouts.
 const LONG_MS: u32 = 3_600_000;
 
-/// Keeps the entries of a queue, in their order. Called with the queue's lock held.
+/// Stores the entries of a queue, in order. Called with the queue's lock held.
 pub trait QueueStorage {
-    /// An event, in whatever form readers want it.
+    /// An event, in the form that readers need.
     type Entry;
 
-    /// Puts what `make` returns behind the other entries, or returns false if there is no room. Nothing is
-    /// kept of an entry that did not fit.
+    /// Appends the result of `make`, or returns false if there is no room, and keeps nothing.
     fn put(&mut self, make: impl Fn() -> Self::Entry) -> bool;
 
     /// Takes the oldest entry.
@@ -35,16 +33,16 @@ pub trait QueueStorage {
 
 /// The state of a queue, behind its lock.
 pub struct QueueState<S> {
-    /// `None`: there is no queue, or its readers have abandoned it.
+    /// `None` if there is no queue, or its readers have abandoned it.
     storage: Option<S>,
-    /// No events come any more: a reader that finds none does not wait.
+    /// No more events follow: a reader that finds none does not wait.
     ended: bool,
-    /// How many readers wait for an event.
+    /// The number of readers that wait for an event.
     waiting: u32,
 }
 
 impl<S> QueueState<S> {
-    /// No queue.
+    /// The state without a queue.
     pub const EMPTY: Self = Self {
         storage: None,
         ended: false,
@@ -59,24 +57,24 @@ impl<S> QueueState<S> {
         }
     }
 
-    /// Events may come again.
+    /// Makes the queue accept events again.
     pub const fn resume(&mut self) {
         self.ended = false;
     }
 
-    /// Returns where the entries are, if there is a queue.
+    /// Returns the storage, if there is a queue.
     pub const fn storage(&mut self) -> Option<&mut S> {
         self.storage.as_mut()
     }
 }
 
-/// Why there is no event.
+/// The reason why there is no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// None came in time.
+    /// There was none in time.
     Timeout,
-    /// The server has ended, and every event was taken.
+    /// The server has stopped, and every event was taken.
     Ended,
 }
 
@@ -91,32 +89,32 @@ impl core::fmt::Display for RecvError {
 
 impl core::error::Error for RecvError {}
 
-/// A queue of events, between the service and threads that take them.
+/// An event queue between the service and the threads that read it.
 ///
-/// An implementation says where the state and its lock are, which may be that of several queues. No
-/// method holds the lock while it calls `release`, `room` or the service.
+/// An implementation contains the state and its lock, which several queues may share. No method holds the lock while it
+/// calls `release`, `room`, or the service.
 pub trait Queue {
-    /// Where the entries are.
+    /// The storage of the entries.
     type Storage: QueueStorage;
-    /// What is behind the lock.
+    /// The value behind the lock.
     type Shared;
-    /// Returns the lock.
+    /// The type of the lock.
     type Lock: Lock<Self::Shared>;
 
     /// Returns the lock.
     fn lock(&self) -> &Self::Lock;
 
-    /// Returns the state. `None` if this queue is not there any more, but maybe another one.
+    /// Returns the state. `None` if this queue no longer exists; another one may have taken its place.
     fn state<'a>(&self, shared: &'a mut Self::Shared) -> Option<&'a mut QueueState<Self::Storage>>;
 
-    /// Returns the flag that is set while the service has to be notified of room, because an event was turned away.
+    /// Returns the flag that is set while the service must be notified of room, because an event was rejected.
     fn turned_away(&self) -> &AtomicBool;
 
-    /// Unsubscribes the queue: its readers abandon it, and the service has to deliver nothing to it any more. Called
-    /// with the lock held.
+    /// Unsubscribes the queue, because its readers abandon it: the service delivers nothing to it any more. Called with
+    /// the lock held.
     fn unsubscribe(&self);
 
-    /// Puts an event on the queue. `make` makes the entry; `holds` says whether it holds a message.
+    /// Puts an event on the queue. `make` creates the entry; `holds` means that it holds a message.
     fn deliver(&self, holds: bool, make: impl Fn() -> Entry<Self>) -> Delivery {
         let mut shared = self.lock().lock();
         let Some(state) = self.state(&mut shared) else {
@@ -128,7 +126,7 @@ pub trait Queue {
         let mut is_put = storage.put(&make);
         if !is_put {
             self.turned_away().store(true, Ordering::SeqCst);
-            // A reader that has taken an entry without the lock may not have seen that.
+            // A reader that has taken an entry without the lock may not have seen the flag.
             is_put = storage.put(&make);
         }
         let wakes = is_put && state.waiting > 0;
@@ -143,12 +141,12 @@ pub trait Queue {
         }
     }
 
-    /// Takes the oldest event, or waits for one for up to `timeout_ms`; `None` is no timeout. Calls `room` if
-    /// the service has to know that there is some.
+    /// Takes the oldest event, or waits for one for up to `timeout_ms`; `None` means no timeout. Calls `room` if the
+    /// service must be notified of room.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] when the time is over; [`RecvError::Ended`] if the queue is gone, or has ended and is
-    /// empty.
+    /// [`RecvError::Timeout`] if there was none in time; [`RecvError::Ended`] if the queue no longer exists, or has
+    /// ended and is empty.
     fn recv(
         &self,
         timeout_ms: Option<u32>,
@@ -189,18 +187,18 @@ pub trait Queue {
         Ok(entry)
     }
 
-    /// Returns whether the service has to know that there is room, after an entry was taken.
+    /// Returns whether the service must be notified of room, after an entry was taken.
     fn has_made_room(&self) -> bool {
         let turned_away = self.turned_away().load(Ordering::SeqCst);
         if turned_away {
-            // Before the service tries again.
+            // Clear it before the service tries again.
             self.turned_away().store(false, Ordering::SeqCst);
         }
         turned_away
     }
 
-    /// Ends the queue: readers take what there is, and do not wait for more. An event that is delivered late,
-    /// by a handler that did not return in time, is still put on it.
+    /// Ends the queue: readers take the remaining events, and do not wait for more. An event that a handler delivers
+    /// late, because it did not return in time, is still put on the queue.
     fn end(&self) {
         if let Some(state) = self.state(&mut self.lock().lock()) {
             state.ended = true;
@@ -208,8 +206,8 @@ pub trait Queue {
         self.lock().notify_all();
     }
 
-    /// Abandons the queue, as its readers are gone: calls `release` with each entry that is left, and `room`,
-    /// since nothing is turned away any more. False if the queue was not there.
+    /// Abandons the queue, because its readers are gone. Calls `release` with each remaining entry, and `room`, because
+    /// the queue rejects nothing any more. Returns false if the queue no longer existed.
     fn abandon(&self, release: impl FnMut(Entry<Self>), room: impl FnOnce()) -> bool {
         let mut shared = self.lock().lock();
         let state = self.state(&mut shared);
@@ -233,7 +231,7 @@ pub type Entry<Q> = <<Q as Queue>::Storage as QueueStorage>::Entry;
 pub struct KeptEvent<B> {
     /// The client; `None` for events of the service as a whole.
     pub client: Option<ClientId>,
-    /// What it brings.
+    /// The bytes of the event.
     pub bytes: B,
     event: EventMask,
     first: bool,
@@ -248,7 +246,7 @@ const HOLDING: EventMask = EventMask::TEXT
     .union(EventMask::CLOSE_FRAME);
 
 impl<B> KeptEvent<B> {
-    /// Keeps an event, with its bytes as the caller keeps them.
+    /// Creates an entry for an event, with its bytes in the form that the caller keeps.
     pub fn new(client: Option<ClientId>, event: &Event<'_>, bytes: B) -> Self {
         let message = event.message();
         Self {
@@ -265,14 +263,14 @@ impl<B> KeptEvent<B> {
         self.client.filter(|_| HOLDING.intersects(self.event))
     }
 
-    /// Releases the message that this holds. To be called once.
+    /// Releases the message that this holds. Call it once.
     pub fn release<P: Port, A: Application<P>>(&self, service: &Service<P, A>) {
         if let Some(client) = self.holds_for() {
             service.release(client);
         }
     }
 
-    /// Returns the event, with its bytes; of `Connected` those of the request.
+    /// Returns the event with its bytes; for `Connected`, those of the request.
     pub fn event<'a>(&self, bytes: &'a [u8]) -> Event<'a> {
         let &Self { first, last, .. } = self;
         let message = Message { bytes, first, last };
@@ -307,7 +305,7 @@ impl<B> KeptEvent<B> {
 pub struct QueueSink<P: Port, S: QueueStorage> {
     state: P::Lock<QueueState<S>>,
     turned_away: AtomicBool,
-    /// The events that go to it.
+    /// The events that it gets.
     mask: AtomicU32,
 }
 
@@ -343,25 +341,25 @@ impl<P: Port, B, S: QueueStorage<Entry = KeptEvent<B>>> QueueSink<P, S> {
         }
     }
 
-    /// Begins anew, with an empty queue for the events in `mask`. To be called while the service delivers none.
+    /// Starts again with an empty queue for the events in `mask`. Call it while the service delivers nothing.
     pub fn begin(&self, mask: EventMask, storage: S) {
         *self.state.lock() = QueueState::new(storage);
         self.turned_away.store(false, Ordering::SeqCst);
         self.mask.store(mask.bits(), Ordering::Relaxed);
     }
 
-    /// Clears the queue. Call it while the service delivers nothing to it, and holds no messages.
+    /// Clears the queue. Call it while the service delivers nothing to it, and it holds no messages.
     pub fn clear(&self) {
         self.mask.store(0, Ordering::Relaxed);
         *self.state.lock() = QueueState::EMPTY;
     }
 
-    /// Returns the events that go to it; none once it is abandoned.
+    /// Returns the events that it gets; none once it is abandoned.
     pub fn mask(&self) -> EventMask {
         EventMask::from_bits_truncate(self.mask.load(Ordering::Relaxed))
     }
 
-    /// Puts an event on the queue, with its bytes as `keep` returns them.
+    /// Puts an event on the queue, with its bytes as returned by `keep`.
     pub fn deliver_event(
         &self,
         client: Option<ClientId>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a service has done so far.
+//! Counters of a service.
 
 use crate::protocol::{CloseCode, Status};
 
@@ -13,21 +13,21 @@ pub struct Stats {
     pub connected: u32,
     /// Connections that ended, of those that got a slot.
     pub closed: u32,
-    /// Connections turned away because every slot was taken.
+    /// Connections rejected because every slot was in use.
     pub refused_full: u32,
-    /// Connections turned away because their address had as many clients as it may.
+    /// Connections rejected because of the limit of clients per address.
     pub refused_address: u32,
-    /// How often connections had to wait because of the handshakes per second.
+    /// How often connections had to wait because of the limit of handshakes per second.
     pub accept_pauses: u32,
     /// Requests refused with 403 (an origin or client that may not connect).
     pub refused_forbidden: u32,
     /// Requests refused with any other status.
     pub refused_requests: u32,
-    /// Of these, the ones refused because of failed logins from their address.
+    /// Requests, of these, that were refused because of failed logins from their address.
     pub refused_logins: u32,
     /// Connections that ended because TLS failed.
     pub tls_failures: u32,
-    /// Connections that could not be accepted because memory or descriptors were missing.
+    /// Connections that could not be accepted for lack of memory or descriptors.
     pub accept_errors: u32,
     /// Clients that were silent too long, or did not finish their handshake in time.
     pub timeouts: u32,
@@ -39,10 +39,10 @@ pub struct Stats {
     pub messages_too_big: u32,
     /// Clients failed with 1008: too many control frames in a second, or too many fragments.
     pub policy_violations: u32,
-    /// Clients cut off because they did not take output, or the application did not release a
-    /// message, or the closing handshake was not finished in time, or TLS was cut short.
+    /// Clients that were aborted: they took no output, the application did not release a message, the closing handshake
+    /// was not finished in time, or TLS ended without close_notify.
     pub aborted: u32,
-    /// Frames refused before their first byte because a client takes no output.
+    /// Frames refused before their first byte because there was no room for them.
     pub would_block: u32,
     /// The most clients at one time.
     pub most_clients: u32,
@@ -50,11 +50,11 @@ pub struct Stats {
     pub blocks_used: u32,
     /// The most blocks of unsent output in use at one time.
     pub most_blocks: u32,
-    /// What went through all connections.
+    /// The sum of the traffic of all connections.
     pub traffic: Traffic,
 }
 
-/// What went through a connection.
+/// The traffic of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Messages (or pieces) received.
@@ -100,7 +100,7 @@ impl Traffic {
     }
 }
 
-/// A counter of the service as a whole: that of [`Stats`] with the same name.
+/// A counter of the service as a whole, with the same name as in [`Stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counter {
     Accepted,

@@ -3,12 +3,11 @@
 
 use core::ops::Add;
 
-/// Deadlines are kept to this many milliseconds: they come due up to this much late, and by the
-/// port's clock never early.
+/// The precision of deadlines, in milliseconds: they expire up to this much late, and never early by the port's clock.
 pub const TIMER_GRANULARITY_MS: u32 = 100;
 
-/// The longest limit of a [`Config`](super::Config), in milliseconds: 12 days. Two points in time that the
-/// service compares are never further apart than twice this, so that their order is known.
+/// The maximum time in a [`Config`], in milliseconds: 12 days. Points in time that the service compares are never
+/// further apart than twice this, so that their order is well defined.
 pub const MAX_LIMIT_MS: u32 = 1 << 30;
 
 /// A point in time: milliseconds of a clock that never goes back and wraps after 49 days.
@@ -25,7 +24,7 @@ impl Instant {
         self.0.wrapping_sub(deadline.0) < 1 << 31
     }
 
-    /// Milliseconds from `now` until this; 0 once it has passed.
+    /// Returns the milliseconds from `now` until this; 0 once it has passed.
     #[must_use]
     pub const fn from(self, now: Self) -> u32 {
         if now.has_reached(self) {
@@ -35,7 +34,7 @@ impl Instant {
         }
     }
 
-    /// Milliseconds from this, which has passed, until `now`.
+    /// Returns the milliseconds from this, which has passed, until `now`.
     #[must_use]
     pub const fn until(self, now: Self) -> u32 {
         now.0.wrapping_sub(self.0)
@@ -46,7 +45,7 @@ impl Instant {
         if self.has_reached(other) { self } else { other }
     }
 
-    /// Returns the earlier one of two deadlines, of which either may not exist.
+    /// Returns the earlier of two deadlines. Either may be absent.
     pub(super) fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) if one.has_reached(other) => Some(other),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an application answers to an opening request.
+//! Answers of an application to opening requests.
 
 use crate::protocol::{Request, Status, is_challenge, is_response_field};
 
-/// What the application says to an opening request:
+/// The answer of the application to an opening request:
 ///
 /// ```
 /// use wss::{Status, Verdict};
@@ -15,7 +15,7 @@ use crate::protocol::{Request, Status, is_challenge, is_response_field};
 pub enum Verdict<'a> {
     /// The client may connect.
     Accept {
-        /// The subprotocol to speak, which has to be one that the client offers (RFC 6455 section 4.2.2).
+        /// The chosen subprotocol, one of those that the client offers (RFC 6455 section 4.2.2).
         subprotocol: Option<&'a str>,
         /// Further header fields of the response: names and values. See [`fields`](Self::fields).
         fields: &'a [(&'a str, &'a str)],
@@ -26,13 +26,13 @@ pub enum Verdict<'a> {
     Refuse {
         /// The status.
         status: Status,
-        /// How the client has to authenticate. See [`challenge`](Self::challenge).
+        /// The challenge. See [`challenge`](Self::challenge).
         challenge: Option<&'a str>,
         /// Further header fields of the response: names and values. See [`fields`](Self::fields).
         fields: &'a [(&'a str, &'a str)],
     },
-    /// [`Service::answer`](super::Service::answer) says it later, from any thread. Until then the client waits, for
-    /// the rest of its handshake timeout.
+    /// The answer follows by [`Service::answer`](super::Service::answer), from any thread. Until then the client waits,
+    /// up to its handshake timeout.
     Later,
 }
 
@@ -66,10 +66,9 @@ impl<'a> Verdict<'a> {
         self
     }
 
-    /// Accepts the client also from pages of other sites, where no list of origins is configured. Otherwise a
-    /// browser may connect only if its `Origin` is that of the server, see
-    /// [`Request::is_same_origin`]. For [`accept`](Self::accept), of applications with nothing to
-    /// protect.
+    /// Accepts the client also from pages of other sites, if no list of origins is configured. Otherwise a browser may
+    /// connect only if its `Origin` is the server's own, see [`Request::is_same_origin`]. For [`accept`](Self::accept),
+    /// in applications with nothing to protect.
     #[must_use]
     pub const fn any_origin(mut self) -> Self {
         if let Self::Accept { any_origin, .. } = &mut self {
@@ -78,9 +77,9 @@ impl<'a> Verdict<'a> {
         self
     }
 
-    /// Says how the client has to authenticate: the value of the `WWW-Authenticate` field, such as
-    /// `Basic realm="device"` (RFC 9110 section 11.6.1). For [`refuse`](Self::refuse) with
-    /// [`Status::UNAUTHORIZED`], which otherwise has a challenge of the service's own; without a meaning for others.
+    /// Sets how the client must authenticate: the value of the `WWW-Authenticate` field, such as `Basic realm="device"`
+    /// (RFC 9110 section 11.6.1). For [`refuse`](Self::refuse) with [`Status::UNAUTHORIZED`], whose default is the
+    /// service's own challenge; ignored for other statuses.
     #[must_use]
     pub const fn challenge(mut self, text: &'a str) -> Self {
         if let Self::Refuse { challenge, .. } = &mut self {
@@ -89,9 +88,9 @@ impl<'a> Verdict<'a> {
         self
     }
 
-    /// Adds header fields to the response, instead of those before: names and values. A name is a token and none of
-    /// the fields that the service writes itself, a value contains no control characters but tabs
-    /// (RFC 9110 section 5). Without a meaning for [`Later`](Self::Later).
+    /// Sets the further header fields of the response: names and values. A name must be a token, and no field that the
+    /// service writes itself. A value must not contain control characters except tabs (RFC 9110 section 5). Ignored for
+    /// [`Later`](Self::Later).
     #[must_use]
     pub const fn fields(mut self, list: &'a [(&'a str, &'a str)]) -> Self {
         if let Self::Accept { fields, .. } | Self::Refuse { fields, .. } = &mut self {
@@ -100,8 +99,7 @@ impl<'a> Verdict<'a> {
         self
     }
 
-    /// Checks that a response can be made of this. Where `takes_fields` is not set, it has neither
-    /// fields nor a challenge.
+    /// Checks that this is a valid response. Without `takes_fields`, fields and a challenge are errors.
     pub(super) fn check(
         &self,
         request: &Request<'_>,
@@ -150,17 +148,17 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// Why an answer to an opening request did nothing.
+/// The error of an answer that had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// No request of this client waits for an answer: none was put off, it was answered, the client
-    /// has gone, or its time was over.
+    /// No request of this client waits for an answer: it was not deferred, was answered, timed out, or the client has
+    /// disconnected.
     NotWaiting,
     /// The client does not offer this subprotocol. Its request still waits.
     Subprotocol,
-    /// A header field or the challenge is not valid, or the server was built without fields for responses. The
-    /// request still waits.
+    /// A header field or the challenge is not valid, or the server is built without fields for responses. The request
+    /// still waits.
     Field,
 }
 
@@ -176,24 +174,23 @@ impl core::fmt::Display for AnswerError {
 
 impl core::error::Error for AnswerError {}
 
-/// Gives the answer to an opening request. What is not answered, because the application panics, is refused with
-/// 500.
+/// Answers an opening request. A request that is not answered, because the application panics, is refused with 500.
 #[must_use = "the request has to be answered"]
 pub struct Answer<'a>(&'a mut dyn FnMut(Verdict<'_>));
 
-/// An opening request was answered, by an [`Answer`].
+/// Shows that an opening request was answered by an [`Answer`].
 #[must_use = "on_request returns it"]
 #[derive(Debug)]
 pub struct Answered(());
 
 impl<'a> Answer<'a> {
-    /// Creates an answer that is given to `give`, once: for ports, and tests of applications.
+    /// Creates an answer that calls `give` once: for ports, and tests of applications.
     pub const fn new(give: &'a mut dyn FnMut(Verdict<'_>)) -> Self {
         Self(give)
     }
 
-    /// Accepts the client, without a subprotocol. Without a list of origins, browsers can connect only from pages
-    /// of the server itself; see [`Verdict::any_origin`].
+    /// Accepts the client, without a subprotocol. Without a list of origins, browsers can connect only from pages of
+    /// the server itself, see [`Verdict::any_origin`].
     pub fn accept(self) -> Answered {
         self.give(Verdict::accept())
     }
@@ -203,14 +200,14 @@ impl<'a> Answer<'a> {
         self.give(Verdict::refuse(status))
     }
 
-    /// Leaves the answer to [`Clients::answer`](crate::Clients::answer). Until then the client waits, for the rest
-    /// of its handshake timeout.
+    /// Leaves the answer to [`Clients::answer`](crate::Clients::answer). Until then the client waits, up to its
+    /// handshake timeout.
     pub fn later(self) -> Answered {
         self.give(Verdict::Later)
     }
 
-    /// Gives this answer. The response is sent at once. One that is not possible (see [`AnswerError`]) is logged,
-    /// and the request is refused with 500.
+    /// Answers with this verdict, at once. If the verdict is not valid (see [`AnswerError`]), this is logged, and the
+    /// request is refused with 500.
     pub fn give(self, verdict: Verdict<'_>) -> Answered {
         (self.0)(verdict);
         Answered(())

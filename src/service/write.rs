@@ -155,14 +155,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         true
     }
 
-    /// Gives the output's block back unless something unsent is in it.
+    /// Returns the output's block to the pool, unless it has unsent bytes.
     pub(super) fn give_back(&self, inner: &mut Inner<P>) {
         if let Some(block) = inner.output.take_empty_block() {
             self.return_block(block);
         }
     }
 
-    /// Drops everything unsent: nothing goes out any more.
+    /// Drops all unsent output.
     pub(super) fn discard_output(&self, inner: &mut Inner<P>) {
         if let Some(block) = inner.output.discard() {
             self.return_block(block);
@@ -176,7 +176,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Sends what is unsent, as far as it goes, and lets others have their turn if all has gone.
+    /// Sends unsent output, as far as the socket takes it. If all is sent, others have their turn.
     pub(super) fn flush_output(
         &self,
         slot: &Slot<P>,
@@ -197,7 +197,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner.output.flush(socket, incoming, &self.port);
         }
         if was_blocked && !inner.output.is_blocked() {
-            // It was not received from meanwhile.
+            // The service did not read from it meanwhile: that silence does not count.
             inner.hear(self.port.now());
         }
         if inner.output.pending() || inner.output.has_caller() {

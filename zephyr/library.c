@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the Rust library of a C application needs beside the port. */
+/* Functions that the Rust library of a C application needs besides the port. */
 #include <errno.h>
 
 #include <zephyr/kernel.h>

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the SYS_WSS interface, in Rust, for an application in C. rust_cargo_application() of the module
-# lang-rust serves applications in Rust only, but that module knows which target Rust has for the board.
+# Builds the SYS_WSS interface, in Rust, for an application in C. rust_cargo_application() of the module lang-rust is
+# for applications in Rust only, but that module knows the Rust target of the board.
 
 if(NOT COMMAND _rust_map_target)
   message(FATAL_ERROR "The module at ${ZEPHYR_LANG_RUST_MODULE_DIR} has no _rust_map_target(): WSS does not know it")
@@ -12,7 +12,7 @@ set(library_dir ${CMAKE_CURRENT_LIST_DIR}/library)
 set(target_dir ${WSS_BINARY_DIR}/rust)
 set(library ${target_dir}/${RUST_TARGET}/release/libwss_library.a)
 set(features "")
-# Leaves out log levels that are off.
+# Removes the code of log levels that are off.
 if(NOT CONFIG_LOG OR CONFIG_WSS_LOG_LEVEL EQUAL 0)
   list(APPEND features --features log_off)
 elseif(CONFIG_WSS_LOG_LEVEL EQUAL 1)
@@ -23,12 +23,12 @@ elseif(CONFIG_WSS_LOG_LEVEL EQUAL 3)
   list(APPEND features --features log_inf)
 endif()
 
-# SHA-1 and Base64 from Rust packages, instead of the small functions.
+# Uses Rust packages for SHA-1 and Base64, instead of the small functions.
 if(NOT CONFIG_WSS_COMPACT)
   list(APPEND features --features packages)
 endif()
 
-# Rust is optimized for what C is.
+# Optimizes Rust like C.
 set(opt_level s)
 if(CONFIG_SIZE_OPTIMIZATIONS)
   set(opt_level z)
@@ -36,8 +36,8 @@ elseif(CONFIG_SPEED_OPTIMIZATIONS)
   set(opt_level 3)
 endif()
 
-# Rust's own memcpy() and its like are for speed, and are linked instead of those of the C library. A small
-# C library has small ones; without Rust's they are linked, and the compiler's for 64-bit arithmetic.
+# Rust's own memcpy() and related functions are optimized for speed, and would replace those of the C library. A
+# size-optimized C library has small ones: link without Rust's, and with the compiler's functions for 64-bit arithmetic.
 if(CONFIG_SIZE_OPTIMIZATIONS AND CONFIG_ARM AND CONFIG_PICOLIBC)
   set(linked ${target_dir}/libwss_small.a)
   set(without_builtins COMMAND ${CMAKE_COMMAND} -DAR=${CMAKE_AR} -DFROM=${library} -DTO=${linked}
@@ -47,8 +47,7 @@ else()
   set(without_builtins "")
 endif()
 
-# Cargo knows better than Ninja what has changed: it is always asked. It leaves the library as it is if
-# nothing has.
+# Always run Cargo, which knows better than Ninja what has changed. It does not touch the library if nothing has.
 add_custom_target(wss_cargo
   COMMAND ${CMAKE_COMMAND} -E env DOTCONFIG=${DOTCONFIG}
     CARGO_PROFILE_RELEASE_OPT_LEVEL=${opt_level}
@@ -64,5 +63,5 @@ add_custom_target(wss_cargo
 add_library(wss_rust STATIC IMPORTED GLOBAL)
 set_target_properties(wss_rust PROPERTIES IMPORTED_LOCATION ${linked})
 add_dependencies(wss_rust wss_cargo)
-# Not as one of Zephyr's own libraries, of which all is linked. It needs the port, which needs it.
+# Not one of Zephyr's own libraries, which are linked whole. It needs the port, and the port needs it.
 target_link_libraries(wss PUBLIC wss_rust)

@@ -16,13 +16,13 @@
 
 LOG_MODULE_DECLARE(wss, CONFIG_WSS_LOG_LEVEL);
 
-/* Whether Zephyr says when an interface or an address is there again. */
+/* Whether Zephyr reports interfaces and addresses. */
 #define HAS_EVENTS IS_ENABLED(CONFIG_NET_MGMT_EVENT)
 
 static struct k_spinlock lock;
 static sys_slist_t networks = SYS_SLIST_STATIC_INIT(&networks);
 
-/* As large as the largest of them, whichever it is of. */
+/* As large as the largest address. */
 union address {
 	struct sockaddr any;
 	struct sockaddr_in v4;
@@ -43,7 +43,7 @@ static struct net_if *iface_with(const union address *addr)
 	return iface;
 }
 
-/* The interface that a listener at this address belongs to: as bind() chooses it. */
+/* Returns the interface that a listener on this address belongs to, as bind() chooses it. */
 static struct net_if *iface_of_listener(const union address *addr, bool any)
 {
 	if (!any) {
@@ -57,11 +57,11 @@ static struct net_if *iface_of_listener(const union address *addr, bool any)
 
 static uint32_t bit_of(struct net_if *iface)
 {
-	/* They are counted from 1. Those far behind share a bit with others. */
+	/* Interfaces are numbered from 1. Those above 32 share bits. */
 	return BIT((net_if_get_by_iface(iface) - 1) % 32);
 }
 
-/* The events of an interface matter from now on. */
+/* From now on the events of this interface matter. */
 static void use(struct wss_network *network, struct net_if *iface)
 {
 	k_spinlock_key_t key;
@@ -117,7 +117,7 @@ uint32_t wss_network_take(struct wss_network *network)
 #include <zephyr/net/net_event.h>
 #include <zephyr/net/net_mgmt.h>
 
-/* Of one server; whether it is to know. */
+/* Records an event for a server. Returns whether the server needs to handle it. */
 static bool note(struct wss_network *network, uint64_t event, uint32_t bit)
 {
 	k_spinlock_key_t key = k_spin_lock(&lock);
@@ -125,7 +125,7 @@ static bool note(struct wss_network *network, uint64_t event, uint32_t bit)
 
 	if (event == NET_EVENT_IF_DOWN) {
 		if ((network->up & bit) != 0) {
-			/* That it came up before is of no interest any more. */
+			/* An earlier, unhandled "up" is obsolete. */
 			network->came_up &= ~bit;
 			network->went_down |= bit;
 			matters = true;
@@ -155,7 +155,7 @@ static void network_changed(uint64_t event, struct net_if *iface, void *info, si
 	ARG_UNUSED(info);
 	ARG_UNUSED(info_length);
 	ARG_UNUSED(user_data);
-	/* None of them is ever taken out. */
+	/* Networks are never removed from the list. */
 	SYS_SLIST_FOR_EACH_CONTAINER(&networks, network, node) {
 		if (note(network, event, bit_of(iface))) {
 			wss_network_changed(network);
@@ -163,7 +163,7 @@ static void network_changed(uint64_t event, struct net_if *iface, void *info, si
 	}
 }
 
-/* One for each layer. */
+/* A handler can only have events of one layer. */
 NET_MGMT_REGISTER_EVENT_HANDLER(wss_link, NET_EVENT_IF_UP | NET_EVENT_IF_DOWN, network_changed, NULL);
 #if defined(CONFIG_NET_IPV4)
 NET_MGMT_REGISTER_EVENT_HANDLER(wss_ipv4, NET_EVENT_IPV4_ADDR_ADD, network_changed, NULL);
@@ -173,7 +173,7 @@ NET_MGMT_REGISTER_EVENT_HANDLER(wss_ipv6, NET_EVENT_IPV6_ADDR_ADD, network_chang
 #endif
 #endif /* CONFIG_NET_MGMT_EVENT */
 
-/* Addresses for people. */
+/* Addresses as text. */
 
 /* The bytes of an address. */
 static const void *bytes_of(const union address *addr)
@@ -182,7 +182,7 @@ static const void *bytes_of(const union address *addr)
 					       : (const void *)&addr->v4.sin_addr;
 }
 
-/* An address and a port, as in a URL. */
+/* Writes an address and a port as in a URL. */
 static void name_of(const union address *addr, char *name, size_t size)
 {
 	char text[NET_IPV6_ADDR_LEN];
@@ -191,7 +191,7 @@ static void name_of(const union address *addr, char *name, size_t size)
 		text[0] = '?';
 		text[1] = '\0';
 	}
-	/* It is at the same place in both kinds. */
+	/* The port is at the same offset in both families. */
 	(void)snprintf(name, size, addr->any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text,
 		       ntohs(addr->v4.sin_port));
 }
@@ -204,19 +204,19 @@ void wss_network_name(int32_t fd, char *name, size_t size)
 	if (zsock_getpeername(fd, &addr.any, &len) == 0) {
 		name_of(&addr, name, size);
 	} else {
-		/* Not every driver of offloaded sockets knows it. */
+		/* Not every driver of offloaded sockets supports it. */
 		(void)snprintf(name, size, "an unknown address");
 	}
 }
 
-/* Without a log the option is not there. */
+/* Without logging the Kconfig option does not exist. */
 #if defined(CONFIG_LOG)
 #define LOGS (CONFIG_WSS_LOG_LEVEL >= LOG_LEVEL_INF)
 #else
 #define LOGS false
 #endif
 
-/* Says where it listens: of every address, at that of the interface. */
+/* Logs where the server listens: for every address, the interface's own. */
 static void log_listening(union address *addr, bool any, struct net_if *iface)
 {
 	char name[WSS_NAME_SIZE];
@@ -249,7 +249,7 @@ static void log_listening(union address *addr, bool any, struct net_if *iface)
 
 static int set_nonblocking(int fd)
 {
-	/* Nothing but this: offloaded sockets refuse the flags that they report themselves. */
+	/* Only this flag: offloaded sockets reject the flags that they report themselves. */
 	return zsock_fcntl(fd, ZVFS_F_SETFL, ZVFS_O_NONBLOCK);
 }
 
@@ -262,7 +262,7 @@ static int32_t listen_at(const union address *addr, socklen_t len)
 	if (fd < 0) {
 		return WSS_ERRNO(errno);
 	}
-	/* Both may be unknown to the stack, which then needs neither. */
+	/* Sockets that do not support these options do not need them. */
 	(void)zsock_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (addr->any.sa_family == AF_INET6) {
 		(void)zsock_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -276,16 +276,16 @@ static int32_t listen_at(const union address *addr, socklen_t len)
 	return error;
 }
 
-/* Listens at the address and the port in `addr`; which port it is then. */
+/* Listens on the address and the port in `addr`. Stores the port that was chosen. */
 static int32_t listen_one(union address *addr, socklen_t len, uint16_t *port)
 {
 	int32_t fd;
 
-	/* It is at the same place in both kinds. */
+	/* The port is at the same offset in both families. */
 	addr->v4.sin_port = htons(*port);
 	fd = listen_at(addr, len);
 	if (fd >= 0 && *port == 0) {
-		/* Offloaded sockets may not know: then no client could learn where to connect. */
+		/* Offloaded sockets may not support it. Then no client could learn the port. */
 		if (zsock_getsockname(fd, &addr->any, &len) != 0) {
 			int32_t error = WSS_ERRNO(errno);
 
@@ -313,19 +313,19 @@ static bool address_of(const struct wss_network *network, bool v6, union address
 			       v6 ? (void *)&addr->v6.sin6_addr : &addr->v4.sin_addr) == 1;
 }
 
-/* The first listener is that of IPv6, if there is IPv6. */
+/* With IPv6, the first listener is for IPv6. */
 static bool is_v6(int i)
 {
 	return IS_ENABLED(CONFIG_NET_IPV6) && i == 0;
 }
 
-/* Whether it is to be tried when the network has changed. */
+/* Returns whether to try again when the network has changed. */
 static bool waits_for_network(int32_t error)
 {
 	return HAS_EVENTS && (error == WSS_ERRNO(ENOENT) || error == WSS_ERRNO(EADDRNOTAVAIL));
 }
 
-/* Listens with one of the listeners. */
+/* Opens one of the listeners. */
 static int32_t listen_with(struct wss_network *network, int i)
 {
 	socklen_t len = is_v6(i) ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
@@ -351,7 +351,7 @@ int32_t wss_network_listen_again(struct wss_network *network, int32_t *fds)
 {
 	int32_t result = 0;
 
-	/* Before it is tried: what changes meanwhile is not missed. */
+	/* Before trying, so that no change is missed. */
 	network->waits = true;
 	for (int i = 0; i < CONFIG_WSS_LISTENERS; i++) {
 		if (fds[i] < 0 && (network->wanted & BIT(i)) != 0) {
@@ -373,7 +373,7 @@ int32_t wss_network_listen(struct wss_network *network, const char *address, uin
 	int32_t result = WSS_ERRNO(EINVAL);
 	bool listens = false;
 
-	/* Nothing is no address, and not all of them. */
+	/* An empty text is not an address. */
 	if ((address != NULL && len == 0) || len >= sizeof(network->address)) {
 		return result;
 	}
@@ -390,7 +390,7 @@ int32_t wss_network_listen(struct wss_network *network, const char *address, uin
 		if (address_of(network, is_v6(i), &addr)) {
 			fds[i] = listen_with(network, i);
 			listens = listens || fds[i] >= 0;
-			/* With both, one of the two may not work, such as IPv6 on a host without. */
+			/* If there are two families, one may not work, such as IPv6 on a host without it. */
 			if (fds[i] >= 0 || waits_for_network(fds[i])) {
 				network->wanted |= BIT(i);
 			}
@@ -406,7 +406,7 @@ int32_t wss_network_listen(struct wss_network *network, const char *address, uin
 			LOG_WRN("Cannot listen with IPv%d yet", is_v6(i) ? 6 : 4);
 		}
 	}
-	/* Those without an address come when there is one. */
+	/* Open the missing ones when they have an address. */
 	(void)wss_network_listen_again(network, fds);
 	return 0;
 }
@@ -437,7 +437,7 @@ static void peer_of(const union address *addr, uint8_t *peer)
 }
 #endif
 
-/* Makes a connection one of the server's. */
+/* Prepares a connection. */
 static int32_t prepare(struct wss_network *network, int fd)
 {
 	const int on = 1;
@@ -485,9 +485,9 @@ int32_t wss_network_accept(struct wss_network *network, int32_t listener, uint8_
 		switch (errno) {
 		case EAGAIN:
 		case EINTR:
-		/* This one has gone before it was accepted. */
+		/* This connection ended before it was accepted. */
 		case ECONNABORTED:
-		/* poll() reports the listener. */
+		/* poll() also reports the listener. */
 		case ENETDOWN:
 			return WSS_AGAIN;
 		default:
@@ -499,7 +499,7 @@ int32_t wss_network_accept(struct wss_network *network, int32_t listener, uint8_
 #else
 	ARG_UNUSED(peer);
 #endif
-	/* Accepted sockets do not inherit it. */
+	/* Accepted sockets do not inherit the flag. */
 	result = prepare(network, fd);
 	if (result < 0) {
 		(void)zsock_close(fd);
@@ -511,23 +511,23 @@ int32_t wss_network_accept(struct wss_network *network, int32_t listener, uint8_
 
 #if defined(CONFIG_NET_NATIVE_TCP) && defined(CONFIG_NET_BUF_FIXED_DATA_SIZE) &&                   \
 	defined(CONFIG_NET_BUF_POOL_USAGE)
-/* What is left to Zephyr's TCP: a segment that is sent, or sent again, and acknowledgements. */
+/* Buffers reserved for Zephyr's TCP: a segment for retransmission, and acknowledgements. */
 #define SEGMENT (DIV_ROUND_UP(1460 + 40, CONFIG_NET_BUF_DATA_SIZE))
 #define RESERVE MIN(SEGMENT + 4, CONFIG_NET_BUF_TX_COUNT / 2)
 
-/* zsock_send() takes no more than the window, which by default is a third of the buffers. */
+/* zsock_send() accepts at most a window, which by default is a third of the buffers. */
 #define WINDOW                                                                                     \
 	(CONFIG_NET_TCP_MAX_SEND_WINDOW_SIZE > 0                                                   \
 		 ? CONFIG_NET_TCP_MAX_SEND_WINDOW_SIZE                                             \
 		 : CONFIG_NET_BUF_TX_COUNT * CONFIG_NET_BUF_DATA_SIZE / 3)
 #define MOST MIN((CONFIG_NET_BUF_TX_COUNT - RESERVE) * CONFIG_NET_BUF_DATA_SIZE, WINDOW)
 
-/* Rare, and apart for the stack that it takes. */
+/* Rare, and a separate function because of its stack. */
 static __noinline int32_t no_buffers(int32_t fd)
 {
 	struct zsock_pollfd poll = {.fd = fd, .events = ZSOCK_POLLOUT};
 
-	/* Without room in the window it is the client that is waited for. */
+	/* If the window is full, wait for the client instead. */
 	return zsock_poll(&poll, 1, 0) == 1 ? WSS_NO_BUFFERS : WSS_AGAIN;
 }
 
@@ -539,7 +539,7 @@ int32_t wss_network_room(int32_t fd, size_t len)
 
 	net_pkt_get_info(&rx, &tx, &rx_data, &tx_data);
 	room = ((int32_t)atomic_get(&tx_data->avail_count) - RESERVE) * CONFIG_NET_BUF_DATA_SIZE;
-	/* All or nothing: a client is not received from while the rest of a frame is kept. */
+	/* All or nothing: the service does not read from a client while it keeps the rest of a frame. */
 	if (room < (int32_t)MIN(len, MOST) || k_mem_slab_num_free_get(tx) < 2) {
 		return no_buffers(fd);
 	}

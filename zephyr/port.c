@@ -16,14 +16,14 @@
 
 LOG_MODULE_REGISTER(wss, CONFIG_WSS_LOG_LEVEL);
 
-/* A work item for each client, the service, the link and, on a work queue, the end of all. */
+/* A work item for each client, for the service, for the link, and on a work queue one that ends all. */
 #define LINK_ITEM (CONFIG_WSS_MAX_CLIENTS + 1)
 #define END_ITEM  (CONFIG_WSS_MAX_CLIENTS + 2)
 #define ITEMS     (CONFIG_WSS_MAX_CLIENTS + 3)
-/* A lock for each client, and those of the pool, of what all threads share, and of the poll table. */
+/* A lock for each client, and one for the pool, for the shared state, and for the poll table. */
 #define LOCKS     (CONFIG_WSS_MAX_CLIENTS + 3)
 
-/* A frame is sent in no more parts: PARTS in zephyr/port/src/port.rs. */
+/* The maximum number of parts of a frame: PARTS in zephyr/port/src/port.rs. */
 #define MAX_PARTS 8
 
 struct wss_lock {
@@ -31,7 +31,7 @@ struct wss_lock {
 };
 
 static struct wss_port_server {
-	/* What is bound to it; NULL: nothing yet. */
+	/* The bound server in Rust; NULL: not bound yet. */
 	const void *object;
 	const struct wss_calls *calls;
 	struct wss_lock locks[LOCKS];
@@ -39,25 +39,25 @@ static struct wss_port_server {
 	struct k_timer timer;
 #if defined(CONFIG_WSS_WORK_QUEUE)
 	struct k_work items[ITEMS];
-	/* Given by the last item. */
+	/* The last item gives it. */
 	struct k_sem idle;
 #else
-	/* Items that the WSS thread is to do, a bit each. */
+	/* Items that the WSS thread must run, a bit each. */
 	ATOMIC_DEFINE(items, ITEMS);
 #endif
 #if defined(CONFIG_WSS_TLS)
-	/* The steps of handshakes, and the end of all. */
+	/* The items for handshakes, and one that ends all. */
 	struct k_work tls_items[CONFIG_WSS_MAX_CLIENTS + 1];
 	struct k_sem tls_idle;
 #endif
 	atomic_t timer_due;
 	struct k_poll_signal wake;
 	struct wss_network network;
-	/* Odd while there is a thread that was not joined: which run of the server this is. */
+	/* The number of the run: odd while there is a thread that was not joined. */
 	atomic_t run;
 } servers[CONFIG_WSS_SERVERS];
 
-/* The result of a call that went wrong. */
+/* Converts the errno of a failed call. */
 static int32_t failed(void)
 {
 	switch (errno) {
@@ -65,7 +65,7 @@ static int32_t failed(void)
 	case EINTR:
 	case EINPROGRESS:
 		return WSS_AGAIN;
-	/* Nothing says when there are some: the socket itself may have room. */
+	/* Nothing reports when there are buffers: the socket itself may have room. */
 	case ENOBUFS:
 	case ENOMEM:
 		return WSS_NO_BUFFERS;
@@ -116,18 +116,18 @@ int32_t wss_port_peek(int32_t fd, uint8_t *first)
 BUILD_ASSERT(sizeof(struct wss_port_part) == sizeof(struct iovec) &&
 	     offsetof(struct wss_port_part, data) == offsetof(struct iovec, iov_base) &&
 	     offsetof(struct wss_port_part, len) == offsetof(struct iovec, iov_len),
-	     "struct wss_port_part is not as struct iovec");
+	     "struct wss_port_part differs from struct iovec");
 
-/* Apart, since most frames leave in one part: a message takes time to fill with zeroes. */
+/* A separate function, because most frames leave in one part, and zeroing a message takes time. */
 static __noinline ssize_t send_parts(int fd, const struct wss_port_part *parts, size_t count)
 {
-	/* A part is what an iovec is. Only read from. */
+	/* A part has the layout of an iovec. It is only read. */
 	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
 
 	return zsock_sendmsg(fd, &message, ZSOCK_MSG_DONTWAIT);
 }
 
-/* Sends what there are buffers for. Rare, and apart for the room that it takes. */
+/* Sends as much as there are buffers for. Rare, and a separate function because of its stack. */
 static __noinline ssize_t send_some(int fd, const struct wss_port_part *parts, size_t count, size_t room)
 {
 	struct wss_port_part some[MAX_PARTS];
@@ -141,7 +141,7 @@ static __noinline ssize_t send_some(int fd, const struct wss_port_part *parts, s
 	return send_parts(fd, some, i);
 }
 
-/* As long as a response, with a long subprotocol. */
+/* The length of a response with a long subprotocol. */
 #define RESPONSE 256
 
 bool wss_port_has_buffers(int32_t fd)
@@ -186,7 +186,7 @@ BUILD_ASSERT(sizeof(struct wss_poll) == sizeof(struct zsock_pollfd) &&
 	     offsetof(struct wss_poll, events) == offsetof(struct zsock_pollfd, events) &&
 	     offsetof(struct wss_poll, revents) == offsetof(struct zsock_pollfd, revents) &&
 	     WSS_IN == ZSOCK_POLLIN && WSS_OUT == ZSOCK_POLLOUT,
-	     "struct wss_poll is not as struct zsock_pollfd");
+	     "struct wss_poll differs from struct zsock_pollfd");
 
 int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 {
@@ -199,8 +199,8 @@ int32_t wss_port_poll(struct wss_poll *polls, size_t count, int32_t ms)
 }
 
 /*
- * Waking up the poll, which an interrupt may do: a descriptor that is readable while a signal is
- * raised. An eventfd is that, too, in ten times as much code.
+ * Wakes up the poll, also from an interrupt: a descriptor that is readable while a signal is raised. An eventfd could
+ * do the same, but needs ten times as much code.
  */
 
 static int wake_ioctl(void *object, unsigned int request, va_list args)
@@ -258,7 +258,7 @@ size_t wss_port_number(const struct wss_port_server *server)
 void wss_port_wake_all(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
-		/* Those behind are not bound either. */
+		/* The following ones are not bound either. */
 		if (servers[i].object == NULL) {
 			break;
 		}
@@ -301,7 +301,7 @@ bool wss_port_timer_take(struct wss_port_server *server)
 /* Locks. */
 
 static K_MUTEX_DEFINE(shared_mutex);
-/* Of all locks: a thread that waits looks again, whatever woke it up, and few wait at any time. */
+/* One for all locks: a thread that wakes up checks its condition, and few threads wait at any time. */
 static K_CONDVAR_DEFINE(changed);
 
 struct wss_lock *wss_port_lock_of(struct wss_port_server *server, size_t number)
@@ -352,7 +352,7 @@ void wss_port_sleep_ms(uint32_t ms)
 	(void)k_msleep((int32_t)ms);
 }
 
-/* The WSS threads and the work queue, which is one for all: a stack less for each server. */
+/* The WSS threads, and the work queue, which all servers share to save stacks. */
 
 static K_KERNEL_STACK_ARRAY_DEFINE(wss_stacks, CONFIG_WSS_SERVERS, CONFIG_WSS_THREAD_STACK_SIZE);
 
@@ -361,7 +361,7 @@ static K_KERNEL_STACK_DEFINE(work_stack, CONFIG_WSS_WORKQ_STACK_SIZE);
 static struct k_work_q work_queue;
 #endif
 
-/* Does an item of a server. */
+/* Runs an item of a server. */
 static void do_item(struct wss_port_server *server, uint32_t item)
 {
 	if (item == LINK_ITEM) {
@@ -376,7 +376,7 @@ static void do_item(struct wss_port_server *server, uint32_t item)
 }
 
 #if defined(CONFIG_WSS_WORK_QUEUE) || defined(CONFIG_WSS_TLS)
-/* The server that an item is in. */
+/* Returns the server of an item. */
 static struct wss_port_server *server_of(const struct k_work *item)
 {
 	size_t number = ((uintptr_t)item - (uintptr_t)servers) / sizeof(servers[0]);
@@ -386,12 +386,12 @@ static struct wss_port_server *server_of(const struct k_work *item)
 #endif
 
 #if defined(CONFIG_WSS_TLS)
-/* Below all other threads of the service, so that connected clients do not wait for a handshake. */
+/* A lower priority than all other threads of the service, so that connected clients do not wait for a handshake. */
 BUILD_ASSERT(CONFIG_WSS_TLS_PRIORITY > CONFIG_WSS_THREAD_PRIORITY,
-	     "CONFIG_WSS_TLS_PRIORITY has to be a larger number than CONFIG_WSS_THREAD_PRIORITY");
+	     "CONFIG_WSS_TLS_PRIORITY must be a larger number than CONFIG_WSS_THREAD_PRIORITY");
 #if defined(CONFIG_WSS_WORK_QUEUE)
 BUILD_ASSERT(CONFIG_WSS_TLS_PRIORITY > CONFIG_WSS_WORKQ_PRIORITY,
-	     "CONFIG_WSS_TLS_PRIORITY has to be a larger number than CONFIG_WSS_WORKQ_PRIORITY");
+	     "CONFIG_WSS_TLS_PRIORITY must be a larger number than CONFIG_WSS_WORKQ_PRIORITY");
 #endif
 
 static K_KERNEL_STACK_DEFINE(tls_stack, CONFIG_WSS_TLS_STACK_SIZE);
@@ -426,7 +426,7 @@ static void start_tls_queue(void)
 			   &config);
 }
 
-/* Whether it is an item of the TLS work queue, which has it then. */
+/* Submits an item that belongs on the TLS work queue. Returns false for other items. */
 static bool submit_tls(struct wss_port_server *server, uint32_t item)
 {
 	if (item < WSS_TLS_ITEM) {
@@ -436,7 +436,7 @@ static bool submit_tls(struct wss_port_server *server, uint32_t item)
 	return true;
 }
 
-/* Waits for the items that were submitted before. */
+/* Waits for the items that were submitted before this. */
 static void finish_tls_work(struct wss_port_server *server)
 {
 	(void)submit_tls(server, WSS_TLS_ITEM + CONFIG_WSS_MAX_CLIENTS);
@@ -463,7 +463,7 @@ void wss_port_run_tls(void (*run)(void *context), void *context)
 
 	k_work_init(&call.work, run_call);
 	(void)k_work_submit_to_queue(&tls_queue, &call.work);
-	/* Also until the queue does not use the item any more, which a semaphore of ours would not say. */
+	/* Until the queue no longer uses the item on this stack, which a semaphore would not guarantee. */
 	(void)k_work_flush(&call.work, &sync);
 }
 
@@ -542,7 +542,7 @@ void wss_port_work(struct wss_port_server *server)
 	ARG_UNUSED(server);
 }
 
-/* Waits for the items that were submitted before. */
+/* Waits for the items that were submitted before this. */
 static void finish_work(struct wss_port_server *server)
 {
 	wss_port_submit(server, END_ITEM);
@@ -569,13 +569,13 @@ void wss_port_submit(struct wss_port_server *server, uint32_t item)
 		return;
 	}
 	atomic_set_bit(server->items, item);
-	/* The thread itself looks before it waits. */
+	/* The thread itself checks before it waits. */
 	if (!wss_port_on_wss_thread(server)) {
 		wss_port_wake(server);
 	}
 }
 
-/* Does each item once that is there; true if there are more. */
+/* Runs each submitted item once. Returns true if there are more. */
 static bool do_work(struct wss_port_server *server)
 {
 	bool more = false;
@@ -597,7 +597,7 @@ static bool do_work(struct wss_port_server *server)
 void wss_port_work(struct wss_port_server *server)
 {
 	if (do_work(server)) {
-		/* Sockets have their turn before the rest, but nothing is waited for. */
+		/* Sockets have their turn before further items, without waiting. */
 		wss_port_wake(server);
 	}
 }
@@ -632,7 +632,7 @@ struct wss_port_server *wss_port_bind(const void *object, const struct wss_calls
 	size_t i = 0;
 
 	wss_port_lock(NULL);
-	/* One that could not be started is bound already. */
+	/* A server whose start failed is bound already. */
 	while (i < ARRAY_SIZE(servers) && servers[i].object != NULL && servers[i].object != object) {
 		i++;
 	}
@@ -671,9 +671,9 @@ void wss_port_start(struct wss_port_server *server)
 	k_thread_create(&server->thread, wss_stacks[number], K_KERNEL_STACK_SIZEOF(wss_stacks[0]),
 			serve, server, NULL, NULL, CONFIG_WSS_THREAD_PRIORITY, 0, K_NO_WAIT);
 	(void)k_thread_name_set(&server->thread, "wss");
-	/* Now there is a thread to join. */
+	/* From now on there is a thread to join. */
 	(void)atomic_inc(&server->run);
-	/* Of the network interface since it listens. */
+	/* Handle interface events since the server listens. */
 	wss_port_submit(server, LINK_ITEM);
 }
 
@@ -692,7 +692,7 @@ bool wss_port_join(struct wss_port_server *server, uint32_t ms)
 	if (wss_port_on_wss_thread(server) || k_thread_join(&server->thread, K_MSEC(ms)) != 0) {
 		return false;
 	}
-	/* Not of a later run, which another thread may have started since it joined this one. */
+	/* Do not mark a later run, which another thread may have started since it joined this one. */
 	(void)atomic_cas(&server->run, run, run + 1);
 	return true;
 }
@@ -754,7 +754,7 @@ bool wss_port_shell_server(size_t number, struct wss_shell_server *server)
 }
 #endif
 
-/* The log. The text is on a stack, and is copied. */
+/* The log. It copies the text, which is on the caller's stack. */
 
 void wss_port_log(uint32_t level, const char *text)
 {

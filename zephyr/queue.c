@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event queues: k_msgq. CONFIG_WSS_QUEUES of them are the library's; others are the application's own.
+ * Event queues on k_msgq: CONFIG_WSS_QUEUES of the library, and others of the application.
  */
 #include <errno.h>
 
@@ -13,7 +13,7 @@
 #if CONFIG_WSS_QUEUES > 0
 static struct {
 	struct k_msgq queue;
-	/* Entries of Rust are smaller. */
+	/* Large enough for entries of Rust, too. */
 	struct wss_event entries[CONFIG_WSS_QUEUE_DEPTH];
 	bool used;
 } queues[CONFIG_WSS_QUEUES];
@@ -45,7 +45,7 @@ void *wss_port_queue_new(size_t depth, size_t size)
 
 void wss_port_queue_end(void *queue)
 {
-	/* Wakes up those who wait for an event. */
+	/* Wakes up threads that wait for an event. */
 	k_msgq_purge(queue);
 #if CONFIG_WSS_QUEUES > 0
 	for (size_t i = 0; i < ARRAY_SIZE(queues); i++) {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Checks what the service needs of the build, and names all that is missing in one message. Kconfig alone
-# would turn CONFIG_WSS off with a warning, and the build would fail at the first header.
+# Checks the requirements of the service, and lists everything that is missing in one message. Kconfig alone would turn
+# CONFIG_WSS off with a warning, and the build would fail at the first header.
 
 set(missing "")
 
@@ -47,7 +47,7 @@ if(NOT CONFIG_ENTROPY_HAS_DRIVER AND NOT CONFIG_TEST_RANDOM_GENERATOR)
 tests: CONFIG_TEST_RANDOM_GENERATOR=y")
 endif()
 
-# wss_at_least(OPTION number REASON): checks that the option has the number or more.
+# wss_at_least(OPTION number REASON): checks that the option is at least this number.
 function(wss_at_least option number reason)
   if(CONFIG_${option} LESS number)
     list(APPEND wrong "${reason} needs CONFIG_${option} >= ${number} (is ${CONFIG_${option}})")
@@ -78,7 +78,7 @@ endif()
 if(CONFIG_WSS_TLS AND NOT CONFIG_WSS_TLS_1_2 AND NOT CONFIG_WSS_TLS_1_3)
   list(APPEND wrong "CONFIG_WSS_TLS=y needs CONFIG_WSS_TLS_1_2=y or CONFIG_WSS_TLS_1_3=y")
 endif()
-# What native_sim has is no entropy, nor what the legacy generator of Mbed TLS gathers where there is no driver.
+# Neither native_sim's fake driver nor Mbed TLS's legacy generator without a driver provides entropy.
 if(CONFIG_WSS_TLS AND NOT CONFIG_WSS_TLS_TEST_ENTROPY AND (CONFIG_FAKE_ENTROPY_NATIVE_SIM
     OR CONFIG_TEST_CSPRNG_GENERATOR OR NOT CONFIG_CSPRNG_ENABLED OR NOT CONFIG_MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG
     OR CONFIG_MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG_ALLOW_NON_CSPRNG))

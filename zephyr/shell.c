@@ -7,7 +7,7 @@
 
 #include "port.h"
 
-/* With one server a client is named by its slot. With several, by SERVER/SLOT. */
+/* With one server, a slot names a client. With several, SERVER/SLOT does. */
 #define SEVERAL (CONFIG_WSS_SERVERS > 1)
 
 /* RFC 6455 sections 5.5 and 5.5.1. */
@@ -104,7 +104,7 @@ static int clients(const struct shell *sh, size_t argc, char **argv)
 	return for_each_server(sh, show_clients);
 }
 
-/* Reads a number below `end`, in front of `after`; UINT32_MAX if there is none. */
+/* Parses a number less than `end`, followed by `after`. Returns UINT32_MAX if there is none. */
 static uint32_t number_below(const char **text, char after, uint32_t end)
 {
 	char *behind;
@@ -121,7 +121,7 @@ static uint32_t number_below(const char **text, char after, uint32_t end)
 	return (uint32_t)number;
 }
 
-/* Does it at one server: at the client that `action` names. */
+/* Runs an action on one server, for the client that `action` names. */
 static int act_at(const struct shell *sh, size_t number, const char *name,
 		  const struct wss_shell_action *action)
 {
@@ -149,7 +149,7 @@ static int act_at(const struct shell *sh, size_t number, const char *name,
 	return 0;
 }
 
-/* Does it at the client, or the clients, that an argument names: `all`, SLOT, SERVER/SLOT, SERVER/all. */
+/* Runs an action for the clients that an argument names: `all`, SLOT, SERVER/SLOT, SERVER/all. */
 static int act(const struct shell *sh, const char *name, struct wss_shell_action *action)
 {
 	const char *text = name;
@@ -216,7 +216,7 @@ static int ping(const struct shell *sh, size_t argc, char **argv)
 	return act(sh, argv[1], &action);
 }
 
-/* As RFC 6455 section 7.4 and IANA's registry have it. */
+/* The codes of RFC 6455 section 7.4 and IANA's registry. */
 static bool may_be_sent(unsigned long code)
 {
 	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||

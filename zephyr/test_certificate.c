@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registers the certificate that the build has generated: CONFIG_WSS_TLS_TEST_CERTIFICATE. */
+/* Registers the certificate that the build generates, with CONFIG_WSS_TLS_TEST_CERTIFICATE. */
 #include <stdint.h>
 
 #include <zephyr/init.h>

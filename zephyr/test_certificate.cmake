@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
-# wss_test_certificate(directory): generates cert.pem, self-signed for localhost, and key.pem in a directory, and
-# both in DER, unless they are there.
+# wss_test_certificate(directory): generates cert.pem, self-signed for localhost, and key.pem in a directory, and both
+# in DER, unless they exist.
 function(wss_test_certificate directory)
   if(EXISTS ${directory}/key.der)
     return()

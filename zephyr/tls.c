@@ -28,12 +28,12 @@
 LOG_MODULE_DECLARE(wss, CONFIG_WSS_LOG_LEVEL);
 
 #if !defined(MBEDTLS_THREADING_ALT) || MBEDTLS_SSL_IN_CONTENT_LEN != CONFIG_WSS_TLS_IN_SIZE
-#error "CONFIG_MBEDTLS_USER_CONFIG_FILE has to include wss_mbedtls_config.h"
+#error "CONFIG_MBEDTLS_USER_CONFIG_FILE must include wss_mbedtls_config.h"
 #endif
 
 #define SESSIONS (CONFIG_WSS_SERVERS * CONFIG_WSS_MAX_CLIENTS)
 
-/* What the tags in CONFIG_WSS_TLS_SEC_TAGS stand for. */
+/* The credentials with the tags in CONFIG_WSS_TLS_SEC_TAGS. */
 static const struct wss_tls_credentials of_tags = {.client_auth = CONFIG_WSS_TLS_CLIENT_AUTH};
 
 static struct server {
@@ -45,7 +45,7 @@ static struct server {
 } servers[CONFIG_WSS_SERVERS];
 
 static struct session {
-	/* Set up. */
+	/* The Mbed TLS objects are set up. */
 	bool is_used;
 	mbedtls_ssl_context ssl;
 	int error;
@@ -77,15 +77,15 @@ static int mutex_unlock(mbedtls_threading_mutex_t *mutex)
 }
 
 /*
- * Memory for Mbed TLS, as measured (docs/benchmarks.md), where each block has a header of 8 words. A session has most
- * while its handshake goes on, or with TLS 1.3 when it is over.
+ * Memory for Mbed TLS, as measured (docs/benchmarks.md). Each block has a header of 8 words. A session takes the most
+ * memory during its handshake, or with TLS 1.3 after it.
  */
 #define WORDS(n)     ((n) * sizeof(void *))
 #define BUFFER(size) ((size) + 128 + WORDS(8))
 #define SESSION_HEAP                                                                                         \
 	(BUFFER(CONFIG_WSS_TLS_IN_SIZE) + BUFFER(CONFIG_WSS_TLS_OUT_SIZE) + 1024 + WORDS(128) +              \
 	 CONFIG_WSS_TLS_CLIENT_CERTIFICATE_SIZE)
-/* The elliptic curves of Mbed TLS itself take more. */
+/* The elliptic curves of Mbed TLS itself need more. */
 #if defined(CONFIG_MBEDTLS_PSA_P256M_DRIVER_ENABLED)
 #define HANDSHAKE_HEAP (512 + WORDS(128) + CONFIG_WSS_TLS_CLIENT_CERTIFICATE_SIZE)
 #else
@@ -119,7 +119,7 @@ static int prepare(void)
 
 SYS_INIT(prepare, PRE_KERNEL_2, CONFIG_KERNEL_INIT_PRIORITY_DEFAULT);
 
-/* To measure the sizes above: CONFIG_MBEDTLS_MEMORY_DEBUG=y. */
+/* For measuring the sizes above: CONFIG_MBEDTLS_MEMORY_DEBUG=y. */
 static void log_heap(const char *when)
 {
 #if defined(MBEDTLS_MEMORY_DEBUG)
@@ -137,7 +137,7 @@ static void log_heap(const char *when)
 
 /* Credentials. */
 
-/* An object of Mbed TLS, and what is parsed into it. Returns 0 or an error of Mbed TLS. */
+/* Parses data into an object of Mbed TLS. Returns 0 or an error of Mbed TLS. */
 typedef int (*parser)(void *object, const uint8_t *data, size_t len);
 
 static int parse_cert(void *object, const uint8_t *data, size_t len)
@@ -151,7 +151,7 @@ static int parse_key(void *object, const uint8_t *data, size_t len)
 				    MBEDTLS_PSA_RANDOM_STATE);
 }
 
-/* Parses the credential of a tag, if there is one: 1, or 0, or an error of Mbed TLS. */
+/* Parses the credential of a tag, if there is one. Returns 1, 0, or an error of Mbed TLS. */
 static int parse_tag(sec_tag_t tag, enum tls_credential_type type, parser parse, void *object)
 {
 	size_t len = 0;
@@ -172,7 +172,9 @@ static int parse_tag(sec_tag_t tag, enum tls_credential_type type, parser parse,
 	return error == 0 ? 1 : error;
 }
 
-/* Parses what was given, or the credentials of all tags: how many, or an error of Mbed TLS, which is logged. */
+/* Parses the given data, or the credentials of all tags. Returns their number, or an error of Mbed TLS, which is
+ * logged.
+ */
 static int parse_all(const char *what, const uint8_t *data, size_t len, bool is_of_tags,
 		     enum tls_credential_type type, parser parse, void *object)
 {
@@ -202,7 +204,7 @@ static int parse_all(const char *what, const uint8_t *data, size_t len, bool is_
 	return count;
 }
 
-/* Whether it failed, which is logged. */
+/* Returns whether parsing failed or found nothing, and logs it. */
 static bool lacks(const char *what, int count, bool is_of_tags)
 {
 	if (count == 0) {
@@ -226,7 +228,7 @@ static void forget(struct server *server)
 
 static int configure(struct server *server, const struct wss_tls_credentials *of)
 {
-	/* The client need not offer any. */
+	/* Clients may also connect without ALPN. */
 	static const char *protocols[] = {"http/1.1", NULL};
 	static const int modes[] = {
 		[WSS_CLIENT_AUTH_NONE] = MBEDTLS_SSL_VERIFY_NONE,
@@ -287,7 +289,7 @@ static int configure(struct server *server, const struct wss_tls_credentials *of
 	return 0;
 }
 
-/* The socket of a session, as Mbed TLS wants it. */
+/* The socket callbacks of a session for Mbed TLS. */
 
 static int receive(void *context, unsigned char *data, size_t len)
 {
@@ -309,7 +311,7 @@ static int send(void *context, const unsigned char *data, size_t len)
 	return count < 0 ? MBEDTLS_ERR_NET_SEND_FAILED : count;
 }
 
-/* Sessions are set up once: their buffers stay where they are. */
+/* Sets up a session, once: its buffers stay where they are. */
 static int set_up(struct server *server, struct session *session)
 {
 	int error = 0;
@@ -376,12 +378,12 @@ void wss_tls_reset(uint32_t number)
 
 	session->error = 0;
 	session->alert = -1;
-	/* Where it fails for want of memory, the handshake does. */
+	/* If this fails for lack of memory, the handshake fails. */
 	(void)mbedtls_ssl_session_reset(&session->ssl);
 	log_heap("without the client");
 }
 
-/* What an error of Mbed TLS means. The peer gets an alert, unless it knows. */
+/* Converts an error of Mbed TLS. The peer gets an alert, unless it sent one itself. */
 static int32_t failed(struct session *session, int error)
 {
 	mbedtls_ssl_context *ssl = &session->ssl;
@@ -402,7 +404,7 @@ static int32_t failed(struct session *session, int error)
 		session->alert = ssl->MBEDTLS_PRIVATE(in_msg)[1];
 		session->error = error;
 		return WSS_TLS_FAILED;
-	/* More than there is room for, by its header. */
+	/* By its header, the record is larger than the buffer. */
 	case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
 	case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
 		alert = MBEDTLS_SSL_ALERT_MSG_RECORD_OVERFLOW;
@@ -423,7 +425,7 @@ static int32_t failed(struct session *session, int error)
 		break;
 	}
 	session->error = error;
-	/* Mbed TLS sends some alerts itself: nothing follows that. */
+	/* After an alert that Mbed TLS has sent itself, send nothing. */
 	if (ssl->MBEDTLS_PRIVATE(out_msgtype) != MBEDTLS_SSL_MSG_ALERT) {
 		wss_tls_alert((uint32_t)(session - sessions), alert);
 	}
@@ -433,14 +435,14 @@ static int32_t failed(struct session *session, int error)
 int32_t wss_tls_handshake(uint32_t number)
 {
 	struct session *session = &sessions[number];
-	/* Which a client that need not have a certificate lacks. */
+	/* A client without a certificate, if none is required. */
 	uint32_t missing = MBEDTLS_X509_BADCERT_MISSING | MBEDTLS_X509_BADCERT_SKIP_VERIFY;
 	int error = mbedtls_ssl_handshake(&session->ssl);
 
 	if (error != 0) {
 		return failed(session, error);
 	}
-	/* Mbed TLS accepts others, too, where none is required. */
+	/* If none is required, Mbed TLS also accepts certificates that are not valid. */
 	if ((mbedtls_ssl_get_verify_result(&session->ssl) & ~missing) != 0) {
 		return failed(session, MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
 	}
@@ -474,8 +476,8 @@ int32_t wss_tls_send(uint32_t number, const struct wss_port_part *parts, size_t 
 	struct session *session = &sessions[number];
 	int most = mbedtls_ssl_get_max_out_record_payload(&session->ssl);
 	/*
-	 * Mbed TLS copies what it is given to here, and does not mind that it is there already: what takes no
-	 * buffer more, and one record for a header and its payload.
+	 * Collect the parts where Mbed TLS will copy them, which it allows. That saves a buffer, and puts a header and
+	 * its payload into one record.
 	 */
 	uint8_t *record = session->ssl.MBEDTLS_PRIVATE(out_msg);
 	size_t len = 0;
@@ -510,7 +512,7 @@ int32_t wss_tls_flush(uint32_t number)
 	int error = 0;
 
 	if (wss_tls_has_unsent(number)) {
-		/* Instead of sending an alert it sends what is unsent, in whatever state. */
+		/* While there are unsent bytes, this sends them instead of an alert, in any state. */
 		error = mbedtls_ssl_send_alert_message(&session->ssl, MBEDTLS_SSL_ALERT_LEVEL_WARNING,
 						       MBEDTLS_SSL_ALERT_MSG_CLOSE_NOTIFY);
 	}

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mbed TLS for the service in Rust: sessions, which are counted from 0, CONFIG_WSS_MAX_CLIENTS of them for each server.
- * `zephyr/port/src/tls.rs` is the other side of it, and decides; this has the structures of Mbed TLS. One thread at a
- * time uses a session.
- */
+ * Mbed TLS for the service in Rust. There are CONFIG_WSS_MAX_CLIENTS sessions for each server, numbered from 0. This
+ * file has the structures of Mbed TLS; `zephyr/port/src/tls.rs`, the other side, makes the decisions. Only one thread
+ * at a time uses a session.
 #ifndef WSS_ZEPHYR_TLS_H
 #define WSS_ZEPHYR_TLS_H
 
@@ -13,14 +12,14 @@
 
 #include "port.h"
 
-/* Results besides those of port.h. TLS failed, and an alert was tried: wss_tls_reason() says why. */
+/* Results besides those of port.h. TLS failed, and sending an alert was tried. wss_tls_reason() returns the reason. */
 #define WSS_TLS_FAILED (-1003)
 /* The stream ended without close_notify. */
 #define WSS_TLS_TRUNCATED (-1004)
 
-/* As struct wss_tls in wss.h. */
+/* See struct wss_tls in wss.h. */
 struct wss_tls_credentials {
-	/* NULL, as all of them: those with the tags in CONFIG_WSS_TLS_SEC_TAGS. */
+	/* NULL, together with the others: use the credentials with the tags in CONFIG_WSS_TLS_SEC_TAGS. */
 	const uint8_t *cert;
 	size_t cert_len;
 	const uint8_t *key;
@@ -31,44 +30,44 @@ struct wss_tls_credentials {
 	uint32_t client_auth;
 };
 
-/* The socket of a session. Both return what wss_port_receive() and wss_port_send() do. */
+/* The socket of a session. The functions return the results of wss_port_receive() and wss_port_send(). */
 struct wss_tls_socket {
 	int32_t (*receive)(uint32_t session, uint8_t *data, size_t len);
 	int32_t (*send)(uint32_t session, const uint8_t *data, size_t len);
 };
 
-/* Makes the sessions of a server, which does not run, ready: 0, or an error, which was logged. */
+/* Prepares the sessions of a server that does not run. Returns 0, or an error, which was logged. */
 int32_t wss_tls_start(size_t server, const struct wss_tls_credentials *credentials,
 		      const struct wss_tls_socket *socket);
 
-/* Makes a session ready for its next client, and gives back what the one before took. */
+/* Prepares a session for its next client, and frees the memory of the previous one. */
 void wss_tls_reset(uint32_t session);
 
-/* Goes on with the handshake: 0 if it is over, or an error. */
+/* Continues the handshake. Returns 0 when it is finished, or an error. */
 int32_t wss_tls_handshake(uint32_t session);
-/* How far the handshake is: another number when it went on. */
+/* Returns the state of the handshake: the number changes when there is progress. */
 int32_t wss_tls_progress(uint32_t session);
 
-/* Receives as wss_port_receive() does. 0: the client has sent close_notify. */
+/* Receives as wss_port_receive(). Returns 0 if the client has sent close_notify. */
 int32_t wss_tls_receive(uint32_t session, uint8_t *data, size_t len);
-/* Whether more can be received of which the socket does not know. */
+/* Returns whether more can be received that poll() does not report. */
 bool wss_tls_has_buffered(uint32_t session);
 
 /*
- * Encrypts one record of what follows the first `skip` bytes of `parts`: how many bytes are in it. They count as sent,
- * even if the socket did not take them. To be called when nothing is unsent.
+ * Encrypts the bytes of `parts` after the first `skip`, as one record. Returns how many bytes are in it. They count as
+ * sent, even if the socket has not accepted them yet. Call this only when nothing is unsent.
  */
 int32_t wss_tls_send(uint32_t session, const struct wss_port_part *parts, size_t count, size_t skip);
-/* Whether the socket has not taken everything. */
+/* Returns whether there are bytes that the socket has not accepted. */
 bool wss_tls_has_unsent(uint32_t session);
-/* Sends what is unsent: 0, or an error. */
+/* Sends the unsent bytes. Returns 0, or an error. */
 int32_t wss_tls_flush(uint32_t session);
-/* To be called when nothing is unsent. */
+/* Sends close_notify. Call this only when nothing is unsent. */
 void wss_tls_close_notify(uint32_t session);
 /* Sends a fatal alert (RFC 8446 section 6), unless something is unsent. */
 void wss_tls_alert(uint32_t session, uint8_t alert);
 
-/* Why it failed: the error of Mbed TLS, and the alert that the peer has sent, or -1. */
+/* Returns the reason of a failure: the error of Mbed TLS, and the alert that the peer has sent, or -1. */
 void wss_tls_reason(uint32_t session, int32_t *error, int32_t *alert);
 
 #endif /* WSS_ZEPHYR_TLS_H */

@@ -2,8 +2,8 @@
 #
 # cmake -DAR=ar -DFROM=library -DTO=library -P without_builtins.cmake
 #
-# Copies a static library of Rust's, leaving out compiler_builtins, unless it was copied before. Times do
-# not tell: Cargo takes an older library out of its cache when options are set back.
+# Copies a static library of Rust without compiler_builtins, unless it was copied before. Does not compare times: when
+# options are set back, Cargo takes an older library out of its cache.
 
 file(SHA256 ${FROM} hash)
 if(EXISTS ${TO} AND EXISTS ${TO}.sha256)
@@ -12,7 +12,7 @@ if(EXISTS ${TO} AND EXISTS ${TO}.sha256)
     return()
   endif()
 endif()
-# The copy appears when it is complete.
+# The copy gets its name when it is complete.
 set(copy ${TO}.new)
 configure_file(${FROM} ${copy} COPYONLY)
 execute_process(COMMAND ${AR} t ${copy} OUTPUT_VARIABLE members COMMAND_ERROR_IS_FATAL ANY)
@@ -20,7 +20,7 @@ string(REGEX MATCHALL "compiler_builtins-[^\n]+" builtins "${members}")
 if(builtins)
   execute_process(COMMAND ${AR} d ${copy} ${builtins} COMMAND_ERROR_IS_FATAL ANY)
 endif()
-# Linked again, although the library may be older than the program.
+# Forces linking, although the library may be older than the program.
 file(TOUCH ${copy})
 file(RENAME ${copy} ${TO})
 file(WRITE ${TO}.sha256 ${hash})

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Kconfig has no options for: MBEDTLS_USER_CONFIG_FILE, at the end of Mbed TLS' configuration. An application that
- * has one of its own includes this.
+ * Settings that have no Kconfig options: MBEDTLS_USER_CONFIG_FILE, included at the end of Mbed TLS's configuration. An
+ * application with its own file includes this one.
  */
 
 /* Several threads use Mbed TLS: see threading_alt.h and tls.c. */
 #define MBEDTLS_THREADING_C
 #define MBEDTLS_THREADING_ALT
 
-/* Two for each session, five more for each handshake, and a private key for each server, besides those of Kconfig. */
+/* Besides those of Kconfig: two for each session, five more for each handshake, and a private key for each server. */
 #define WSS_TLS_KEY_SLOTS                                                                                    \
 	(CONFIG_WSS_SERVERS * (2 * CONFIG_WSS_MAX_CLIENTS + 1) + 5 * CONFIG_WSS_TLS_HANDSHAKES)
 #undef MBEDTLS_PSA_KEY_SLOT_COUNT
@@ -25,8 +25,8 @@
 #endif
 
 /*
- * Without this the premaster secret of TLS 1.2 has room for one byte where elliptic curves are P256-M's: Mbed TLS 3.6
- * takes its size from its own curves.
+ * Without this, the premaster secret of TLS 1.2 with P256-M has room for only one byte: Mbed TLS 3.6 derives its size
+ * from its own curves.
  */
 #if defined(CONFIG_WSS_TLS_1_2) && defined(CONFIG_MBEDTLS_PSA_P256M_DRIVER_ENABLED)
 #define MBEDTLS_PK_PARSE_EC_COMPRESSED

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Makes constants of the Kconfig options. Zephyr's build names the file that has them; without one,
-//! as when the crate is only checked, they have the values that Kconfig gives by default.
+//! Converts Kconfig options to constants. Zephyr's build passes the file with the options; without it, as when the
+//! crate is only checked, the constants have the defaults of Kconfig.
 #![allow(missing_docs, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashMap;
@@ -70,7 +70,7 @@ fn main() {
     for (name, default) in NUMBERS {
         let value = match options.get(name) {
             Some(value) => value.parse().unwrap_or_else(|_| panic!("{name}: {value}?")),
-            // Options that depend on others that are off are not there.
+            // Options whose dependencies are off are missing.
             None => default,
         };
         writeln!(
@@ -111,7 +111,7 @@ fn main() {
     fs::write(to, out).expect("OUT_DIR can be written to");
 }
 
-/// Checks a text, so that what cannot work is an error of the build.
+/// Checks a text, so that a wrong value is a build error.
 fn check(name: &str, value: &str) {
     if name == "WSS_ORIGINS" {
         for origin in value.split_ascii_whitespace() {

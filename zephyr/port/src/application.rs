@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the events of a server in a Rust application go.
+//! Delivers the events of a server in a Rust application.
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -19,10 +19,10 @@ use crate::shell::Paths;
 
 /// The sink that is the handler; the others are queues.
 const HANDLER: usize = 0;
-/// How many queues a server may have.
+/// The maximum number of queues of a server.
 pub(crate) const QUEUES: usize = MAX_SINKS - 1;
 
-/// What a server in Rust consists of.
+/// The service of a server in Rust.
 pub(crate) type ServerService = Service<ZephyrPort, ZephyrApplication>;
 
 /// The handler and the queues of a server.
@@ -31,11 +31,11 @@ pub(crate) struct ZephyrApplication {
     /// The events that the handler gets: all, or none if there is no handler.
     mask: AtomicU32,
     queues: [Sink; QUEUES],
-    /// With `CONFIG_WSS_PAGES`.
+    /// Only with `CONFIG_WSS_PAGES`.
     pages: [UnsafeCell<Option<&'static [Page<'static>]>>; kconfig::PAGES as usize],
 }
 
-// SAFETY: one thread at a time has the handler, which is for any thread: see `set_handler`.
+// SAFETY: only one thread at a time uses the handler, which is `Send`: see `set_handler`.
 unsafe impl Sync for ZephyrApplication {}
 
 impl ZephyrApplication {
@@ -51,7 +51,7 @@ impl ZephyrApplication {
     /// Sets the handler.
     ///
     /// # Safety
-    /// The server does not run. The handler is `Send`, and only this uses it until there is another one.
+    /// The server does not run. The handler is `Send`, and only this uses it until it is replaced.
     pub unsafe fn set_handler(&self, handler: Option<NonNull<dyn EventHandler>>) {
         let mask = match handler {
             Some(_) => EventMask::all(),
@@ -62,7 +62,7 @@ impl ZephyrApplication {
         unsafe { *self.handler.get() = handler };
     }
 
-    /// Sets the pages; false if one cannot be served.
+    /// Sets the pages. Returns false if one cannot be served.
     ///
     /// # Safety
     /// The server does not run.
@@ -77,18 +77,18 @@ impl ZephyrApplication {
 
     /// Calls the handler, if there is one.
     ///
-    /// To be called by the service, as [`Application`] says: on the thread that does the server's work, which is
-    /// one, and not while the handler runs, since no method that a handler can reach delivers events.
+    /// Only the service may call this, as [`Application`] documents: on the single thread that does the server's work,
+    /// and not while the handler runs. No method that a handler can reach delivers events.
     fn with_handler(&self, call: impl FnOnce(&mut dyn EventHandler)) {
-        // SAFETY: no thread sets it while the server runs.
+        // SAFETY: no thread replaces it while the server runs.
         let handler = unsafe { *self.handler.get() };
         if let Some(mut handler) = handler {
-            // SAFETY: it lives until there is another one, and is not in use: see above.
+            // SAFETY: it lives until it is replaced, and is not in use: see above.
             call(unsafe { handler.as_mut() });
         }
     }
 
-    /// Gives the server these queues, instead of those that it had; false if there are not enough.
+    /// Replaces the queues of the server. Returns false if there are not enough.
     pub fn set_queues(&self, wanted: &[(EventMask, usize)]) -> bool {
         let clear = || self.queues.iter().for_each(Sink::clear);
         clear();
@@ -108,7 +108,7 @@ impl ZephyrApplication {
         self.queues.get(index)
     }
 
-    /// Ends the queues: no events come any more.
+    /// Ends the queues: no more events follow.
     pub fn end(&self) {
         self.queues.iter().for_each(|queue| queue.end());
     }
@@ -142,7 +142,7 @@ impl Application<ZephyrPort> for ZephyrApplication {
     }
 
     fn page(&self, number: usize) -> Option<Page<'_>> {
-        // SAFETY: no thread sets it while the server runs.
+        // SAFETY: no thread replaces them while the server runs.
         let pages = unsafe { *self.pages.first()?.get() };
         pages?.get(number).copied()
     }
@@ -161,7 +161,7 @@ impl Application<ZephyrPort> for ZephyrApplication {
                 let _ = handler.request(client, request, answer);
             }
         });
-        // There is no handler.
+        // Without a handler.
         if let Some(answer) = answer {
             let _ = answer.give(Verdict::accept().any_origin());
         }

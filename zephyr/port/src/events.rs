@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Events on a queue, for an application that takes them on its own threads.
+//! Event queues, for an application that reads events on its own threads.
 
 use core::ptr;
 use core::time::Duration;
@@ -14,7 +14,7 @@ use crate::port::ZephyrPort;
 use crate::queue::MessageQueue;
 use crate::server::Base;
 
-/// Room for the largest message.
+/// A buffer for the largest message.
 pub type MessageBuffer = [u8; kconfig::RX_BUFFER_SIZE as usize];
 
 /// The bytes of an event, in the receive buffer of its client: they stay there until the event is taken.
@@ -24,11 +24,12 @@ pub struct Received {
     len: usize,
 }
 
-// SAFETY: the bytes are read only where they are known to stay: see `EventQueue::copy`.
+// SAFETY: the bytes are read only while they are known to stay: see `EventQueue::copy`.
 unsafe impl Send for Received {}
 
 impl Received {
-    /// Returns those of an event. The request of `Connected` is where the client's next bytes go, and is not kept.
+    /// Returns the bytes of an event. The request of `Connected` is not kept, because the client's next bytes overwrite
+    /// it.
     pub fn of(event: &Event<'_>) -> Self {
         let bytes = event.message().map_or(&[][..], |message| message.bytes);
         Self {
@@ -43,15 +44,15 @@ type Kept = KeptEvent<Received>;
 /// The server's end of a queue.
 pub type Sink = QueueSink<ZephyrPort, MessageQueue<Kept>>;
 
-/// A queue of events of a server. Taking them on several threads is fine.
+/// An event queue of a server. Several threads may read it.
 ///
-/// When it is full nothing is lost: the server stops reading from clients until there is room. Dropping it
-/// ends that, and discards its events. When the server is started again, it is at its end.
+/// A full queue loses nothing: the server stops reading from clients until there is room. Dropping the queue ends that,
+/// and discards its events. When the server is started again, the queue has ended.
 pub struct EventQueue {
     server: &'static Base,
-    /// Which run of the server it is of.
+    /// The run of the server that it belongs to.
     run: u32,
-    /// Which of its queues.
+    /// Its index among the queues of the server.
     index: usize,
 }
 
@@ -79,16 +80,16 @@ impl EventQueue {
         Self { server, run, index }
     }
 
-    /// Returns the server's end, and the service.
+    /// Returns the sink of this queue, and the service.
     fn ends(&self) -> Option<(&'static Sink, &'static ServerService)> {
         let sink = self.server.application().queue(self.index)?;
         let service = self.server.service()?;
         (self.server.run() == self.run).then_some((sink, service))
     }
 
-    /// Takes the next event, waiting for it; `None` once the server has ended and all is taken.
+    /// Takes the next event, waiting for it; `None` once the server has stopped and all events are taken.
     ///
-    /// Copies a message to `buffer`, so that the server reads from its client again. The request of
+    /// Copies a message to `buffer`, so that the server continues to read from its client. The request of
     /// [`Event::Connected`] is empty: its path is "".
     pub fn recv<'a>(&self, buffer: &'a mut MessageBuffer) -> Option<(Option<ClientId>, Event<'a>)> {
         self.take(buffer, None).ok()
@@ -97,7 +98,8 @@ impl EventQueue {
     /// Takes the next event as [`recv`](Self::recv) does, waiting for up to `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] if none came in time; [`RecvError::Ended`] once the server has ended and all is taken.
+    /// [`RecvError::Timeout`] if there was none in time; [`RecvError::Ended`] once the server has stopped and all
+    /// events are taken.
     pub fn recv_timeout<'a>(
         &self,
         buffer: &'a mut MessageBuffer,
@@ -120,7 +122,7 @@ impl EventQueue {
                 u32::try_from(left).unwrap_or(u32::MAX)
             });
             let kept = sink.recv_event(service, left)?;
-            // Without its bytes it is of a client that was cut off.
+            // If the bytes are gone, the client was aborted: skip the event.
             if let Some(len) = copy(service, &kept, buffer) {
                 let bytes: &'a [u8] = buffer;
                 let event = kept.event(bytes.get(..len).unwrap_or_default());
@@ -130,17 +132,17 @@ impl EventQueue {
     }
 }
 
-/// Copies the message that the event holds, and releases it; how many bytes. `None` if the client has
-/// gone, and its bytes with it.
+/// Copies the message that the event holds, and releases it. Returns its length, or `None` if the client has
+/// disconnected, and the bytes are gone.
 fn copy(service: &ServerService, kept: &Kept, buffer: &mut MessageBuffer) -> Option<usize> {
     let Some(client) = kept.holds_for() else {
         return Some(0);
     };
     let len = kept.bytes.len.min(buffer.len());
     let copied = service.while_held(client, || {
-        // SAFETY: `data` points to `len` bytes of the receive buffer, which stay for as long as this
-        // client holds them: it does for this event until `release`, or is gone, and no other client
-        // has its id. The buffer is the caller's own.
+        // SAFETY: `data` points to `len` bytes of the receive buffer. They stay while this client holds them: until
+        // `release` of this event, or until the client is gone, whose id no other client has. The buffer belongs to the
+        // caller.
         unsafe { ptr::copy_nonoverlapping(kept.bytes.data, buffer.as_mut_ptr(), len) };
         len
     });

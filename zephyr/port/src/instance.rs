@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A service in static memory, and the threads beneath it.
+//! A service in static memory, and its threads.
 
 use core::array;
 use core::cell::UnsafeCell;
@@ -20,7 +20,7 @@ use crate::port::{BLOCKS, Buffer, CLIENTS, LISTENERS, ZephyrPort, close_all};
 use crate::shell::{self, Paths};
 use crate::sys;
 
-/// The size of a receive buffer: a message, and what stands around it.
+/// The size of a receive buffer: a message with its overhead.
 const RX: usize = kconfig::RX_BUFFER_SIZE as usize + OVERHEAD + Buffer::FRONT;
 /// The size of a block of unsent output: a message and its header.
 const TX: usize = kconfig::RX_BUFFER_SIZE as usize + MAX_SERVER_HEADER;
@@ -28,27 +28,27 @@ const TX: usize = kconfig::RX_BUFFER_SIZE as usize + MAX_SERVER_HEADER;
 /// Kernel locks for a static value.
 macro_rules! lock {
     ($value:expr) => {
-        // SAFETY: the service takes none of its locks twice: see `Service`.
+        // SAFETY: the service never locks one of its locks twice: see `Service`.
         unsafe { KernelLock::new($value) }
     };
 }
 
-/// A service in static memory, which can be started again once it has ended. All zeros, so that it takes
-/// no flash, if the application is.
+/// A service in static memory, which can be started again after it has stopped. All zeros if the application is, so
+/// that it takes no flash.
 ///
-/// With its first start it gets one of the `CONFIG_WSS_SERVERS` servers, which it keeps.
+/// The first start binds it to one of the `CONFIG_WSS_SERVERS` servers, for ever.
 pub struct Instance<A: Application<ZephyrPort> + Paths + Sync + 'static> {
     service: Service<ZephyrPort, A>,
     inbound: [UnsafeCell<MaybeUninit<Inbound<Buffer>>>; CLIENTS],
     rx: [UnsafeCell<[u8; RX]>; CLIENTS],
     tx: [UnsafeCell<[u8; TX]>; BLOCKS],
-    /// It has its server, its locks and its memory.
+    /// It is bound to a server, and has its locks and its memory.
     is_bound: AtomicBool,
     /// A thread is starting it.
     starting: AtomicBool,
 }
 
-// SAFETY: the memory is given away once; everything else is for any thread.
+// SAFETY: the memory is lent once; everything else may be used by any thread.
 unsafe impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Sync for Instance<A> {}
 
 impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
@@ -74,7 +74,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         }
     }
 
-    /// Returns the service, whether or not it runs, if it ever did.
+    /// Returns the service, whether it runs or not, if it was ever started.
     #[inline]
     pub fn service(&self) -> Option<&Service<ZephyrPort, A>> {
         let is_bound = self.is_bound.load(Ordering::Acquire);
@@ -86,8 +86,8 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         self.service.application()
     }
 
-    /// Opens the listener and starts the WSS thread; the port at which it listens, 0 if it does not. `begin`
-    /// is called before it listens, with a generation that no client had before; false ends it there.
+    /// Opens the listener and starts the WSS thread. Returns the port that it listens on; 0 if it does not listen.
+    /// `begin` is called first, with a generation that no client had before; if it returns false, the start fails.
     ///
     /// # Errors
     /// See [`ListenError`].
@@ -122,7 +122,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         }
         port.use_tls(options.tls.as_ref())?;
         sys::wss_port_network_forget(server);
-        // Before it listens, so that nothing is left of a port where this fails.
+        // Before it listens, so that no port stays open if this fails.
         let generation = self.service.next_generation();
         if !begin(generation) {
             return Err(ListenError::Running);
@@ -133,7 +133,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
             number = options.port;
             let address = options.addr.map_or(ptr::null(), CStr::as_ptr);
             let fds = listeners.as_mut_ptr();
-            // SAFETY: the text ends with NUL, and there is room for the listeners.
+            // SAFETY: the text ends with NUL, and `fds` has an entry for each listener.
             let error = unsafe { sys::wss_port_listen(server, address, &raw mut number, fds) };
             if error < 0 {
                 return Err(match error {
@@ -151,24 +151,24 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         Ok(number)
     }
 
-    /// Gets a server, and gives the service its locks and its memory.
+    /// Binds it to a server, and sets the service's locks and memory.
     fn bind(&'static self) -> Result<(), ListenError> {
         let object = ptr::from_ref(self).cast();
-        // SAFETY: this is static, and the calls are for it. `is_bound` is not set yet.
+        // SAFETY: this is static, and the calls are for its type. `is_bound` is not set yet.
         unsafe { self.service.port().bind(object, &Self::CALLS) }?;
         let mut memory = self.inbound.iter().zip(&self.rx);
         let inbound = || {
-            // There are as many as slots.
+            // There is one for each slot, so the default is never used.
             let (inbound, rx) = memory.next().unwrap_or((&self.inbound[0], &self.rx[0]));
-            // SAFETY: the bytes are static and initialised, and this slot alone has them.
+            // SAFETY: the bytes are static and initialised, and only this slot uses them.
             let storage = unsafe { Buffer::new(NonNull::from(rx).cast(), RX) };
-            // SAFETY: this slot alone has it, and it is given away once.
+            // SAFETY: only this slot uses it, and it is lent once.
             let inbound = unsafe { &mut *inbound.get() };
             inbound.write(Inbound::new(storage))
         };
         let blocks = array::from_fn(|index| {
             let bytes = self.tx.get(index)?;
-            // SAFETY: the bytes are static and initialised, and this block alone has them.
+            // SAFETY: the bytes are static and initialised, and only this block uses them.
             Some(unsafe { Buffer::new(NonNull::from(bytes).cast(), TX) })
         });
         self.service.equip(inbound, blocks);
@@ -176,8 +176,8 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
         Ok(())
     }
 
-    /// Waits for up to `timeout_ms` until a service that stops has ended, and all its callbacks
-    /// have returned. Returns false if it has not, or on its own threads.
+    /// Waits for up to `timeout_ms` until a stopping service has ended, and all its callbacks have returned. Returns
+    /// false if it has not, and always on its own threads.
     pub fn join(&self, timeout_ms: u32) -> bool {
         self.service().is_none_or(|service| {
             !crate::on_service_thread() && sys::wss_port_join(service.port().server(), timeout_ms)
@@ -185,15 +185,15 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Instance<A> {
     }
 
     /// # Safety
-    /// `object` is what was bound, which is static.
+    /// `object` is the static object that was bound.
     pub(crate) unsafe fn of<'a>(object: *const c_void) -> &'a Service<ZephyrPort, A> {
         let this: *const Self = object.cast();
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         unsafe { &(*this).service }
     }
 
     unsafe extern "C" fn serve(object: *const c_void) {
-        // SAFETY: C passes what it was given.
+        // SAFETY: C passes the object that was bound.
         unsafe { Self::of(object) }.serve();
     }
 

@@ -9,10 +9,10 @@ use wss::service::Lock;
 
 use crate::sys::{self, Once};
 
-/// A value behind a `k_mutex`, which is in C: kernel objects must not move.
+/// A value behind a `k_mutex`. The mutex is in C, because kernel objects must not move.
 ///
-/// All zeros if the value is, so that a static one takes no flash. It is behind a mutex that it shares with
-/// others until it is [placed](Self::place).
+/// All zeros if the value is, so that a static one takes no flash. It shares a mutex with others until it is
+/// [placed](Self::place).
 pub struct KernelLock<T> {
     lock: Once,
     value: UnsafeCell<T>,
@@ -25,7 +25,7 @@ impl<T> KernelLock<T> {
     /// Puts a lock around `value`.
     ///
     /// # Safety
-    /// A `k_mutex` is recursive: no thread locks this while it holds it.
+    /// No thread locks this again while it holds it: a `k_mutex` is recursive.
     pub const unsafe fn new(value: T) -> Self {
         Self {
             lock: Once::new(),
@@ -33,30 +33,30 @@ impl<T> KernelLock<T> {
         }
     }
 
-    /// Puts the value behind a mutex of its own.
+    /// Gives the value its own mutex.
     ///
     /// # Safety
-    /// No thread uses it yet.
+    /// No thread uses the value yet.
     pub(crate) unsafe fn place(&self, lock: sys::Lock) {
         self.lock.set_lock(lock);
     }
 }
 
-/// Access to the value of a [`KernelLock`]. A `k_mutex` belongs to its thread, and so does this.
+/// Access to the value of a [`KernelLock`]. Like its `k_mutex`, it belongs to one thread.
 pub struct KernelGuard<'a, T>(&'a KernelLock<T>, PhantomData<*mut ()>);
 
 impl<T> Deref for KernelGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: this is the proof that the k_mutex is held.
+        // SAFETY: the guard proves that the k_mutex is held.
         unsafe { &*self.0.value.get() }
     }
 }
 
 impl<T> DerefMut for KernelGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and this is borrowed mutably: there is no other one, see `KernelLock::new`.
+        // SAFETY: as above, and the guard is borrowed mutably; there is no other guard, see `KernelLock::new`.
         unsafe { &mut *self.0.value.get() }
     }
 }

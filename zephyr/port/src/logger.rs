@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The lines of `log` go to Zephyr's log.
+//! Sends the lines of `log` to Zephyr's log.
 
 use core::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::{kconfig, sys};
 
-/// The longest line, in bytes. It is made on the stack of the thread that logs.
+/// The maximum length of a line, in bytes. It is formatted on the stack of the logging thread.
 const LINE: usize = 96;
 
-/// What a line that is too long ends with.
+/// The end of a line that was truncated.
 const MARK: &[u8] = b"...";
 
 struct Logger;
@@ -23,14 +23,14 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         let mut line = Line(heapless::Vec::new());
         if line.write_fmt(*record.args()).is_err() {
-            // It was cut off.
+            // It was truncated.
             let end = LINE - MARK.len();
             line.0.truncate(end);
             let _ = line.0.extend_from_slice(MARK);
         }
         // Zephyr's levels are those of `log`: 1 is an error, 4 is for debugging.
         let level = record.level() as u32;
-        // There is always room for it.
+        // `LINE + 1` has room for the NUL.
         let _ = line.0.push(0);
         // SAFETY: the line ends with NUL.
         unsafe { sys::wss_port_log(level, line.0.as_ptr().cast()) };
@@ -39,7 +39,7 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// A line, cut off where it is too long.
+/// A line, truncated if it is too long.
 struct Line(heapless::Vec<u8, { LINE + 1 }>);
 
 impl core::fmt::Write for Line {
@@ -55,11 +55,11 @@ impl core::fmt::Write for Line {
     }
 }
 
-/// Has the lines of `log` go to Zephyr's log, as far as `CONFIG_WSS_LOG_LEVEL` says. A program with a
-/// logger of its own keeps that.
+/// Sends the lines of `log` to Zephyr's log, up to `CONFIG_WSS_LOG_LEVEL`. Keeps a logger that the program has already
+/// set.
 pub fn set_logger() {
     if log::STATIC_MAX_LEVEL == LevelFilter::Off {
-        // There are no lines.
+        // Logging is off.
         return;
     }
     let level = match kconfig::LOG_LEVEL {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a service is started, and why it could not be.
+//! The configuration of a server, and errors of starting it.
 
 use core::ffi::CStr;
 
@@ -9,20 +9,20 @@ use wss::service::Config;
 
 use crate::kconfig;
 
-/// Whether clients need a certificate of their own.
+/// Whether clients need a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// They are not asked for one.
+    /// No certificate is requested.
     #[default]
     None = 0,
-    /// They are asked for one. One that is not valid is refused.
+    /// A certificate is requested. If a client sends one, it must be valid.
     Optional = 1,
-    /// They need a valid one.
+    /// A valid certificate is required.
     Required = 2,
 }
 
-/// The credentials of a server with TLS, in DER, or with `CONFIG_MBEDTLS_PEM_CERTIFICATE_FORMAT` in PEM, which ends
-/// with a NUL.
+/// The credentials of a server with TLS: DER or, with `CONFIG_MBEDTLS_PEM_CERTIFICATE_FORMAT`, PEM that ends with a
+/// NUL.
 #[derive(Clone, Copy, Debug)]
 pub struct Tls {
     pub(crate) cert: &'static [u8],
@@ -35,7 +35,7 @@ impl Tls {
     /// The credentials with the security tags in `CONFIG_WSS_TLS_SEC_TAGS`, and `CONFIG_WSS_TLS_CLIENT_AUTH`.
     pub const OF_TAGS: Self = Self::new(&[], &[]);
 
-    /// Makes TLS of a certificate, in PEM with its chain, and its private key.
+    /// Creates the credentials from a certificate, in PEM with its chain, and its private key.
     #[must_use]
     pub const fn new(cert: &'static [u8], key: &'static [u8]) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Tls {
         }
     }
 
-    /// Asks clients for a certificate that is signed with one of these.
+    /// Asks clients for a certificate that one of these authorities has signed.
     #[must_use]
     pub const fn client_ca(mut self, ca: &'static [u8], auth: ClientAuth) -> Self {
         self.client_ca = ca;
@@ -55,10 +55,10 @@ impl Tls {
     }
 }
 
-/// How a server is started. What is not set is as Kconfig says; sizes and origins are always those of Kconfig.
+/// The configuration of a server. Defaults come from Kconfig, which always determines sizes and origins.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
-    /// See [`addr`](Self::addr()); `None`: all.
+    /// See [`addr`](Self::addr()); `None`: every address.
     pub addr: Option<&'a CStr>,
     /// See [`port`](Self::port()).
     pub port: u16,
@@ -69,13 +69,13 @@ pub struct Options<'a> {
     pub pages: &'static [Page<'static>],
     /// See [`tls`](Self::tls()).
     pub tls: Option<Tls>,
-    /// Timeouts and further limits, which have setters here, too. One against abuse (see [`Config::limits`]) that
-    /// Kconfig has at 0 has to be 0 here, too.
+    /// Timeouts and further limits, which have setters here, too. A limit against abuse (see [`Config::limits`]) that
+    /// is 0 in Kconfig must be 0 here, too.
     pub limits: Config,
 }
 
 impl<'a> Options<'a> {
-    /// Returns what Kconfig says.
+    /// Returns the configuration of Kconfig.
     #[must_use]
     pub const fn new() -> Self {
         #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
@@ -105,7 +105,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Sets the address to listen on. Default: all.
+    /// Sets the address to listen on. Default: every address.
     #[must_use]
     pub const fn addr(mut self, addr: &'a CStr) -> Self {
         self.addr = Some(addr);
@@ -119,17 +119,17 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Sets whether to listen at all. If not, clients are adopted: see [`Server::adopt`](crate::Server::adopt).
-    /// Default: true.
+    /// Sets whether to listen. Otherwise all clients are adopted, see [`Server::adopt`](crate::Server::adopt). Default:
+    /// true.
     #[must_use]
     pub const fn listen(mut self, listen: bool) -> Self {
         self.listen = listen;
         self
     }
 
-    /// Sets the pages: what a browser gets that opens the address of the server. They pass through
-    /// [`Handler::on_request`](wss::Handler::on_request) as WebSocket requests do. Starting fails
-    /// for one that cannot be served, see [`wss::Page::check`]. Default: none. Only with `CONFIG_WSS_PAGES`.
+    /// Sets the pages that browsers get from the server. They pass through
+    /// [`Handler::on_request`](wss::Handler::on_request) like WebSocket requests. Starting fails for a page that cannot
+    /// be served, see [`wss::Page::check`]. Default: none. Only with `CONFIG_WSS_PAGES`.
     #[cfg(wss_pages)]
     #[must_use]
     pub const fn pages(mut self, pages: &'static [Page<'static>]) -> Self {
@@ -137,8 +137,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Sets TLS, for which `CONFIG_WSS_TLS` is needed. Clients that are [adopted](crate::Server::adopt) have none.
-    /// Default: none.
+    /// Sets TLS, which needs `CONFIG_WSS_TLS`. [Adopted](crate::Server::adopt) connections do not use it. Default:
+    /// none.
     #[must_use]
     pub const fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -154,21 +154,21 @@ impl Default for Options<'_> {
     }
 }
 
-/// Why a service could not be started.
+/// The error of a service that could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// It runs already, or its end is under way.
+    /// It runs already, or is still stopping.
     Running,
     /// There are more servers than `CONFIG_WSS_SERVERS`.
     Servers,
-    /// A limit against abuse that Kconfig has at 0, so that there is no code for it.
+    /// A limit against abuse is set that is 0 in Kconfig, so that there is no code for it.
     NoLimit,
-    /// A tick in a build without `CONFIG_WSS_TICK`, so that there is no code for it.
+    /// A tick is set without `CONFIG_WSS_TICK`, so that there is no code for it.
     NoTick,
-    /// There is no TLS without `CONFIG_WSS_TLS`, or there are no valid credentials, or no memory: the log says which.
+    /// TLS needs `CONFIG_WSS_TLS`, or there are no valid credentials, or no memory: see the log.
     Tls,
-    /// This port is in use.
+    /// This port is in use by another socket.
     InUse(u16),
     /// The server cannot listen on the address: it is invalid, or there are no sockets left. The number is
     /// Zephyr's `errno`.
@@ -182,10 +182,10 @@ impl core::fmt::Display for ListenError {
         match self {
             Self::Running => f.write_str("the server runs already"),
             Self::Servers => f.write_str("more servers than CONFIG_WSS_SERVERS"),
-            Self::NoLimit => f.write_str("a limit that Kconfig has at 0"),
-            Self::NoTick => f.write_str("a tick, without CONFIG_WSS_TICK"),
+            Self::NoLimit => f.write_str("a limit that is 0 in Kconfig"),
+            Self::NoTick => f.write_str("a tick needs CONFIG_WSS_TICK"),
             Self::Tls => f.write_str("TLS cannot be used"),
-            Self::Page => f.write_str("a page that is not valid"),
+            Self::Page => f.write_str("a page is not valid"),
             Self::InUse(port) => {
                 write!(
                     f,

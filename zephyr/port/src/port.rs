@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sockets, polling, the timer and the work queue.
+//! Sockets, polling, the timer, and the work queue.
 //!
-//! What binds it (see ARCHITECTURE.md): only the WSS thread polls and closes, a descriptor is in one
-//! poll at a time, all sockets are non-blocking, and a connection can only be ended by closing it.
+//! Constraints (see ARCHITECTURE.md): only the WSS thread polls and closes, a descriptor is in one poll at a time, all
+//! sockets are non-blocking, and only closing can end a connection.
 
 use core::ffi::{CStr, c_void};
 use core::fmt::{self, Display, Formatter};
@@ -24,35 +24,34 @@ use crate::options::{ListenError, Options, Tls};
 use crate::sys::{self, Once};
 use crate::tls::{self, Reason, Session, SessionId};
 
-/// How many clients each may have.
+/// The number of clients of each server.
 pub(crate) const CLIENTS: usize = kconfig::MAX_CLIENTS as usize;
-/// How many blocks of unsent output there are.
+/// The number of blocks for unsent output.
 pub(crate) const BLOCKS: usize = kconfig::TX_BLOCKS as usize;
-/// One for IPv4, one for IPv6.
+/// The number of listeners: one for IPv4, one for IPv6.
 pub(crate) const LISTENERS: usize = kconfig::LISTENERS as usize;
-/// The connection that is turned away stands behind the clients.
+/// The entry of the connection that is being rejected, after those of clients.
 const LOBBY: usize = CLIENTS;
-/// What is polled: clients, the lobby, listeners, and what wakes the poll up.
+/// The number of poll entries: clients, the lobby, listeners, and the wake-up.
 const POLLS: usize = LOBBY + 1 + LISTENERS + 1;
 const WAKE: usize = POLLS - 1;
-/// A frame is sent in no more parts.
+/// The maximum number of parts of a frame.
 const PARTS: usize = 8;
 
 /// A run of bytes in static memory.
 ///
-/// A pointer, and not a slice: C may read a message in one part of it while another part is received
-/// into.
+/// A pointer, and not a slice, because C may read a message in one part while another part is received into.
 pub struct Buffer {
     data: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: it is the only one for its bytes.
+// SAFETY: no other object refers to its bytes.
 unsafe impl Send for Buffer {}
 
 impl Buffer {
     /// # Safety
-    /// There are `len` bytes, initialised, for ever, and only this writes to them.
+    /// There are `len` initialised bytes, for ever, and only this writes to them.
     pub(crate) const unsafe fn new(data: NonNull<u8>, len: usize) -> Self {
         Self { data, len }
     }
@@ -61,7 +60,7 @@ impl Buffer {
     #[inline(never)]
     fn part(&self, range: &Range<usize>) -> Option<(*mut u8, usize)> {
         let len = range.end.checked_sub(range.start)?;
-        // Within the allocation, so that this cannot wrap around.
+        // Within the allocation, so this cannot wrap around.
         (range.end <= self.len).then(|| (self.data.as_ptr().wrapping_add(range.start), len))
     }
 }
@@ -76,47 +75,47 @@ impl Storage for Buffer {
 
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.part(&range).map_or(&[], |(data, len)| {
-            // SAFETY: the part lies within the bytes, and is not written to while it is borrowed.
+            // SAFETY: the range is within the bytes, which are not written to while it is borrowed.
             unsafe { core::slice::from_raw_parts(data, len) }
         })
     }
 
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
         self.part(&range).map_or(&mut [], |(data, len)| {
-            // SAFETY: the part lies within the bytes, and the buffer is borrowed mutably.
+            // SAFETY: the range is within the bytes, and the buffer is borrowed mutably.
             unsafe { core::slice::from_raw_parts_mut(data, len) }
         })
     }
 }
 
-/// How long it waits before it tries again to listen, in milliseconds.
+/// How long to wait before it tries to listen again, in milliseconds.
 const LISTEN_AGAIN_MS: u64 = 1000;
-/// A listener that fails sooner than this after it was opened, so many times in a row, is opened again later:
-/// Zephyr closes all that it finds while an interface goes down, but that is soon over.
+/// A listener that fails sooner than this after it was opened, several times in a row, is reopened later: Zephyr closes
+/// all listeners that it finds while an interface goes down, but that takes only a short time.
 const QUICK_MS: u64 = 20;
 const QUICK_FAILURES: u8 = 8;
 
-/// The address of a peer; nothing where it is not used.
+/// The address of a peer; empty if it is not used.
 type Peer = [u8; kconfig::PEER_SIZE as usize];
 
-/// How many addresses there is memory for, to count failed logins.
+/// The number of addresses whose failed logins are counted.
 const LOGINS: usize = if Options::new().limits.login_failures_per_minute > 0 {
     8
 } else {
     0
 };
 
-/// A descriptor of a connection.
+/// The descriptor of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
-    /// All bits turned over, so that none is 0, which saves four bytes where there may be no descriptor.
+    /// All bits inverted, so that it is never 0, which saves four bytes in an `Option`.
     inverted: NonZeroI32,
     peer: Peer,
     tls: [SessionId; kconfig::TLS as usize],
 }
 
 impl Descriptor {
-    /// Returns `None` for -1, which is no descriptor.
+    /// Returns `None` for -1, which is not a descriptor.
     const fn new(fd: i32, peer: Peer) -> Option<Self> {
         match NonZeroI32::new(!fd) {
             Some(inverted) => Some(Self {
@@ -132,7 +131,7 @@ impl Descriptor {
         !self.inverted.get()
     }
 
-    /// Returns its TLS, if it has some.
+    /// Returns its TLS session, if there is one.
     #[inline(always)]
     fn session(&self) -> Option<&'static Session> {
         match self.tls.as_slice() {
@@ -141,17 +140,17 @@ impl Descriptor {
         }
     }
 
-    /// Makes the descriptor of a connection, which the application has accepted, ready for
+    /// Prepares the descriptor of a connection that the application has accepted for
     /// [`Service::adopt`](wss::service::Service::adopt).
     ///
     /// # Errors
-    /// [`AdoptError::Failed`] if it is no socket.
+    /// [`AdoptError::Failed`] if it is not a socket.
     ///
     /// # Safety
-    /// The descriptor is the caller's, and no thread polls it any more. Once it is adopted, it is the service's.
+    /// The caller owns the descriptor, and no thread polls it any more. Once it is adopted, the service owns it.
     pub unsafe fn adopt(fd: i32) -> Result<Self, AdoptError> {
         let mut peer: Peer = Default::default();
-        // SAFETY: there is that much room.
+        // SAFETY: the buffer has that size.
         let error = unsafe { sys::wss_port_adopt(fd, peer.as_mut_ptr()) };
         if error < 0 {
             log::error!(
@@ -164,7 +163,7 @@ impl Descriptor {
     }
 }
 
-/// An address and a port, up to a NUL.
+/// An address and a port, NUL-terminated.
 struct Name([u8; sys::NAME_SIZE]);
 
 impl Display for Name {
@@ -174,7 +173,7 @@ impl Display for Name {
     }
 }
 
-/// Returns what a call says that gives a number, or an error.
+/// Converts the result of a call that returns a number or an error.
 pub(crate) fn number(result: i32) -> Result<usize, SocketError> {
     usize::try_from(result).map_err(|_| match result {
         sys::AGAIN => SocketError::WouldBlock,
@@ -202,7 +201,7 @@ impl Socket for Descriptor {
 
     fn network(&self) -> u64 {
         match &self.peer[..] {
-            // No client has an IPv6 address that begins like this (RFC 4291 section 2.7).
+            // No IPv6 client has an address that begins like this (RFC 4291 section 2.7).
             [.., a, b, c, d] if self.is_ipv4() => {
                 0xFFFF_FFFF_0000_0000 | u64::from(u32::from_be_bytes([*a, *b, *c, *d]))
             }
@@ -213,7 +212,7 @@ impl Socket for Descriptor {
 
     fn name(&self) -> impl Display {
         let mut name = [0; sys::NAME_SIZE];
-        // SAFETY: there is that much room.
+        // SAFETY: the buffer has that size.
         unsafe { sys::wss_port_name(self.fd(), name.as_mut_ptr().cast()) };
         Name(name)
     }
@@ -222,13 +221,13 @@ impl Socket for Descriptor {
         if let Some(session) = self.session().filter(|session| !session.receives_raw()) {
             return session.receive(space);
         }
-        // SAFETY: there is that much room.
+        // SAFETY: the buffer has that size.
         number(unsafe { sys::wss_port_receive(self.fd(), space.as_mut_ptr(), space.len()) })
     }
 
     fn send(&self, parts: &[&[u8]]) -> Result<usize, SocketError> {
         let mut list = heapless::Vec::<sys::Part, PARTS>::new();
-        // Offloaded sockets do not take empty parts.
+        // Offloaded sockets reject empty parts.
         for part in parts.iter().filter(|part| !part.is_empty()) {
             let _ = list.push(sys::Part {
                 data: part.as_ptr(),
@@ -238,7 +237,7 @@ impl Socket for Descriptor {
         if let Some(sent) = self.session().and_then(|session| session.send(&list)) {
             return sent;
         }
-        // SAFETY: there are that many parts, which live until this returns.
+        // SAFETY: the array has that many parts, which live until the call returns.
         number(unsafe { sys::wss_port_send(self.fd(), list.as_ptr(), list.len()) })
     }
 
@@ -280,41 +279,41 @@ impl Socket for Descriptor {
         {
             return Err(SocketError::WouldBlock);
         }
-        // Zephyr's own stack and offloaded sockets know no such thing.
+        // Zephyr's own stack and offloaded sockets do not support it.
         Err(SocketError::Failed)
     }
 }
 
 struct Table {
-    /// The descriptor to wake up by.
+    /// The descriptor that wakes the poll up.
     wake: i32,
     /// By slot: the descriptor; below 0: none.
     descriptors: [i32; LOBBY + 1],
     /// By slot: a descriptor that only the WSS thread may close.
     closing: [i32; LOBBY + 1],
-    /// There are some.
+    /// Whether `closing` has any.
     closes: bool,
-    /// What is polled next. An entry that is not watched has no descriptor.
+    /// The table for the next poll. An entry that is not watched has no descriptor.
     polls: [sys::Poll; POLLS],
     listeners: [i32; LISTENERS],
-    /// It is to listen, whether or not it could.
+    /// Whether it should listen, even if it cannot now.
     listens: bool,
-    /// When it listens again where there is no listener, by the uptime.
+    /// The uptime at which it tries to listen again, if a listener is missing.
     listen_at: u64,
-    /// When it last listened again, and how often in a row soon after the time before.
+    /// The uptime at which it last listened again, and how often in a row this was soon after the time before.
     listened_at: u64,
     quick_failures: u8,
-    /// The listener that is asked first for the next connection.
+    /// The listener to accept from next.
     next_listener: usize,
     listener_watched: bool,
-    /// The WSS thread polls what the table was, and no thread has woken it since.
+    /// The WSS thread polls the current table, and no thread has woken it since.
     polling: bool,
-    /// There is no WSS thread any more.
+    /// The WSS thread has ended.
     ended: bool,
 }
 
 impl Table {
-    /// Before [`ZephyrPort::begin`].
+    /// The state before [`ZephyrPort::begin`].
     const NONE: Self = Self {
         wake: 0,
         descriptors: [0; LOBBY + 1],
@@ -336,7 +335,7 @@ impl Table {
         ended: false,
     };
 
-    /// Handles a listener that has failed: its network interface went down, and with it all that was there.
+    /// Handles a listener that has failed: its network interface went down, and everything on it was closed.
     fn listener_failed(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             sys::wss_port_close(*listener);
@@ -351,7 +350,7 @@ impl Table {
         };
     }
 
-    /// Closes what was left to the WSS thread.
+    /// Closes the descriptor that was left to the WSS thread.
     fn reap(&mut self, slot: usize) {
         if let Some(closing) = self.closing.get_mut(slot) {
             if *closing >= 0 {
@@ -361,7 +360,7 @@ impl Table {
         }
     }
 
-    /// Closes all that was left to the WSS thread.
+    /// Closes all descriptors that were left to the WSS thread.
     fn reap_all(&mut self) {
         if core::mem::take(&mut self.closes) {
             for slot in 0..self.closing.len() {
@@ -370,7 +369,7 @@ impl Table {
         }
     }
 
-    /// Polls a slot's socket for `interest` from the next time on.
+    /// Polls a slot's socket for `interest` from the next poll on.
     fn poll_for(&mut self, slot: usize, interest: Interest) {
         let (Some(poll), Some(fd)) = (self.polls.get_mut(slot), self.descriptors.get(slot)) else {
             return;
@@ -379,7 +378,7 @@ impl Table {
         poll.events = asked(interest);
     }
 
-    /// Polls the listeners from the next time on, if they are watched.
+    /// Polls the listeners from the next poll on, if they are watched.
     fn poll_listeners(&mut self) {
         let watched = self.listener_watched;
         let polls = self.polls.iter_mut().skip(LOBBY + 1);
@@ -389,41 +388,41 @@ impl Table {
     }
 }
 
-/// Zephyr beneath a service.
+/// The port of a service to Zephyr.
 pub struct ZephyrPort {
     server: Once,
-    /// Connections have TLS.
+    /// Whether connections use TLS.
     tls: [AtomicBool; kconfig::TLS as usize],
     table: KernelLock<Table>,
     woken: AtomicBool,
 }
 
 impl ZephyrPort {
-    /// Makes the port of a server that is not bound yet. All zeros, so that a static one takes no flash.
+    /// Creates the port of a server that is not bound yet. All zeros, so that a static one takes no flash.
     pub(crate) const fn new() -> Self {
         Self {
             server: Once::new(),
             tls: [const { AtomicBool::new(false) }; kconfig::TLS as usize],
-            // SAFETY: no method here calls another one that locks it, while it is locked.
+            // SAFETY: no method here locks it again while it is locked.
             table: unsafe { KernelLock::new(Table::NONE) },
             woken: AtomicBool::new(false),
         }
     }
 
-    /// Binds a server. To be called once, before anything else.
+    /// Binds a server. Called once, before anything else.
     ///
     /// # Safety
-    /// `object` lasts, and is what `calls` are for. No thread uses the port yet.
+    /// `object` is static, and `calls` are for its type. No thread uses the port yet.
     pub(crate) unsafe fn bind(
         &self,
         object: *const c_void,
         calls: &'static sys::Calls,
     ) -> Result<(), ListenError> {
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         if !unsafe { self.server.bind(object, calls) } {
             return Err(ListenError::Servers);
         }
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         unsafe { self.place(&self.table, CLIENTS + 2) };
         let wake = sys::wss_port_wake_open(self.server());
         if wake < 0 {
@@ -433,17 +432,17 @@ impl ZephyrPort {
         Ok(())
     }
 
-    /// Gives a lock the mutex of the server with this number.
+    /// Gives a lock the server's mutex with this number.
     ///
     /// # Safety
-    /// No thread uses it yet.
+    /// No thread uses the lock yet.
     unsafe fn place<T>(&self, lock: &KernelLock<T>, number: usize) {
         let own = sys::wss_port_lock_of(self.server(), number);
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         unsafe { lock.place(own) };
     }
 
-    /// Returns the server that is bound.
+    /// Returns the bound server.
     pub(crate) fn server(&self) -> sys::Server {
         self.server.server()
     }
@@ -460,7 +459,7 @@ impl ZephyrPort {
         Ok(())
     }
 
-    /// Returns which one of the servers it is.
+    /// Returns the index of the server.
     fn number(&self) -> usize {
         sys::wss_port_number(self.server())
     }
@@ -476,7 +475,7 @@ impl ZephyrPort {
         Some(socket)
     }
 
-    /// Begins with these listeners, and nothing else.
+    /// Resets everything, and starts with these listeners.
     pub(crate) fn begin(&self, listeners: [i32; LISTENERS]) {
         let mut table = self.table.lock();
         table.descriptors = [-1; LOBBY + 1];
@@ -499,15 +498,15 @@ impl ZephyrPort {
         table.poll_listeners();
     }
 
-    /// Tries again to listen after a change of the network: the address may be there.
+    /// Tries again to listen after a change of the network: the address may be available now.
     pub(crate) fn network_changed(&self) {
         let mut table = self.table.lock();
         table.listen_at = 0;
         self.changed(&mut table);
     }
 
-    /// Listens again where there is no listener, if it is time, unless the service is about to stop; in how
-    /// many milliseconds it is time, below 0 if never.
+    /// Listens again if a listener is missing and it is time, unless the service is stopping. Returns the milliseconds
+    /// until it is time, below 0 if never.
     fn listen_again(&self, table: &mut Table) -> i32 {
         if !table.listens || table.listen_at == u64::MAX {
             return -1;
@@ -521,7 +520,7 @@ impl ZephyrPort {
                 0
             };
             table.listened_at = now;
-            // SAFETY: there is room for that many.
+            // SAFETY: the array has that many entries.
             let error =
                 unsafe { sys::wss_port_listen_again(self.server(), table.listeners.as_mut_ptr()) };
             table.poll_listeners();
@@ -535,7 +534,7 @@ impl ZephyrPort {
         i32::try_from(table.listen_at.saturating_sub(now)).unwrap_or(-1)
     }
 
-    /// Has the WSS thread poll anew, because what has to be polled has changed.
+    /// Makes the WSS thread poll again, because the table has changed.
     fn changed(&self, table: &mut Table) {
         if core::mem::take(&mut table.polling) {
             sys::wss_port_wake(self.server());
@@ -544,7 +543,7 @@ impl ZephyrPort {
 }
 
 impl Port for ZephyrPort {
-    // The work queue's thread comes before the one that polls.
+    // The work queue's thread has priority over the one that polls.
     const RUNS_IN_A_ROW: Option<u8> = Some(8);
     const INLINE: bool = !kconfig::WORK_QUEUE;
     const LACKS_BUFFERS: bool = true;
@@ -562,7 +561,7 @@ impl Port for ZephyrPort {
     const LIMITS: Limits = Options::new().limits.limits();
 
     fn place_lock<T>(&self, lock: &KernelLock<T>, number: usize) {
-        // SAFETY: the service is not used yet, when it is given its locks.
+        // SAFETY: the service is not used yet when it sets its locks.
         unsafe { self.place(lock, number) };
     }
 
@@ -591,7 +590,7 @@ impl Port for ZephyrPort {
     fn accept(&self) -> Result<Descriptor, SocketError> {
         let mut table = self.table.lock();
         let listeners = table.listeners;
-        // In turn, so that a flood at one does not keep the other from being asked.
+        // In turn, so that a flood on one does not starve the other.
         let mut next = table.next_listener;
         table.next_listener = after(next);
         drop(table);
@@ -602,7 +601,7 @@ impl Port for ZephyrPort {
             if listener >= 0 {
                 let mut peer: Peer = Default::default();
                 let server = self.server();
-                // SAFETY: there is that much room.
+                // SAFETY: the buffer has that size.
                 let accepted = unsafe { sys::wss_port_accept(server, listener, peer.as_mut_ptr()) };
                 match number(accepted) {
                     Ok(fd) => {
@@ -633,12 +632,12 @@ impl Port for ZephyrPort {
     fn attach(&self, slot: usize, socket: &Descriptor) -> Result<(), SocketError> {
         let mut table = self.table.lock();
         if sys::wss_port_on_wss_thread(self.server()) {
-            // The connection before may have been closed since the last poll; this is between polls.
+            // The previous connection may have been closed since the last poll. No poll is running now.
             table.reap(slot);
         }
         let closing = table.closing.get(slot).ok_or(SocketError::Failed)?;
         if *closing >= 0 {
-            // There is no room for a second one that only the WSS thread may close.
+            // There is room for only one that only the WSS thread may close.
             return Err(SocketError::WouldBlock);
         }
         if let Some(fd) = table.descriptors.get_mut(slot) {
@@ -692,7 +691,7 @@ impl Port for ZephyrPort {
 
     fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);
-        // Also while nothing is polled: the next poll is to end at once.
+        // Also while nothing is polled: the next poll must end at once.
         sys::wss_port_wake(self.server());
     }
 
@@ -703,8 +702,8 @@ impl Port for ZephyrPort {
 }
 
 impl ZephyrPort {
-    /// Returns for how many milliseconds the poll may wait, and of which slots (a bit each) the TLS handshake has to
-    /// go on.
+    /// Returns for how many milliseconds the poll may wait, and the slots (a bit each) whose TLS handshake must
+    /// continue.
     fn tend_handshakes(&self, table: &mut Table, ms: i32) -> (i32, u64) {
         if !kconfig::TLS {
             return (ms, 0);
@@ -728,7 +727,7 @@ impl ZephyrPort {
     }
 
     /// Polls once.
-    // Apart, so that nothing of it is on the stack while work is done.
+    // Separate, so that its variables are not on the stack while work is done.
     #[inline(never)]
     fn poll(&self, ready: &mut dyn FnMut(Ready)) {
         let mut table = self.table.lock();
@@ -738,7 +737,7 @@ impl ZephyrPort {
         let mut polls = table.polls;
         table.polling = true;
         drop(table);
-        // SAFETY: that many there are.
+        // SAFETY: the array has that many entries.
         let result = unsafe { sys::wss_port_poll(polls.as_mut_ptr(), polls.len(), ms) };
         let mut table = self.table.lock();
         table.polling = false;
@@ -763,11 +762,11 @@ impl ZephyrPort {
                     }
                     continue;
                 }
-                // What is done with it will show.
+                // Report it as ready: the next call on the socket returns the error.
                 revents if revents & !(sys::IN | sys::OUT) != 0 => poll.revents = poll.events,
                 _ => {}
             }
-            // It may have been closed, or be watched for something else, since.
+            // The slot may have been closed, or be watched for something else, since.
             match table.polls.get_mut(index) {
                 Some(watched) if watched.fd == poll.fd && watched.events & poll.revents != 0 => {
                     watched.fd = -1;
@@ -780,7 +779,7 @@ impl ZephyrPort {
             table.poll_listeners();
         }
         drop(table);
-        // Before anything is done that may take long: what came until now is reported below.
+        // Before anything that may take long: all input until now is reported below.
         let timer = sys::wss_port_timer_take(self.server()).then(|| self.now());
         for (slot, poll) in polls.iter().take(LOBBY + 1).enumerate() {
             match poll.revents {
@@ -804,14 +803,14 @@ impl ZephyrPort {
         if let Some(now) = timer {
             ready(Ready::Timer(now));
         }
-        // Last, so that nothing above is of a slot that this gives away.
+        // Last, because it assigns slots, and the events above are for their previous clients.
         if listening {
             ready(Ready::Listener);
         }
     }
 }
 
-/// Returns the listener that is asked after this one.
+/// Returns the listener that follows this one.
 const fn after(listener: usize) -> usize {
     if listener + 1 < LISTENERS {
         listener + 1

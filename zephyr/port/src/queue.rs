@@ -10,18 +10,18 @@ use wss::service::QueueStorage;
 
 use crate::sys;
 
-/// A `k_msgq` of `T`: one of the `CONFIG_WSS_QUEUES`, or the application's own. Dropping it wakes threads in
-/// `k_msgq_get`, discards what is on it and, if it is the library's, gives it back.
+/// A `k_msgq` of `T`: one of the `CONFIG_WSS_QUEUES`, or the application's. Dropping it wakes threads in `k_msgq_get`,
+/// discards its entries, and returns it to the pool if it is the library's.
 pub struct MessageQueue<T> {
     queue: NonNull<c_void>,
     entries: PhantomData<fn(T) -> T>,
 }
 
-// SAFETY: a k_msgq may be used on any thread, and entries move from one to another.
+// SAFETY: any thread may use a k_msgq, and entries move from one to another.
 unsafe impl<T: Send> Send for MessageQueue<T> {}
 
 impl<T: Copy> MessageQueue<T> {
-    /// Takes one of the library's, for `depth` entries. `None` if all are in use, or are for fewer.
+    /// Takes one of the library's queues, for `depth` entries. `None` if all are in use, or too small.
     #[must_use]
     pub fn new(depth: usize) -> Option<Self> {
         let queue = sys::wss_port_queue_new(depth, size_of::<T>());
@@ -31,10 +31,10 @@ impl<T: Copy> MessageQueue<T> {
         })
     }
 
-    /// Wraps the application's own.
+    /// Wraps the application's queue.
     ///
     /// # Safety
-    /// `queue` points to a `k_msgq` that lives as long as this, and on which only `T` are put.
+    /// `queue` points to a `k_msgq` that lives as long as this, and contains only `T`.
     #[must_use]
     pub const unsafe fn own(queue: NonNull<c_void>) -> Self {
         Self {
@@ -58,14 +58,14 @@ impl<T: Copy> QueueStorage for MessageQueue<T> {
         let room = entry.as_mut_ptr().cast();
         // SAFETY: `queue` points to a k_msgq, and `room` has the size of an entry.
         let taken = unsafe { sys::wss_port_queue_get(self.queue.as_ptr(), room) };
-        // SAFETY: `entry` was copied from one that was put.
+        // SAFETY: `entry` is a copy of an entry that was put.
         taken.then(|| unsafe { entry.assume_init() })
     }
 }
 
 impl<T> Drop for MessageQueue<T> {
     fn drop(&mut self) {
-        // SAFETY: `queue` points to a k_msgq, of which no more is asked.
+        // SAFETY: `queue` points to a k_msgq, which is not used after this.
         unsafe { sys::wss_port_queue_end(self.queue.as_ptr()) };
     }
 }

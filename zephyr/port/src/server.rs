@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Starting and ending a server in a Rust application.
+//! Starting and stopping a server in a Rust application.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -18,18 +18,18 @@ use crate::on_service_thread;
 use crate::options::{ListenError, Options};
 use crate::port::{CLIENTS, Descriptor};
 
-/// How long `stop` waits for the WSS thread to end when all clients are closed, in milliseconds: only
-/// handlers of other servers may be in front.
+/// How long `stop` waits for the WSS thread to end after all clients are closed, in milliseconds. Only handlers of
+/// other servers can delay it.
 const END_MS: u32 = 500;
 
-/// Why a server could not be started.
+/// The error of a server that could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The server runs, or the listening socket failed.
+    /// The server runs already, or the listening socket failed.
     Listen(ListenError),
-    /// There are no more than `CONFIG_WSS_QUEUES` queues, for `CONFIG_WSS_QUEUE_DEPTH` events each, nor
-    /// more than three for one server.
+    /// There is no queue left (`CONFIG_WSS_QUEUES`), none has room for so many events (`CONFIG_WSS_QUEUE_DEPTH`), or
+    /// there are more than three for the server.
     NoQueue,
 }
 
@@ -44,7 +44,7 @@ impl core::fmt::Display for StartError {
 
 impl core::error::Error for StartError {}
 
-/// A server with a handler and queues, or several queues, as [`Server::builder`] begins it.
+/// Builds a server with a handler and queues, or several queues, see [`Server::builder`].
 pub struct Builder<'a, H: Handler, F = fn(Clients) -> H> {
     server: &'static Server<H>,
     options: &'a Options<'a>,
@@ -52,8 +52,8 @@ pub struct Builder<'a, H: Handler, F = fn(Clients) -> H> {
 }
 
 impl<'a, H: Handler, F: FnOnce(Clients) -> H> Builder<'a, H, F> {
-    /// Gives every event to the handler that `make` makes, which decides on opening requests, too. It is called
-    /// before the server listens.
+    /// Sets the handler, which gets every event and answers opening requests. `make` is called before the server
+    /// listens.
     #[must_use]
     pub fn handler<G: FnOnce(Clients) -> H>(self, make: G) -> Builder<'a, H, G> {
         Builder {
@@ -63,9 +63,8 @@ impl<'a, H: Handler, F: FnOnce(Clients) -> H> Builder<'a, H, F> {
         }
     }
 
-    /// Starts the server, with a queue for each of `queues`: which events, and for how many there is
-    /// room. The client of a message that several want is received from again when the last of them has
-    /// released it.
+    /// Starts the server, with a queue for each entry of `queues`: its events, and its number of entries. If several
+    /// queues get a message, the server reads from its client again when the last of them has released it.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -90,30 +89,30 @@ impl<'a, H: Handler, F: FnOnce(Clients) -> H> Builder<'a, H, F> {
 /// SERVER.start(&Options::new(), App::new)?;
 /// ```
 ///
-/// It can be started again once it has ended. There may be as many as `CONFIG_WSS_SERVERS`. The work queue
-/// is that of all, so that their handlers are called one after the other. A server without a handler, whose events go
-/// to queues, is a `Server<()>`.
+/// It can be started again after it has stopped. There can be `CONFIG_WSS_SERVERS` of them. All share the work queue,
+/// so their handlers are called one after the other. A server without a handler, whose events go to queues, is a
+/// `Server<()>`.
 pub struct Server<H: Handler = ()> {
     base: Base,
-    /// The handler, and the sessions of its clients. It is not zeros, which would take flash, but nothing until the
-    /// first start.
+    /// The handler, and the sessions of its clients. It is not all zeros, which would take flash, so it stays
+    /// uninitialised until the first start.
     dispatcher: UnsafeCell<MaybeUninit<Dispatch<H>>>,
-    /// There is a handler.
+    /// The handler is initialised.
     is_made: AtomicBool,
 }
 
 type Dispatch<H> = Dispatcher<H, [Option<Entry<<H as Handler>::Session>>; CLIENTS]>;
 
-// SAFETY: the dispatcher is written while the server does not run, by one thread at a time (see `Instance::start`),
-// and is used by one thread while it runs. The handler and its sessions are `Send`.
+// SAFETY: the dispatcher is written by one thread at a time while the server does not run (see `Instance::start`), and
+// used by one thread while it runs. The handler and its sessions are `Send`.
 unsafe impl<H: Handler> Sync for Server<H> {}
 
-/// What all servers have, whatever their handlers are.
+/// The part of a server that does not depend on its handler.
 pub(crate) struct Base {
     instance: Instance<ZephyrApplication>,
-    /// Where it listens.
+    /// The port that it listens on.
     port: AtomicU16,
-    /// How often it was started.
+    /// The number of starts.
     runs: AtomicU32,
 }
 
@@ -122,12 +121,12 @@ impl Base {
         self.instance.application()
     }
 
-    /// Returns the service, whether or not it runs, if it ever did.
+    /// Returns the service, whether it runs or not, if it was ever started.
     pub(crate) fn service(&self) -> Option<&ServerService> {
         self.instance.service()
     }
 
-    /// Returns which run of the server this is.
+    /// Returns the number of this run of the server.
     pub(crate) fn run(&self) -> u32 {
         self.runs.load(Ordering::SeqCst)
     }
@@ -155,7 +154,7 @@ impl Base {
         opening: Opening,
     ) -> Result<ClientId, AdoptError> {
         let service = self.service().ok_or(AdoptError::Stopping)?;
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         let socket = unsafe { Descriptor::adopt(fd) }?;
         service.adopt(&socket, received, opening)
     }
@@ -184,8 +183,8 @@ impl<H: Handler> Server<H> {
         }
     }
 
-    /// Starts the server with the handler that `make` makes with the [`Clients`] to send with. The handler of the
-    /// run before is dropped first.
+    /// Starts the server with a handler. `make` creates it with the [`Clients`] to send with. The handler of the
+    /// previous run is dropped first.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -197,7 +196,7 @@ impl<H: Handler> Server<H> {
         self.launch(options, Some(make), &[])
     }
 
-    /// Starts the server without a handler, with the events in `mask` for a queue with room for `depth` of them.
+    /// Starts the server without a handler. It puts the events in `mask` on a queue with `depth` entries.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -211,7 +210,7 @@ impl<H: Handler> Server<H> {
         started.map(|[queue]| queue)
     }
 
-    /// Begins a server with a handler and queues, or several queues.
+    /// Builds a server with a handler and queues, or with several queues.
     #[must_use]
     pub const fn builder<'a>(&'static self, options: &'a Options<'a>) -> Builder<'a, H> {
         Builder {
@@ -235,7 +234,7 @@ impl<H: Handler> Server<H> {
         #[cfg_attr(not(wss_pages), expect(unused_mut))]
         let mut served = true;
         let started = self.base.instance.start(options, |_| {
-            // SAFETY: it is about to start, so that it does not run, and no other thread starts it.
+            // SAFETY: the server does not run, and no other thread starts it.
             unsafe { application.set_handler(None) };
             // SAFETY: as above, and the application has no handler any more.
             let handler = unsafe { self.renew(make) };
@@ -259,18 +258,18 @@ impl<H: Handler> Server<H> {
         Ok(())
     }
 
-    /// Drops the handler of the run before, and makes another one.
+    /// Drops the handler of the previous run, and creates a new one.
     ///
     /// # Safety
-    /// No other thread uses the dispatcher, and the application does not have it.
+    /// No other thread uses the dispatcher, and the application does not refer to it.
     unsafe fn renew(
         &'static self,
         make: Option<impl FnOnce(Clients) -> H>,
     ) -> Option<NonNull<dyn EventHandler>> {
-        // SAFETY: this is the only thread that uses it.
+        // SAFETY: no other thread uses it.
         let place = unsafe { &mut *self.dispatcher.get() };
         if self.is_made.swap(false, Ordering::Relaxed) {
-            // SAFETY: it was written before `is_made` was set.
+            // SAFETY: it was initialised before `is_made` was set.
             unsafe { place.assume_init_drop() };
         }
         let handler = make?(self.clients());
@@ -280,41 +279,40 @@ impl<H: Handler> Server<H> {
         Some(NonNull::from(handler))
     }
 
-    /// Returns what to send with, and to ask about clients, from any thread. There are none while the server does not
-    /// run.
+    /// Returns the clients of the server, to send and to query from any thread. There are none while the server does
+    /// not run.
     #[must_use]
     pub const fn clients(&'static self) -> Clients {
         self.base.clients()
     }
 
-    /// Returns the port on which the server listens.
+    /// Returns the port that the server listens on.
     #[must_use]
     pub fn local_port(&self) -> u16 {
         self.base.port.load(Ordering::Relaxed)
     }
 
-    /// Takes over a connection that the application has accepted. `received` is what it has read and not dealt
-    /// with.
+    /// Takes over a connection that the application has accepted. `received` is what it has read and not handled.
     ///
     /// # Errors
-    /// See [`AdoptError`]. The descriptor is still the caller's then.
+    /// See [`AdoptError`]. The caller then still owns the descriptor.
     ///
     /// # Safety
-    /// The descriptor is the caller's, and no thread polls it any more. Once it is adopted, it is the server's.
+    /// The caller owns the descriptor, and no thread polls it any more. Once it is adopted, the server owns it.
     pub unsafe fn adopt(
         &self,
         fd: i32,
         received: &[u8],
         opening: Opening,
     ) -> Result<ClientId, AdoptError> {
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         unsafe { self.base.adopt(fd, received, opening) }
     }
 
-    /// Ends the server: closes every client with 1001, waits for them for at most the close timeout,
-    /// and cuts off the rest. False if a handler is still running then. [`Clients::stop`] does not wait.
+    /// Stops the server: closes every client with 1001, waits for at most the close timeout, and aborts the remaining
+    /// ones. Returns false if a handler is still running then. [`Clients::stop`] does not wait.
     ///
-    /// In a handler it only starts that, and is false.
+    /// In a handler it only starts to stop the server, and returns false.
     pub fn stop(&self) -> bool {
         self.base.stop()
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the shell command (`zephyr/shell.c`) asks of a server. Without `CONFIG_WSS_SHELL` nothing refers to it.
+//! Functions for the shell command (`zephyr/shell.c`). Not linked without `CONFIG_WSS_SHELL`.
 
 use core::ffi::{c_char, c_void};
 use core::fmt::{self, Display, Write as _};
@@ -14,10 +14,10 @@ use crate::instance::Instance;
 use crate::port::ZephyrPort;
 use crate::sys::{self, ShellAction, ShellCalls, ShellClient, ShellStats};
 
-/// What an application knows of its clients' opening requests.
+/// The paths of clients, if the application keeps them.
 pub trait Paths {
-    /// Writes the path that the client asked for, and a NUL behind it, as far as there is room. Leaves `room`
-    /// as it is if the path is not kept.
+    /// Writes the path that the client requested, NUL-terminated and truncated to `room`. Does not change `room` if the
+    /// path is not kept.
     fn path(&self, client: ClientId, room: &mut [u8]) {
         let _ = (client, room);
     }
@@ -34,7 +34,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Calls<A> {
     };
 
     unsafe extern "C" fn client(object: *const c_void, slot: u32, to: *mut ShellClient) -> bool {
-        // SAFETY: C passes what it was given.
+        // SAFETY: C passes the object that was bound.
         let service = unsafe { Instance::<A>::of(object) };
         let slot = slot as usize;
         let Some(client) = service.client(slot) else {
@@ -52,7 +52,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Calls<A> {
         };
         service.with_peer_name(client, |name| write_text(&mut shown.peer, name));
         service.application().path(client, &mut shown.path);
-        // SAFETY: C has room for it.
+        // SAFETY: C passes a buffer of this size.
         unsafe { to.write(shown) };
         true
     }
@@ -62,24 +62,24 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Calls<A> {
         action: *const ShellAction,
         error: *mut c_char,
     ) -> bool {
-        // SAFETY: C passes what it was given.
+        // SAFETY: C passes the object that was bound.
         let service = unsafe { Instance::<A>::of(object) };
-        // SAFETY: it lasts until this returns.
+        // SAFETY: it is valid until this returns.
         let action = unsafe { &*action };
-        // SAFETY: the text is never NULL, has that many bytes, and lasts as long.
+        // SAFETY: the text is never NULL, has that many bytes, and is valid as long.
         let text = unsafe { slice::from_raw_parts(action.text, action.len) };
         let Err(why) = act(service, action, text) else {
             return true;
         };
         let mut explained = [0; sys::SHELL_ERROR_SIZE];
         write_text(&mut explained, &why);
-        // SAFETY: C has room for it.
+        // SAFETY: C passes a buffer of this size.
         unsafe { error.cast::<[u8; sys::SHELL_ERROR_SIZE]>().write(explained) };
         false
     }
 
     unsafe extern "C" fn stats(object: *const c_void, to: *mut ShellStats) {
-        // SAFETY: C passes what it was given.
+        // SAFETY: C passes the object that was bound.
         let stats = unsafe { Instance::<A>::of(object) }.stats();
         let stats = ShellStats {
             accepted: stats.accepted,
@@ -105,7 +105,7 @@ impl<A: Application<ZephyrPort> + Paths + Sync + 'static> Calls<A> {
             bytes_received: stats.traffic.bytes_received,
             bytes_sent: stats.traffic.bytes_sent,
         };
-        // SAFETY: C has room for it.
+        // SAFETY: C passes a buffer of this size.
         unsafe { to.write(stats) };
     }
 }
@@ -130,17 +130,17 @@ fn act<A: Application<ZephyrPort>>(
     }
 }
 
-/// Writes a text with a NUL behind it, as far as there is room.
+/// Writes a text, NUL-terminated and truncated to `room`.
 fn write_text(room: &mut [u8], text: &dyn Display) {
     let mut text_of = Text(room);
-    // It is cut off, and nothing else can fail.
+    // A text that is too long is truncated; nothing else can fail.
     let _ = write!(text_of, "{text}");
     if let Some(end) = text_of.0.first_mut() {
         *end = 0;
     }
 }
 
-/// Room for a text, and a NUL behind it.
+/// A buffer for a NUL-terminated text.
 struct Text<'a>(&'a mut [u8]);
 
 impl fmt::Write for Text<'_> {

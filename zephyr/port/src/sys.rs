@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What `zephyr/port.c` has: the kernel and the sockets, with `errno` and Zephyr's structures kept on
-//! the side of C. See `zephyr/port.h` for what each does.
+//! The functions of `zephyr/port.c`: the kernel and the sockets. `errno` and Zephyr's structures stay in C. See
+//! `zephyr/port.h` for each function.
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -8,17 +8,17 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::kconfig;
 
-/// `WSS_AGAIN`: not now.
+/// `WSS_AGAIN`: nothing can be done now.
 pub const AGAIN: i32 = -1000;
-/// `WSS_NO_BUFFERS`: not now, and nothing says when.
+/// `WSS_NO_BUFFERS`: nothing can be done now, and nothing reports when it can.
 pub const NO_BUFFERS: i32 = -1001;
-/// `WSS_IN_USE`: the port to listen at is in use.
+/// `WSS_IN_USE`: the port to listen on is in use.
 pub const IN_USE: i32 = -1002;
 /// `WSS_TLS_FAILED`: TLS failed.
 pub const TLS_FAILED: i32 = -1003;
 /// `WSS_TLS_TRUNCATED`: the stream ended without close_notify.
 pub const TLS_TRUNCATED: i32 = -1004;
-/// `WSS_TLS_ITEM`: the work items of TLS handshakes begin here.
+/// `WSS_TLS_ITEM`: the first number of work items for TLS handshakes.
 pub const TLS_ITEM: u32 = 0x100;
 /// `WSS_NAME_SIZE`.
 pub const NAME_SIZE: usize = 56;
@@ -26,16 +26,16 @@ pub const NAME_SIZE: usize = 56;
 pub const fn errno(result: i32) -> u32 {
     result.unsigned_abs()
 }
-/// `WSS_IN`: it can be received, or accepted.
+/// `WSS_IN`: ready to receive or accept.
 pub const IN: i16 = 1;
-/// `WSS_OUT`: it can be sent.
+/// `WSS_OUT`: ready to send.
 pub const OUT: i16 = 4;
 
 /// `WSS_LINK_DOWN`: the network interface went down.
 pub const LINK_DOWN: u32 = 1;
 /// `WSS_LINK_UP`: the network interface came up.
 pub const LINK_UP: u32 = 2;
-/// `WSS_LISTEN`: it may be possible to listen where it was not.
+/// `WSS_LISTEN`: it may be possible now to listen on a missing address.
 pub const LISTEN: u32 = 4;
 
 /// `struct wss_poll`.
@@ -44,9 +44,9 @@ pub const LISTEN: u32 = 4;
 pub struct Poll {
     /// The descriptor; below 0: none.
     pub fd: i32,
-    /// [`IN`] and [`OUT`], as asked for.
+    /// The requested readiness, [`IN`] and [`OUT`].
     pub events: i16,
-    /// [`IN`] and [`OUT`], as they are; anything else: it has failed.
+    /// The actual readiness, [`IN`] and [`OUT`]; anything else means that the socket has failed.
     pub revents: i16,
 }
 
@@ -56,7 +56,7 @@ pub struct Poll {
 pub struct Part {
     /// The bytes.
     pub data: *const u8,
-    /// How many.
+    /// The number of bytes.
     pub len: usize,
 }
 
@@ -79,17 +79,17 @@ pub struct TlsSocket {
     pub send: unsafe extern "C" fn(u32, *const u8, usize) -> i32,
 }
 
-/// `struct wss_port_server *`, of one that is bound.
+/// `struct wss_port_server *` of a bound server.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Server(*mut c_void);
 
-/// `struct wss_lock *`: NULL or that of a server.
+/// `struct wss_lock *`: NULL, or that of a server.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Lock(*mut c_void);
 
-/// A pointer that is set once, to something that lasts.
+/// A pointer to a static object, which is set once.
 pub struct Once(AtomicPtr<c_void>);
 
 impl Once {
@@ -97,19 +97,19 @@ impl Once {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Returns what it was set to before.
+    /// Returns the pointer; NULL before it is set.
     #[inline]
     fn get(&self) -> *mut c_void {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Returns the lock that this was set to, or the one that is NULL.
+    /// Returns the lock that was set; before that, the NULL lock.
     #[inline]
     pub fn lock(&self) -> Lock {
         Lock(self.get())
     }
 
-    /// Returns the server that this was set to. Not to be used before it was.
+    /// Returns the server that was set. Call it only after that.
     #[inline]
     pub fn server(&self) -> Server {
         debug_assert!(!self.get().is_null());
@@ -120,12 +120,12 @@ impl Once {
         self.0.store(lock.0, Ordering::Relaxed);
     }
 
-    /// Binds a server; false if there is none left.
+    /// Binds a server. Returns false if there is none left.
     ///
     /// # Safety
-    /// `object` lasts, and is what `calls` are for.
+    /// `object` is static, and `calls` are for its type.
     pub unsafe fn bind(&self, object: *const c_void, calls: &'static Calls) -> bool {
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         let server = unsafe { wss_port_bind(object, calls) };
         self.0.store(server, Ordering::Relaxed);
         !server.is_null()
@@ -138,7 +138,7 @@ pub struct Calls {
     pub serve: unsafe extern "C" fn(*const c_void),
     pub work: unsafe extern "C" fn(*const c_void, u32),
     pub link: unsafe extern "C" fn(*const c_void, u32),
-    /// With `CONFIG_WSS_SHELL`.
+    /// Only with `CONFIG_WSS_SHELL`.
     pub shell: [&'static ShellCalls; kconfig::SHELL as usize],
 }
 
@@ -171,7 +171,7 @@ pub struct ShellAction {
     pub len: usize,
 }
 
-/// `WSS_SHELL_TEXT` and `WSS_SHELL_PING`; what is neither is `WSS_SHELL_CLOSE`.
+/// `WSS_SHELL_TEXT` and `WSS_SHELL_PING`; any other value is `WSS_SHELL_CLOSE`.
 pub const SHELL_TEXT: u32 = 0;
 pub const SHELL_PING: u32 = 1;
 /// `WSS_SHELL_ALL`.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! TLS: a session for each client, over its socket, and which handshakes may go on at the same time.
+//! TLS: a session for each client, over its socket, and the limit of concurrent handshakes.
 //!
-//! `zephyr/tls.c` has the structures of Mbed TLS. Here is what becomes of its results, and a place for each handshake,
-//! of which there are `CONFIG_WSS_TLS_HANDSHAKES`: a handshake needs memory from the client's complete first message
-//! on. Until then [`Hello`] keeps back the last byte of that, so that Mbed TLS does not begin.
+//! `zephyr/tls.c` has the structures of Mbed TLS. This file interprets its results, and gives out the places for
+//! handshakes, `CONFIG_WSS_TLS_HANDSHAKES` of them: a handshake needs memory from the client's complete first message
+//! on. Until then [`Hello`] keeps back the last byte of that message, so that Mbed TLS does not
+//! begin.
 
 use core::cell::Cell;
 use core::fmt::{self, Display, Formatter};
@@ -18,61 +19,62 @@ use crate::options::Tls;
 use crate::port::{CLIENTS, number};
 use crate::sys;
 
-/// As many as there may be clients of all servers.
+/// The number of sessions: one for each client of all servers.
 const SESSIONS: usize = if kconfig::TLS {
     CLIENTS * kconfig::SERVERS as usize
 } else {
     0
 };
 
-/// A client that waits for its place has one that does not go on for this long, in milliseconds.
+/// While clients wait for a place, one whose handshake makes no progress for this long loses its place, in
+/// milliseconds.
 const IDLE_MS: u32 = 1000;
 
-/// How much is received at once, so that a client that sends without a pause keeps no other one waiting.
+/// The maximum number of bytes received in a row, so that a client that sends without a pause does not starve others.
 const BUDGET: usize = 4 * kconfig::TLS_IN_SIZE as usize;
 
 /// `internal_error` (RFC 8446 section 6).
 const INTERNAL_ERROR: u8 = 80;
 
 static ALL: [Session; SESSIONS] = [const { Session::new() }; SESSIONS];
-/// Handshakes that have a place.
+/// The number of handshakes that have a place.
 static PLACES: AtomicU32 = AtomicU32::new(0);
-/// Handshakes that wait for one.
+/// The number of handshakes that wait for one.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
-/// Of a session, how far it is.
+/// The state of a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// Its handshake goes on.
+    /// The handshake is in progress.
     Handshake,
-    /// Its handshake is over.
+    /// The handshake is finished.
     Open,
-    /// TLS has failed: nothing is sent any more but an alert, and what is received is dropped.
+    /// TLS has failed: only an alert is sent, and input is dropped.
     Broken,
     /// The client does not use TLS.
     Plain,
 }
 
-/// Of a handshake, whether it may go on.
+/// Whether a handshake has a place.
 mod place {
-    /// It need not have one yet, or any more.
+    /// It needs no place yet, or no more.
     pub const NONE: u8 = 0;
-    /// It waits for one.
+    /// It waits for a place.
     pub const WAITS: u8 = 1;
-    /// It has one.
+    /// It has a place.
     pub const HAS: u8 = 2;
-    /// It has one, and has to give it back.
+    /// It has a place, and must give it back.
     pub const YIELDS: u8 = 3;
 }
 
-/// Why TLS failed, for people.
+/// The reason why TLS failed.
 #[derive(Clone, Copy)]
 pub(crate) enum Reason {
-    /// What Mbed TLS says, and the client's alert, or -1.
+    /// The error of Mbed TLS, and the client's alert, or -1.
     Code(i32, i32),
-    /// Others waited.
+    /// It was idle while others waited.
     Idle,
-    /// There was no TLS.
+    /// The client did not use TLS.
     Plain,
 }
 
@@ -110,38 +112,38 @@ impl Display for Reason {
     }
 }
 
-/// The TLS of a client.
+/// The TLS session of a client.
 pub(crate) struct Session {
     is_used: AtomicBool,
     fd: AtomicI32,
     /// One of [`place`].
     place: AtomicU8,
-    /// Since when it waits for a place, or its handshake does not go on.
+    /// The time since when it waits for a place, or makes no progress.
     since: AtomicU32,
-    // What follows is for the thread that may change the socket.
+    // Only the thread that may change the socket uses the following fields.
     mode: Cell<Mode>,
     hello: Cell<Hello>,
-    /// How much more is received at once.
+    /// The number of bytes that it may still receive in a row.
     budget: Cell<usize>,
-    /// The network had no buffers.
+    /// The network had no buffers for the last send.
     no_buffers: Cell<bool>,
-    /// It was said that nothing more follows.
+    /// close_notify was sent.
     is_notified: Cell<bool>,
-    /// Why it failed, if Mbed TLS does not know.
+    /// The reason why it failed, if it is not an error of Mbed TLS.
     reason: Cell<Option<Reason>>,
 }
 
-// SAFETY: one thread at a time uses what is in cells: see `Socket::is_tls`.
+// SAFETY: only one thread at a time uses the cells: see `Socket::is_tls`.
 unsafe impl Sync for Session {}
 
-/// How a session is known: its number, or that there is none.
+/// Identifies a session by its number, or says that there is none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionId(u16);
 
 impl SessionId {
-    /// There is no TLS.
+    /// The connection does not use TLS.
     pub const PLAIN: Self = Self(u16::MAX);
-    /// There was no session left: the connection is to be closed.
+    /// There was no session left: close the connection.
     const NONE: Self = Self(u16::MAX - 1);
 
     /// Returns the session, if there is one.
@@ -160,7 +162,7 @@ fn numbers(server: usize) -> core::ops::Range<usize> {
     first..first.saturating_add(CLIENTS)
 }
 
-/// Makes the sessions of a server, which does not run, ready for these credentials.
+/// Prepares the sessions of a server that does not run for these credentials.
 pub(crate) fn start(server: usize, tls: &Tls) -> Result<(), i32> {
     let bytes = |bytes: &'static [u8]| match bytes {
         [] => (core::ptr::null(), 0),
@@ -182,12 +184,12 @@ pub(crate) fn start(server: usize, tls: &Tls) -> Result<(), i32> {
         receive: receive_raw,
         send: send_raw,
     };
-    // SAFETY: the credentials are there while this runs, and what they point to and the functions for ever.
+    // SAFETY: the credentials are valid until this returns, and the data and functions that they point to for ever.
     let error = unsafe { sys::wss_tls_start(server, &raw const credentials, &raw const SOCKET) };
     if error < 0 { Err(error) } else { Ok(()) }
 }
 
-/// Gives a connection of a server a session.
+/// Assigns a session to a connection of a server.
 pub(crate) fn open(server: usize, fd: i32) -> SessionId {
     for number in numbers(server) {
         let Some(session) = ALL.get(number) else {
@@ -202,7 +204,7 @@ pub(crate) fn open(server: usize, fd: i32) -> SessionId {
     SessionId::NONE
 }
 
-/// Gives back the session of a connection that ends.
+/// Frees the session of a connection that ends.
 pub(crate) fn close(id: SessionId) {
     if let Some(session) = id.session() {
         // Before another handshake gets its memory.
@@ -212,14 +214,14 @@ pub(crate) fn close(id: SessionId) {
     }
 }
 
-/// Returns what the handshakes of a server need of the thread that polls: the sockets of those that are to go on,
-/// each given to `goes_on`, and when to ask again, in milliseconds, or below 0: not before it is woken.
+/// Returns what the handshakes of a server need from the thread that polls. Calls `goes_on` with each socket whose
+/// handshake must continue. Returns when to call this again, in milliseconds; below 0: not before the thread is woken.
 pub(crate) fn tend(server: usize, now: u32, mut goes_on: impl FnMut(i32)) -> i32 {
     if !kconfig::TLS || WAITING.load(SeqCst) == 0 {
         return -1;
     }
     let own = ALL.get(numbers(server)).unwrap_or_default();
-    // The one that waits longest is the next one.
+    // The one that has waited longest comes next.
     while let Some(session) = own
         .iter()
         .filter(|session| session.place.load(SeqCst) == place::WAITS)
@@ -285,7 +287,7 @@ impl Session {
     }
 
     fn id(&self) -> u32 {
-        // It is one of them.
+        // `self` is an element of `ALL`.
         let offset = core::ptr::from_ref(self).addr() - ALL.as_ptr().addr();
         u32::try_from(offset / size_of::<Self>()).unwrap_or(0)
     }
@@ -294,14 +296,14 @@ impl Session {
         self.fd.load(Relaxed)
     }
 
-    /// Changes its place, if that is what it was.
+    /// Changes its place from one state to another. Returns false if it was in a different one.
     fn moves(&self, from: u8, to: u8) -> bool {
         self.place
             .compare_exchange(from, to, SeqCst, SeqCst)
             .is_ok()
     }
 
-    /// Returns whether the handshake may go on. Otherwise it waits.
+    /// Returns whether the handshake may continue. Otherwise it waits.
     fn has_place(&self) -> bool {
         match self.place.load(SeqCst) {
             place::HAS | place::YIELDS => return true,
@@ -309,19 +311,19 @@ impl Session {
             _ => {}
         }
         self.since.store(sys::wss_port_uptime_ms32(), Relaxed);
-        // Not before those that wait.
+        // Not before those that wait already.
         if WAITING.load(SeqCst) == 0 && take_place() {
             self.place.store(place::HAS, SeqCst);
             return true;
         }
         WAITING.fetch_add(1, SeqCst);
         self.place.store(place::WAITS, SeqCst);
-        // There may be a place by now, or another server have one that does not go on.
+        // There may be a place by now, or another server may have one that makes no progress.
         sys::wss_port_wake_all();
         false
     }
 
-    /// Gives back its place, or waits no longer.
+    /// Gives back its place, or stops waiting.
     fn leave(&self) {
         match self.place.swap(place::NONE, SeqCst) {
             place::HAS | place::YIELDS => {
@@ -337,7 +339,7 @@ impl Session {
         }
     }
 
-    /// Returns whether it is encrypted, or is to be.
+    /// Returns whether it is encrypted, or will be.
     pub fn is_tls(&self) -> bool {
         self.mode.get() != Mode::Plain
     }
@@ -351,7 +353,7 @@ impl Session {
         self.mode.get() == Mode::Handshake
     }
 
-    /// Returns whether it is received from as if there was no TLS.
+    /// Returns whether input is received without TLS.
     pub fn receives_raw(&self) -> bool {
         matches!(self.mode.get(), Mode::Plain | Mode::Broken)
     }
@@ -367,7 +369,7 @@ impl Session {
     pub fn reason(&self) -> Reason {
         self.reason.get().unwrap_or_else(|| {
             let (mut error, mut alert) = (0, 0);
-            // SAFETY: there is room for both.
+            // SAFETY: both are valid for writes.
             unsafe { sys::wss_tls_reason(self.id(), &raw mut error, &raw mut alert) };
             Reason::Code(error, alert)
         })
@@ -379,7 +381,7 @@ impl Session {
         self.no_buffers.set(false);
     }
 
-    /// Returns what a result below 0 means.
+    /// Converts a result below 0.
     fn error(&self, result: i32) -> SocketError {
         match result {
             sys::TLS_FAILED => {
@@ -420,17 +422,17 @@ impl Session {
                     self.leave();
                     return Ok(());
                 }
-                // It was received just now.
+                // The last byte was received just now.
                 sys::AGAIN if self.hello.get().is_complete() => {}
                 error => return Err(self.error(error)),
             }
         }
     }
 
-    /// Looks at the first byte: a method of HTTP begins with a capital letter, TLS with 22.
+    /// Checks the first byte: HTTP methods begin with a capital letter, TLS with 22.
     fn recognise(&self) -> Result<(), SocketError> {
         let mut first = 0;
-        // SAFETY: there is room for one byte.
+        // SAFETY: the buffer has one byte.
         match number(unsafe { sys::wss_port_peek(self.fd(), &raw mut first) })? {
             0 => {
                 self.reason.set(Some(Reason::Code(-0x7280, -1)));
@@ -445,20 +447,20 @@ impl Session {
         }
     }
 
-    /// Receives what was encrypted.
+    /// Receives and decrypts.
     pub fn receive(&self, space: &mut [u8]) -> Result<usize, SocketError> {
         self.prepare();
-        // SAFETY: there is that much room.
+        // SAFETY: the buffer has that size.
         let result = unsafe { sys::wss_tls_receive(self.id(), space.as_mut_ptr(), space.len()) };
         match usize::try_from(result) {
             Ok(count) => Ok(count),
-            // What was to be sent with it waits for the next send.
+            // Pending output leaves with the next send.
             Err(_) if result == sys::AGAIN => Err(SocketError::WouldBlock),
             Err(_) => Err(self.error(result)),
         }
     }
 
-    /// Encrypts and sends; how many bytes are encrypted. `None`: there is no TLS.
+    /// Encrypts and sends. Returns the number of bytes encrypted; `None` without TLS.
     pub fn send(&self, parts: &[sys::Part]) -> Option<Result<usize, SocketError>> {
         match self.mode.get() {
             Mode::Plain => return None,
@@ -468,7 +470,7 @@ impl Session {
         let flushed = sys::wss_tls_flush(self.id());
         let total = parts.iter().map(|part| part.len).sum();
         if !self.is_open() {
-            // Nothing but an alert leaves; what else was to go is lost.
+            // Only an alert is sent; other output is lost.
             return Some(match flushed {
                 0.. | sys::AGAIN if self.no_buffers.get() => Err(SocketError::NoBuffers),
                 0.. | sys::AGAIN => Ok(total),
@@ -480,11 +482,11 @@ impl Session {
         }
         let mut sent = 0;
         while sent < total && !sys::wss_tls_has_unsent(self.id()) {
-            // SAFETY: there are that many parts, which live until this returns.
+            // SAFETY: the array has that many parts, which live until the call returns.
             let result = unsafe { sys::wss_tls_send(self.id(), parts.as_ptr(), parts.len(), sent) };
             match usize::try_from(result) {
                 Ok(count) => sent = sent.saturating_add(count),
-                // It will fail again, if anything was sent.
+                // The next call returns the error again.
                 Err(_) if sent > 0 => break,
                 Err(_) => return Some(Err(self.error(result))),
             }
@@ -492,7 +494,7 @@ impl Session {
         Some(Ok(sent))
     }
 
-    /// Says that nothing more follows; false if the network has to take what is unsent first.
+    /// Sends close_notify. Returns false if the network must first take unsent bytes.
     pub fn close_notify(&self) -> bool {
         if self.is_open() && !self.has_unsent() && !self.is_notified.replace(true) {
             self.prepare();
@@ -520,7 +522,7 @@ impl Session {
             return sys::AGAIN;
         }
         let len = space.len().min(budget);
-        // SAFETY: there is that much room.
+        // SAFETY: the buffer has that size.
         let result = unsafe { sys::wss_port_receive(self.fd(), space.as_mut_ptr(), len) };
         let Ok(count) = usize::try_from(result) else {
             return result;
@@ -539,7 +541,7 @@ impl Session {
 
     /// Sends for Mbed TLS.
     fn send_raw(&self, bytes: sys::Part) -> i32 {
-        // SAFETY: there is one part, which lives until this returns.
+        // SAFETY: there is one part, which lives until the call returns.
         let result = unsafe { sys::wss_port_send(self.fd(), &raw const bytes, 1) };
         if result == sys::NO_BUFFERS {
             self.no_buffers.set(true);
@@ -548,7 +550,7 @@ impl Session {
     }
 }
 
-/// Returns the session that C means, which knows those that it was given.
+/// Returns the session with a number from C, which only has numbers that it got from here.
 fn of_c(session: u32) -> Option<&'static Session> {
     ALL.get(session as usize)
 }
@@ -556,7 +558,7 @@ fn of_c(session: u32) -> Option<&'static Session> {
 /// # Safety
 /// There are `len` bytes at `data`.
 unsafe extern "C" fn receive_raw(session: u32, data: *mut u8, len: usize) -> i32 {
-    // SAFETY: the caller knows it. They are initialised: the buffer of Mbed TLS is zeroed when it is allocated.
+    // SAFETY: the caller guarantees it. They are initialised: the buffer of Mbed TLS is zeroed when it is allocated.
     let space = unsafe { core::slice::from_raw_parts_mut(data, len) };
     of_c(session).map_or(0, |session| session.receive_raw(space))
 }

@@ -6,8 +6,8 @@ use core::ops::Add;
 /// The precision of deadlines, in milliseconds: they expire up to this much late, and never early by the port's clock.
 pub const TIMER_GRANULARITY_MS: u32 = 100;
 
-/// The maximum time in a [`Config`](super::Config), in milliseconds: 12 days. Points in time that the service compares are never
-/// further apart than twice this, so that their order is well defined.
+/// The maximum time in a [`Config`](super::Config), in milliseconds: 12 days. Points in time that the service compares
+/// are never further apart than twice this, so that their order is well defined.
 pub const MAX_LIMIT_MS: u32 = 1 << 30;
 
 /// A point in time: milliseconds of a clock that never goes back and wraps after 49 days.

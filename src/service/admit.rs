@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Gives slots to connections: those that the listener accepts, and those that were accepted
-//! elsewhere and are adopted.
+//! Gives slots to connections: those that the listener accepts, and those that are adopted.
 
 use super::config::Limits;
 use super::event::ClientId;
@@ -10,28 +9,27 @@ use super::stats::Counter;
 use super::stop::Life;
 use super::{Application, Service};
 
-/// How far the opening handshake of an adopted connection is.
+/// The state of the opening handshake of an adopted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// The service is to read the client's request, or the rest of it, and to answer.
+    /// The service reads the client's request, or the rest of it, and answers.
     Request,
-    /// The request was answered with 101: what follows are frames.
+    /// The request was answered with 101: frames follow.
     Upgraded,
 }
 
-/// Why a connection was not adopted. It is the caller's as before.
+/// The error of a connection that was not adopted, and still belongs to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdoptError {
-    /// Every slot is taken.
+    /// Every slot is in use.
     Full,
-    /// The address of the client has as many as it may
+    /// The client's address has reached its limit
     /// ([`Config::clients_per_address`](super::Config::clients_per_address)).
     AddressFull,
-    /// The service ends.
+    /// The service is stopping.
     Stopping,
-    /// What was received already is more than the receive buffer takes: beside the request, or, of an
-    /// upgraded connection, at all.
+    /// The received bytes do not fit into the receive buffer.
     TooLong,
     /// The socket cannot be watched: it is invalid, or there is no memory.
     Failed,
@@ -52,18 +50,18 @@ impl core::fmt::Display for AdoptError {
 impl core::error::Error for AdoptError {}
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Adopts a connection that was accepted elsewhere, from any thread, so that one port can serve
-    /// pages and WebSockets. `received` is what was received and not used yet: (the
-    /// beginning of) the opening request, or for [`Opening::Upgraded`] the bytes after it. The
-    /// client has the events of any other: `Connecting`, `Connected`, …. If the service has not read the
-    /// request, that of `Connected` is empty, and [`Application::accept`] is not called.
+    /// Adopts a connection that was accepted elsewhere, on any thread, so that one port can serve pages and WebSockets.
+    /// `received` has the bytes that were received and not handled: (the beginning of) the opening request, or for
+    /// [`Opening::Upgraded`] the bytes after it. The client gets the same events as any other: `Connecting`,
+    /// `Connected`, …. If the service has not read the request, the one in `Connected` is empty, and
+    /// [`Application::accept`] is not called.
     ///
-    /// The socket must have the options that the port sets on its own, and no one else may use or watch it from now
-    /// on. [`Config::handshakes_per_second`](super::Config) does not apply to adopted connections. Threads that
-    /// adopt at the same moment may each admit one client of an address too many.
+    /// The socket must have the options that the port sets on its own sockets, and must not be used or watched
+    /// elsewhere from now on. [`Config::handshakes_per_second`](super::Config) does not apply to adopted connections.
+    /// Threads that adopt at the same moment may each admit one client of an address too many.
     ///
     /// # Errors
-    /// See [`AdoptError`]. The socket is still the caller's then.
+    /// See [`AdoptError`]. The caller then still owns the socket.
     pub fn adopt(
         &self,
         socket: &P::Socket,
@@ -85,8 +83,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) && self.settings.clients_per_address() > 0
     }
 
-    /// Returns whether this peer has all the slots that it may have. A slot counts until every sink got
-    /// the CLOSED of its client.
+    /// Returns whether this peer has as many slots as it may. A slot counts until every sink got CLOSED for its client.
     fn address_is_full(&self, peer: <P::Socket as Socket>::Peer) -> bool {
         let is_of_peer = |slot: &&Slot<P>| {
             let inner = slot.lock();
@@ -97,11 +94,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         slots.filter(is_of_peer).take(limit).count() == limit
     }
 
-    /// Sets one of the free slots aside, which is only counted yet: the lowest that may be free.
+    /// Reserves a free slot, which is only counted yet. Returns the lowest one that may be free.
     fn set_aside(&self) -> Result<usize, AdoptError> {
         let mut shared = self.shared.lock();
         if shared.life != Life::Serving {
-            // Once it has ended, every slot stays free.
+            // Once the service has stopped, every slot stays free.
             return Err(AdoptError::Stopping);
         }
         if shared.used == self.max_clients() {
@@ -111,7 +108,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         Ok(shared.lowest)
     }
 
-    /// Gives back what was set aside.
+    /// Cancels the reservation of a slot.
     fn put_back(&self) {
         let mut shared = self.shared.lock();
         shared.used = shared.used.saturating_sub(1);
@@ -120,7 +117,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Gives a connection, for which a slot was set aside, the lowest one that is free.
+    /// Gives a connection the lowest free slot. One must be reserved.
     fn admit(
         &self,
         lowest: usize,
@@ -130,7 +127,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) -> Result<ClientId, AdoptError> {
         let mut passed_over = false;
         loop {
-            // One below may have become free meanwhile.
+            // A lower one may have become free meanwhile.
             for index in (lowest..self.max_clients()).chain(0..lowest) {
                 match self.admit_at(index, socket, received, opening) {
                     Ok(Some(client)) => {
@@ -149,13 +146,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             if passed_over {
                 return Err(AdoptError::Full);
             }
-            // At least as many slots are free as are set aside. Another thread took one that was in
-            // front of us, and one became free behind us: once more.
+            // There are at least as many free slots as reservations. Another thread took one ahead of this search, and
+            // one became free behind it: search again.
         }
     }
 
-    /// Gives a connection this slot. Not if it is taken, and `Full` if the connection that had it before
-    /// is still to be closed.
+    /// Gives a connection this slot. Fails if it is in use, and with `Full` if its previous connection is not closed
+    /// yet.
     fn admit_at(
         &self,
         index: usize,
@@ -170,7 +167,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.owner != Owner::Free {
             return Ok(None);
         }
-        // With the slot's lock: a thread that closes all clients either finds this one or was noticed here.
+        // With the slot's lock: a thread that closes all clients either sees this one, or is seen here.
         if self.shared.lock().life != Life::Serving {
             return Err(AdoptError::Stopping);
         }

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Events that concern the service as a whole.
+//! Events of the service as a whole.
 
 use super::event::{EventMask, MAX_SINKS};
 use super::port::{Lock as _, Port, Work};
 use super::{Application, Delivery, Service};
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Emits an event that concerns the service as a whole. Until it is delivered, the same event
-    /// again is the same.
+    /// Emits an event of the service as a whole. Repeating it before it is delivered has no effect.
     pub fn announce(&self, event: EventMask) {
         let masks = self.application.masks();
         let mut shared = self.shared.lock();
         for (pending, mask) in shared.pending.iter_mut().zip(masks) {
             if event.contains(EventMask::LINK_DOWN) {
-                // Which is delivered first: that it was up before is of no interest any more.
+                // LINK_DOWN is delivered first, so an earlier, pending "up" is obsolete.
                 pending.remove(EventMask::LINK_UP);
             }
             *pending |= event & mask;
@@ -22,7 +21,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.port.submit(Work::Service);
     }
 
-    /// Delivers what was announced.
+    /// Delivers the announced events.
     pub(super) fn deliver_announced(&self) {
         for sink in 0..MAX_SINKS {
             for mask in EventMask::SERVICE {
@@ -31,7 +30,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 let Some(pending) = pending.filter(|due| due.intersects(mask)) else {
                     continue;
                 };
-                // Before it is delivered: what is announced meanwhile is delivered again.
+                // Before the delivery: an event that is announced meanwhile is delivered again.
                 pending.remove(mask);
                 drop(shared);
                 let event = mask.service_event();

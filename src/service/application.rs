@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an application is to the service.
+//! The interface of an application to the service.
 
 use core::ptr::NonNull;
 
@@ -29,9 +29,9 @@ pub trait Application<P: Port>: Sized {
     /// lock of the service held: must not wait, or call the service.
     fn masks(&self) -> [EventMask; MAX_SINKS];
 
-    /// Whether responses may have header fields and challenges of the application
+    /// Whether the application's responses may have header fields and challenges
     /// ([`Verdict::fields`](super::Verdict::fields), [`Verdict::challenge`](super::Verdict::challenge)). If not, there
-    /// is no code for that, and such an answer is not possible.
+    /// is no code for them, and such an answer is an error.
     const RESPONSE_FIELDS: bool = false;
 
     /// Returns the names of the header fields that [`accept`](Self::accept) needs, separated by spaces, in any case:
@@ -47,11 +47,11 @@ pub trait Application<P: Port>: Sized {
     /// that: for an application that does it in [`match_origin`](Self::match_origin).
     const CHECKS_SAME_ORIGIN: bool = true;
 
-    /// Returns what the list of origins that may connect says about a request. Without a list
-    /// ([`OriginMatch::NoList`]), clients without an origin and pages of the server itself may connect, see
-    /// [`Verdict::any_origin`](super::Verdict::any_origin). Called before [`accept`](Self::accept) and when it is
-    /// answered, perhaps with a lock of the service held: it must not wait, nor call the service. By default there
-    /// is no code for origins.
+    /// Compares a request with the list of origins that may connect. Without a list ([`OriginMatch::NoList`]), clients
+    /// without an origin and pages of the server itself may connect, see
+    /// [`Verdict::any_origin`](super::Verdict::any_origin). Called before [`accept`](Self::accept), and when the
+    /// request is answered, perhaps with a lock of the service held: must not wait, or call the service. By default
+    /// there is no code for origins.
     #[inline(always)]
     fn match_origin(&self, request: &Request<'_>) -> OriginMatch {
         let _ = request;
@@ -103,9 +103,9 @@ pub trait Application<P: Port>: Sized {
         Delivery::Done
     }
 
-    /// Runs every [`Config::tick_ms`](super::Config::tick_ms) milliseconds, on the work queue with no lock held: every
-    /// method of the service may be called from inside. Never twice at a time; a call that would be late by a whole
-    /// period is left out, and so are those after [`Service::stop`]. Only where [`TICKS`](Self::TICKS) is set.
+    /// Runs every [`Config::tick_ms`](super::Config::tick_ms) milliseconds, on the work queue with no lock held; may
+    /// call every method of the service. Never runs twice at a time. A call that would be late by a whole period, and
+    /// calls after [`Service::stop`], are skipped. Only used if [`TICKS`](Self::TICKS) is set.
     fn tick(&self, service: &Service<P, Self>) {
         let _ = service;
     }

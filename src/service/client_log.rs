@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Lines about clients in the log, with a limit.
+//! Log lines about clients, with a rate limit.
 
 use super::event::ClientId;
 use super::port::{Lock as _, Port, Socket as _};

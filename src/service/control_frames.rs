@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Control frames of clients, and what fails a connection.
+//! Control frames of clients, and failing a connection.
 
 use super::config::{Limits, Settings};
 use super::event::State;
@@ -15,15 +15,14 @@ use super::{Application, Service};
 use crate::protocol::{CloseCode, FrameHeader, Opcode, Step, Violation};
 
 impl<P: Port> Inner<P> {
-    /// Notes that a ping was sent, which may be answered.
+    /// Records that a ping was sent, which may be answered.
     pub(super) fn ping_sent(&mut self) {
         if P::LIMITS.contains(Limits::CONTROL_FRAMES) {
             self.pings = self.pings.saturating_add(1);
         }
     }
 
-    /// Returns whether the client may send this control frame: one that was asked for, or no more in a second
-    /// than the limit.
+    /// Returns whether the client may send this control frame: an answer to a ping, or one within the limit per second.
     pub(super) fn allows_control(
         &mut self,
         step: &Step,
@@ -43,7 +42,7 @@ impl<P: Port> Inner<P> {
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Acts on a step that is no message: a control frame, or the end of what is understood.
+    /// Handles a step that is not a message: a control frame, or a violation.
     #[inline(never)]
     pub(super) fn take_control(
         &self,
@@ -80,8 +79,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.answer_ping(inner, inbound);
     }
 
-    /// Answers the ping that was parsed last with a pong, unless it is answered: false if other output, of
-    /// another thread, has to go first.
+    /// Answers the last ping with a pong, unless it was answered. Returns false if output of another thread must leave
+    /// first.
     #[inline(never)] // for size
     pub(super) fn answer_ping(
         &self,
@@ -102,8 +101,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         !inbound.unanswered
     }
 
-    /// Fails the connection (RFC 6455 section 7.1.7): the client broke the protocol, for which
-    /// INVALID_FRAME is emitted, or went over a limit.
+    /// Fails the connection (RFC 6455 section 7.1.7): the client violated the protocol, for which INVALID_FRAME is
+    /// emitted, or exceeded a limit.
     pub(super) fn fail(&self, run: &mut Run<'_, P>, inner: &mut Inner<P>, violation: Violation) {
         let code = violation.close_code();
         if inner.phase == Phase::Open {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Deadlines of slots: when each is due, and what it asks for then.
+//! Deadlines of slots: when each expires, and what it requires then.
 
 use super::config::{Limits, Settings};
 use super::event::{Masks, State};
@@ -10,23 +10,23 @@ use super::time::{Instant, TIMER_GRANULARITY_MS};
 use super::{Application, Service};
 use crate::protocol::CloseCode;
 
-/// What a deadline that came due asks for.
+/// The action that an expired deadline requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// It has not come yet.
+    /// It has not expired.
     NotYet,
-    /// A keep-alive ping is to be sent.
+    /// Send a keep-alive ping.
     Ping,
     /// The client did not finish its handshake, or did not answer.
     Silent,
-    /// The connection is being aborted.
+    /// Abort the connection.
     Aborted,
-    /// The connection ends as it should.
+    /// The connection has ended regularly.
     Over,
 }
 
 impl<P: Port> Inner<P> {
-    /// Notes that the client was heard, or had no chance to be until now.
+    /// Records that the client was heard, or that the service did not read from it until now.
     pub(super) fn hear(&mut self, now: Instant) {
         self.heard = now;
         self.ping_due = now;
@@ -43,7 +43,7 @@ impl<P: Port> Inner<P> {
         self.pinged = now;
     }
 
-    /// Returns when something has to be done although nothing happens.
+    /// Returns when the slot needs attention although nothing happens.
     pub(super) fn next_deadline(&self, settings: &Settings) -> Option<Instant> {
         match self.phase {
             _ if self.owner == Owner::Free => None,
@@ -51,14 +51,14 @@ impl<P: Port> Inner<P> {
                 self.sending_deadline(settings),
                 self.waiting_deadline(settings),
             ),
-            // The rest of its request may wait to be received.
+            // The rest of the request may not be received yet.
             Phase::Handshake if self.owner != Owner::Idle => None,
-            // It is not read while the application takes no events.
+            // The service does not read the request while the application takes no events.
             Phase::Handshake if self.is_held_up() => {
                 Some(self.held_since + settings.hold_timeout_ms())
             }
             Phase::Handshake => Some(self.since + settings.handshake_timeout_ms()),
-            // As long as the client takes some of it, it may take its time.
+            // A slow client has time as long as there is progress.
             Phase::Lingering if self.sends_page() => {
                 let waits = !self.output.is_starved();
                 waits.then(|| self.output.since + settings.send_timeout_ms())
@@ -80,31 +80,31 @@ impl<P: Port> Inner<P> {
         self.cover(Some(deadline))
     }
 
-    /// Returns the timer is about to be set to this deadline.
+    /// Records that the timer is about to be set to this deadline, and returns it.
     pub(super) fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
         self.is_covered = deadline.is_some();
         self.covered = deadline.unwrap_or_default();
         deadline
     }
 
-    /// Returns, in phase `Open`, when the client has to have taken output. A sender in the middle of its frame
-    /// keeps its own deadline.
+    /// Returns, in phase `Open`, when the client must have taken output. A sender in the middle of its frame has its
+    /// own deadline.
     fn sending_deadline(&self, settings: &Settings) -> Option<Instant> {
         let waits = self.output.is_blocked() && !self.output.has_caller();
         let waits = waits && !self.output.is_starved();
         waits.then(|| self.output.since + settings.send_timeout_ms())
     }
 
-    /// Returns, in phase `Open`, when the application has to have released something, or else the client is
-    /// pinged or timed out.
+    /// Returns, in phase `Open`, when the application must have released something, or otherwise when the client is
+    /// pinged or times out.
     fn waiting_deadline(&self, settings: &Settings) -> Option<Instant> {
         if self.owner != Owner::Idle {
-            // It may have said something, or the application is being given something.
+            // Its input may not be received yet, or an event is being delivered.
             None
         } else if self.is_held_up() {
             Some(self.held_since + settings.hold_timeout_ms())
         } else if self.output.is_blocked() {
-            // It is not received from, so its silence says nothing.
+            // The service does not read from it, so its silence does not count.
             None
         } else {
             let check = self.is_pinged.then(|| self.checked + settings.suspension());
@@ -113,8 +113,8 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Returns whether the client is aborted if its connection ends now: it has not finished the closing
-    /// handshake, or not taken what was sent. One that the application holds up had no chance to.
+    /// Returns whether an end of the connection now is an abort: the closing handshake is not finished, or output was
+    /// not taken. Not if the application holds up the client.
     pub(super) fn is_aborted(&self) -> bool {
         match self.phase {
             Phase::CloseSent => !self.is_held_up(),
@@ -123,7 +123,7 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Does what is due at `now`.
+    /// Handles a deadline that has expired at `now`. Returns the action that is left to the caller.
     pub(super) fn expire(&mut self, now: Instant, settings: &Settings, masks: &Masks) -> Due {
         let reached = |deadline: Option<Instant>| deadline.is_some_and(|at| now.has_reached(at));
         if !reached(self.next_deadline(settings)) {
@@ -150,7 +150,7 @@ impl<P: Port> Inner<P> {
             }
             Phase::Open if reached(self.silence_deadline(settings)) => {
                 self.pending.add(State::Timeout, masks);
-                // Sent if it fits. A client that answers nothing is owed no closing handshake.
+                // Sent if it fits. A silent client gets no closing handshake.
                 self.close(Some(CloseCode::NORMAL), Phase::CloseSent, now, masks);
                 Due::Silent
             }
@@ -169,7 +169,7 @@ impl<P: Port> Inner<P> {
                 if aborted { Due::Aborted } else { Due::Over }
             }
             Phase::Dead => {
-                // The application had its time; what it still holds, or has not taken, is void.
+                // The time of the application is over: what it holds, or has not taken, is void.
                 self.held = 0;
                 if let Some(inbound) = &mut self.inbound {
                     inbound.undelivered = 0;
@@ -198,17 +198,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Forgives a suspension: a debugger or the operating system stopped the service, or a callback took long.
-    /// What peers did not do meanwhile it could not have heard.
+    /// Restarts all deadlines after a suspension: a debugger or the operating system stopped the service, or a callback
+    /// took long. The service could not receive meanwhile.
     pub(super) fn forgive(&self, now: Instant) {
-        log::debug!("the service was suspended: clients get their time again");
+        log::debug!("the service was suspended: deadlines start again");
         for slot in self.slots.as_ref() {
             slot.lock().forgive(now);
         }
     }
 
-    /// Does what is due for a client, and with `ends_pause` has it send what is unsent; returns when something
-    /// will be next.
+    /// Handles expired deadlines of a client, and with `ends_pause` sends unsent output. Returns the next deadline.
     pub(super) fn expire(&self, index: usize, now: Instant, ends_pause: bool) -> Option<Instant> {
         let slot = self.slot(index)?;
         let mut inner = slot.lock();

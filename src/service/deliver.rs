@@ -13,7 +13,7 @@ use super::{Application, Service};
 use crate::protocol::Request;
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Delivers what was parsed last to `sink`.
+    /// Delivers the last step to `sink`.
     pub(super) fn deliver_data<'a>(
         &self,
         run: &mut Run<'a, P>,
@@ -23,11 +23,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) -> Guard<'a, P> {
         let bit = 1 << sink;
         let Some((event, payload, range)) = inbound.event() else {
-            debug_assert!(false, "only what has an event is undelivered");
+            debug_assert!(false, "only steps with an event are undelivered");
             inbound.undelivered = 0;
             return inner;
         };
-        // Released on another thread, perhaps, before this returns.
+        // Count first: another thread may release it before this returns.
         inner.held = inner.held.saturating_add(1);
         let is_text = matches!(event, Event::Text(_));
         let is_ended = A::WRITES_TEXT && is_text && inbound.is_ended;
@@ -41,7 +41,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             marks,
         });
         if is_ended && sink > 0 {
-            // Its reader may write to it at any time from now on.
+            // From now on its reader may write to it.
             inner.delivering = None;
         }
         let id = inner.id(run.index);
@@ -53,7 +53,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             self.application.deliver(self, sink, Some(id), &event)
         };
         run.now = None;
-        // The client had no chance to be heard meanwhile.
+        // The service did not read from the client meanwhile: that silence does not count.
         run.heard = true;
         let mut inner = run.slot.lock();
         inner.delivering = None;
@@ -69,7 +69,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     if inner.held == 1 && inner.stalled == 0 {
                         inner.held_since = run.now(&self.port);
                     }
-                    // And the NUL behind it.
+                    // The NUL belongs to the text.
                     let end = range.end.saturating_add(usize::from(is_ended));
                     inbound.incoming.hold(end);
                 }
@@ -91,7 +91,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let event = match state {
             State::Connecting => Event::Connecting,
             State::Connected => {
-                // Of a client that came already upgraded, another server has read that.
+                // For a client that was adopted after its upgrade, this is empty.
                 let request = inbound.incoming.request();
                 Event::Connected(request.unwrap_or(Request::from_bytes(&[])))
             }
@@ -117,7 +117,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner
     }
 
-    /// Notes that a sink (a bit) took an event.
+    /// Records that a sink (a bit) took an event.
     pub(super) fn taken(&self, run: &mut Run<'_, P>, inner: &mut Inner<P>, sink: u8) {
         if inner.stalled & sink != 0 {
             inner.stalled &= !sink;
@@ -129,12 +129,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Lets the application know that a send can be tried again after one was refused.
+    /// Notifies the application that a send can be tried again after one was refused.
     pub(super) fn tell_writable(&self, run: &Run<'_, P>, inner: &mut Guard<'_, P>) {
         if !inner.can_send_again(|| self.port.thread()) || self.is_paused() {
             return;
         }
-        // A callback that gets this sends in this run, in which the receive buffer cannot be lent.
+        // A callback for this event sends in this run, which cannot lend the receive buffer.
         if inner.output.wants_block() && !self.pool.lock().has_block() {
             return;
         }
@@ -145,7 +145,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// Returns the next event for a sink that had room so far: what was parsed last, then state events.
+/// Returns the next event for a sink that had room so far: the last step first, then state events.
 pub(super) fn next_event<P: Port>(
     run: &Run<'_, P>,
     inner: &Inner<P>,

@@ -7,29 +7,29 @@ use core::ptr::NonNull;
 use super::event::{Event, EventMask, Masks, Message};
 use crate::protocol::{Data, Incoming, MessageKind, OVERHEAD, Step, Storage};
 
-/// The incoming half of a client: the receive buffer, the parser, and what was parsed last.
+/// The incoming half of a client: the receive buffer, the parser, and the last step.
 ///
-/// It stays where the port has put it. The slot has a reference ([`Port::Inbound`](super::Port::Inbound)),
-/// which the work item takes while it runs, so that it is alone with the receive buffer without a lock.
+/// It stays where the port has put it. The slot has a reference ([`Port::Inbound`](super::Port::Inbound)), which the
+/// work item takes while it runs, for exclusive access to the receive buffer without a lock.
 pub struct Inbound<B> {
     pub(super) incoming: Incoming<B>,
-    /// What was parsed last.
+    /// The last step.
     pub(super) step: Step,
-    /// The sinks (a bit each) that have not got that yet.
+    /// The sinks (a bit each) that have not received it yet.
     pub(super) undelivered: u8,
-    /// What was parsed last is a ping that was not answered, because other output was in the way.
-    /// Nothing is parsed or received before it is answered.
+    /// The last step is a ping that was not answered, because other output blocked it. Nothing is parsed or received
+    /// before it is answered.
     pub(super) unanswered: bool,
-    /// The data that was parsed last is a text that is [ended](Self::end_text).
+    /// The last step is a text that is [ended](Self::end_text).
     pub(super) is_ended: bool,
 }
 
 impl<B: Storage> Inbound<B> {
-    /// The smallest storage that works, in bytes: the longest character has to fit in a piece of text.
+    /// The minimum size of the storage, in bytes: a piece of text must have room for the longest character.
     pub const MIN_STORAGE: usize = OVERHEAD + B::FRONT + 4;
 
-    /// Creates the incoming half over a receive buffer. The largest message has [`OVERHEAD`] and [`Storage::FRONT`]
-    /// bytes less than `storage`, which has at least [`MIN_STORAGE`](Self::MIN_STORAGE) bytes.
+    /// Creates the incoming half over a receive buffer. The largest message is [`OVERHEAD`] and [`Storage::FRONT`]
+    /// bytes smaller than `storage`, which has at least [`MIN_STORAGE`](Self::MIN_STORAGE) bytes.
     pub fn new(storage: B) -> Self {
         Self {
             incoming: Incoming::new(storage, 0, false),
@@ -40,7 +40,7 @@ impl<B: Storage> Inbound<B> {
         }
     }
 
-    /// Forgets what was parsed and not delivered.
+    /// Drops the undelivered step.
     pub(super) fn forget(&mut self) {
         self.undelivered = 0;
         self.unanswered = false;
@@ -65,8 +65,7 @@ impl<B: Storage> Inbound<B> {
         self.step = step;
     }
 
-    /// Puts a NUL behind the data that was parsed last if it is a whole text for one sink alone, which may write
-    /// to it.
+    /// Puts a NUL after the last step if it is a whole text for only one sink, which may write to it.
     #[inline(never)] // for size
     pub(super) fn end_text(&mut self) {
         self.is_ended = false;
@@ -84,13 +83,13 @@ impl<B: Storage> Inbound<B> {
         }
     }
 
-    /// Returns the bytes of a text that is ended, with the NUL, for its sink.
+    /// Returns the bytes of a text that is ended, including the NUL, for its sink.
     pub(super) fn ended_text(&mut self, range: &Range<usize>) -> NonNull<[u8]> {
         let with_nul = range.start..range.end.saturating_add(1);
         NonNull::from(self.incoming.bytes_mut(with_nul))
     }
 
-    /// Returns the event that the last step is delivered as, its bytes, and where they are.
+    /// Returns the event for the last step, its bytes, and their position.
     pub(super) fn event(&self) -> Option<(Event<'_>, &[u8], Range<usize>)> {
         let (event, bytes, range) = match &self.step {
             Step::Data(data) => {
@@ -126,7 +125,7 @@ impl<B: Storage> Inbound<B> {
     }
 }
 
-/// Which sinks want an event. It is asked for the same one again and again.
+/// The sinks that want an event. Caches the last result, because the same event is frequent.
 pub(super) struct Wanting {
     pub masks: Masks,
     event: EventMask,
@@ -155,7 +154,7 @@ impl Wanting {
     }
 }
 
-/// Returns the event that a step is delivered as.
+/// Returns the event for a step.
 const fn mask(step: &Step) -> EventMask {
     match step {
         Step::Data(data) => match data.kind {

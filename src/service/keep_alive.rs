@@ -12,8 +12,8 @@ use crate::protocol::FrameHeader;
 pub(super) const KEEP_ALIVE: [u8; 3] = *b"wss";
 
 impl<P: Port> Inner<P> {
-    /// Returns whether this keep-alive ping was sent and not answered yet. It is then, and so are those before
-    /// it, which a client need not answer (RFC 6455 section 5.5.3).
+    /// Returns whether this keep-alive ping is unanswered. Marks it, and earlier ones, as answered: a client need not
+    /// answer those (RFC 6455 section 5.5.3).
     pub(super) fn keep_alive_answered(&mut self, count: u8) -> bool {
         let (last, answered) = self.keep_alive;
         let is_open = last.wrapping_sub(count) < last.wrapping_sub(answered);
@@ -23,7 +23,7 @@ impl<P: Port> Inner<P> {
         is_open
     }
 
-    /// Notes that a keep-alive ping was sent.
+    /// Records that a keep-alive ping was sent.
     pub(super) fn pinged(&mut self, now: Instant) {
         if !self.is_pinged {
             self.is_pinged = true;
@@ -31,14 +31,14 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Returns when a client that was not heard is pinged, or pinged again.
+    /// Returns when a silent client is pinged, or pinged again.
     pub(super) fn ping_deadline(&self, settings: &Settings) -> Option<Instant> {
         let interval = settings.ping_interval();
         (interval > 0).then(|| self.ping_due + interval)
     }
 
-    /// Returns when a client that was not heard is timed out: only if it was pinged, and had a ping interval to
-    /// answer. Where there are no pings silence is enough.
+    /// Returns when a silent client times out: only after it was pinged, and had a ping interval to answer. Without
+    /// pings, silence is enough.
     pub(super) fn silence_deadline(&self, settings: &Settings) -> Option<Instant> {
         if settings.client_timeout_ms() == 0 {
             return None;
@@ -61,7 +61,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let (last, answered) = inner.keep_alive;
         let count = last.wrapping_add(1);
         let [a, b, c] = KEEP_ALIVE;
-        // Short enough to be kept without a block, which slow readers may have used up.
+        // Short enough to be kept without a block: slow readers may have taken all blocks.
         let ping = FrameHeader::ping([a, b, c, count]);
         if self
             .emit(inner, &ping, [ping.as_bytes(), &[]], Some(0..0), false)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The answer to an opening request, which the application gives when it is asked or later.
+//! The answer to an opening request, which the application gives at once or later.
 
 use super::config::Limits;
 use super::event::ClientId;
@@ -14,11 +14,11 @@ use super::{Application, Service};
 use crate::protocol::{AcceptKey, Date, HEAD_END, OriginMatch, Refusal, Request, Status};
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Answers an opening request for which [`Application::accept`] said [`Verdict::Later`], from any
-    /// thread. The client's handshake timeout goes on meanwhile.
+    /// Answers an opening request for which [`Application::accept`] returned [`Verdict::Later`], from any thread. The
+    /// client's handshake timeout continues meanwhile.
     ///
-    /// While `accept` has not returned yet, this waits for it, except on the service's own threads: what
-    /// is decided inside `accept` is given there. [`Verdict::Later`] once more changes nothing.
+    /// While `accept` has not returned yet, this waits for it, except on the service's own threads: inside `accept`,
+    /// use its `answer`. Another [`Verdict::Later`] has no effect.
     ///
     /// # Errors
     /// See [`AnswerError`].
@@ -26,7 +26,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.answer_with(client, |_| verdict)
     }
 
-    /// Answers as [`answer`](Self::answer), with a look at the request. `decide` is called at most once, if the
+    /// Answers as [`answer`](Self::answer), and lets `decide` see the request. `decide` is called at most once, if the
     /// request waits for an answer, and must not call the service.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     break inbound;
                 }
             }
-            // Its work item is asking, or receives just now. As it parks, it wakes the threads that wait.
+            // The work item is asking, or is receiving. It wakes waiting threads when it parks.
             let now = self.port.now();
             if matches!(inner.asked, Asked::No | Asked::PutOff)
                 || self.port.on_service_thread()
@@ -81,8 +81,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         outcome.unwrap_or(Err(AnswerError::NotWaiting))
     }
 
-    /// Asks the application about the opening request, and answers it unless it does that later.
-    // Apart, as in `parse`.
+    /// Asks the application about the opening request, and answers it, unless the application defers the answer.
+    // A separate function, as in `parse`.
     #[inline(never)]
     pub(super) fn ask<'a>(
         &self,
@@ -99,7 +99,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             self.refuse(&mut inner, index, Status::TOO_MANY_REQUESTS);
             return inner;
         }
-        // Browsers open a page without an origin, and let no other site read it.
+        // Browsers open a page without an origin, and do not let other sites read it.
         let is_page = P::PAGES && request.is_page();
         if !is_page && self.application.match_origin(&request) == OriginMatch::Other {
             self.refuse(&mut inner, index, Status::FORBIDDEN);
@@ -124,12 +124,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner
     }
 
-    /// Takes the application's answer to the request that it is asked about.
+    /// Handles the application's answer to the request that it is asked about.
     #[inline(never)] // it is part of the service, not of the application
     fn give(&self, slot: &Slot<P>, index: usize, request: &Request<'_>, verdict: Verdict<'_>) {
         let mut inner = slot.lock();
         if inner.phase != Phase::Handshake {
-            // Its time was over.
+            // Its time is over.
             return;
         }
         match verdict.check(request, A::RESPONSE_FIELDS) {
@@ -141,7 +141,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Does what the application says to the request, and what was checked.
+    /// Acts on the verdict of the application.
     fn respond(
         &self,
         inner: &mut Inner<P>,
@@ -173,14 +173,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 if P::PAGES && request.is_page() {
                     return self.respond_with_page(inner, index, request, fields);
                 }
-                // Where no list of origins says otherwise, the pages of other sites may not use what the server
-                // knows of a browser.
+                // Unless a list of origins allows it, pages of other sites must not use the credentials that a browser
+                // has for this server.
                 if A::CHECKS_SAME_ORIGIN
                     && !any_origin
                     && self.application.match_origin(request) == OriginMatch::NoList
                     && !request.is_same_origin()
                 {
-                    // Not as Debug, which takes 5 KB of flash. It has no control characters.
+                    // Not with Debug, which takes 5 KB of flash. The text has no control characters.
                     log::info!(
                         "{}: refused, because a list of origins does not have its \"{}\"",
                         inner.id(index),
@@ -198,7 +198,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.emit_head(inner, &parts, fields);
         let (now, masks) = (self.port.now(), self.application.masks());
         if inner.output.is_broken() {
-            // The response can be neither sent nor kept: the client has not connected.
+            // The client has not connected: the response can be neither sent nor kept.
             return inner.advance(Phase::Dead, now, &masks);
         }
         inner.open(now, &masks);
@@ -227,8 +227,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.refused(inner, index, refusal.status());
     }
 
-    /// The response that refuses the request is on its way.
-    #[inline(always)] // Nearly always it is called from one place.
+    /// Ends the opening phase: the response that refuses the request was sent or queued.
+    #[inline(always)] // The usual case: it is called from one place.
     pub(super) fn refused(&self, inner: &mut Inner<P>, index: usize, status: Status) {
         let masks = self.application.masks();
         inner.advance(Phase::Lingering, self.port.now(), &masks);
@@ -236,7 +236,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         log::debug!("{}: request refused: {status}", inner.id(index));
     }
 
-    /// Sends the head of a response, of which the last part ends it, with further fields in front of that.
+    /// Sends the head of a response, with further fields before the last part, which ends it.
     fn emit_head(&self, inner: &mut Inner<P>, parts: &[&[u8]], fields: &[(&str, &str)]) {
         if !A::RESPONSE_FIELDS || fields.is_empty() {
             return self.emit_response(inner, parts, false);
@@ -249,7 +249,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.emit_response(inner, &[end], false);
     }
 
-    /// Sends header fields of the application's. More of the head follows.
+    /// Sends the application's header fields. More of the head follows.
     pub(super) fn emit_fields(&self, inner: &mut Inner<P>, fields: &[(&str, &str)]) {
         if !A::RESPONSE_FIELDS {
             return;
@@ -264,7 +264,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         P::LIMITS.contains(Limits::LOGIN_FAILURES) && self.settings.login_failures_per_minute() > 0
     }
 
-    /// Returns whether the client's address had as many failed logins as it may.
+    /// Returns whether the client's address has reached the limit of failed logins.
     fn is_login_blocked(&self, inner: &Inner<P>) -> bool {
         let socket = inner.socket.as_ref().filter(|_| self.limits_logins());
         socket.is_some_and(|socket| {
@@ -282,7 +282,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// Returns what ends a response.
+/// Returns the bytes that end a response.
 pub(super) fn head_end(date: Option<&Date>) -> &[u8] {
     date.map_or(HEAD_END, Date::head_end)
 }

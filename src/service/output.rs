@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client's output: what has been accepted for sending and has not gone out yet.
+//! A client's output: bytes that were accepted for sending, and not sent yet.
 //!
-//! At most one of the senders writes at a time, and what is unsent goes out in this order: the block
-//! (frames batched, or the rest of one), what lies in the receive buffer (a message sent back from
-//! where it was received, or the rest of a frame for a client that waits), the close frame.
+//! Only one sender writes at a time. Unsent output leaves in this order: the block (batched frames, or the rest of
+//! one), the bytes in the receive buffer (a message that is sent back in place, or the rest of a frame), the close
+//! frame.
 
 use core::ops::Range;
 
@@ -12,29 +12,29 @@ use super::port::{Port, Socket, SocketError};
 use super::time::Instant;
 use crate::protocol::{CloseCode, FrameHeader, Incoming, Opcode, Storage};
 
-/// The most parts that are written at once: a block and a handshake response.
+/// The maximum number of parts of a write: a block and a handshake response.
 pub(super) const PARTS: usize = 8;
 
 bitflags::bitflags! {
-    /// What is unusual about an output, in one word: nothing for a client that takes what it is sent.
+    /// Unusual states of an output, in one word: empty while the client takes everything at once.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     struct Flags: u8 {
-        /// The socket took less than it was given, and is watched until it takes more.
+        /// The socket took less than it was given, and is watched for writing.
         const BLOCKED = 1;
         /// An application thread is in the middle of a frame; only it may write.
         const CALLER = 2;
-        /// The connection takes nothing any more.
+        /// The connection accepts no more output.
         const BROKEN = 4;
-        /// A frame was refused because there was no room; WRITABLE is emitted when there is.
+        /// A frame was refused for lack of room; WRITABLE is emitted when there is room.
         const REFUSED = 8;
         /// It was refused because no block was free.
         const WANTS_BLOCK = 16;
-        /// Unsent output lies in the receive buffer.
+        /// Unsent output is in the receive buffer.
         const OWN = 32;
         /// A close frame is unsent.
         const CLOSE = 64;
-        /// The network had no buffers: what is unsent is tried again when the pause of all output ends.
-        /// Without `BLOCKED`, that is only the block, and frames may still be put there.
+        /// The network had no buffers: unsent output is tried again when the pause of all output ends. Without
+        /// `BLOCKED`, this is only the block, and more frames may be put there.
         const STARVED = 128;
     }
 }
@@ -42,28 +42,27 @@ bitflags::bitflags! {
 /// The output of one client.
 pub(super) struct Output<P: Port> {
     flags: Flags,
-    /// Threads that wait for their turn.
+    /// The number of threads that wait for their turn.
     pub waiters: u16,
-    /// Since when it is blocked.
+    /// The time since when it is blocked.
     pub since: Instant,
     block: Option<Block<P::Storage>>,
-    /// With `OWN`.
+    /// Only with `OWN`.
     own: Own,
-    /// How much of its header has gone.
+    /// The number of header bytes that were sent.
     header_sent: u8,
-    /// With `CLOSE`.
+    /// Only with `CLOSE`.
     close: CloseFrame,
 }
 
-/// A block of the pool with the bytes `head..tail` unsent.
+/// A block of the pool. The bytes `head..tail` are unsent.
 struct Block<B> {
     storage: B,
     head: usize,
     tail: usize,
 }
 
-/// The rest of a frame whose payload is sent from the receive buffer. Nothing is received or parsed
-/// until it has gone.
+/// The rest of a frame whose payload is sent from the receive buffer. Meanwhile nothing is received or parsed.
 struct Own {
     payload: Range<usize>,
     header: FrameHeader,
@@ -71,7 +70,7 @@ struct Own {
 
 #[derive(Clone, Copy)]
 struct CloseFrame {
-    /// 0: none.
+    /// 0: no code.
     code: u16,
     sent: u8,
 }
@@ -83,14 +82,14 @@ impl CloseFrame {
         [0x80 | Opcode::Close as u8, len, first, second]
     }
 
-    /// Returns what is unsent of `bytes`.
+    /// Returns the unsent part of `bytes`.
     fn unsent(self, bytes: &[u8; 4]) -> &[u8] {
         let len = if self.code > 0 { 4 } else { 2 };
         bytes.get(usize::from(self.sent)..len).unwrap_or_default()
     }
 }
 
-/// Takes up to `count` bytes off the range `start..end`, and off the count.
+/// Removes up to `count` bytes from the range `start..end`, and from the count.
 fn take(start: &mut usize, end: usize, count: &mut usize) {
     let taken = end.saturating_sub(*start).min(*count);
     *start = start.wrapping_add(taken);
@@ -113,19 +112,19 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Prepares for a new connection. The one before left nothing behind.
+    /// Prepares for a new connection. The previous one left nothing.
     pub fn reset(&mut self) {
         debug_assert!(self.block.is_none());
         self.flags = Flags::empty();
         self.waiters = 0;
     }
 
-    /// Returns whether nothing is unusual: a frame can go out, and none was refused.
+    /// Returns whether there is no unusual state: a frame can be sent, and none was refused.
     pub const fn is_plain(&self) -> bool {
         self.flags.is_empty()
     }
 
-    /// Returns whether a new frame can go out, or be kept, now.
+    /// Returns whether a new frame can be sent or kept now.
     pub const fn is_clear(&self) -> bool {
         let in_the_way = Flags::BLOCKED
             .union(Flags::CALLER)
@@ -134,7 +133,7 @@ impl<P: Port> Output<P> {
         !self.flags.intersects(in_the_way)
     }
 
-    /// Returns whether there is anything unsent.
+    /// Returns whether there is unsent output.
     pub fn pending(&self) -> bool {
         self.flags.intersects(Flags::OWN.union(Flags::CLOSE))
             || self.block_len() > 0
@@ -146,12 +145,12 @@ impl<P: Port> Output<P> {
         self.flags.contains(Flags::BLOCKED)
     }
 
-    /// Returns whether what is unsent waits for buffers of the network.
+    /// Returns whether unsent output waits for buffers of the network.
     pub const fn is_starved(&self) -> bool {
         P::LACKS_BUFFERS && self.flags.contains(Flags::STARVED)
     }
 
-    /// Notes that the network has no buffers for what is unsent, or had none for another client.
+    /// Records that the network has no buffers for unsent output, or had none for another client.
     #[cold]
     pub fn starve(&mut self, port: &P) {
         if !self.is_blocked() {
@@ -163,8 +162,7 @@ impl<P: Port> Output<P> {
         self.flags.insert(Flags::STARVED);
     }
 
-    /// Notes that there may be buffers again. Returns whether that matters to this client, and to the threads that
-    /// send to it.
+    /// Records that there may be buffers again. Returns whether this affects the client, or threads that send to it.
     pub fn end_starvation(&mut self) -> bool {
         let matters = Flags::STARVED.union(Flags::REFUSED);
         let waited = self.flags.intersects(matters) || self.waiters > 0;
@@ -172,14 +170,14 @@ impl<P: Port> Output<P> {
         waited
     }
 
-    /// Waits for room only, because nothing more comes from the client.
+    /// Waits for room only, because the client sends no more.
     pub fn wait_for_room(&mut self, port: &P) {
         if self.is_starved() {
             self.block(port);
         }
     }
 
-    /// Returns whether the connection takes nothing any more.
+    /// Returns whether the connection accepts no more output.
     pub const fn is_broken(&self) -> bool {
         self.flags.contains(Flags::BROKEN)
     }
@@ -219,7 +217,7 @@ impl<P: Port> Output<P> {
         self.block.is_some()
     }
 
-    /// Returns whether unsent output lies in the receive buffer.
+    /// Returns whether unsent output is in the receive buffer.
     pub const fn holds_own(&self) -> bool {
         self.flags.contains(Flags::OWN)
     }
@@ -233,7 +231,7 @@ impl<P: Port> Output<P> {
         });
     }
 
-    /// Returns the block, if nothing in it is unsent.
+    /// Returns the block, if it is empty.
     pub fn take_empty_block(&mut self) -> Option<P::Storage> {
         if self.block_len() > 0 {
             return None;
@@ -241,13 +239,13 @@ impl<P: Port> Output<P> {
         self.block.take().map(|block| block.storage)
     }
 
-    /// Drops everything unsent and gives back the block. Nothing can be sent any more.
+    /// Drops all unsent output, and returns the block. Nothing can be sent any more.
     pub fn discard(&mut self) -> Option<P::Storage> {
         self.break_off();
         self.block.take().map(|block| block.storage)
     }
 
-    /// Marks the connection as broken: it takes nothing any more.
+    /// Marks the connection as broken: it accepts no more output.
     pub fn break_off(&mut self) {
         self.flags
             .remove(Flags::OWN.union(Flags::CLOSE).union(Flags::BLOCKED));
@@ -258,8 +256,7 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Keeps `parts`, of `total` bytes, behind what is in the block, if there is one and it has room for
-    /// all of them.
+    /// Appends `parts`, of `total` bytes, to the block, if there is one with room for all of them.
     pub fn append(&mut self, parts: &[&[u8]], total: usize) -> bool {
         let Some(block) = &mut self.block else {
             return false;
@@ -287,7 +284,7 @@ impl<P: Port> Output<P> {
         true
     }
 
-    /// Keeps a frame of which `sent` bytes have gone, its payload staying in the receive buffer.
+    /// Keeps a frame of which `sent` bytes were sent. Its payload stays in the receive buffer.
     pub fn keep_own(&mut self, header: FrameHeader, payload: Range<usize>, mut sent: usize) {
         debug_assert!(!self.holds_own());
         self.own = Own { payload, header };
@@ -295,12 +292,13 @@ impl<P: Port> Output<P> {
         self.own_sent(&mut sent);
         self.flags.insert(Flags::OWN);
         if self.is_starved() {
-            // Nothing can be put behind it.
+            // Nothing can be appended to it.
             self.flags.insert(Flags::BLOCKED);
         }
     }
 
-    /// Takes what was sent off what lies in the receive buffer, and off the count; whether that is all of it.
+    /// Removes sent bytes from the output in the receive buffer, and from the count. Returns whether all of it was
+    /// sent.
     fn own_sent(&mut self, count: &mut usize) -> bool {
         let header = self.own.header.as_bytes().len();
         let mut header_sent = usize::from(self.header_sent);
@@ -312,13 +310,13 @@ impl<P: Port> Output<P> {
         header_sent == header && payload.start >= payload.end
     }
 
-    /// Keeps bytes that lie in the receive buffer.
+    /// Keeps bytes that are in the receive buffer.
     pub fn keep_lent(&mut self, bytes: Range<usize>) {
         self.keep_own(FrameHeader::NONE, bytes, 0);
     }
 
-    /// Keeps the body of a page, which has this number and length, behind what is in the block. The connection ends
-    /// with it: no close frame follows.
+    /// Keeps the body of a page with this number and length, behind the block. The connection ends with it: no close
+    /// frame follows.
     pub fn keep_page(&mut self, number: u16, len: usize) {
         if !self.is_broken() {
             self.keep_own(FrameHeader::NONE, 0..len, 0);
@@ -326,7 +324,7 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Returns the number of the page, if there is some of its body to be sent.
+    /// Returns the number of the page, if part of its body is unsent.
     pub fn page(&self) -> Option<usize> {
         self.holds_own().then(|| usize::from(self.close.code))
     }
@@ -350,8 +348,7 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Moves what is unsent in the block to the receive buffer, if it has room for all of it. The
-    /// block is empty then.
+    /// Moves the unsent bytes of the block to the receive buffer, if they fit. The block is empty then.
     pub fn spill(&mut self, inbound: &mut Inbound<P::Storage>) {
         let len = self.block_len();
         if len == 0 || self.has_caller() || self.holds_own() || self.is_starved() {
@@ -369,7 +366,7 @@ impl<P: Port> Output<P> {
         self.keep_lent(lent);
     }
 
-    /// Puts a close frame behind everything else.
+    /// Puts a close frame behind all other output.
     pub fn close(&mut self, code: Option<CloseCode>) {
         if !self.is_broken() {
             let code = code.map_or(0, CloseCode::get);
@@ -378,7 +375,7 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Notes that the socket took less than it was given, or keeps some of it.
+    /// Records that the socket took less than it was given, or keeps some of it.
     pub fn block(&mut self, port: &P) {
         if !self.is_blocked() {
             self.flags.insert(Flags::BLOCKED);
@@ -386,13 +383,13 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Notes that the socket takes more.
+    /// Records that the socket can take more.
     pub fn unblock(&mut self) {
         self.flags.remove(Flags::BLOCKED);
     }
 
-    /// Writes the block and then `parts` at once; how many bytes of `parts` went. To be called only
-    /// while the output is clear, or by the caller in the middle of a frame.
+    /// Writes the block and then `parts` in one call. Returns the number of bytes of `parts` that were sent. Called
+    /// only while the output is clear, or by the caller in the middle of a frame.
     pub fn write(&mut self, socket: &P::Socket, parts: &[&[u8]], port: &P) -> usize {
         let block = self.unsent_block();
         let wanted = block.len().saturating_add(total_len(parts));
@@ -409,14 +406,14 @@ impl<P: Port> Output<P> {
         self.sent(socket, sent, wanted, port)
     }
 
-    /// Writes what is unsent, as far as the socket takes it. What lies in the receive buffer can
-    /// only be sent with it.
+    /// Sends unsent output, as far as the socket takes it. Output in the receive buffer is sent only if `incoming` is
+    /// given.
     pub fn flush(&mut self, socket: &P::Socket, incoming: Option<&Incoming<P::Storage>>, port: &P) {
         if self.has_caller() {
             return;
         }
         if !self.flags.intersects(Flags::OWN.union(Flags::CLOSE)) {
-            // Nearly always.
+            // The usual case.
             let block = self.unsent_block();
             if block.is_empty() && !(P::TLS && socket.has_unsent() && !self.is_broken()) {
                 return self.unblock();
@@ -455,8 +452,8 @@ impl<P: Port> Output<P> {
         }
     }
 
-    /// Takes what was sent off the block. Returns how many bytes went beyond that: of what was written
-    /// behind it, which is not a close frame while a caller is in the middle of its own.
+    /// Removes sent bytes from the block. Returns how many bytes beyond it were sent: of the output written after it,
+    /// which is not a close frame while a caller is in the middle of its own frame.
     fn sent(
         &mut self,
         socket: &P::Socket,
@@ -470,7 +467,7 @@ impl<P: Port> Output<P> {
             Err(SocketError::WouldBlock) => 0,
             Err(SocketError::NoBuffers) if !P::LACKS_BUFFERS => 0,
             Err(SocketError::NoBuffers) => {
-                // It is not the client that has it wait.
+                // The client is not the reason for the wait.
                 self.unblock();
                 self.starve(port);
                 if keeps && !self.has_caller() {
@@ -508,7 +505,7 @@ impl<P: Port> Output<P> {
     }
 }
 
-/// Returns how many bytes `parts` have together.
+/// Returns the total length of `parts`.
 pub(super) fn total_len(parts: &[&[u8]]) -> usize {
     parts.iter().map(|part| part.len()).sum()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pages, and the connections that ask for them: they make room for others.
+//! Pages, and making room among the connections that request them.
 
 use super::deadlines::Due;
 use super::opening::head_end;
@@ -9,11 +9,11 @@ use super::time::Instant;
 use super::{Application, Service};
 use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 
-/// How long a connection may be silent in its opening phase before it has to make room. A client that means to send a
-/// request does so with the end of its TCP handshake. Were it longer, silent connections would hold up those that wait,
-/// until the operating system keeps no more of them.
+/// How long a connection may be silent in its opening phase before it can be closed to make room. A client that wants
+/// to send a request sends it right after the TCP handshake. With a longer time, silent connections would delay waiting
+/// ones, until the backlog is full.
 const SILENCE_MS: u32 = 100;
-/// How long a connection that makes room is waited for, until every sink has got its end.
+/// How long to wait until a connection that makes room has ended for every sink, in milliseconds.
 const ROOM_MS: u32 = 1_000;
 
 impl<P: Port, A: Application<P>> Service<P, A> {
@@ -51,7 +51,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         log::debug!("{}: {} for {}", inner.id(index), head.status(), page.path);
     }
 
-    /// Refuses a request whose method is not one of a page.
+    /// Refuses a request whose method pages do not support.
     pub(super) fn refuse_method(&self, inner: &mut Inner<P>, index: usize) {
         let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, None);
         let date = self.port.date();
@@ -71,7 +71,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         pages.find(|(_, page)| page.path == path)
     }
 
-    /// Sends of a response with a page what the client takes. Once that is all, the client has its time to close.
+    /// Sends as much of a page response as the client takes. After all of it, the client has the close timeout to
+    /// close.
     pub(super) fn flush_page(&self, inner: &mut Inner<P>) {
         if !inner.output.pending() {
             return;
@@ -88,7 +89,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Does what is due for a client of a service with pages.
+    /// Handles expired deadlines of a client of a service with pages.
     pub(super) fn expire_page(
         &self,
         index: usize,
@@ -102,7 +103,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             deadline.is_some_and(|at| now.has_reached(at))
         };
         if inner.sends_page() && is_due(inner) {
-            // There may be some room already, though not as much as a socket has when it is reported.
+            // There may be some room already, although less than a socket reports.
             self.flush_output(slot, inner, None);
             self.kick(index, inner);
         }
@@ -112,7 +113,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             && inbound.is_some_and(|inbound| inbound.incoming.is_unheard())
             && is_due(inner)
         {
-            // Browsers open connections that they may need, and not all are.
+            // Browsers open connections in advance, and do not use all of them.
             inner.advance(Phase::Dead, now, &masks);
             return Due::Over;
         }
@@ -124,9 +125,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().used < self.max_clients()
     }
 
-    /// Closes, where every slot is taken, the connection that has done nothing for the longest time, of those that
-    /// have not connected: it is silent in its opening phase, or was answered. Returns until when there may be room;
-    /// `None` if no connection makes any.
+    /// If every slot is in use, closes the connection that has been idle for the longest time, of those that have not
+    /// connected: it is silent in its opening phase, or was answered. Returns until when there may be room; `None` if
+    /// no connection can be closed.
     pub(super) fn make_room(&self) -> Option<Instant> {
         let now = self.port.now();
         let mut oldest: Option<(u32, usize)> = None;
@@ -152,7 +153,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         };
         if let Some(slot) = self.slot(index) {
             let mut inner = slot.lock();
-            // It may have been heard meanwhile. Then another one is found the next time.
+            // It may have been heard meanwhile. Then the next call finds another one.
             if inner.idle_since().is_some() {
                 let masks = self.application.masks();
                 inner.advance(Phase::Dead, now, &masks);

@@ -39,7 +39,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         ends
     }
 
-    /// Puts off asking the application about the opening request, if its answer could not be sent now.
+    /// Defers the question to the application about the opening request, if its answer could not be sent now.
     pub(super) fn puts_off(&self, inner: &mut Inner<P>) -> bool {
         if !P::LACKS_BUFFERS {
             return false;
@@ -54,7 +54,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         puts_off
     }
 
-    /// Returns whether the application is asked about the opening request only when the pause of all output ends.
+    /// Returns whether that question waits for the end of the pause of all output.
     pub(super) fn is_put_off(&self, inner: &Inner<P>) -> bool {
         P::LACKS_BUFFERS && inner.asked == Asked::PutOff && self.is_paused()
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The blocks in which unsent output is kept.
+//! The blocks for unsent output.
 
 use super::port::Port;
 use crate::protocol::Storage;
@@ -9,12 +9,12 @@ pub struct Pool<P: Port> {
     blocks: P::Blocks,
     used: u32,
     most_used: u32,
-    /// A block was asked for while none was free.
+    /// A block was requested while none was free.
     starved: bool,
 }
 
 impl<P: Port> Pool<P> {
-    /// Creates a pool of these blocks, which are there or come with [`Service::equip`](super::Service::equip).
+    /// Creates a pool of these blocks, which are set here or by [`Service::equip`](super::Service::equip).
     pub const fn new(blocks: P::Blocks) -> Self {
         Self {
             blocks,
@@ -24,7 +24,7 @@ impl<P: Port> Pool<P> {
         }
     }
 
-    /// Takes the blocks of a service instead of those that were there; the size of each.
+    /// Replaces the blocks. Returns the size of each.
     pub(super) fn equip(&mut self, mut blocks: P::Blocks) -> usize {
         let sizes = blocks.as_mut().iter().flatten().map(Storage::capacity);
         let size = sizes.min().unwrap_or(0);
@@ -32,17 +32,17 @@ impl<P: Port> Pool<P> {
         size
     }
 
-    /// Counts the most blocks that were in use anew.
+    /// Resets the maximum number of blocks in use.
     pub(super) fn restart(&mut self) {
         self.most_used = self.used;
     }
 
-    /// Returns how many blocks are in use now, and the most that were at one time.
+    /// Returns the number of blocks in use now, and the maximum so far.
     pub(super) fn used(&self) -> (u32, u32) {
         (self.used, self.most_used)
     }
 
-    /// Returns whether a block is free. If not, notes that one was asked for.
+    /// Returns whether a block is free. If not, records that one was requested.
     pub(super) fn has_block(&mut self) -> bool {
         let is_free = self.blocks.as_mut().iter().any(Option::is_some);
         self.starved |= !is_free;
@@ -61,7 +61,7 @@ impl<P: Port> Pool<P> {
         block
     }
 
-    /// Takes a block back. Returns true if one was asked for while none was free, since the last call.
+    /// Takes a block back. Returns true if one was requested while none was free, since the last call.
     pub(super) fn give(&mut self, block: P::Storage) -> bool {
         if let Some(place) = self
             .blocks

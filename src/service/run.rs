@@ -18,65 +18,64 @@ pub(super) struct Run<'a, P: Port> {
     pub index: usize,
     pub slot: &'a Slot<P>,
     pub wanting: Wanting,
-    /// The time, as far as it was asked for since the application last had the thread, which may have
-    /// taken long.
+    /// The time, cached until the application gets the thread, because a callback may take long.
     pub now: Option<Instant>,
     received: Received,
     starved: Starved,
     /// The client was heard, or held up, in this run.
     pub heard: bool,
-    /// Sinks (a bit each) that had no room in this run.
+    /// Sinks (a bit each) without room in this run.
     pub full: u8,
 }
 
-/// What parsing waits for.
+/// The reason why parsing stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Starved {
     No,
-    /// All that was received is parsed.
+    /// Everything that was received is parsed.
     OfBytes,
-    /// The rest cannot be parsed before something held is released.
+    /// The rest can be parsed only after the application releases something.
     OfRelease,
 }
 
-/// What this run has received.
+/// The result of receiving in this run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Received {
     NotYet,
-    /// As much as there was room for: there may be more.
+    /// The space was filled: there may be more.
     Full,
-    /// All that there was.
+    /// Everything that there was.
     All,
 }
 
-/// What a run has to do next.
+/// The next task of a run.
 pub(super) enum Task {
-    /// Deliver what was parsed last to this sink.
+    /// Deliver the last step to this sink.
     Data(usize),
     /// Deliver a state event to this sink.
     State(usize, State),
     Parse,
     Receive,
-    /// Go on with the TLS handshake, apart from this run.
+    /// Continue the TLS handshake in another work item.
     Secure,
-    /// Nothing more now.
+    /// Nothing more to do now.
     Park(Because),
-    /// Nothing more ever.
+    /// Nothing more to do: free the slot.
     Vacate,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Because {
-    /// The client has to send, or to take output; or the application has to act.
+    /// The client must send, or take output; or the application must act.
     Waiting,
-    /// Output has to go first, and none has been tried in this run.
+    /// Unsent output must leave first, and this run has not tried to send any.
     Unsent,
-    /// Others have their turn before the rest is received.
+    /// Other clients have their turn before the rest is received.
     Fairness,
 }
 
 impl<P: Port> Run<'_, P> {
-    /// Returns the time. Read once between two events.
+    /// Returns the time. Reads the clock once between two events.
     #[inline(never)] // It needs registers that its callers have a use for.
     pub fn now(&mut self, port: &P) -> Instant {
         *self.now.get_or_insert_with(|| port.now())
@@ -84,7 +83,7 @@ impl<P: Port> Run<'_, P> {
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Does a piece of work. The port's work queue calls it, one at a time for each client.
+    /// Runs a work item. The port's work queue calls this, one at a time for each client.
     pub fn run(&self, work: Work) {
         match work {
             Work::Client(index) => {
@@ -127,7 +126,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         loop {
             let task = if inner.is_plain() && run.full == 0 && !inbound.unanswered {
-                // Nearly always.
+                // The usual case.
                 common_task(&run, &inner, &inbound)
             } else {
                 self.next_task(&mut run, &mut inner, &mut inbound)
@@ -160,7 +159,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                         if because == Because::Unsent && !inner.output.is_blocked() {
                             continue;
                         }
-                        // A block is only kept where there is no other room: others need it, too.
+                        // A block is kept only if there is no other room, because other clients need it.
                         inner.finish_reading(&mut inbound);
                         if !inner.sends_page() {
                             inner.output.spill(&mut inbound);
@@ -179,7 +178,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Parks the slot: it waits for its socket or for a deadline, or runs again.
+    /// Parks the slot: it waits for its socket or a deadline, or runs again.
     fn park(
         &self,
         run: &mut Run<'_, P>,
@@ -204,8 +203,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Decides what comes next, in this order: what was received is delivered, then what became of
-    /// the client; then, if nothing of that is left and output is not in the way, more is parsed.
+    /// Returns the next task, in this order: deliver what was received, then state events; then, if nothing is left and
+    /// output does not block it, parse more.
     fn next_task(
         &self,
         run: &mut Run<'_, P>,
@@ -246,7 +245,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     && run.received == Received::All
                     && inner.held == 0 =>
                 {
-                    // Nothing goes out any more, and nothing more comes in.
+                    // Nothing is sent or received any more.
                     None
                 }
                 _ => Some(receive_more(run, inner)),
@@ -254,7 +253,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             if let Some(task) = task {
                 return task;
             }
-            // The connection is over: what that means comes next.
+            // The connection has ended: the state events come next.
             let now = run.now(&self.port);
             inner.advance(Phase::Dead, now, &run.wanting.masks);
         }
@@ -270,8 +269,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.port.close(run.index, socket);
     }
 
-    /// Sends the rest after the last frame, shuts our side, and drops what comes until the client
-    /// closes its side (RFC 6455 section 7.1.1). Returns `None` once the connection is over.
+    /// Sends the rest after the last frame, shuts down our side, and drops input until the client closes its side (RFC
+    /// 6455 section 7.1.1). Returns `None` once the connection has ended.
     fn linger(
         &self,
         run: &Run<'_, P>,
@@ -299,15 +298,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         inbound.incoming.end();
         match receive_more(run, inner) {
-            // Only closing says that we are done. What had arrived is received, since closing
-            // with unread bytes would reset the connection and could lose our last words.
+            // Only closing ends our side here. Receive first what has arrived: closing with unread bytes would reset
+            // the connection, and our last frame could be lost.
             Task::Park(Because::Waiting) if inner.shut == Shut::Never && inner.held == 0 => None,
             task => Some(task),
         }
     }
 
-    /// Parses what has been received, up to the next thing that concerns anything but the parser: true
-    /// if that is an opening request.
+    /// Parses received bytes, up to the next step that needs more than the parser. Returns true for an opening request.
     fn parse(
         &self,
         run: &mut Run<'_, P>,
@@ -320,7 +318,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.phase < Phase::Handshake {
             inbound.incoming.upgrade();
         }
-        // Asked for once in a connection, not with each message.
+        // Checked once for a connection, not for each message.
         let pages = P::PAGES && inner.phase == Phase::Handshake && self.has_pages();
         let step = inbound
             .incoming
@@ -349,7 +347,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         false
     }
 
-    /// Receives once; whether TLS has failed, which is to be logged.
+    /// Receives once. Returns whether TLS has failed, which the caller must log.
     fn receive(
         &self,
         run: &mut Run<'_, P>,
@@ -357,7 +355,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inbound: &mut Inbound<P::Storage>,
     ) -> bool {
         run.received = Received::All;
-        // Released meanwhile, perhaps: there is no space behind what is still held.
+        // If something is still held, there is no space behind it.
         if inner.held == 0 {
             inbound.incoming.release();
         }
@@ -369,13 +367,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let received = socket.receive(space);
         let has_buffered = P::TLS && socket.has_buffered();
         if P::TLS && socket.has_unsent() {
-            // What the peer sent has TLS answer.
+            // TLS has to answer the input.
             inner.output.block(&self.port);
         }
         match received {
             Ok(0) => {
-                // The client may have shut only its own side, and read the answers to its last words. While
-                // it does, the end can wait: it is received again.
+                // The client may have shut down only its sending side, and may still read answers to its last messages.
+                // Meanwhile the end of the stream can wait: it is received again.
                 self.flush_output(run.slot, inner, Some(inbound));
                 if !inner.output.pending() && !inner.output.has_caller() {
                     let now = run.now(&self.port);
@@ -407,7 +405,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         false
     }
 
-    /// Frees the slot: the connection is gone, and every sink has got its end.
+    /// Frees the slot: the connection has ended, and every sink got CLOSED.
     fn vacate(&self, mut inner: Guard<'_, P>, inbound: P::Inbound, index: usize) {
         let connected = (inner.asked == Asked::Accepted).then(|| inner.id(index));
         inner.vacate(inbound);
@@ -427,11 +425,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Delivers the events of the service as a whole, and schedules clients whose frames were refused
-    /// because no block was free.
+    /// Delivers the events of the service as a whole, and schedules clients whose frames were refused for lack of a
+    /// block.
     fn run_service(&self) {
         self.deliver_announced();
-        // Before it is called: one that comes due meanwhile is another one.
+        // Clear the flag first, so that a tick that comes due during the call is not lost.
         if A::TICKS && self.tick_due.swap(false, Relaxed) && self.is_serving() {
             self.application.tick(self);
         }
@@ -444,7 +442,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// Returns what comes next where nothing is unusual: the slot [is plain](Inner::is_plain).
+/// Returns the next task of a slot that [is plain](Inner::is_plain).
 fn common_task<P: Port>(run: &Run<'_, P>, inner: &Inner<P>, inbound: &Inbound<P::Storage>) -> Task {
     if inbound.undelivered != 0 {
         Task::Data(inbound.undelivered.trailing_zeros() as usize)
@@ -464,7 +462,7 @@ fn parses<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> bool {
     }
 }
 
-/// Receives once a run, so that the clients have their turns; and not while something is held.
+/// Receives once per run, so that all clients have their turns, and not while something is held.
 fn receive_more<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> Task {
     match run.received {
         _ if inner.held > 0 => Task::Park(Because::Waiting),
@@ -474,8 +472,8 @@ fn receive_more<P: Port>(run: &Run<'_, P>, inner: &Inner<P>) -> Task {
     }
 }
 
-/// Keeps what else comes behind the opening request, until the application answers it: so a client
-/// that leaves meanwhile is noticed.
+/// Keeps bytes that follow the opening request until the application answers it. Receiving them detects a client that
+/// disconnects meanwhile.
 fn await_answer<P: Port>(
     run: &Run<'_, P>,
     inner: &Inner<P>,

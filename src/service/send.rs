@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the application asks for, from any thread.
+//! Sending, pinging, and closing by the application, on any thread.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -16,12 +16,12 @@ use crate::protocol::{
     Outgoing, Planned, Utf8,
 };
 
-/// Whom a call is for.
+/// The clients that a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// This client, if it still lives.
+    /// This client, if it is still connected.
     Client(ClientId),
-    /// Whichever client has this slot now.
+    /// The client that uses this slot now.
     Slot(usize),
     /// Every connected client.
     All,
@@ -33,27 +33,27 @@ impl From<ClientId> for Target {
     }
 }
 
-/// Why something was not sent. Nothing of it was, unless it says so.
+/// The error of a send. Nothing was sent, unless documented otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// There is no such client, or it is not connected (yet, or any more).
+    /// There is no such client, or it is not connected.
     NotConnected,
-    /// The client takes no output now, or another thread's fragmented message is not finished. On an
-    /// application thread: not within the send timeout. [`Event::Writable`](super::Event::Writable)
-    /// follows when it can be tried again.
+    /// The client takes no output now, or another thread's fragmented message is not finished. On an application
+    /// thread: not within the send timeout. [`Event::Writable`](super::Event::Writable) follows when it can be tried
+    /// again.
     WouldBlock,
-    /// The frame is larger than what can be kept without waiting, which is at least a receive buffer: it can only be
-    /// sent from a thread of the application, or as the answer that repeats the message being delivered.
+    /// The frame is larger than what can be kept without waiting, which is at least a receive buffer. Only a thread of
+    /// the application can send it, or a callback as a reply that repeats the message being delivered.
     TooLong,
-    /// The connection was cut off in the middle of the frame, because the client did not take the
-    /// rest of it within the send timeout or went away.
+    /// The connection was aborted in the middle of the frame, because the client did not take the rest within the send
+    /// timeout, or disconnected.
     Aborted,
-    /// The frame may not be sent.
+    /// The frame must not be sent.
     Frame(FrameError),
     /// A ping of more than 125 bytes.
     PingTooLong,
-    /// A close code that may not be sent, or a reason that is over 123 bytes or has no code.
+    /// The close code must not be sent, or the reason is over 123 bytes or has no code.
     Close,
 }
 
@@ -63,13 +63,13 @@ impl core::fmt::Display for SendError {
             Self::NotConnected => "the client is not connected",
             Self::WouldBlock => "the client takes no output now",
             Self::TooLong => "the frame is too long to be sent without waiting",
-            Self::Aborted => "the connection was cut off in the middle of the frame",
+            Self::Aborted => "the connection was aborted in the middle of the frame",
             Self::Frame(FrameError::ControlOpcode) => "a control frame is no message",
             Self::Frame(FrameError::NothingToContinue) => "there is no message to continue",
             Self::Frame(FrameError::InsideFragmented) => "a fragmented message is not finished",
             Self::Frame(FrameError::NotUtf8) => "the text is not UTF-8",
             Self::PingTooLong => "a ping has at most 125 bytes",
-            Self::Close => "the close code may not be sent, or the reason is too long",
+            Self::Close => "the close code must not be sent, or the reason is too long",
         })
     }
 }
@@ -82,31 +82,31 @@ impl From<FrameError> for SendError {
     }
 }
 
-/// Stands for the send timeout of the service.
+/// Represents the send timeout of the service.
 const SEND_TIMEOUT: u32 = u32::MAX;
 
-/// The most parts of a vectored message.
+/// The maximum number of parts of a vectored message.
 pub const MAX_VECTORED: usize = PARTS - 2;
 
-/// A frame that the application wants to send, with one part for its header and the others for its payload.
+/// A frame that the application sends, with one part for its header and the others for its payload.
 #[derive(Clone, Copy)]
 struct Frame<'a, const N: usize> {
     fin: bool,
     opcode: Opcode,
-    /// The first one is empty.
+    /// The first part is empty.
     parts: [&'a [u8]; N],
-    /// More follows, so that it need not leave at once.
+    /// More frames follow, so this one may wait.
     more: bool,
     /// The payload is known to be UTF-8.
     is_utf8: bool,
-    /// It goes to many clients.
+    /// The frame goes to many clients.
     to_many: bool,
     /// How long it may wait for its turn and for room, in milliseconds.
     timeout_ms: u32,
 }
 
 impl<'a> Frame<'a, 2> {
-    /// Creates a frame that leaves at once.
+    /// Creates a frame that is sent at once.
     const fn new(fin: bool, opcode: Opcode, payload: &'a [u8]) -> Self {
         Self::of_parts(fin, opcode, [&[], payload])
     }
@@ -134,7 +134,7 @@ impl<'a, const N: usize> Frame<'a, N> {
         FrameHeader::new(self.fin, self.opcode, self.len())
     }
 
-    /// Returns the frame as it is sent, with its header.
+    /// Returns the frame with its header.
     fn with_header<'b>(&self, header: &'b FrameHeader) -> [&'b [u8]; N]
     where
         'a: 'b,
@@ -146,7 +146,7 @@ impl<'a, const N: usize> Frame<'a, N> {
         parts
     }
 
-    /// Returns the payload, if it is in one part.
+    /// Returns the payload, if it consists of one part.
     fn payload(&self) -> &'a [u8] {
         match self.parts.as_slice() {
             [_, payload] => payload,
@@ -154,7 +154,7 @@ impl<'a, const N: usize> Frame<'a, N> {
         }
     }
 
-    /// Checks the text of a message for all. What goes on has to be looked at for each client.
+    /// Checks the text of a message to all. A fragment that continues one must be checked for each client.
     fn check_text(&mut self) -> Result<(), FrameError> {
         if self.opcode == Opcode::Text && !self.is_utf8 {
             let payload = self.payload();
@@ -164,13 +164,13 @@ impl<'a, const N: usize> Frame<'a, N> {
         Ok(())
     }
 
-    /// Checks it against the frames before it.
+    /// Checks the frame against the previous ones.
     fn plan<P: Port, A: Application<P>>(&self, inner: &Inner<P>) -> Result<Planned, FrameError> {
         if self.opcode.is_control() {
             return Ok(Planned::default());
         }
         let payload = self.payload();
-        // An application that may write to it may have done so.
+        // An application that may write to the text may have changed it.
         let is_utf8 = self.is_utf8 || !A::WRITES_TEXT && inner.is_own_text(payload);
         let outgoing = &inner.outgoing;
         outgoing.plan(self.fin, self.opcode, payload, is_utf8)
@@ -180,12 +180,12 @@ impl<'a, const N: usize> Frame<'a, N> {
 impl<P: Port, A: Application<P>> Service<P, A> {
     /// Sends a whole message.
     ///
-    /// On the service's own threads (in a callback) this never waits; what the client does not take
-    /// at once is kept. On other threads it waits for its turn, and for as much as cannot be kept, up
-    /// to the send timeout. To all: never waits for one, and a client without room is left out.
+    /// On the service's own threads (in a callback) this never waits; what the client does not take at once is kept. On
+    /// other threads it waits for its turn, and for room for what cannot be kept, up to the send timeout. To all
+    /// clients: it never waits, and skips clients without room.
     ///
     /// # Errors
-    /// See [`SendError`]. To all: the first failure, after trying every client.
+    /// See [`SendError`]. For all clients: the first failure, after trying every client.
     pub fn send(
         &self,
         to: impl Into<Target>,
@@ -213,9 +213,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send(to, MessageKind::Binary, bytes)
     }
 
-    /// Sends as [`send`](Self::send), but the message need not leave before the next one, or before
-    /// [`flush`](Self::flush): several small ones leave in one write. In a callback, messages to
-    /// the client of the event always do, until the callback's work is done.
+    /// Sends as [`send`](Self::send), but the message may wait for the next one, or for [`flush`](Self::flush), so that
+    /// several small ones leave in one write. In a callback, messages to the client of the event always do this.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -230,7 +229,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), frame)
     }
 
-    /// Sends a whole message that is in several parts, up to [`MAX_VECTORED`], in one frame. Otherwise as
+    /// Sends a whole message that consists of several parts, up to [`MAX_VECTORED`], in one frame. Otherwise as
     /// [`send_frame_within`](Self::send_frame_within).
     ///
     /// # Errors
@@ -258,7 +257,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), frame)
     }
 
-    /// Has everything leave that was sent with [`send_more`](Self::send_more).
+    /// Sends everything that [`send_more`](Self::send_more) held back.
     ///
     /// # Errors
     /// [`SendError::NotConnected`].
@@ -273,9 +272,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         })
     }
 
-    /// Sends one frame: a whole message (`fin` with text or binary), or the first, a further or
-    /// (with `fin`) the last fragment of one. A fragmented message belongs to the thread that started
-    /// it; messages of others wait until it is finished. Otherwise as [`send`](Self::send).
+    /// Sends one frame: a whole message (`fin` with text or binary), or the first, a further, or (with `fin`) the last
+    /// fragment of one. A fragmented message belongs to the thread that started it; messages of other threads wait
+    /// until it is finished. Otherwise as [`send`](Self::send).
     ///
     /// # Errors
     /// See [`SendError`].
@@ -292,9 +291,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), Frame::new(fin, opcode, payload))
     }
 
-    /// Sends as [`send_frame`](Self::send_frame), but waits no longer than `timeout_ms` for its turn and for the first
-    /// byte to leave, and for 0 not at all. A frame that has begun is finished within the send timeout, or the
-    /// connection is aborted. With `more`, it need not leave before the next one: see [`send_more`](Self::send_more).
+    /// Sends as [`send_frame`](Self::send_frame), but waits at most `timeout_ms` for its turn and for the first byte to
+    /// be sent; with 0 it does not wait. A frame that has been started is finished within the send timeout, or the
+    /// connection is aborted. With `more`, it may wait for the next one: see [`send_more`](Self::send_more).
     ///
     /// # Errors
     /// See [`SendError`].
@@ -315,13 +314,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), frame)
     }
 
-    /// Sends a whole message to every connected client, or with `groups` to those that are in one of them (see
-    /// [`set_groups`](Self::set_groups)); returns how many clients get it. Never waits: a client without room is
-    /// left out.
+    /// Sends a whole message to every connected client, or with `groups` to those in one of them (see
+    /// [`set_groups`](Self::set_groups)). Returns the number of clients that get it. Never waits, and skips clients
+    /// without room.
     ///
     /// # Errors
-    /// [`SendError::Frame`] for text that is not UTF-8, and [`SendError::TooLong`] for a message that cannot be kept
-    /// for a client. No client gets it.
+    /// [`SendError::Frame`] for text that is not UTF-8, and [`SendError::TooLong`] for a message that the server cannot
+    /// keep for a client. No client gets it.
     pub fn broadcast(
         &self,
         groups: Option<u32>,
@@ -333,7 +332,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let block_size = self.block_size.load(Relaxed);
         let total = frame.len().saturating_add(frame.header().as_bytes().len());
         if block_size > 0 && total > block_size {
-            // It would reach some clients, which have room by chance.
+            // Otherwise only clients that happen to have room would get it.
             return Err(SendError::TooLong);
         }
         frame.to_many = true;
@@ -362,9 +361,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.send_to(to.into(), Frame::new(true, Opcode::Ping, payload))
     }
 
-    /// Starts the closing handshake, with a code and a reason of up to 123 bytes of UTF-8. What was
-    /// accepted for sending before is sent first. The reason is left out where there is no room for
-    /// it.
+    /// Starts the closing handshake, with a code and a reason of up to 123 bytes of UTF-8. What was accepted for
+    /// sending before leaves first. The reason is left out if there is no room for it.
     ///
     /// # Errors
     /// [`SendError::Close`] and [`SendError::NotConnected`].
@@ -393,7 +391,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         })
     }
 
-    /// Calls `each` for every client meant by `to`, with its slot locked.
+    /// Calls `each` for every client in `to`, with its slot locked.
     fn for_each<'a>(
         &'a self,
         to: Target,
@@ -432,7 +430,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     ) -> Result<(), SendError> {
         if to == Target::All {
             frame.to_many = true;
-            // Once for all clients, and also if there is none.
+            // Once for all clients, and also if there are none.
             frame.check_text()?;
         }
         let on_service_thread = self.port.on_service_thread();
@@ -449,7 +447,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 Ok(()) if !frame.opcode.is_control() => {
                     inner.traffic.sent(frame.len());
                     if frame.fin && inner.output.was_refused() {
-                        // Others may have been refused because this message was not finished.
+                        // Sends of other threads may have been refused because this message was not finished.
                         self.kick(index, &mut inner);
                     }
                 }
@@ -465,7 +463,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         })
     }
 
-    /// Checks that a frame may go out, as far as the connection and other threads are concerned.
+    /// Checks that a frame may be sent, with regard to the connection and to other threads.
     fn check<const N: usize>(
         &self,
         inner: &Inner<P>,
@@ -513,7 +511,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Ok(planned) => planned,
             Err(error) => return Err(SendError::Frame(error)),
         };
-        // During a pause only a reply may keep a client from being received from.
+        // During a pause only a reply may be kept in place, which stops reading from the client.
         let own = inner
             .own_range(frame.payload())
             .filter(|_| !(frame.to_many && self.is_paused()));
@@ -580,7 +578,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         advance(&mut parts, sent);
         let kept = sent == total || self.keep_rest(&mut inner, &parts);
         if !kept {
-            // The rest goes from here, as the client takes it.
+            // The rest is sent from here, as the client takes it.
             inner.output.set_caller(true);
             let timeout_ms = self.settings.send_timeout_ms();
             if frame.timeout_ms != SEND_TIMEOUT {
@@ -617,7 +615,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             };
             inner.output.set_caller(false);
             if outcome == Err(SendError::Aborted) {
-                // The frame has no end: nothing may come behind it, not even a close frame.
+                // The frame is incomplete: nothing may follow it, not even a close frame.
                 self.discard_output(&mut inner);
             } else {
                 self.flush_output(slot, &mut inner, None);
@@ -631,8 +629,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         (inner, Ok(()))
     }
 
-    /// Waits for a change of the slot, up to the deadline. After a suspension, which the client could not
-    /// use, the deadline starts again.
+    /// Waits for a change of the slot, up to the deadline. After a suspension, the deadline starts again.
     fn wait_for_room<'a>(
         &self,
         slot: &'a Slot<P>,
@@ -650,15 +647,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         inner
     }
 
-    /// Aborts the connection. The slot's work item has to run to emit that.
+    /// Aborts the connection. The slot's work item must run to emit that.
     pub(super) fn abort(&self, inner: &mut Inner<P>) {
         let masks = self.application.masks();
         inner.advance(Phase::Dead, self.port.now(), &masks);
         self.count(Counter::Aborted);
     }
 
-    /// Ends a send: schedules the client if its output needs a watch for room, or its connection is
-    /// gone.
+    /// Ends a send: schedules the client if its output waits for room, or its connection has ended.
     pub(super) fn after_send(&self, index: usize, slot: &Slot<P>, inner: &mut Guard<'_, P>) {
         let inner: &mut Inner<P> = inner;
         if inner.output.is_broken() {
@@ -670,7 +666,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if inner.inbound.is_some() {
             self.give_back(inner);
         } else if inner.is_plain() {
-            // A work item that runs settles when it ends, and has use for the block until then.
+            // A running work item settles the slot when it ends, and may use the block until then.
             return;
         }
         self.settle(index, inner);

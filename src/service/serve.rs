@@ -17,14 +17,14 @@ use super::time::{Instant, TIMER_GRANULARITY_MS};
 use super::{Application, Service};
 use crate::protocol::{Refusal, Status};
 
-/// The most connections that are accepted in a row before the clients have their turn.
+/// The maximum number of connections accepted in a row before the clients have their turn.
 const ACCEPT_AT_ONCE: usize = 16;
-/// How long a connection that is turned away may take to read the answer.
+/// How long a rejected connection has to read the response, in milliseconds.
 const LOBBY_MS: u32 = 1_000;
-/// After accepting failed because memory or descriptors were missing, it is tried again after this long.
+/// How long to wait before accepting again after it failed for lack of memory or descriptors, in milliseconds.
 const ACCEPT_AGAIN_MS: u32 = 100;
 
-/// What only the serving thread knows.
+/// State of the serving thread.
 pub struct Serving<P: Port> {
     lobby: Option<Lobby<P>>,
     accept_again: Option<Instant>,
@@ -32,49 +32,49 @@ pub struct Serving<P: Port> {
     awaits_room: bool,
     /// When the application's next tick is due.
     tick: Option<Instant>,
-    /// Connections cannot be accepted, which was said.
+    /// Connections cannot be accepted. Set when this was emitted.
     accept_fails: bool,
-    /// A token is a slot given to a connection.
+    /// Has a token for each connection that gets a slot.
     handshakes: Bucket,
-    /// The port was woken since this was last looked at.
+    /// The port was woken since the last check.
     woken: bool,
     pub(super) stopping: Stopping,
 }
 
-/// A connection that gets no slot. It is answered once its request begins to arrive, since
-/// clients are not prepared for an answer before that, and has some time to read the answer, since
-/// closing at once could lose it. Only the last one has that time.
+/// A connection that gets no slot. It is answered once its request begins to arrive, because clients do not expect a
+/// response before that. Then it has some time to read the response, because closing at once could lose it. Only the
+/// last such connection has that time.
 struct Lobby<P: Port> {
     socket: P::Socket,
-    /// When it is closed if it does not close itself.
+    /// The time when it is closed, unless the client closes it.
     until: Instant,
-    /// What it is answered.
+    /// The status of the response.
     status: Status,
     answered: bool,
 }
 
 impl<P: Port> Lobby<P> {
-    /// Says why, if that was not said before.
+    /// Sends the response, unless it was sent before.
     fn answer(&mut self, port: &P) {
         if !self.answered {
             self.answered = true;
-            // The other status that there is need not be there.
             let date = port.date();
             let end = head_end(date.as_ref());
+            // Without this limit, 503 is the only status, and there is no code for the other.
             let status = if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) {
                 self.status
             } else {
                 Status::SERVICE_UNAVAILABLE
             };
             let _ = self.socket.send(&Refusal::new(status, None).parts(end));
-            // Where this cannot be said, the client reads it from the response.
+            // If this is not possible, the response itself says so.
             let _ = self.socket.shutdown_write();
         }
     }
 }
 
 impl<P: Port> Serving<P> {
-    /// Creates what is kept from one [`Service::serve_once`] to the next.
+    /// Creates the state for [`Service::serve_once`].
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -98,15 +98,15 @@ impl<P: Port> Default for Serving<P> {
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Serves until [`stop`](Self::stop). To be called once, on the thread that serves.
+    /// Serves until [`stop`](Self::stop). Call it once, on the serving thread.
     pub fn serve(&self) {
         let mut serving = Serving::new();
         while self.serve_once(&mut serving) {}
         self.application.ended();
     }
 
-    /// Waits once, for a thread that has a loop of its own, and does what there is to do: false once
-    /// the service has stopped.
+    /// Waits once, and handles what is ready: for a thread with its own loop. Returns false once the service has
+    /// stopped.
     pub fn serve_once(&self, serving: &mut Serving<P>) -> bool {
         if A::TICKS && serving.tick.is_none() {
             self.begin_ticks(serving);
@@ -141,8 +141,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Handles a ready socket of a client, as [`Ready::Client`] says: for ports that wait on further threads
-    /// beside the serving one.
+    /// Handles a ready socket of a client, like [`Ready::Client`]: for ports that wait on further threads besides the
+    /// serving one.
     pub fn on_client(&self, index: usize, writable: bool) {
         let Some(slot) = self.slot(index) else {
             return;
@@ -150,7 +150,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let mut inner = slot.lock();
         inner.watched = Interest::empty();
         if inner.output.has_caller() && writable {
-            // A sender in the middle of its frame goes on itself.
+            // A sender in the middle of its frame continues by itself.
             inner.output.unblock();
             inner.hear(self.port.now());
             slot.notify_all();
@@ -158,8 +158,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             if P::INLINE {
                 return self.run_client(index, slot, inner);
             }
-            // Not with the lock held: the work queue may have the higher priority, and would only come
-            // to wait for it.
+            // Not with the lock held: a work queue with a higher priority would wait for it at once.
             drop(inner);
             self.port.submit(Work::Client(index));
         }
@@ -169,11 +168,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         for turn in 0..ACCEPT_AT_ONCE {
             if let Some(until) = self.handshakes_pause(serving) {
                 if turn > 0 {
-                    // Perhaps no further connection waits.
+                    // There may be no further connection.
                     break;
                 }
-                // Connections are left where the operating system keeps them: that costs less than an
-                // answer, and none is lost.
+                // Leave connections in the operating system's backlog: that costs less than a response, and none is
+                // lost.
                 self.count(Counter::AcceptPauses);
                 log::debug!("too many connections in a second: accepting pauses");
                 return self.accept_later(serving, until);
@@ -182,7 +181,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 serving.awaits_room = false;
                 if !self.has_room() {
                     if turn > 0 {
-                        // Perhaps no further connection waits, for which another one would have to go.
+                        // There may be no further connection, for which another one would have to be closed.
                         break;
                     }
                     if let Some(until) = self.make_room() {
@@ -205,7 +204,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.port.watch_listener();
     }
 
-    /// Handles a connection that could not be accepted, or not be watched. Emitted once, until one can be again.
+    /// Handles a connection that could not be accepted or watched. Emits that once, until accepting works again.
     fn accept_failed(&self, serving: &mut Serving<P>) {
         if !core::mem::replace(&mut serving.accept_fails, true) {
             self.count(Counter::AcceptErrors);
@@ -219,7 +218,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.set_timer(Some(again));
     }
 
-    /// Returns when the next connection may be given a slot, if none may be now.
+    /// Returns when the next connection may get a slot, if none may now.
     fn handshakes_pause(&self, serving: &mut Serving<P>) -> Option<Instant> {
         if !P::LIMITS.contains(Limits::HANDSHAKES) {
             return None;
@@ -228,7 +227,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         serving.handshakes.empty_until(rate, self.port.now())
     }
 
-    /// Counts a connection that was given a slot.
+    /// Counts a connection that got a slot.
     fn take_handshake(&self, serving: &mut Serving<P>) {
         if P::LIMITS.contains(Limits::HANDSHAKES) {
             let rate = self.settings.handshakes_per_second();
@@ -236,7 +235,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Gives a connection a slot, or turns it away.
+    /// Gives a connection a slot, or rejects it.
     fn welcome(&self, serving: &mut Serving<P>, socket: P::Socket) {
         match self.adopt(&socket, &[], Opening::Request) {
             Ok(_) => {
@@ -248,7 +247,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 self.turn_away(serving, socket, Status::SERVICE_UNAVAILABLE);
             }
             Err(AdoptError::AddressFull) if P::LIMITS.contains(Limits::CLIENTS_PER_ADDRESS) => {
-                log::debug!("refused: {:?} has as many clients as it may", socket.peer());
+                log::debug!("refused: {:?} has too many clients", socket.peer());
                 self.count(Counter::RefusedAddress);
                 self.turn_away(serving, socket, Status::TOO_MANY_REQUESTS);
             }
@@ -261,11 +260,11 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Has the connection wait in the lobby for its request, and for its answer.
+    /// Puts the connection into the lobby, where it waits for its request, and for its response.
     fn turn_away(&self, serving: &mut Serving<P>, socket: P::Socket, status: Status) {
         let lobby = self.max_clients();
         if P::TLS && socket.is_tls() {
-            // An answer would take a TLS handshake, and the memory for one.
+            // A response would need a TLS handshake, and its memory.
             return self.port.close(lobby, socket);
         }
         self.clear_lobby(serving);
@@ -304,8 +303,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Does what is due, and sets the timer for what will be next. `now` is when the port last looked at
-    /// the sockets: what clients have sent until then is known.
+    /// Handles expired deadlines, and sets the timer for the next one. `now` is the time when the port last looked at
+    /// the sockets: all input until then is known.
     fn on_timer(&self, serving: &mut Serving<P>, now: Instant) {
         let due = self.shared.lock().timer.take();
         if due.is_some_and(|at| at.until(now) > self.settings.suspension() && now.has_reached(at)) {
@@ -329,7 +328,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         let ends_pause = self.ends_pause(now);
         let count = self.max_clients();
         for turn in 0..count {
-            // Each client is the first in its turn to be sent to after a pause.
+            // After a pause, start with a different client each time.
             let index = if P::LACKS_BUFFERS {
                 (now.0 as usize / TIMER_GRANULARITY_MS as usize).wrapping_add(turn) % count
             } else {
@@ -364,7 +363,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Has the application called if its tick is due, and sets the time of the next one.
+    /// Schedules the application's tick if it is due, and sets the time of the next one.
     fn tick(&self, serving: &mut Serving<P>, now: Instant) {
         let Some(at) = &mut serving.tick else {
             return;
@@ -372,7 +371,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         if now.has_reached(*at) {
             self.tick_due.store(true, Relaxed);
             self.port.submit(Work::Service);
-            // Those that are over are left out, and do not shift the ones that come.
+            // Missed ticks are skipped, and do not shift the following ones.
             let period = self.settings.tick_ms().max(1);
             *at = now + (period - at.until(now) % period);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client slot: which thread works on it, and how far its connection is. Its deadlines are in `deadlines.rs`.
+//! A client slot: its owner, the state of its connection, and all transitions. Its deadlines are in `deadlines.rs`.
 //!
 //! Every transition is a method of [`Inner`], called with the slot's lock held. ARCHITECTURE.md has a table of them.
 
@@ -17,7 +17,7 @@ use super::stats::Traffic;
 use super::time::Instant;
 use crate::protocol::{CloseCode, Outgoing};
 
-/// A place for one client, with its receive buffer.
+/// A slot for one client.
 pub struct Slot<P: Port> {
     inner: P::Lock<Inner<P>>,
 }
@@ -25,7 +25,7 @@ pub struct Slot<P: Port> {
 pub(super) type Guard<'a, P> = <<P as Port>::Lock<Inner<P>> as Lock<Inner<P>>>::Guard<'a>;
 
 impl<P: Port> Slot<P> {
-    /// Puts the lock of a free slot, [`Inner::FREE`], in its place.
+    /// Creates a slot from the lock of a free one, [`Inner::FREE`].
     pub const fn new(inner: P::Lock<Inner<P>>) -> Self {
         Self { inner }
     }
@@ -48,32 +48,32 @@ impl<P: Port> Slot<P> {
     }
 }
 
-/// Who works on the slot. A thread that finds it `Idle` or takes it from the work queue owns the
-/// incoming half alone until it parks the slot again.
+/// The owner of the slot. A thread that takes it from `Idle` or from the work queue has exclusive access to the
+/// incoming half until it parks the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     /// No connection.
     Free,
-    /// Nothing to do until the socket is ready (polled), or the application releases a message or
-    /// takes events (held), or a deadline comes.
+    /// Waits until the socket is ready (watched), the application releases a message or takes events (held), or a
+    /// deadline expires.
     Idle,
     /// Its work item is on the work queue.
     Queued,
     /// Its work item runs.
     Running,
-    /// Its work item runs, and has to run again: something happened meanwhile.
+    /// Its work item runs, and must run again: something happened meanwhile.
     RunningAgain,
 }
 
-/// How far the connection is. Each is less than the one before it: it only becomes less.
+/// The phase of the connection. It only becomes less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// The connection is gone; what remains is to tell.
+    /// The connection has ended; pending events are still to be delivered.
     Dead,
-    /// Everything is said: once our output has gone our side is shut, and what still comes is
-    /// dropped until the client closes, so that it gets to see what we sent last.
+    /// Everything was sent or queued: once our output has left, our side is shut down. Input is dropped until the
+    /// client closes, so that it can read our last bytes.
     Lingering,
-    /// Our close frame is sent or queued; the client's is awaited.
+    /// Our close frame was sent or queued; the client's is awaited.
     CloseSent,
     /// Frames go both ways.
     Open,
@@ -81,49 +81,49 @@ pub(super) enum Phase {
     Handshake,
 }
 
-/// Whether the application was asked about the opening request.
+/// The state of the question to the application about the opening request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
-    /// Not yet, or it has refused.
+    /// It was not asked, or it has refused.
     No,
     /// It has accepted, or was not asked: the client is connected.
     Accepted,
     /// It is being asked.
     Now,
-    /// It answers later.
+    /// It will answer later.
     Waiting,
-    /// Not yet, because all output is paused.
+    /// It was not asked, because all output is paused.
     PutOff,
-    /// It has let the client have a page.
+    /// It has accepted a request for a page.
     Page,
 }
 
-/// Whether our side of the connection is shut.
+/// Whether our side of the connection is shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shut {
     /// Not yet.
     No,
-    /// The client can see that nothing more comes.
+    /// It is: the client can see that nothing more follows.
     Half,
-    /// That cannot be said on this socket without closing it.
+    /// This socket can only be closed.
     Never,
 }
 
-/// The message that the callback is being given, so that it is recognised when it is sent back.
+/// The message that is being delivered to the callback, to recognise it when it is sent back.
 #[derive(Clone, Copy)]
 pub(super) struct Delivering {
     pub address: NonZeroUsize,
     pub len: usize,
-    /// Where it begins in the receive buffer.
+    /// The offset of the message in the receive buffer.
     pub start: usize,
     pub marks: Marks,
 }
 
 bitflags::bitflags! {
-    /// What is known of a message that is delivered.
+    /// Properties of a message that is delivered.
     #[derive(Clone, Copy)]
     pub(super) struct Marks: u8 {
-        /// It was checked to be UTF-8.
+        /// It is valid UTF-8.
         const TEXT = 1;
         /// Nothing was received behind it.
         const LAST = 2;
@@ -137,16 +137,16 @@ pub struct Inner<P: Port> {
     pub(super) asked: Asked,
     pub(super) shut: Shut,
     pub(super) watched: Interest,
-    /// How often it ran in a row, each time with more to receive.
+    /// The number of runs in a row, each with more to receive.
     pub(super) runs: u8,
-    /// The sinks (a bit each) that had no room when they were last given an event.
+    /// The sinks (a bit each) that had no room for the last event.
     pub(super) stalled: u8,
-    /// The last keep-alive ping that was sent, and the last one that was answered, by their numbers.
+    /// The numbers of the last keep-alive ping that was sent, and of the last one that was answered.
     pub(super) keep_alive: (u8, u8),
-    /// State events that each sink has still to get.
+    /// State events that each sink has not received yet.
     pub(super) pending: Pending,
     pub(super) generation: u32,
-    /// The incoming half, unless a work item or the application's answer has it.
+    /// The incoming half, unless a work item, or the answer of the application, has it.
     pub(super) inbound: Option<P::Inbound>,
     pub(super) socket: Option<P::Socket>,
     pub(super) outgoing: Outgoing,
@@ -156,33 +156,33 @@ pub struct Inner<P: Port> {
     pub(super) delivering: Option<Delivering>,
     /// Messages that the application has not released.
     pub(super) held: u32,
-    /// When the phase began.
+    /// The time when the phase began.
     pub(super) since: Instant,
-    /// When the client was last heard, or last had no chance to be.
+    /// The time when the client was last heard, or the service last did not read from it.
     pub(super) heard: Instant,
-    /// When the first ping was sent that the client has not been heard since, if there is one.
+    /// The time of the first ping since the client was last heard, if there is one.
     pub(super) pinged: Instant,
     pub(super) is_pinged: bool,
-    /// When the last ping was due, or the client was heard.
+    /// The time when the last ping was due, or the client was heard.
     pub(super) ping_due: Instant,
-    /// With an unanswered ping: when a timer last came in time, so that the service was not suspended.
+    /// With an unanswered ping: the time when a timer last came in time, so the service was not suspended.
     pub(super) checked: Instant,
-    /// Since when the application keeps the client waiting.
+    /// The time since when the application holds up the client.
     pub(super) held_since: Instant,
-    /// The timer is set no later than this on behalf of this slot, if it is.
+    /// The timer is set no later than this on behalf of this slot, if it is set.
     pub(super) covered: Instant,
     pub(super) is_covered: bool,
-    /// The peer, where clients are counted by their address.
+    /// The peer, if clients are counted by address.
     pub(super) peer: Option<<P::Socket as Socket>::Peer>,
-    /// A token is a control frame.
+    /// Has a token for each control frame.
     pub(super) control_frames: Bucket,
     /// Pings sent that may still be answered.
     pub(super) pings: u16,
-    /// The groups that the client is in, a bit each.
+    /// The groups of the client, a bit each.
     pub(super) groups: u32,
     /// What the application attached to the client.
     pub(super) user_data: usize,
-    /// Of all clients that were here.
+    /// The traffic of all clients of this slot.
     pub(super) traffic: Traffic,
 }
 
@@ -229,8 +229,8 @@ impl<P: Port> Inner<P> {
 
     // Who works on the slot.
 
-    /// Free: makes the incoming half ready for a connection of which this was received already. False
-    /// if that is too long.
+    /// Free: prepares the incoming half for a connection, with bytes that were received already. Returns false if they
+    /// are too many.
     pub(super) fn prepare(
         &mut self,
         settings: &Settings,
@@ -281,7 +281,7 @@ impl<P: Port> Inner<P> {
         self.pending.add(State::Connecting, masks);
     }
 
-    /// Asks for the work item to run: true if it has to be put on the work queue for that.
+    /// Requests a run of the work item. Returns true if the caller must put it on the work queue.
     pub(super) fn kick(&mut self) -> bool {
         match self.owner {
             Owner::Idle => {
@@ -306,7 +306,7 @@ impl<P: Port> Inner<P> {
         Some(inbound)
     }
 
-    /// Running, with more to receive: whether it may run again before the others were polled for.
+    /// Running, with more to receive: returns whether it may run again before the other clients.
     pub(super) fn may_run_again(&mut self) -> bool {
         self.runs = self.runs.saturating_add(1);
         let may = P::RUNS_IN_A_ROW.is_none_or(|most| self.runs < most);
@@ -316,8 +316,8 @@ impl<P: Port> Inner<P> {
         may
     }
 
-    /// Running: gives up what of the receive buffer is not read any more, the opening request or what
-    /// follows the last frame.
+    /// Running: frees the part of the receive buffer that is not read any more: the opening request, or bytes after the
+    /// last frame.
     pub(super) fn finish_reading(&self, inbound: &mut Inbound<P::Storage>) {
         match self.phase {
             Phase::Handshake => {}
@@ -327,8 +327,8 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Running → Idle, or Queued if something happened meanwhile: true if the work item has to be
-    /// put on the work queue again.
+    /// Running → Idle, or Queued if something happened meanwhile. Returns true if the caller must put the work item on
+    /// the work queue.
     pub(super) fn park(&mut self, inbound: P::Inbound) -> bool {
         debug_assert!(self.inbound.is_none() && self.owner >= Owner::Running);
         self.inbound = Some(inbound);
@@ -337,14 +337,14 @@ impl<P: Port> Inner<P> {
         again
     }
 
-    /// Running → Queued: it runs again, elsewhere.
+    /// Running → Queued: another work item continues.
     pub(super) fn requeue(&mut self, inbound: P::Inbound) {
         debug_assert!(self.inbound.is_none() && self.owner >= Owner::Running);
         self.inbound = Some(inbound);
         self.owner = Owner::Queued;
     }
 
-    /// Running → Free: the connection is gone, and every sink has got its end.
+    /// Running → Free: the connection has ended, and every sink got CLOSED.
     pub(super) fn vacate(&mut self, inbound: P::Inbound) {
         debug_assert!(self.socket.is_none() && self.pending.is_empty() && self.held == 0);
         self.inbound = Some(inbound);
@@ -354,8 +354,8 @@ impl<P: Port> Inner<P> {
 
     // How far the connection is.
 
-    /// Returns whether the slot does nothing but receive, deliver and send: the connection is open, no state
-    /// event is pending, and nothing is in the way of output.
+    /// Returns whether the slot only receives, delivers and sends: the connection is open, no state event is pending,
+    /// and nothing blocks its output.
     pub(super) fn is_plain(&self) -> bool {
         self.phase == Phase::Open && self.pending.is_empty() && self.output.is_plain()
     }
@@ -365,7 +365,7 @@ impl<P: Port> Inner<P> {
         self.phase == Phase::Handshake && self.asked == Asked::Waiting
     }
 
-    /// Handshake → Open: the 101 response is on its way.
+    /// Handshake → Open: the 101 response was sent or queued.
     pub(super) fn open(&mut self, now: Instant, masks: &Masks) {
         debug_assert_eq!(self.phase, Phase::Handshake);
         self.phase = Phase::Open;
@@ -375,8 +375,7 @@ impl<P: Port> Inner<P> {
         self.pending.add(State::Connected, masks);
     }
 
-    /// Goes on to a later phase. Every connection passes out of `Handshake` or `Open` once, and CLOSING is
-    /// emitted then.
+    /// Enters a later phase. Every connection leaves `Handshake` or `Open` exactly once; this emits CLOSING.
     #[inline(never)] // for size
     pub(super) fn advance(&mut self, phase: Phase, now: Instant, masks: &Masks) {
         if phase >= self.phase {
@@ -392,7 +391,7 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Starts the closing handshake, or answers it, with a close frame behind all other output.
+    /// Starts or answers the closing handshake, with a close frame behind all other output.
     #[inline(never)] // for size
     pub(super) fn close(
         &mut self,
@@ -411,19 +410,19 @@ impl<P: Port> Inner<P> {
 
     // What the slot waits for.
 
-    /// Returns whether the application keeps the client waiting: it holds messages or takes no events.
+    /// Returns whether the application holds up the client: it holds messages, or takes no events.
     pub(super) fn is_held_up(&self) -> bool {
         self.held > 0 || self.stalled != 0
     }
 
-    /// Returns whether the application keeps what was received from a client that is gone.
+    /// Returns whether the application still holds data of a client that has disconnected.
     pub(super) fn holds_data(&self) -> bool {
         let inbound = self.inbound.as_ref();
         let untaken = inbound.is_some_and(|inbound| inbound.undelivered != 0);
         self.held > 0 || untaken
     }
 
-    /// Returns what the socket has to be watched for while the slot is idle.
+    /// Returns what the socket must be watched for while the slot is idle.
     pub(super) fn interest(&self) -> Interest {
         if self.is_plain() && !self.is_held_up() {
             return Interest::READ;
@@ -431,8 +430,7 @@ impl<P: Port> Inner<P> {
         let mut interest = Interest::empty();
         let blocked = self.output.is_blocked();
         let unsent = blocked || self.output.has_caller();
-        // Before its request is answered a client need not send more, and can only for as much as there
-        // is room for.
+        // Before its request is answered, a client need not send more, and can send only as much as there is room for.
         let has_room = || {
             let inbound = self.inbound.as_ref();
             inbound.is_some_and(|inbound| inbound.incoming.has_room())
@@ -442,18 +440,18 @@ impl<P: Port> Inner<P> {
             && !unsent
             && (self.asked <= Asked::Now || self.asked == Asked::Page && P::PAGES || has_room());
         interest.set(Interest::READ, reads);
-        // That the socket can be written to does not mean that the network has buffers.
+        // A socket may be writable although the network has no buffers.
         interest.set(Interest::WRITE, blocked && !self.output.is_starved());
         interest
     }
 
-    /// Returns whether the response with a page has not been taken whole.
+    /// Returns whether a page was not sent completely.
     pub(super) fn sends_page(&self) -> bool {
         P::PAGES && self.asked == Asked::Page && self.output.pending()
     }
 
-    /// Returns since when the connection of a client that has not connected does nothing: it is silent in its opening
-    /// phase, or its request was answered. `None` if it may not be closed to make room for another one.
+    /// Returns since when the connection of a client that has not connected is idle: it is silent in its opening phase,
+    /// or its request was answered. `None` if it must not be closed to make room.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let has_connected = !matches!(self.asked, Asked::No | Asked::Page);
         if self.owner != Owner::Idle || self.is_held_up() || has_connected {
@@ -466,14 +464,14 @@ impl<P: Port> Inner<P> {
         }
     }
 
-    /// Returns whether a frame was refused, and one from `thread` would not be again, a free block assumed.
+    /// Returns whether a frame was refused, and one of `thread` would be accepted now, provided that a block is free.
     pub(super) fn can_send_again(&self, thread: impl FnOnce() -> usize) -> bool {
         self.output.was_refused()
             && self.output.is_clear()
             && (!self.outgoing.is_fragmented() || self.fragment_thread == thread())
     }
 
-    /// Returns whether `payload` is the whole of the text being delivered, which was checked to be UTF-8.
+    /// Returns whether `payload` is exactly the text being delivered, which is valid UTF-8.
     pub(super) fn is_own_text(&self, payload: &[u8]) -> bool {
         self.delivering.is_some_and(|delivering| {
             let same = (delivering.address.get(), delivering.len)
@@ -482,11 +480,11 @@ impl<P: Port> Inner<P> {
         })
     }
 
-    /// Returns where `payload` lies in the receive buffer, if it is (part of) the message being delivered.
+    /// Returns the position of `payload` in the receive buffer, if it is (part of) the message being delivered.
     pub(super) fn own_range(&self, payload: &[u8]) -> Option<Range<usize>> {
         let delivering = self.delivering.as_ref()?;
         if payload.is_empty() {
-            // No bytes, which are anywhere.
+            // An empty payload is always part of it.
             return Some(delivering.start..delivering.start);
         }
         let offset = (payload.as_ptr() as usize).checked_sub(delivering.address.get())?;

@@ -9,24 +9,24 @@ use super::time::Instant;
 use super::{Application, Service};
 use crate::protocol::CloseCode;
 
-/// How long the work queue has, at the end of shutting down, to see that clients are aborted.
+/// How long the work queue has, at the end of a shutdown, to abort clients, in milliseconds.
 const FORCED_MS: u32 = 400;
 
-/// How far the service is.
+/// The state of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// Not serving: not yet, or not any more.
+    /// It does not serve: not yet, or not any more.
     Stopped,
     Serving,
-    /// Until when clients have to be gone.
+    /// It is stopping. Clients must be gone by this time.
     Stopping(Instant),
 }
 
-/// How far the serving thread is with shutting down.
+/// The progress of a shutdown on the serving thread.
 pub(super) struct Stopping {
-    /// It has begun.
+    /// The shutdown has begun.
     pub begun: bool,
-    /// How long after the deadline clients that are left are aborted, once more each time.
+    /// How long after the deadline the remaining clients are aborted again, which grows each time.
     force_after: u32,
 }
 
@@ -40,21 +40,21 @@ impl Stopping {
 }
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Ends the service: stops listening, closes every client with 1001 and, at the close timeout,
-    /// aborts those that are left. Returns at once; [`wait_stopped`](Self::wait_stopped) waits.
+    /// Stops the service: stops listening, closes every client with 1001, and at the close timeout aborts the remaining
+    /// ones. Returns at once; [`wait_stopped`](Self::wait_stopped) waits.
     pub fn stop(&self) {
         self.stop_within(self.settings.close_timeout_ms());
     }
 
-    /// Ends the service as [`stop`](Self::stop) does, but aborts the clients that are left without
-    /// waiting for their answers.
+    /// Stops the service as [`stop`](Self::stop) does, but aborts the remaining clients without waiting for their
+    /// answers.
     pub fn stop_now(&self) {
         self.stop_within(0);
     }
 
     fn stop_within(&self, ms: u32) {
         let mut shared = self.shared.lock();
-        // What stops already has its deadline, unless nothing is waited for any more.
+        // A stopping service already has its deadline, unless it must not wait any longer.
         if shared.life == Life::Serving || ms == 0 && shared.life != Life::Stopped {
             shared.life = Life::Stopping(self.port.now() + ms);
             self.port.wake();
@@ -66,9 +66,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().life == Life::Serving
     }
 
-    /// Waits until the service has stopped, but not much longer than the close timeout: false if
-    /// work for a client (a callback) was still not finished then. On the service's own threads (in a
-    /// callback), which it would wait for, it does not wait.
+    /// Waits until the service has stopped, but not much longer than the close timeout. Returns false if work for a
+    /// client (a callback) is still not finished then. Does not wait on the service's own threads (in a callback),
+    /// which it would wait for.
     pub fn wait_stopped(&self) -> bool {
         let own_thread = self.port.on_service_thread();
         let grace = self.settings.close_timeout_ms().saturating_add(500);
@@ -84,7 +84,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         shared.life == Life::Stopped && (own_thread || shared.used == 0)
     }
 
-    /// Shuts down, on the serving thread: clients are closed, and at the end aborted.
+    /// Shuts down, on the serving thread: closes clients, and at the end aborts them.
     pub(super) fn progress_stop(&self, serving: &mut Serving<P>, until: Instant) {
         if !serving.stopping.begun {
             serving.stopping.begun = true;
@@ -103,16 +103,15 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return;
         }
         if now.has_reached(until + stopping.force_after) {
-            // Two more rounds for the work queue to deliver and to close what is left: in the first one
-            // there may be no room for the last events.
+            // Two more rounds in which the work queue delivers and closes what is left: in the first one there may be
+            // no room for the last events.
             stopping.force_after = stopping.force_after.saturating_add(FORCED_MS / 2);
             self.end_clients(true);
         }
         self.set_timer(Some(until + serving.stopping.force_after));
     }
 
-    /// Starts closing every client with 1001, or, with `force`, aborts it with whatever events have
-    /// not been taken.
+    /// Starts to close every client with 1001, or, with `force`, aborts it and drops events that were not taken.
     fn end_clients(&self, force: bool) {
         let masks = self.application.masks();
         let now = self.port.now();
@@ -128,7 +127,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                     }
                     inner.advance(Phase::Dead, now, &masks);
                     inner.held = 0;
-                    // A sink that takes no events gets no more; the others get the end.
+                    // A sink that takes no events gets no more; the others get the last events.
                     let stalled = inner.stalled;
                     inner.pending.forget(stalled);
                     if let Some(inbound) = &mut inner.inbound {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! TLS beneath the opening handshake: its steps are work of their own, and what comes of them.
+//! TLS before the opening handshake: running its steps, and handling their results.
 //!
-//! How TLS is done is for [`Socket`](super::port::Socket) to say. Its handshake belongs to [`Phase::Handshake`], and
-//! to that deadline. A slot whose work item would receive is handed over to [`Work::Tls`], which owns it for one step,
-//! without its lock: neither statistics nor broadcasts wait for that.
+//! [`Socket`](super::port::Socket) implements TLS. Its handshake belongs to [`Phase::Handshake`], and to that deadline.
+//! A slot whose work item would receive is handed over to [`Work::Tls`], which owns it for one step, without its lock,
+//! so that statistics and broadcasts do not wait.
 
 use super::event::{ClientId, State};
 use super::port::{Port, Socket as _, SocketError, Work};
@@ -11,7 +11,7 @@ use super::slot::{Inner, Phase};
 use super::stats::Counter;
 use super::{Application, Service};
 
-/// What a client reads that begins with HTTP where a TLS handshake should be.
+/// The response to a client that sends HTTP instead of a TLS handshake.
 const TLS_REQUIRED: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\
     Content-Length: 44\r\n\r\nThis port needs TLS: use https:// or wss://\n";
@@ -22,12 +22,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         P::TLS && inner.socket.as_ref().is_some_and(P::Socket::is_handshaking)
     }
 
-    /// Returns whether more of the client can be received at once, of which polling does not know.
+    /// Returns whether more can be received at once that polling does not report.
     pub(super) fn has_buffered(inner: &Inner<P>) -> bool {
         P::TLS && inner.socket.as_ref().is_some_and(P::Socket::has_buffered)
     }
 
-    /// Does a step of the TLS handshake of the client in this slot, if it is queued.
+    /// Runs a step of the TLS handshake of the client in this slot, if it is queued.
     #[inline(never)]
     pub(super) fn run_tls(&self, index: usize) {
         let Some(slot) = self.slot(index) else {
@@ -47,14 +47,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             inner = slot.lock();
             if inner.phase == Phase::Handshake {
                 if P::PAGES {
-                    // It is not silent.
+                    // The client is not silent.
                     inner.hear(self.port.now());
                 }
                 failed = self.secured(&mut inner, socket, outcome);
             }
         }
         let client = inner.id(index);
-        // What the step led to is for the client's own work item.
+        // The client's own work item handles the result of the step.
         goes_on |= inner.phase != Phase::Handshake || !Self::is_securing(&inner);
         let runs = inner.park(inbound) || goes_on && inner.kick();
         self.settle(index, &mut inner);
@@ -89,7 +89,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Err(SocketError::PlainHttp) => self.emit_response(inner, &[TLS_REQUIRED], false),
             Err(_) => {}
         }
-        // What there is to say has time to be read.
+        // Linger, so that the client can read the alert or the response.
         let is_gone = matches!(outcome, Err(SocketError::Truncated | SocketError::Failed));
         let phase = if is_gone {
             Phase::Dead
@@ -99,8 +99,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.fail_tls(inner, phase)
     }
 
-    /// Handles a failure of TLS, during its handshake or later. Returns whether to [log](Self::log_tls_failure) it,
-    /// without the lock. Once the connection is ending, it is no event.
+    /// Handles a failure of TLS, during its handshake or later. Returns whether the caller must
+    /// [log](Self::log_tls_failure) it, without the lock. Once the connection is ending, there is no event.
     pub(super) fn fail_tls(&self, inner: &mut Inner<P>, phase: Phase) -> bool {
         let masks = self.application.masks();
         let is_event = inner.phase >= Phase::Open;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writing to the socket, and keeping what it does not take where there is room.
+//! Writes output to the socket, and keeps what the socket does not take.
 
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
@@ -13,14 +13,14 @@ use super::stats::Counter;
 use super::{Application, Service, Slot};
 use crate::protocol::{CloseCode, FrameHeader, Opcode};
 
-/// A message that is sent back from inside its own event, with nothing received behind it, is copied up to this
-/// many bytes, so that it leaves with what else is sent there, and written at once above.
+/// The maximum size of a reply that is copied, so that it leaves together with other frames. A longer one, if it
+/// repeats the message of its event and nothing was received behind that, is written at once.
 const COPIED: usize = 256;
 
 impl<P: Port, A: Application<P>> Service<P, A> {
-    /// Sends a frame, which is `parts`, or keeps what the socket does not take: in place where its payload is the
-    /// message being delivered (`own`), in a block otherwise. With `batch`, a frame that fits into the
-    /// block is only put there. Refused whole or not at all.
+    /// Sends the frame `parts`, or keeps what the socket does not take: in place if its payload is the message being
+    /// delivered (`own`), otherwise in a block. With `batch`, a frame that fits into the block is only put there. The
+    /// frame is sent or refused as a whole.
     pub(super) fn emit<const N: usize>(
         &self,
         inner: &mut Inner<P>,
@@ -55,12 +55,12 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             return Ok(());
         }
         if own.is_none() && inner.output.is_starved() {
-            // Nothing of it has gone. Kept, it would have the client wait to be received from.
+            // Nothing was sent. If it was kept, the service would stop reading from the client.
             return Err(SendError::WouldBlock);
         }
         match own {
             Some(range) => inner.output.keep_own(*header, range, sent),
-            // No room for the rest: something older is still in the block, so none of this has gone.
+            // No room for the rest: an older frame is still in the block, so none of this was sent.
             None => {
                 advance(&mut parts, sent);
                 if !self.keep_rest(inner, &parts) {
@@ -71,8 +71,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         Ok(())
     }
 
-    /// Keeps the rest of a frame: where the client's next bytes would go, which wait for this anyway,
-    /// or in a block.
+    /// Keeps the rest of a frame: where the client's next bytes would go, which wait for it anyway, or in a block.
     pub(super) fn keep_rest(&self, inner: &mut Inner<P>, rest: &[&[u8]]) -> bool {
         let total = total_len(rest);
         if let Some(inbound) = &mut inner.inbound {
@@ -87,7 +86,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             && inner.output.append(rest, total)
     }
 
-    /// Writes what is in the block and `parts`; how much of them went.
+    /// Writes the block and `parts`. Returns the number of bytes of `parts` that were sent.
     pub(super) fn write(&self, inner: &mut Inner<P>, parts: &[&[u8]]) -> Result<usize, SendError> {
         let socket = inner.socket.as_ref().ok_or(SendError::NotConnected)?;
         if self.is_paused() {
@@ -104,9 +103,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         Ok(sent)
     }
 
-    /// Sends all of `parts`, before any frame: what the socket does not take is kept in a block. A new
-    /// connection takes a response; if it does not, and there is no block either, it is aborted.
-    /// With `more` to come, they are only put into a block if there is one with room.
+    /// Sends all of `parts`, before any frame. What the socket does not take is kept in a block. A new connection takes
+    /// a response; if it does not, and there is no block, it is aborted. With `more` to come, they are only put into a
+    /// block if there is one with room.
     pub(super) fn emit_response(&self, inner: &mut Inner<P>, parts: &[&[u8]], more: bool) {
         if A::RESPONSE_FIELDS || P::PAGES {
             let total = total_len(parts);
@@ -135,7 +134,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
     }
 
-    /// Keeps a close frame with a reason, if it can be put behind all other output.
+    /// Keeps a close frame with a reason, if it fits behind all other output.
     pub(super) fn keep_close(&self, inner: &mut Inner<P>, code: CloseCode, reason: &str) -> bool {
         let code = code.get().to_be_bytes();
         let header = FrameHeader::control(Opcode::Close, code.len().saturating_add(reason.len()));
@@ -211,7 +210,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 }
 
-/// Takes the `sent` bytes that have left off the front.
+/// Removes the `sent` bytes from the front.
 #[inline(never)] // for size
 pub(super) fn advance(parts: &mut [&[u8]], mut sent: usize) {
     for part in parts {

@@ -6,8 +6,8 @@
 //! - the *serving thread* in [`Service::serve`]: it waits for sockets and deadlines, accepts connections, and finds out
 //!   which clients are ready (`serve.rs`);
 //! - threads that run *work items* by [`Service::run`]: a work queue, or the serving thread itself ([`Port::INLINE`]),
-//!   and on a host further loops. An item receives, parses, delivers events, and sends the answers of one client; no two
-//!   threads run the same client (`run.rs`);
+//!   and on a host further loops. An item receives, parses, delivers events, and sends the answers of one client; no
+//!   two threads run the same client (`run.rs`);
 //! - *application threads* that call [`Service::send`], [`Service::close`], … (`send.rs`).
 //!
 //! They share the slots (`slot.rs`), each with its own lock. No thread holds a lock while it delivers an event, or the

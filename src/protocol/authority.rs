@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The grammar of hosts and ports (RFC 3986 section 3.2), which requests and origins have.
+//! The grammar of hosts and ports (RFC 3986 section 3.2), for requests and origins.
 
-/// Returns whether this is `uri-host [":" port]` with a host that is not empty (RFC 9110 section 4.2.1). A port may be
-/// empty, or any number.
+/// Returns whether this is `uri-host [":" port]` with a non-empty host (RFC 9110 section 4.2.1). A port may be empty,
+/// or any number.
 #[inline(never)] // for size
 pub(super) fn is_authority(text: &[u8]) -> bool {
     let literal = text.strip_prefix(b"[");
@@ -15,7 +15,7 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
         return false;
     };
     if literal.is_some() {
-        // An address of another version ("[v1.…]") is not supported.
+        // Later versions of IP addresses ("[v1.…]") are not supported.
         match rest {
             [_, port @ ..] if is_address(host) => rest = port,
             _ => return false,
@@ -29,10 +29,10 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
             .is_some_and(|port| port.iter().all(u8::is_ascii_digit))
 }
 
-/// A set of ASCII characters: a bit each.
+/// A set of ASCII characters, a bit each.
 type Set = [u32; 4];
 
-// At compile time, where a mistake is an error.
+// Evaluated at compile time, where a mistake is an error.
 #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 const fn set(others: &[u8]) -> Set {
     let mut set = [0; 4];
@@ -54,14 +54,14 @@ const fn set(others: &[u8]) -> Set {
 
 /// The characters of a token (RFC 9110 section 5.6.2).
 const TOKEN: &Set = &set(b"!#$%&'*+-.^_`|~");
-/// The characters of a registered name: unreserved, delimiters inside it, and of escapes.
+/// The characters of a registered name: unreserved characters, sub-delimiters, and the percent sign of escapes.
 const NAME: &Set = &set(b"-._~!$&'()*+,;=%");
 
 /// The digits of Base64.
 const BASE64: &Set = &set(b"+/");
 /// The characters of an IPv6 address: hexadecimal digits, the colon and the dot.
 const ADDRESS: &Set = &[0, 0x07FF_4000, 0x7E, 0x7E];
-/// The characters of a target, which was checked, and the NUL in front of the query.
+/// The characters of a target, which was checked, and the NUL before the query.
 const TARGET: &Set = &[!0; 4];
 
 #[inline(never)] // for size
@@ -107,7 +107,7 @@ fn consists_of(text: &[u8], set: &Set) -> bool {
     digits == 0
 }
 
-/// Returns whether this may be an IPv6 address. Where size counts, it need only look like one.
+/// Returns whether this may be an IPv6 address. With `compact` it only has to look like one.
 fn is_address(literal: &[u8]) -> bool {
     if cfg!(any(feature = "compact", not(feature = "packages"))) {
         #[allow(clippy::manual_contains)] // it is faster, and much longer
@@ -118,15 +118,15 @@ fn is_address(literal: &[u8]) -> bool {
     }
 }
 
-/// Returns whether this is an IPv6 address: eight groups, of which one double colon may stand for one or more. An
-/// IPv4 address may stand for the last two.
+/// Returns whether this is an IPv6 address: eight groups, where one double colon may replace one or more, and an IPv4
+/// address the last two.
 #[inline(never)] // for size
 fn is_ipv6(mut text: &[u8]) -> bool {
     if let [b':', rest @ ..] = text {
         if rest.first() != Some(&b':') {
             return false;
         }
-        // The second one is the double colon, as it is behind a group.
+        // After a group, the second colon makes it a double colon.
         text = rest;
     }
     let (mut groups, mut doubles, mut dots) = (0_u32, 0_u32, 0_u32);
@@ -164,7 +164,7 @@ fn is_ipv6(mut text: &[u8]) -> bool {
     may_end && (doubles == 0 && groups == 8 || doubles == 1 && groups < 8)
 }
 
-/// Returns whether this many digits, four bits each, are a decimal number up to 255 without leading zeros.
+/// Returns whether these digits, four bits each, are a decimal number up to 255 without leading zeros.
 #[inline(never)] // for size
 const fn is_octet(digits: u32, value: u32) -> bool {
     let is_decimal = value & 0xF < 10 && value & 0xF0 < 0xA0 && value <= 0x255;

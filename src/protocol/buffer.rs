@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The receive buffer, and what lies in it.
+//! The receive buffer, and its layout.
 //!
 //! ```text
 //! 0            floor   start          end    pos          len        capacity
 //! | held by the app |   | message so far | gap | not yet parsed | free      |
 //! ```
 //!
-//! Bytes are received at `len`, parsed at `pos` and, if they belong to a fragmented message, closed
-//! up at `end`. Nothing below `floor` is written or moved: the application holds it.
+//! Bytes are received at `len` and parsed at `pos`. Those of a fragmented message are closed up at `end`. Nothing below
+//! `floor` is written or moved: the application holds it.
 
 use core::ops::Range;
 
 use super::frame::{CONTROL_HEADER, MAX_CONTROL_PAYLOAD};
 use super::storage::Storage;
 
-/// What the receive buffer needs beside the largest message: a whole control frame, which may come
-/// between the fragments of a message that fills the rest. That is more than any header.
+/// The receive buffer's overhead beside the largest message: a whole control frame, which may come between the
+/// fragments of a message that fills the rest. That is more than any header.
 pub const OVERHEAD: usize = CONTROL_HEADER + MAX_CONTROL_PAYLOAD;
 
-/// See the picture at the top of the module.
+/// The receive buffer. See the picture at the top of the module.
 #[derive(Debug)]
 pub(super) struct ReceiveBuffer<B> {
     pub storage: B,
@@ -41,7 +41,7 @@ impl<B: Storage> ReceiveBuffer<B> {
         }
     }
 
-    /// Forgets everything.
+    /// Discards everything.
     pub fn clear(&mut self) {
         (self.floor, self.start, self.end, self.pos, self.len) = (0, 0, 0, 0, 0);
     }
@@ -55,28 +55,28 @@ impl<B: Storage> ReceiveBuffer<B> {
         self.storage.max_message()
     }
 
-    /// Returns the bytes from here to the end.
+    /// Returns the bytes from `at` to the end.
     pub fn tail_mut(&mut self, at: usize) -> &mut [u8] {
         let capacity = self.capacity();
         self.storage.bytes_mut(at..capacity)
     }
 
-    /// Returns the bytes that are not parsed yet.
+    /// Returns the unparsed bytes.
     pub fn unparsed(&self) -> &[u8] {
         self.storage.bytes(self.pos..self.len)
     }
 
-    /// Returns how many bytes of the message being received are there.
+    /// Returns the number of received bytes of the current message.
     pub fn assembled(&self) -> usize {
         self.end.saturating_sub(self.start)
     }
 
-    /// Begins the next message here.
+    /// Begins the next message at `at`.
     pub fn begin_message(&mut self, at: usize) {
         (self.start, self.end) = (at, at);
     }
 
-    /// Copies `parts` behind what was received. Parts without room are left out.
+    /// Copies `parts` behind the received bytes. Skips parts without room.
     pub fn put_behind(&mut self, parts: &[&[u8]]) -> Range<usize> {
         let mut end = self.len;
         for part in parts {
@@ -90,8 +90,7 @@ impl<B: Storage> ReceiveBuffer<B> {
         self.len..end
     }
 
-    /// Makes room: the message being received goes to the front, and what is not yet parsed behind
-    /// it.
+    /// Makes room: moves the current message to the front, and the unparsed bytes behind it.
     pub fn compact(&mut self) {
         if self.floor > 0 || self.pos <= B::FRONT {
             return;
@@ -109,9 +108,9 @@ impl<B: Storage> ReceiveBuffer<B> {
         self.len = end.saturating_add(unparsed);
     }
 
-    /// Puts a NUL behind the message in `range`, which was parsed last; where the message is then. If nothing was
-    /// received behind it, the NUL is there, as if it had been received and parsed. Otherwise the message moves to
-    /// the front by a byte: what is there, a header or [`FRONT`](Storage::FRONT), is of no more use.
+    /// Puts a NUL after the message in `range`, which was parsed last. Returns the new range. If nothing was received
+    /// behind the message, the NUL counts as received and parsed. Otherwise the message moves one byte to the front,
+    /// over a header or [`FRONT`](Storage::FRONT), which are not needed any more.
     pub fn end_with_nul(&mut self, range: &Range<usize>) -> Range<usize> {
         let Range { mut start, mut end } = *range;
         let is_last = end == self.len && end < self.capacity();

@@ -3,33 +3,33 @@
 
 use super::frame::MAX_CONTROL_PAYLOAD;
 
-/// The longest reason that a close frame can hold, in bytes.
+/// The maximum length of the reason in a close frame, in bytes.
 pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
-/// Why a connection is closed: a status code of RFC 6455 section 7.4.
+/// The reason for closing a connection: a status code of RFC 6455 section 7.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
     /// The purpose of the connection has been fulfilled.
     pub const NORMAL: Self = Self(1000);
-    /// The endpoint goes away: a server shutting down, a page left.
+    /// The endpoint is going away: a server is shutting down, or a browser has left the page.
     pub const GOING_AWAY: Self = Self(1001);
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// Data of a type that the endpoint cannot accept.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// No code was in the close frame. Never on the wire.
+    /// The close frame had no code. Never sent.
     pub const NO_STATUS_RECEIVED: Self = Self(1005);
-    /// The connection ended without a close frame. Never on the wire.
+    /// The connection ended without a close frame. Never sent.
     pub const ABNORMAL_CLOSURE: Self = Self(1006);
-    /// Data that does not fit its type, such as text that is not UTF-8.
+    /// Data that is not valid for its type, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// A message that breaks the endpoint's policy.
+    /// A message that violates the endpoint's policy.
     pub const POLICY_VIOLATION: Self = Self(1008);
-    /// A message too big to be processed.
+    /// A message that is too big to process.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
-    /// A client missed an extension. Sent by clients only.
+    /// The client requires an extension. Sent by clients only.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
     /// An unexpected condition in the server.
     pub const INTERNAL_ERROR: Self = Self(1011);
@@ -39,11 +39,11 @@ impl CloseCode {
     pub const TRY_AGAIN_LATER: Self = Self(1013);
     /// 1014: a server behind this one gave an invalid response.
     pub const BAD_GATEWAY: Self = Self(1014);
-    /// The TLS handshake failed. Never on the wire.
+    /// The TLS handshake failed. Never sent.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// Returns the code with the number `code`, if a close frame may hold it: 1000 to 1003, 1007 to 1014
-    /// (the registered ones) and 3000 to 4999 (libraries and applications; section 7.4.2).
+    /// Returns the code with the number `code`, if a close frame may contain it: 1000 to 1003, 1007 to 1014
+    /// (registered), and 3000 to 4999 (for libraries and applications; section 7.4.2).
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         match code {
@@ -58,8 +58,8 @@ impl CloseCode {
         self.0
     }
 
-    /// Returns whether a close frame may hold this code, which it may not for the three that only stand for
-    /// what happened on this side (1005, 1006, 1015).
+    /// Returns whether a close frame may contain this code. It must not contain 1005, 1006, and 1015, which only
+    /// describe what happened locally.
     #[must_use]
     pub const fn may_be_sent(self) -> bool {
         Self::new(self.0).is_some()
@@ -72,16 +72,16 @@ impl core::fmt::Display for CloseCode {
     }
 }
 
-/// What is wrong with the body of a close frame.
+/// The error of a close frame's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadClose {
-    /// One byte only, or a code that may not be on the wire.
+    /// Only one byte, or a code that must not be sent.
     Code,
     /// A reason that is not UTF-8.
     Reason,
 }
 
-/// Reads the body of a close frame: the code, if there is one. The reason is what follows two bytes.
+/// Parses the body of a close frame. Returns the code, if there is one. The reason follows the first two bytes.
 pub(super) fn parse_body(body: &[u8]) -> Result<Option<CloseCode>, BadClose> {
     match body {
         [] => Ok(None),

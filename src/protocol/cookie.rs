@@ -5,9 +5,9 @@ use super::request::Request;
 use super::utf8::from_utf8;
 
 impl<'a> Request<'a> {
-    /// Returns the value of a cookie, if the application has asked for the field `Cookie`. Names are compared with
-    /// regard to case. Of several with this name it is the first one, which has the longest path (RFC 6265 section
-    /// 5.4). Quotes around a value are part of it. `None` also for a value that is not UTF-8.
+    /// Returns the value of a cookie, if the application has requested the field `Cookie`. Names are case-sensitive. If
+    /// several have this name, returns the first one, which has the longest path (RFC 6265 section 5.4). Quotes around
+    /// a value are part of it. Also `None` for a value that is not UTF-8.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&'a str> {
         self.fields("cookie")
@@ -15,7 +15,7 @@ impl<'a> Request<'a> {
             .find_map(|pair| {
                 let mut parts = pair.splitn(2, |byte| *byte == b'=');
                 let found = parts.next()?.trim_ascii();
-                // What has no name is no cookie.
+                // Without a name it is not a cookie.
                 let value = parts.next()?.trim_ascii();
                 (found == name.as_bytes()).then_some(value)
             })

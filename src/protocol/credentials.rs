@@ -6,20 +6,20 @@ use core::hint::black_box;
 use super::request::Request;
 use super::utf8::from_utf8;
 
-/// Returns whether two byte strings are the same, in a time that depends on the length of `given` only: a peer that
-/// sends guesses learns nothing about `secret` from how long the answer takes.
+/// Returns whether two byte strings are equal, in a time that depends only on the length of `given`: a peer that sends
+/// guesses learns nothing about `secret` from the response time.
 #[must_use]
 pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
     is_same(given.iter().copied(), secret)
 }
 
-/// Returns the same for bytes that are made one by one.
+/// Compares as [`constant_time_eq`], for bytes that are generated one by one.
 #[inline(never)]
 pub(super) fn is_same(given: impl Iterator<Item = u8>, secret: &[u8]) -> bool {
     let mut difference = 0_u8;
     let mut len = 0_usize;
     for byte in given {
-        // There is something to compare with, however long the secret is.
+        // Compare every byte, however long the secret is.
         let expected = secret.get(len).copied().unwrap_or(!byte);
         // The optimizer must not stop at the first difference.
         difference = black_box(difference | (byte ^ expected));
@@ -29,10 +29,9 @@ pub(super) fn is_same(given: impl Iterator<Item = u8>, secret: &[u8]) -> bool {
 }
 
 impl<'a> Request<'a> {
-    /// Returns the user and the password of Basic authentication (RFC 7617), if the application has asked for the field
-    /// `Authorization`. They are decoded into `buffer`, for which the length of the field's value is always
-    /// enough. `None` if there are no such credentials, if they are malformed or not UTF-8, or if they do not
-    /// fit.
+    /// Returns the user and the password of Basic authentication (RFC 7617), if the application has requested the field
+    /// `Authorization`. They are decoded into `buffer`; the length of the field's value is always enough. `None` if
+    /// there are no such credentials, or if they are malformed, not UTF-8, or too long for the buffer.
     ///
     /// To compare them with a secret, call [`is_basic`](Self::is_basic) or [`constant_time_eq`].
     pub fn basic<'b>(&self, buffer: &'b mut [u8]) -> Option<(&'b str, &'b str)> {
@@ -42,14 +41,14 @@ impl<'a> Request<'a> {
             len = len.saturating_add(1);
         }
         let pair = buffer.get(..len)?;
-        // A user has no colon, a password may.
+        // A user has no colon, but a password may.
         let colon = pair.iter().position(|byte| *byte == b':')?;
         let password = pair.get(colon.checked_add(1)?..)?;
         Some((from_utf8(pair.get(..colon)?)?, from_utf8(password)?))
     }
 
     /// Returns whether the request has Basic authentication with this user and this password. The comparison takes the
-    /// same time wherever they differ. False if the user contains a colon, which it cannot.
+    /// same time wherever they differ. Always false if the user contains a colon.
     #[must_use]
     pub fn is_basic(&self, user: &str, password: &str) -> bool {
         let Some(decoded) = self.basic_credentials().and_then(Base64::new) else {
@@ -57,7 +56,7 @@ impl<'a> Request<'a> {
         };
         let user_len = user.len();
         let is_valid = !user.as_bytes().contains(&b':');
-        // One after the other, without a buffer for both.
+        // One after the other, to need no buffer for both.
         let mut given = decoded;
         let is_user = is_same(given.by_ref().take(user_len), user.as_bytes());
         let is_colon = given.next() == Some(b':');
@@ -65,15 +64,15 @@ impl<'a> Request<'a> {
         is_valid & is_user & is_colon & is_password
     }
 
-    /// Returns the Bearer token (RFC 6750 section 2.1), if the application has asked for the field `Authorization`. To
+    /// Returns the Bearer token (RFC 6750 section 2.1), if the application has requested the field `Authorization`. To
     /// compare it with a secret, call [`is_bearer`](Self::is_bearer) or [`constant_time_eq`].
     #[must_use]
     pub fn bearer(&self) -> Option<&'a str> {
         self.credentials("bearer")
     }
 
-    /// Returns whether the request has this Bearer token, which is not empty. The comparison takes the same time
-    /// wherever they differ.
+    /// Returns whether the request has this Bearer token. The comparison takes the same time wherever they differ.
+    /// Always false for an empty token.
     #[must_use]
     pub fn is_bearer(&self, token: &str) -> bool {
         let given = self.bearer().unwrap_or_default();
@@ -84,8 +83,8 @@ impl<'a> Request<'a> {
         self.credentials("basic")
     }
 
-    /// Returns what follows the scheme: one `token68` (RFC 9110 section 11.2). More than one field is ambiguous, and
-    /// none of them counts.
+    /// Returns the credentials of a scheme: one `token68` (RFC 9110 section 11.2). Several fields are ambiguous, and
+    /// count as none.
     fn credentials(&self, scheme: &str) -> Option<&'a str> {
         let mut fields = self.fields("authorization");
         let value = from_utf8(fields.next()?)?;
@@ -113,7 +112,7 @@ struct Base64<'a> {
 }
 
 impl<'a> Base64<'a> {
-    /// Returns `None` if it is not valid: other characters, a wrong length, or bits at the end that no byte has.
+    /// Returns `None` if it is not valid: other characters, a wrong length, or non-zero bits after the last byte.
     fn new(text: &'a str) -> Option<Self> {
         let digits = text.trim_end_matches('=').as_bytes();
         let padding = text.len().checked_sub(digits.len())?;
@@ -146,7 +145,7 @@ impl Iterator for Base64<'_> {
     }
 }
 
-/// Returns what a digit stands for.
+/// Returns the value of a digit.
 fn value(digit: u8) -> Option<u32> {
     let (first, value) = match digit {
         b'A'..=b'Z' => (b'A', 0),
@@ -246,7 +245,7 @@ mod tests {
         }
         let no_field = with_fields("authorization", "", |request| request.is_basic("", ""));
         assert!(!no_field);
-        // A user has no colon, so that this is another user.
+        // A user has no colon, so this is another user.
         let split = with_authorization("Basic YTpiOmM=", |request| {
             (request.is_basic("a:b", "c"), request.is_basic("a", "b:c"))
         });

@@ -9,7 +9,7 @@ const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 pub struct Date([u8; 39]);
 
 impl Date {
-    /// Makes the date of a time in seconds since 1970 in UTC. It is exact until the end of the year 9999.
+    /// Creates the date from seconds since 1970 in UTC. It is exact until the end of the year 9999.
     #[must_use]
     pub fn from_unix(seconds: u64) -> Self {
         let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -31,7 +31,7 @@ impl Date {
         Self(text)
     }
 
-    /// Returns the field as the last one of a response, with what ends that.
+    /// Returns the field as the last one of a response, followed by the end of the head.
     #[must_use]
     pub const fn head_end(&self) -> &[u8] {
         &self.0
@@ -40,7 +40,7 @@ impl Date {
 
 /// Returns the year, the month from 0, and the day of the month, of a day since the beginning of 1970.
 const fn civil(days: u64) -> (u64, u64, u64) {
-    // Years from March on end with the leap day. 719,468 days before 1970 it is March of the year 0.
+    // Years that begin in March end with the leap day. 719,468 days before 1970, March of the year 0 begins.
     let day = days.saturating_add(719_468);
     // Eras of 400 years all have the same number of days.
     let (era, day) = (day / 146_097, day % 146_097);
@@ -52,7 +52,7 @@ const fn civil(days: u64) -> (u64, u64, u64) {
         .saturating_add(year / 4)
         .saturating_sub(year / 100);
     let day = day.saturating_sub(before);
-    // From March on months have 30.6 days on average: 31, 30, 31, 30, 31, …
+    // From March on, months have 30.6 days on average: 31, 30, 31, 30, 31, …
     let month = day.saturating_mul(5).saturating_add(2) / 153;
     let first = month.saturating_mul(153).saturating_add(2) / 5;
     let is_next = month >= 10;

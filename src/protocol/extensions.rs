@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1). No extension is accepted, but a field that
-//! is malformed fails the handshake.
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1). No extension is accepted, but a malformed field
+//! fails the handshake.
 
-/// How far a field is. White space may stand between any two parts, and elements of the list may be empty.
+/// The state after a part of the field. White space may come between any two parts, and elements of the list may be
+/// empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extensions(u8);
 
-/// An extension, or nothing, is next.
+/// An extension may follow.
 const LIST: u8 = 0;
 /// In the name of an extension, or in the value of a parameter.
 const VALUE: u8 = 1;
-/// Behind that and white space.
+/// After a name or a value, and white space.
 const AFTER_VALUE: u8 = 2;
 /// In the name of a parameter.
 const NAME: u8 = 3;
-/// Behind that and white space. A field, and an element of it, may end in the states up to here.
+/// After the name of a parameter, and white space. The field, and its elements, may end in the states up to here.
 const AFTER_NAME: u8 = 4;
-/// A parameter is next.
+/// A parameter must follow.
 const PARAMETER: u8 = 5;
-/// The value of a parameter is next.
+/// The value of a parameter must follow.
 const EQUALS: u8 = 6;
-/// In quotes, which contain nothing yet.
+/// After an opening quote.
 const QUOTE: u8 = 7;
-/// In quotes, which contain a token.
+/// In quotes, after characters of a token.
 const QUOTED: u8 = 8;
-/// In quotes, behind a backslash.
+/// In quotes, after a backslash.
 const ESCAPE: u8 = 9;
-/// No field goes on like that.
+/// The field is malformed.
 const WRONG: u8 = 15;
 
-/// The characters with a meaning outside of quotes, beside those of tokens.
+/// The special characters outside of quotes, besides those of tokens.
 const SPECIAL: &[u8; 7] = b" \t,;=\"\\";
 
-/// Which state follows each state at each special character, and at one of a token.
+/// The next state for each state and special character, and for a character of a token.
 const NEXT: [u32; 10] = {
     const X: u8 = WRONG;
     [
@@ -43,7 +44,7 @@ const NEXT: [u32; 10] = {
         row([AFTER_NAME, AFTER_NAME, LIST, PARAMETER, EQUALS, X, X, X]),
         row([PARAMETER, PARAMETER, X, X, X, X, X, NAME]),
         row([EQUALS, EQUALS, X, X, X, QUOTE, X, VALUE]),
-        // What is quoted has to be a token, too.
+        // A quoted value must be a token, too.
         row([X, X, X, X, X, X, ESCAPE, QUOTED]),
         row([X, X, X, X, X, AFTER_VALUE, ESCAPE, QUOTED]),
         row([X, X, X, X, X, X, X, QUOTED]),
@@ -57,10 +58,10 @@ const fn row(next: [u8; 8]) -> u32 {
 }
 
 impl Extensions {
-    /// Before the first byte.
+    /// The state before the first byte.
     pub const BEGIN: Self = Self(LIST);
 
-    /// Takes the next byte, which may be a character of a token; `None` if no field goes on with it.
+    /// Processes a byte, which may be a character of a token. Returns `None` if the field is malformed.
     pub fn push(self, byte: u8, is_token: bool) -> Option<Self> {
         let column = match SPECIAL.iter().position(|special| *special == byte) {
             Some(column) => column,

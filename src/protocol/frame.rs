@@ -3,18 +3,18 @@
 
 use super::violation::Violation;
 
-/// The longest payload of a control frame, in bytes (section 5.5).
+/// The maximum payload of a control frame, in bytes (section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
-/// The longest header that a server sends: no mask.
+/// The maximum header that a server sends, without a mask, in bytes.
 pub const MAX_SERVER_HEADER: usize = 10;
-/// The header of a control frame that a client sends.
+/// The header of a control frame from a client, in bytes.
 pub(super) const CONTROL_HEADER: usize = 6;
 
-/// What a frame is (section 5.2).
+/// The opcode of a frame (section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
-    /// Goes on with a fragmented message.
+    /// Continues a fragmented message.
     Continuation = 0x0,
     /// Text in UTF-8, or the first fragment of it.
     Text = 0x1,
@@ -24,7 +24,7 @@ pub enum Opcode {
     Close = 0x8,
     /// Asks for a pong.
     Ping = 0x9,
-    /// Answers a ping, or is a heartbeat of its own.
+    /// Answers a ping, or is an unsolicited heartbeat.
     Pong = 0xA,
 }
 
@@ -50,20 +50,20 @@ impl Opcode {
     }
 }
 
-/// The header of a frame that a client sent.
+/// The header of a frame from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientHeader {
     pub opcode: Opcode,
     pub fin: bool,
     pub payload_len: u64,
     pub mask: [u8; 4],
-    /// Bytes that the header itself takes.
+    /// The length of the header itself, in bytes.
     pub len: usize,
 }
 
 impl ClientHeader {
-    /// Reads a header at the front of `bytes`; `None` while it is incomplete. What its first two
-    /// bytes already show to be wrong is found with those.
+    /// Parses the header at the front of `bytes`; `None` while it is incomplete. Violations in the first two bytes are
+    /// detected as soon as these have arrived.
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, Violation> {
         let [first, second, rest @ ..] = bytes else {
             return Ok(None);
@@ -119,9 +119,9 @@ impl ClientHeader {
     }
 }
 
-/// The header of a frame that a server sends: no mask, the shortest encoding of the length.
+/// The header of a frame from a server: without a mask, with the shortest encoding of the length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// So that it is copied in three words.
+// To copy it as three words.
 #[repr(align(4))]
 pub struct FrameHeader {
     bytes: [u8; MAX_SERVER_HEADER],
@@ -129,13 +129,13 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// No header at all, for bytes that are sent as they are.
+    /// No header, for bytes that are sent as they are.
     pub const NONE: Self = Self {
         bytes: [0; MAX_SERVER_HEADER],
         len: 0,
     };
 
-    /// Makes the header of a frame with a payload of `payload_len` bytes.
+    /// Creates the header of a frame with a payload of `payload_len` bytes.
     #[must_use]
     #[inline]
     pub fn new(fin: bool, opcode: Opcode, payload_len: usize) -> Self {
@@ -166,14 +166,14 @@ impl FrameHeader {
         Self { bytes, len }
     }
 
-    /// Makes the header of a control frame with a payload of `payload_len` bytes, at most 125.
+    /// Creates the header of a control frame with a payload of `payload_len` bytes, at most 125.
     #[must_use]
     pub fn control(opcode: Opcode, payload_len: usize) -> Self {
         debug_assert!(opcode.is_control() && payload_len <= MAX_CONTROL_PAYLOAD);
         Self::short(0x80 | opcode as u8, payload_len)
     }
 
-    /// Creates a whole ping with a payload of four bytes, which is no longer than a header.
+    /// Creates a whole ping with a payload of four bytes, which is not longer than a header.
     #[must_use]
     pub const fn ping([a, b, c, d]: [u8; 4]) -> Self {
         let first = 0x80 | Opcode::Ping as u8;
@@ -183,7 +183,7 @@ impl FrameHeader {
         }
     }
 
-    /// Returns the bytes of the header, as they go on the wire.
+    /// Returns the bytes of the header.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Frames as they arrive (RFC 6455 section 5): messages are put together, unmasked and checked in place
-//! in the receive buffer.
+//! Parses frames as they arrive (RFC 6455 section 5): assembles, unmasks, and checks messages in place in the receive
+//! buffer.
 
 use core::ops::Range;
 
@@ -14,26 +14,26 @@ use super::storage::Storage;
 use super::utf8::{Utf8, from_utf8};
 use super::violation::Violation;
 
-/// What is known of the message that is being received.
+/// The type and the checks of the current message.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     message: Option<Assembly>,
     payload: Option<Payload>,
 }
 
-/// The message being received.
+/// The current message.
 #[derive(Debug)]
 struct Assembly {
     kind: MessageKind,
     first: bool,
-    /// How many frames it has had beside the first, as far as that can be counted.
+    /// The number of its frames after the first, saturating.
     continuations: u16,
     utf8: Utf8,
 }
 
 /// The data frame whose payload is being received.
 #[derive(Clone, Copy, Debug)]
-// Four bytes less for each client of a device.
+// Saves four bytes per client on a device.
 #[repr(Rust, packed(4))]
 struct Payload {
     remaining: u64,
@@ -41,17 +41,17 @@ struct Payload {
     fin: bool,
 }
 
-/// What is accepted beside what the RFC says.
+/// Settings beyond RFC 6455.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
-    /// Messages larger than the buffer are given in pieces.
+    /// Messages larger than the buffer are delivered in pieces.
     pub streaming: bool,
-    /// The most fragments of a message; 0: any number.
+    /// The maximum number of fragments of a message; 0: no limit.
     pub max_fragments: u16,
 }
 
 impl Frames {
-    /// Returns what the bytes that are not parsed yet come to next.
+    /// Returns the next step of the unparsed bytes.
     pub fn next<B: Storage>(
         &mut self,
         buffer: &mut ReceiveBuffer<B>,
@@ -68,8 +68,8 @@ impl Frames {
         }
     }
 
-    /// Returns whether the frame that is being received has room where it is, and is too long to be moved to the front
-    /// for the sake of those behind it. Hosts have buffers for that, devices do not.
+    /// Returns whether the current frame fits where it is, and is too long to move to the front to make room for the
+    /// next ones. Hosts have such large buffers, devices do not.
     pub fn fits<B: Storage>(&self, buffer: &ReceiveBuffer<B>) -> bool {
         const LONG: usize = 4096;
         let unparsed = buffer.len.saturating_sub(buffer.pos);
@@ -87,7 +87,7 @@ impl Frames {
         buffer.len < buffer.capacity() && rest <= room as u64
     }
 
-    /// Reads the header at `pos`, and the whole frame if it is a control frame.
+    /// Parses the header at `pos`, and the whole frame if it is a control frame.
     fn header<B: Storage>(
         &mut self,
         buffer: &mut ReceiveBuffer<B>,
@@ -142,7 +142,7 @@ impl Frames {
         Ok(None)
     }
 
-    /// Takes what has arrived of a data frame's payload: closes it up, unmasks and checks it.
+    /// Handles the received payload of a data frame: closes it up, unmasks and checks it.
     fn payload<B: Storage>(
         &mut self,
         buffer: &mut ReceiveBuffer<B>,
@@ -201,7 +201,7 @@ impl Frames {
     }
 }
 
-/// Returns where a message is that has arrived whole in one frame, as most do.
+/// Returns the range of a message that has arrived whole in one frame, as most do.
 fn whole_message<B: Storage>(
     buffer: &ReceiveBuffer<B>,
     header: &ClientHeader,
@@ -213,7 +213,7 @@ fn whole_message<B: Storage>(
     whole.then_some(body..end)
 }
 
-/// Takes such a message, without what it takes to put one together.
+/// Handles such a message, without the work of assembling one.
 fn take_whole<B: Storage>(
     buffer: &mut ReceiveBuffer<B>,
     header: &ClientHeader,
@@ -236,7 +236,7 @@ fn take_whole<B: Storage>(
     }))
 }
 
-/// Takes a control frame, once it has arrived whole.
+/// Handles a control frame, once it has arrived whole.
 fn control<B: Storage>(
     buffer: &mut ReceiveBuffer<B>,
     header: &ClientHeader,
@@ -263,7 +263,7 @@ fn control<B: Storage>(
     }))
 }
 
-/// Gives the message so far, up to its last whole character, as a piece.
+/// Delivers the message so far, up to its last whole character, as a piece.
 #[inline(never)] // Rare, and large: most messages have a use for its registers.
 fn piece<B>(buffer: &mut ReceiveBuffer<B>, message: &mut Assembly) -> Step {
     let whole = buffer.end.saturating_sub(message.utf8.unfinished());

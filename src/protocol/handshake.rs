@@ -13,30 +13,30 @@ pub struct Status(u16);
 impl Status {
     /// The request is not a valid opening handshake.
     pub const BAD_REQUEST: Self = Self(400);
-    /// The client has to authenticate, as the challenge says (RFC 9110 section 11.6.1).
+    /// The client must authenticate, see the challenge (RFC 9110 section 11.6.1).
     pub const UNAUTHORIZED: Self = Self(401);
     /// The origin, or the client, may not connect.
     pub const FORBIDDEN: Self = Self(403);
-    /// There is no WebSocket at that path.
+    /// There is no WebSocket with this path.
     pub const NOT_FOUND: Self = Self(404);
     /// The method is not GET.
     pub const METHOD_NOT_ALLOWED: Self = Self(405);
     /// The target is longer than the server's limit.
     pub const URI_TOO_LONG: Self = Self(414);
-    /// The request asks for no upgrade to a WebSocket of version 13.
+    /// The request does not ask for an upgrade to a WebSocket of version 13.
     pub const UPGRADE_REQUIRED: Self = Self(426);
-    /// The client has more connections, or more failed logins, than it may (RFC 6585 section 4).
+    /// The client has reached the limit of connections or of failed logins (RFC 6585 section 4).
     pub const TOO_MANY_REQUESTS: Self = Self(429);
     /// The header fields are longer than the server's limit.
     pub const HEADERS_TOO_LARGE: Self = Self(431);
     /// The application failed to decide.
     pub const INTERNAL_ERROR: Self = Self(500);
-    /// Service Unavailable: every client slot is taken.
+    /// Every client slot is in use.
     pub const SERVICE_UNAVAILABLE: Self = Self(503);
-    /// The request is of another major version of HTTP than 1.
+    /// The request has a major version of HTTP other than 1.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
 
-    /// Returns the status with the number `status`, if it says that a request failed: 400 to 599.
+    /// Returns the status with the number `status`, if it is an error: 400 to 599.
     #[must_use]
     pub const fn new(status: u16) -> Option<Self> {
         match status {
@@ -67,7 +67,7 @@ impl Status {
         known.map_or(" Refused", |(_, reason)| reason)
     }
 
-    /// Returns the fields that a response with this status has to have (RFC 9110 section 15, RFC 6585 section 4).
+    /// Returns the fields that a response with this status must have (RFC 9110 section 15, RFC 6585 section 4).
     fn fields(self) -> &'static [u8] {
         match self.0 {
             405 => ALLOW_AND_CLOSE,
@@ -81,15 +81,15 @@ impl Status {
 }
 
 const ALLOW_AND_CLOSE: &[u8] = b"\r\nAllow: GET\r\nConnection: close\r\n";
-/// A part of the one above, as is the next one, so that both take no room of their own.
+/// A part of the one above, like the next one, so that both take no memory.
 const CLOSE: &[u8] = ALLOW_AND_CLOSE.split_at(b"\r\nAllow: GET".len()).1;
 const LENGTH_AND_CHALLENGE: &[u8] = b"\r\nContent-Length: 0\r\nWWW-Authenticate: ";
 const LENGTH: &[u8] = LENGTH_AND_CHALLENGE
     .split_at(b"\r\nContent-Length: 0".len())
     .0;
 
-/// The reason phrases of statuses, which programs do not read (RFC 9112 section 4), behind a space. Where there is
-/// little flash, one serves for all.
+/// The reason phrases of statuses, which programs ignore (RFC 9112 section 4), after a space. With `compact`, all
+/// statuses share one.
 const REASONS: &[(u16, &str)] = if cfg!(any(feature = "compact", not(feature = "packages"))) {
     &[]
 } else {
@@ -115,13 +115,13 @@ impl core::fmt::Display for Status {
     }
 }
 
-/// What a response ends with that has no more fields.
+/// The end of a response without further fields.
 pub const HEAD_END: &[u8] = b"\r\n";
 
-/// A challenge for a response with the status 401, which has to have one.
+/// The default challenge of a response with status 401, which must have one.
 const CHALLENGE: &str = "Basic realm=\"wss\"";
 
-/// A whole response that refuses the handshake, in parts to be sent one after the other.
+/// A whole response that refuses the handshake, in parts that are sent in order.
 pub struct Refusal<'a> {
     digits: [u8; 3],
     status: Status,
@@ -129,7 +129,7 @@ pub struct Refusal<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    /// Makes the response with this status. The challenge is for 401 only.
+    /// Creates the response with this status. The challenge is for 401 only.
     #[must_use]
     pub fn new(status: Status, challenge: Option<&'a str>) -> Self {
         Self {
@@ -145,7 +145,7 @@ impl<'a> Refusal<'a> {
         self.status
     }
 
-    /// Returns the response, which ends with `end`: [`HEAD_END`], or further fields and that.
+    /// Returns the response, which ends with `end`: [`HEAD_END`], or further fields and [`HEAD_END`].
     #[must_use]
     #[inline(never)] // for size
     pub fn parts<'p>(&'p self, end: &'p [u8]) -> [&'p [u8]; 7] {
@@ -165,14 +165,14 @@ impl<'a> Refusal<'a> {
     }
 }
 
-/// The value of `Sec-WebSocket-Accept`: proof that the server read the client's key.
+/// The value of `Sec-WebSocket-Accept`, which proves that the server has read the client's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptKey([u8; 28]);
 
 impl AcceptKey {
-    /// Derives the value from the client's `Sec-WebSocket-Key`, as it stood in the request.
+    /// Derives the value from the client's `Sec-WebSocket-Key`, as in the request.
     #[must_use]
-    // Apart, so that what is sent next does not stand on the stack above it.
+    // A separate function, to free its stack before the response is sent.
     #[inline(never)]
     pub fn new(client_key: &str) -> Self {
         Self(base64_of_sha1(&[client_key.as_bytes(), GUID.as_bytes()]))
@@ -184,8 +184,8 @@ impl AcceptKey {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Returns the whole 101 response, in parts to be sent one after the other. It ends with `end`: [`HEAD_END`], or
-    /// further fields and that.
+    /// Returns the whole 101 response, in parts that are sent in order. It ends with `end`: [`HEAD_END`], or further
+    /// fields and [`HEAD_END`].
     #[must_use]
     pub fn response<'a>(&'a self, subprotocol: Option<&'a str>, end: &'a [u8]) -> [&'a [u8]; 6] {
         let (field, value): (&[u8], &[u8]) = match subprotocol {
@@ -227,11 +227,11 @@ fn base64_of_sha1(parts: &[&[u8]]) -> [u8; 28] {
     text
 }
 
-/// Returns whether `key` is the Base64 of 16 bytes, as a `Sec-WebSocket-Key` has to be (section 4.2.1). Its
-/// bytes are not needed, and a decoder is large.
+/// Returns whether `key` is the Base64 of 16 bytes, as a `Sec-WebSocket-Key` must be (section 4.2.1). Does not decode
+/// it, because a decoder is large.
 pub(super) fn is_client_key(key: &str) -> bool {
     match key.as_bytes() {
-        // 21 digits of six bits, and one for the two bits that are left of 128.
+        // 21 digits of six bits, and one for the last two of 128 bits.
         [digits @ .., b'A' | b'Q' | b'g' | b'w', b'=', b'='] => {
             digits.len() == 21 && is_base64(digits)
         }
@@ -239,7 +239,7 @@ pub(super) fn is_client_key(key: &str) -> bool {
     }
 }
 
-/// Fields of responses that the service writes itself. Those of `Sec-WebSocket-` come beside.
+/// Fields of responses that the service writes itself, besides all `Sec-WebSocket-` fields.
 const OWN_FIELDS: [&str; 8] = [
     "allow",
     "connection",
@@ -251,8 +251,8 @@ const OWN_FIELDS: [&str; 8] = [
     "www-authenticate",
 ];
 
-/// Returns whether an application may have this field in a response: a name that is a token, and a value without
-/// control characters but tabs (RFC 9110 section 5).
+/// Returns whether an application may add this field to a response: the name must be a token, and the value must not
+/// have control characters except tabs (RFC 9110 section 5).
 pub(crate) fn is_response_field(name: &str, value: &str) -> bool {
     let name = name.as_bytes();
     let is_own = |own: &&str| own.as_bytes().eq_ignore_ascii_case(name);
@@ -264,7 +264,7 @@ pub(crate) fn is_response_field(name: &str, value: &str) -> bool {
         && is_field_value(value)
 }
 
-/// Returns whether this can be a challenge (RFC 9110 section 11.6.1), as far as a response stays whole.
+/// Returns whether this can be a challenge (RFC 9110 section 11.6.1) that does not break the response.
 pub(crate) fn is_challenge(text: &str) -> bool {
     !text.is_empty() && is_field_value(text)
 }

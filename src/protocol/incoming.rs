@@ -13,9 +13,8 @@ use super::storage::Storage;
 
 /// The incoming half of a connection.
 ///
-/// Its owner receives into [`space`](Self::space), says how much with
-/// [`received`](Self::received), and takes the steps from [`step`](Self::step) until it answers
-/// [`Step::NeedBytes`].
+/// Its owner receives into [`space`](Self::space), reports the number of bytes by [`received`](Self::received), and
+/// takes steps from [`step`](Self::step) until it returns [`Step::NeedBytes`].
 #[derive(Debug)]
 pub struct Incoming<B> {
     buffer: ReceiveBuffer<B>,
@@ -28,18 +27,18 @@ enum Phase {
     Handshake(RequestParser),
     /// The request is complete; its kept fields are still at the front of the buffer.
     Upgrading(RequestParser),
-    /// The request has to be refused with this status, which was not returned yet.
+    /// The request must be refused with this status, which was not returned yet.
     Refused(Status),
     Frames(Frames),
-    /// After a close frame, a refusal or a violation: whatever arrives is dropped.
+    /// After a close frame, a refusal, or a violation: input is dropped.
     Ended,
 }
 
 impl<B: Storage> Incoming<B> {
     /// Creates a connection before its opening request, which may have up to `handshake_limit` bytes.
     ///
-    /// The largest message has [`OVERHEAD`](super::OVERHEAD) bytes less than `storage`; with `streaming`, larger ones
-    /// are given in pieces of up to that size instead of failing the connection.
+    /// The largest message is [`OVERHEAD`](super::OVERHEAD) bytes smaller than `storage`. With `streaming`, larger ones
+    /// are delivered in pieces of up to that size; otherwise they fail the connection.
     pub fn new(storage: B, handshake_limit: u16, streaming: bool) -> Self {
         Self {
             buffer: ReceiveBuffer::new(storage),
@@ -51,23 +50,22 @@ impl<B: Storage> Incoming<B> {
         }
     }
 
-    /// Starts again with a new connection in the same storage.
+    /// Starts a new connection in the same storage.
     pub fn restart(&mut self, handshake_limit: u16, streaming: bool) {
         self.limits.streaming = streaming;
         self.phase = Phase::Handshake(RequestParser::new(handshake_limit));
         self.buffer.clear();
     }
 
-    /// Begins with the frames, for a connection whose opening request was answered elsewhere. Call it
-    /// before anything is received.
+    /// Starts with the frames, for a connection whose opening request was answered elsewhere. Call it before anything
+    /// is received.
     pub fn skip_request(&mut self) {
         self.phase = Phase::Frames(Frames::default());
     }
 
-    /// Takes bytes that were received elsewhere, as if they had been received into the
-    /// [`space`](Self::space). A request may be longer than that. Returns false if the bytes behind the
-    /// request do not fit: the connection cannot be used then. `names` and `pages` are
-    /// those of [`step_keeping`](Self::step_keeping).
+    /// Processes bytes that were received elsewhere, as if they had been received into the [`space`](Self::space). A
+    /// request may be longer than that. Returns false if the bytes behind the request do not fit: then the connection
+    /// cannot be used. See [`step_keeping`](Self::step_keeping) for `names` and `pages`.
     pub fn preload(&mut self, mut received: &[u8], names: &str, pages: bool) -> bool {
         while !received.is_empty() {
             let space = self.space();
@@ -84,7 +82,7 @@ impl<B: Storage> Incoming<B> {
             received = rest;
             let in_request = matches!(self.phase, Phase::Handshake(_));
             if in_request && !received.is_empty() {
-                // Parsing makes room, since little of a request is kept.
+                // Parsing makes room, because little of a request is kept.
                 if let Err(Step::Refuse(status)) = self.next_of_request(names, pages) {
                     self.phase = Phase::Refused(status);
                     return true;
@@ -94,28 +92,28 @@ impl<B: Storage> Incoming<B> {
         true
     }
 
-    /// Limits a message to `most` fragments, empty ones too; 0: any number, as at first. One with
-    /// more fails the connection with 1008. It stays so when the storage is used again.
+    /// Limits messages to `most` fragments, including empty ones; 0, the default: no limit. One with more fails the
+    /// connection with 1008. The limit persists when the storage is used again.
     pub fn limit_fragments(&mut self, most: u16) {
         self.limits.max_fragments = most;
     }
 
-    /// Returns the largest message that is given whole, in bytes.
+    /// Returns the largest message that is delivered whole, in bytes.
     pub fn max_message(&self) -> usize {
         self.buffer.max_message()
     }
 
-    /// Returns whether more can be received before [`upgrade`](Self::upgrade), with the request kept.
+    /// Returns whether more can be received before [`upgrade`](Self::upgrade), while the request is kept.
     pub fn has_room(&self) -> bool {
         self.buffer.len < self.buffer.capacity()
     }
 
-    /// Returns where the next bytes are to be received. Never empty unless something is held, or there is no
-    /// [room](Self::has_room) behind the request.
+    /// Returns the space for the next bytes. Empty only if something is held, or there is no [room](Self::has_room)
+    /// behind the request.
     pub fn space(&mut self) -> &mut [u8] {
         let from = match &self.phase {
             Phase::Handshake(parser) => parser.receive_at(),
-            // In front of it is the request, which may still be read.
+            // The request is in front of it, and may still be read.
             Phase::Upgrading(_) => self.buffer.len,
             Phase::Refused(_) => 0,
             Phase::Ended if self.buffer.floor == 0 => 0,
@@ -128,12 +126,12 @@ impl<B: Storage> Incoming<B> {
         self.buffer.tail_mut(from)
     }
 
-    /// Returns whether bytes were received that are not parsed yet.
+    /// Returns whether there are unparsed bytes.
     pub fn has_unparsed(&self) -> bool {
         self.buffer.pos < self.buffer.len
     }
 
-    /// Takes `count` bytes that were received into the space.
+    /// Processes `count` bytes that were received into the space.
     pub fn received(&mut self, count: usize) {
         let buffer = &mut self.buffer;
         match &self.phase {
@@ -150,14 +148,14 @@ impl<B: Storage> Incoming<B> {
         buffer.len = buffer.len.min(buffer.capacity());
     }
 
-    /// Returns what the bytes received so far come to next.
+    /// Returns the next step of the received bytes.
     pub fn step(&mut self) -> Step {
         self.step_keeping("", false)
     }
 
-    /// Does as [`step`](Self::step). Header fields with these names, separated by spaces, are kept for
-    /// [`Request::field`]. With `pages`, a request may ask for a page: GET or HEAD without an upgrade. Both have to
-    /// stay the same during a request.
+    /// Returns the next step, as [`step`](Self::step). Header fields with these names, separated by spaces, are kept
+    /// for [`Request::field`]. With `pages`, a request may ask for a page: GET or HEAD without an upgrade. Both must
+    /// not change during a request.
     pub fn step_keeping(&mut self, names: &str, pages: bool) -> Step {
         let step = match &mut self.phase {
             Phase::Frames(frames) => match frames.next(&mut self.buffer, self.limits) {
@@ -178,8 +176,7 @@ impl<B: Storage> Incoming<B> {
         step
     }
 
-    /// Returns what the client asks for: to be read between [`Step::Request`] and
-    /// [`upgrade`](Self::upgrade).
+    /// Returns the client's request, between [`Step::Request`] and [`upgrade`](Self::upgrade).
     pub fn request(&self) -> Option<Request<'_>> {
         match &self.phase {
             Phase::Upgrading(parser) => Some(parser.request(&self.buffer.storage)),
@@ -187,12 +184,12 @@ impl<B: Storage> Incoming<B> {
         }
     }
 
-    /// Returns whether nothing was received yet of the opening request.
+    /// Returns whether no byte of the opening request was received yet.
     pub fn is_unheard(&self) -> bool {
         matches!(&self.phase, Phase::Handshake(parser) if parser.is_unheard())
     }
 
-    /// Goes on from the request to the frames, the first of which may already be there.
+    /// Continues with the frames, the first of which may have been received already.
     pub fn upgrade(&mut self) {
         if let Phase::Upgrading(_) = self.phase {
             self.phase = Phase::Frames(Frames::default());
@@ -200,7 +197,7 @@ impl<B: Storage> Incoming<B> {
         }
     }
 
-    /// Drops whatever arrives from now on.
+    /// Drops all input from now on.
     pub fn end(&mut self) {
         self.phase = Phase::Ended;
     }
@@ -210,41 +207,41 @@ impl<B: Storage> Incoming<B> {
         self.buffer.storage.bytes(range)
     }
 
-    /// Puts a NUL behind the whole text that was the last step, before anything else is done; where its bytes are
-    /// from then on. For a storage with a byte in [`FRONT`](Storage::FRONT).
+    /// Puts a NUL after the whole text of the last step, before anything else is done. Returns the new range of its
+    /// bytes. Needs a storage with a byte in [`FRONT`](Storage::FRONT).
     #[must_use]
     pub fn end_text(&mut self, range: &Range<usize>) -> Range<usize> {
         self.buffer.end_with_nul(range)
     }
 
-    /// Returns the bytes that a step refers to, to be changed.
+    /// Returns the bytes that a step refers to, for writing.
     pub fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
         self.buffer.storage.bytes_mut(range)
     }
 
-    /// Holds the bytes in front of `end`, which a step refers to, where they are until [`release`](Self::release).
+    /// Keeps the bytes before `end`, which a step refers to, in place until [`release`](Self::release).
     pub fn hold(&mut self, end: usize) {
         self.buffer.floor = self.buffer.floor.max(end);
     }
 
-    /// Releases what is held.
+    /// Releases the held bytes.
     pub fn release(&mut self) {
         self.buffer.floor = 0;
     }
 
-    /// Returns how much can be lent. It is nothing in the opening handshake.
+    /// Returns how many bytes can be lent: none during the opening handshake.
     pub fn spare(&mut self) -> usize {
         match self.phase {
             Phase::Handshake(_) | Phase::Upgrading(_) => return 0,
             Phase::Frames(_) => self.buffer.compact(),
-            // Nothing of it is wanted any more, but for what is held.
+            // Only held bytes are still needed.
             Phase::Refused(_) | Phase::Ended => self.buffer.len = self.buffer.floor,
         }
         self.buffer.capacity().saturating_sub(self.buffer.len)
     }
 
-    /// Lends what is [`spare`](Self::spare) for `parts`, which are copied there, until something is
-    /// received or parsed. Parts without room are left out.
+    /// Lends [`spare`](Self::spare) bytes for `parts`, which are copied there, until something is received or parsed.
+    /// Skips parts without room.
     pub fn lend(&mut self, parts: &[&[u8]]) -> Range<usize> {
         self.buffer.put_behind(parts)
     }

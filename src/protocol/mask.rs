@@ -16,7 +16,7 @@ pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
 
 /// Unmasks text. Returns true only if all of it is ASCII, and so needs no validation.
 ///
-/// A false result proves nothing: this does not look where looking costs more than it saves.
+/// A false result proves nothing: it does not check where checking costs more than it saves.
 pub(super) fn unmask_text(bytes: &mut [u8], mask: [u8; 4]) -> bool {
     #[cfg(feature = "simd")]
     return wide::unmask_text(bytes, mask);
@@ -107,7 +107,7 @@ mod tests {
         ) {
             let mut plain = vec![b'a'; len];
             let mut bytes = formula(&plain);
-            // The vectors find out.
+            // Vectors detect it.
             prop_assert_eq!(unmask_text(&mut bytes, MASK), cfg!(feature = "simd"));
             plain[wrong.index(len)] = 0x80;
             prop_assert!(!unmask_text(&mut formula(&plain), MASK));

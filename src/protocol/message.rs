@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a message consists of.
+//! The type of a message.
 
 use super::frame::Opcode;
 
-/// What a message consists of.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// Valid UTF-8.

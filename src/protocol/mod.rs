@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! RFC 6455 as a pure state machine: bytes in, bytes and events out.
 //!
-//! A connection is two halves. [`Incoming`] owns the receive buffer: the opening handshake and the
-//! frames are parsed, unmasked and delivered in place there, and any split of the byte stream gives
-//! the same steps. [`Outgoing`] checks what the application asks to send and lays out frame headers.
-//! Neither knows a socket, a clock or the other half: what one asks of the other (a pong, the echo
-//! of a close) is a [`Step`] that the owner of both acts on.
+//! A connection has two halves. [`Incoming`] owns the receive buffer: it parses, unmasks, and delivers the opening
+//! handshake and the frames in place there, and any split of the byte stream gives the same steps. [`Outgoing`] checks
+//! the application's frames, and creates their headers. Neither uses a socket, a clock, or the other half. Actions
+//! between the halves (a pong, the echo of a close) are [`Step`]s, which their owner handles.
 
-// Tests may overflow: that would fail them.
+// In tests, an overflow panics anyway.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod authority;

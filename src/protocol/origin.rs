@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which web pages may connect (RFC 6455 section 10.2, RFC 6454).
+//! Web pages that may connect (RFC 6455 section 10.2, RFC 6454).
 
 use core::fmt::Write as _;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// In a list of origins it allows every one, and clients without an origin.
+/// In a list of origins, it allows every origin, and clients without one.
 const ANY: &str = "*";
 
-/// Why an origin in a configuration can match no request.
+/// The reason why a configured origin can match no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginError {
     /// There is no scheme: `device.local` instead of `http://device.local`.
@@ -41,9 +41,8 @@ impl core::fmt::Display for OriginError {
 
 impl core::error::Error for OriginError {}
 
-/// Checks an origin that may connect, as a configuration has it: `https://example.com`,
-/// `http://192.0.2.1:8080`, `null` (RFC 6454 section 7), or `*` for every client. A slash at the end and the
-/// scheme's own port (`http://device.local:80/`) do not matter.
+/// Checks an origin in a configuration: `https://example.com`, `http://192.0.2.1:8080`, `null` (RFC 6454 section 7), or
+/// `*` for every client. A slash at the end and the default port of the scheme (`http://device.local:80/`) are ignored.
 ///
 /// # Errors
 /// See [`OriginError`]: no request has such an origin.
@@ -74,7 +73,7 @@ pub fn check_origin(origin: &str) -> Result<(), OriginError> {
         }
     };
     let is_port = match port.strip_prefix(':') {
-        // It has neither a sign nor leading zeros.
+        // Without a sign and leading zeros.
         Some(digits) => !digits.starts_with(['+', '0']) && digits.parse::<u16>().is_ok(),
         None => port.is_empty(),
     };
@@ -92,7 +91,7 @@ fn split_scheme(origin: &str) -> Option<(&str, &str)> {
     (begins && scheme.bytes().all(is_of_scheme)).then_some((scheme, authority))
 }
 
-/// Returns whether browsers send a host name like this. What ends with a number is an IPv4 address to them.
+/// Returns whether browsers send such a host name. To them, a name that ends with a number is an IPv4 address.
 fn is_host_name(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let is_number = last
@@ -106,9 +105,9 @@ fn is_host_name(name: &str) -> bool {
         && (!is_number || name.parse::<Ipv4Addr>().is_ok())
 }
 
-/// Returns whether browsers write an IPv6 address like this: as short as possible (RFC 5952).
+/// Returns whether browsers write an IPv6 address like this: in its shortest form (RFC 5952).
 fn is_written_as_sent(text: &str) -> bool {
-    /// What is still to be written.
+    /// The rest of the text to compare with.
     struct Expected<'a>(&'a str);
 
     impl core::fmt::Write for Expected<'_> {
@@ -127,7 +126,7 @@ fn is_written_as_sent(text: &str) -> bool {
 
     let mut expected = Expected(text);
     text.parse::<Ipv6Addr>().is_ok_and(|address| {
-        // They write an IPv4 address that is part of it as two groups.
+        // They write an embedded IPv4 address as two groups.
         let mapped = address.to_ipv4_mapped();
         let written = match mapped.map(|address| address.octets()) {
             Some([a, b, c, d]) => {
@@ -140,21 +139,21 @@ fn is_written_as_sent(text: &str) -> bool {
     })
 }
 
-/// What a list of origins says about a request.
+/// The result of comparing a request with a list of origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginMatch {
-    /// The list has the origin, or `*`.
+    /// The list contains the origin, or `*`.
     Listed,
     /// The list is empty.
     NoList,
-    /// The list has other origins only. A request without an origin, which comes from no browser, does not match
-    /// either.
+    /// The list contains only other origins. This includes a request without an origin, which does not come from a
+    /// browser.
     Other,
 }
 
 impl OriginMatch {
-    /// Looks for the origin of a request in a list. Scheme and host compare without regard to case. The list
-    /// should pass [`check_origin`].
+    /// Searches a list for the origin of a request. Scheme and host are case-insensitive. The list should pass
+    /// [`check_origin`].
     pub fn of<'a>(origin: Option<&str>, list: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = Self::NoList;
         for entry in list {
@@ -169,7 +168,7 @@ impl OriginMatch {
     }
 }
 
-/// Returns whether a request with this `Origin` may connect where only `allowed` origins may.
+/// Returns whether a request with this `Origin` may connect if only `allowed` origins may.
 ///
 /// An empty list, and `*` in it, allow every request. See [`OriginMatch::of`].
 pub fn origin_allowed<'a>(
@@ -179,7 +178,8 @@ pub fn origin_allowed<'a>(
     OriginMatch::of(origin, allowed) != OriginMatch::Other
 }
 
-/// Returns the origin without a slash and its scheme's own port at the end. As bytes: the searches of `str` are long.
+/// Returns the origin without a slash and the default port at the end. As bytes, because searching in a `str` takes
+/// more code.
 fn normal(origin: &str) -> &[u8] {
     let origin = origin.as_bytes();
     let origin = origin.strip_suffix(b"/").unwrap_or(origin);
@@ -191,7 +191,7 @@ fn is_https(origin: &[u8]) -> bool {
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https:"))
 }
 
-/// Returns what is in front of the port, if that is the scheme's own one or empty.
+/// Returns the text before the port, if that is the scheme's default or empty.
 fn without_port(authority: &[u8], is_https: bool) -> &[u8] {
     let port: &[u8] = if is_https { b":443" } else { b":80" };
     let rest = authority.strip_suffix(port);
@@ -199,7 +199,7 @@ fn without_port(authority: &[u8], is_https: bool) -> &[u8] {
         .unwrap_or(authority)
 }
 
-/// Returns whether a page with this origin is of the server that has this host and port.
+/// Returns whether a page with this origin belongs to the server with this host and port.
 pub(super) fn is_same(origin: &str, host: &str) -> bool {
     let origin = normal(origin);
     let is_https = is_https(origin);

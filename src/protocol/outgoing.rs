@@ -4,49 +4,48 @@
 use super::frame::Opcode;
 use super::utf8::{Utf8, from_utf8};
 
-/// Checks the frames that the application sends, in the order in which they go out.
+/// Checks the frames that the application sends, in the order in which they leave.
 ///
-/// A frame is first planned with [`Outgoing::plan`], which changes nothing, and becomes part of the
-/// stream by [`Outgoing::commit`] once it is certain to go out whole.
+/// A frame is first planned by [`Outgoing::plan`], which changes nothing, and becomes part of the stream by
+/// [`Outgoing::commit`] once it is certain to be sent whole.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outgoing {
     open: Fragmented,
 }
 
-/// The fragmented message that has been started and not yet finished.
+/// The fragmented message that has been started and not finished.
 #[derive(Clone, Copy, Debug, Default)]
 enum Fragmented {
     #[default]
     None,
     Binary,
-    /// With the check of the text so far.
+    /// Contains the check of the text so far.
     Text(Utf8),
 }
 
-/// A data frame that may be sent next: how the message is that it belongs to, after it.
+/// A data frame that may be sent next: the state of its message after it.
 ///
-/// The default is for control frames, which may come anywhere between the fragments of a message and
-/// are not to be committed.
+/// The default is for control frames, which may come anywhere between the fragments of a message and are not committed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Planned {
     open: Fragmented,
 }
 
-/// Why a data frame may not be sent (RFC 6455 section 5.4 and 5.6). Nothing was changed.
+/// The reason why a data frame must not be sent (RFC 6455 sections 5.4 and 5.6). Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// Only text, binary and continuation frames carry messages.
     ControlOpcode,
-    /// There is no fragmented message to go on with.
+    /// There is no fragmented message to continue.
     NothingToContinue,
-    /// A fragmented message has to be finished first.
+    /// A fragmented message must be finished first.
     InsideFragmented,
-    /// Text that is not UTF-8, or ends inside a character.
+    /// The text is not UTF-8, or ends inside a character.
     NotUtf8,
 }
 
 impl Outgoing {
-    /// Nothing was sent yet.
+    /// The state before the first frame.
     pub const NEW: Self = Self {
         open: Fragmented::None,
     };
@@ -57,7 +56,7 @@ impl Outgoing {
         !matches!(self.open, Fragmented::None)
     }
 
-    /// Checks a data frame. A payload that is known to be UTF-8 is not checked for it.
+    /// Checks a data frame. Skips the check for UTF-8 if the payload is known to be valid.
     ///
     /// # Errors
     /// See [`FrameError`]; nothing is changed.
@@ -71,7 +70,7 @@ impl Outgoing {
     ) -> Result<Planned, FrameError> {
         let is_whole = fin && !self.is_fragmented();
         let open = match opcode {
-            // Most messages.
+            // The usual case.
             Opcode::Text if is_whole && (is_utf8 || from_utf8(payload).is_some()) => {
                 Fragmented::None
             }
@@ -81,7 +80,7 @@ impl Outgoing {
         Ok(Planned { open })
     }
 
-    /// Returns the fragmented message as it is after this frame, unless that finishes it.
+    /// Returns the state of the fragmented message after this frame, unless the frame finishes it.
     fn plan_fragment(
         &self,
         fin: bool,
@@ -110,7 +109,7 @@ impl Outgoing {
         Ok(if fin { Fragmented::None } else { fragment })
     }
 
-    /// Commits to the planned frame: it goes out.
+    /// Commits the planned frame: it will be sent.
     pub const fn commit(&mut self, planned: &Planned) {
         self.open = planned.open;
     }

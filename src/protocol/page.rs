@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pages: what a server answers to a GET or HEAD request that asks for no upgrade (RFC 9110).
+//! Pages: the responses to GET and HEAD requests without an upgrade (RFC 9110).
 
 use super::authority::is_token;
 use super::request::Request;
 
-/// The field of a request that says which version of a page the client has.
+/// The request field with the versions of a page that the client has.
 pub(super) const IF_NONE_MATCH: &str = "If-None-Match";
 
-/// A page: bytes that a server answers a request with.
+/// A page that a server sends to browsers.
 ///
 /// ```
 /// use wss::Page;
@@ -19,16 +19,16 @@ pub(super) const IF_NONE_MATCH: &str = "If-None-Match";
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Page<'a> {
-    /// Its path, percent-encoded as in a request: `/`, `/logo.svg`.
+    /// The path, percent-encoded as in a request: `/`, `/logo.svg`.
     pub path: &'a str,
     /// The value of `Content-Type`: `text/html; charset=utf-8`.
     pub content_type: &'a str,
-    /// How the body is encoded, `gzip`, if it is. Every browser takes that.
+    /// The encoding of the body, such as `gzip`, if there is one. Every browser supports that.
     pub encoding: Option<&'a str>,
-    /// The entity tag of this version of the page, without quotes. `None`: a checksum of the body, which is
-    /// computed for each request.
+    /// The entity tag of this version of the page, without quotes. `None`: a checksum of the body, computed for each
+    /// request.
     pub etag: Option<&'a str>,
-    /// What is sent.
+    /// The body.
     pub body: &'a [u8],
 }
 
@@ -45,25 +45,25 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Says that the body is compressed by gzip. It is sent so to every client, as RFC 9110 section 12.5.3 allows.
+    /// Marks the body as compressed by gzip. Every client gets it like this, which RFC 9110 section 12.5.3 allows.
     #[must_use]
     pub const fn gzip(mut self) -> Self {
         self.encoding = Some("gzip");
         self
     }
 
-    /// Sets the entity tag of this version of the page, without quotes: for a body of megabytes, whose checksum
-    /// takes milliseconds.
+    /// Sets the entity tag of this version of the page, without quotes: for a body of megabytes, whose checksum takes
+    /// milliseconds to compute.
     #[must_use]
     pub const fn etag(mut self, etag: &'a str) -> Self {
         self.etag = Some(etag);
         self
     }
 
-    /// Checks that a response can be made of this.
+    /// Checks that the page can be served.
     ///
     /// # Errors
-    /// [`PageError`], which says what is wrong.
+    /// See [`PageError`].
     pub fn check(&self) -> Result<(), PageError> {
         let visible = |byte: u8| matches!(byte, 0x21..=0x7E);
         let is_type = |byte: u8| visible(byte) || byte == b' ';
@@ -111,7 +111,7 @@ impl core::fmt::Debug for Page<'_> {
     }
 }
 
-/// Why a [`Page`] cannot be served.
+/// The reason why a [`Page`] cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PageError {
@@ -119,7 +119,7 @@ pub enum PageError {
     Path,
     /// The content type is empty, or has control characters.
     ContentType,
-    /// The encoding is no token.
+    /// The encoding is not a token.
     Encoding,
     /// The entity tag is empty, or has quotes, spaces, or control characters.
     Etag,
@@ -138,10 +138,10 @@ impl core::fmt::Display for PageError {
 
 impl core::error::Error for PageError {}
 
-/// The head of a response with a page, in parts to be sent one after the other. The end of the head follows.
+/// The head of a response with a page, in parts that are sent in order. The end of the head follows.
 pub struct PageHead<'a> {
     page: Page<'a>,
-    /// If the page has no entity tag of its own.
+    /// The entity tag of a page without its own.
     checksum: [u8; 8],
     /// The length of the body in decimal digits, right-aligned.
     length: [u8; 20],
@@ -150,7 +150,7 @@ pub struct PageHead<'a> {
 }
 
 impl<'a> PageHead<'a> {
-    /// Makes the response to this request: 200, or 304 if the client has this version already.
+    /// Creates the response to this request: 200, or 304 if the client already has this version.
     #[must_use]
     pub fn new(page: Page<'a>, request: &Request<'_>) -> Self {
         let checksum = match page.etag {
@@ -212,8 +212,8 @@ impl<'a> PageHead<'a> {
         ]
     }
 
-    /// Returns the entity tag, and the fields that are the same for every page: a client asks each time whether it
-    /// has the current version (RFC 9111 section 5.2.2.4), and takes the content for what it is declared to be.
+    /// Returns the entity tag, and the fields that all pages share: the client must revalidate its copy each time (RFC
+    /// 9111 section 5.2.2.4), and must not guess the content type.
     #[must_use]
     pub fn validators(&self) -> [&[u8]; 3] {
         let tag = self.page.etag.map_or(&self.checksum[..], str::as_bytes);
@@ -226,8 +226,8 @@ impl<'a> PageHead<'a> {
     }
 }
 
-/// Returns whether `tags`, the value of `If-None-Match`, is `*` or lists this entity tag. The comparison is the weak
-/// one (RFC 9110 section 13.1.2).
+/// Returns whether `tags`, the value of `If-None-Match`, is `*` or contains this entity tag. The comparison is weak
+/// (RFC 9110 section 13.1.2).
 fn lists_tag(tags: &[u8], wanted: &[u8]) -> bool {
     let mut rest = tags.trim_ascii();
     if rest == b"*" {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Parameters of a query, as HTML forms write them (`application/x-www-form-urlencoded`).
+//! Query parameters, in the encoding of HTML forms (`application/x-www-form-urlencoded`).
 
 use super::credentials::is_same;
 use super::request::Request;
 use super::utf8::from_utf8;
 
-/// Why a parameter of a query cannot be read.
+/// The reason why a query parameter cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueryError {
@@ -27,14 +27,14 @@ impl core::fmt::Display for QueryError {
 impl core::error::Error for QueryError {}
 
 impl<'a> Request<'a> {
-    /// Reads a parameter of the query into `buffer`: of `?room=a%20b&x` it is `a b` for `room`, empty for `x`, and
-    /// `None` for others. Of several with this name it is the first one.
+    /// Decodes a query parameter into `buffer`: in `?room=a%20b&x`, `room` is `a b`, `x` is empty, and others are
+    /// `None`. If several parameters have this name, reads the first one.
     ///
-    /// Parameters are separated by `&`. Names and values are decoded: `%20` (RFC 3986 section 2.1) and `+` are a
-    /// space. A value may contain any character, NUL too.
+    /// Parameters are separated by `&`. Names and values are decoded: `%20` (RFC 3986 section 2.1) and `+` are a space.
+    /// A value may contain any character, also NUL.
     ///
     /// # Errors
-    /// See [`QueryError`]. The length of the query is always enough for the buffer.
+    /// See [`QueryError`]. A buffer with the length of the query is always enough.
     pub fn query_param<'b>(
         &self,
         name: &str,
@@ -52,28 +52,28 @@ impl<'a> Request<'a> {
         from_utf8(value).map(Some).ok_or(QueryError::NotUtf8)
     }
 
-    /// Returns whether the first parameter with this name is this secret, which is not empty. The comparison takes
-    /// the same time wherever they differ.
+    /// Returns whether the first parameter with this name equals this secret. The comparison takes the same time
+    /// wherever they differ. Always false for an empty secret.
     #[must_use]
     pub fn is_query_param(&self, name: &str, secret: &str) -> bool {
         let given = self.raw_query_param(name);
         !secret.is_empty() && given.is_some_and(|value| is_same(decoded(value), secret.as_bytes()))
     }
 
-    /// Returns the value of the first parameter with this name, as it stands in the query.
+    /// Returns the value of the first parameter with this name, without decoding it.
     fn raw_query_param(&self, name: &str) -> Option<&'a [u8]> {
         let query = self.query().unwrap_or_default().as_bytes();
         query.split(|byte| *byte == b'&').find_map(|parameter| {
             let mut parts = parameter.splitn(2, |byte| *byte == b'=');
             let found = parts.next().unwrap_or_default();
-            // There is no parameter in an empty query, nor between two separators.
+            // An empty query, and the gap between two separators, contain no parameter.
             let is_it = !parameter.is_empty() && decoded(found).eq(name.bytes());
             is_it.then(|| parts.next().unwrap_or_default())
         })
     }
 }
 
-/// Returns the bytes that a name or a value stands for. That escapes are valid was checked.
+/// Returns the decoded bytes of a name or a value. Its escapes were checked already.
 fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
     let mut bytes = text.iter();
     core::iter::from_fn(move || {
@@ -94,7 +94,7 @@ mod tests {
     use super::super::request::tests::with_target;
     use super::*;
 
-    /// Returns what a buffer of `room` bytes gets.
+    /// Returns the result of a buffer with `room` bytes.
     fn read(target: &str, name: &str, room: usize) -> Result<Option<String>, QueryError> {
         with_target(target, |request| {
             let mut buffer = vec![0; room];
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(read("/?a=%ff", "a", 9), Err(QueryError::NotUtf8));
         assert_eq!(read("/?a=%c3", "a", 9), Err(QueryError::NotUtf8));
         assert_eq!(read("/?a=%00b", "a", 9), Ok(Some("\0b".into())));
-        // The first one counts, even if the second one would fit.
+        // The first one counts, even if only the second one fits.
         assert_eq!(read("/?a=12&a=1", "a", 1), Err(QueryError::NoRoom));
     }
 }

@@ -8,17 +8,17 @@ use super::origin::is_same;
 use super::page::IF_NONE_MATCH;
 use super::storage::Storage;
 
-/// The longest opening request that is read unless configured otherwise, in bytes.
+/// The default maximum size of an opening request, in bytes.
 pub const HANDSHAKE_LIMIT: u16 = 4096;
 
-/// How far behind the kept parts the next bytes of the request are received. The byte that ends the authority
-/// of a target is kept as four: the end of the host, the tag of the target, `/`, and the end of that.
+/// The distance between the kept parts and the next bytes of the request. The byte that ends the authority of a target
+/// is kept as four: the end of the host, the tag of the target, `/`, and the end of that.
 const GAP: usize = 3;
-/// Room for the longest word that has a meaning: `sec-websocket-extensions`, `transfer-encoding`, …
+/// Room for the longest word with a meaning: `sec-websocket-extensions`, `transfer-encoding`, …
 const WORD: usize = 24;
 
 bitflags::bitflags! {
-    /// What the request has said so far.
+    /// Facts about the request so far.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     struct Seen: u16 {
         const GET = 1 << 0;
@@ -31,19 +31,18 @@ bitflags::bitflags! {
         const VERSION_13 = 1 << 7;
         const ORIGIN = 1 << 8;
         const QUERY = 1 << 9;
-        /// A body follows, which would be taken for frames.
+        /// A body follows, which would be mistaken for frames.
         const BODY = 1 << 10;
-        /// The method is HEAD, which only pages have.
+        /// The method is HEAD, which only pages support.
         const HEAD = 1 << 11;
     }
 }
 
 /// A part of the request that is kept.
 ///
-/// Kept parts stand one after the other at the front of the receive buffer, each as a tag and texts. A NUL
-/// ends each text. A request contains neither a NUL nor a tag, so that no lengths are needed. This is no
-/// longer than what was received of the request, so that the request is parsed and kept in the buffer that
-/// it is received into.
+/// Kept parts are at the front of the receive buffer, one after the other, each as a tag and texts. A NUL ends each
+/// text. A request contains neither a NUL nor a tag, so no lengths are needed. Kept parts are never longer than the
+/// received bytes of the request, so that it is parsed and kept in the buffer that it is received into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Kept {
@@ -53,22 +52,22 @@ enum Kept {
     Host,
     Key,
     Origin,
-    /// Each subprotocol. An empty text is none.
+    /// Each subprotocol. An empty text means none.
     Subprotocols,
-    /// The name in lower case, and the value, of a field that the application asks for.
+    /// The name in lower case, and the value, of a field that the application has requested.
     Named,
 }
 
-/// The tag of a request for a page. With a text, it is for the header of the page only.
+/// The tag of a request for a page. If it has a text, only the header of the page is requested.
 const PAGE: u8 = Kept::Named as u8 + 1;
 
-/// Tags are not greater than this. The least byte of a text is a tab, which is.
+/// All tags are at most this. Bytes of a text are greater: the least is a tab.
 const LAST_TAG: u8 = PAGE;
 
 /// Header fields with a meaning for the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
-    /// The method, in front of all fields.
+    /// The method, before all fields.
     Method,
     Keep(Kept),
     Upgrade,
@@ -80,8 +79,7 @@ enum Field {
     Other,
 }
 
-/// The header fields with a meaning, each with what notes that it was there if it may be there only
-/// once.
+/// The header fields with a meaning, each with the flag for its presence if it may appear only once.
 const FIELDS: [(&[u8], Field, Seen); 10] = [
     (b"host", Field::Keep(Kept::Host), Seen::HOST),
     (b"sec-websocket-key", Field::Keep(Kept::Key), Seen::KEY),
@@ -103,11 +101,11 @@ const FIELDS: [(&[u8], Field, Seen); 10] = [
     (b"transfer-encoding", Field::TransferEncoding, Seen::empty()),
 ];
 
-/// Checks the names of header fields that an application asks for, separated by spaces.
+/// Checks the names of header fields that an application requests, separated by spaces.
 ///
 /// # Errors
-/// The first name that is no token (RFC 9110 section 5.1), or that is a field of the handshake itself. A
-/// [`Request`] has methods for these.
+/// The first name that is not a token (RFC 9110 section 5.1), or is a field of the handshake itself, for which
+/// [`Request`] has methods.
 pub fn check_field_names(names: &str) -> Result<(), &str> {
     let is_wrong = |name: &&str| {
         let of_handshake = FIELDS
@@ -121,7 +119,7 @@ pub fn check_field_names(names: &str) -> Result<(), &str> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Before the request line, where empty lines are passed over (RFC 9112 section 2.2).
+    /// Before the request line, where empty lines are skipped (RFC 9112 section 2.2).
     Start,
     StartLf,
     Method,
@@ -136,31 +134,31 @@ enum State {
     EndLf,
 }
 
-/// The parser of an opening request: one byte at a time, whatever the splits.
+/// The parser of an opening request: one byte at a time, independent of splits.
 ///
-/// Needs room for what it keeps (target, host, key, origin, subprotocols, and the fields that the
-/// application asks for); everything else is read and forgotten.
+/// It needs room for the parts that it keeps (target, host, key, origin, subprotocols, and the fields that the
+/// application requests). Everything else is read and dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestParser {
     state: State,
     field: Field,
-    /// White space came after the last byte of the value's element.
+    /// White space followed the last byte of the value's element.
     spaced: bool,
     extensions: Extensions,
     seen: Seen,
     word: [u8; WORD],
-    /// Length of the word; more than `WORD` for one too long to have a meaning.
+    /// The length of the word; more than `WORD` if it is too long to have a meaning.
     word_len: u8,
-    /// Bytes at the front of the storage that hold kept fields.
+    /// The number of bytes at the front of the storage with kept fields.
     kept: u16,
-    /// Where the field being kept began.
+    /// The offset of the field that is being kept.
     kept_from: u16,
     received: u16,
     limit: u16,
 }
 
 impl RequestParser {
-    /// Creates a parser that refuses requests over `limit` bytes.
+    /// Creates a parser that refuses requests of more than `limit` bytes.
     pub fn new(limit: u16) -> Self {
         Self {
             state: State::Start,
@@ -182,8 +180,8 @@ impl RequestParser {
         self.received == 0
     }
 
-    /// Returns where in the storage the next bytes of the request are to be received: behind what is kept,
-    /// and so far behind it that a kept field never overwrites a byte not yet read.
+    /// Returns the offset in the storage for the next bytes of the request: behind the kept parts, at a distance so
+    /// that a kept field never overwrites a byte that was not read yet.
     pub fn receive_at(&self) -> usize {
         self.kept().saturating_add(GAP)
     }
@@ -193,7 +191,7 @@ impl RequestParser {
         usize::from(self.kept)
     }
 
-    /// Returns the status for a request that is too long: what makes it so is the target, or the fields.
+    /// Returns the status for a request that is too long, which depends on whether the target or the fields are.
     pub const fn too_long(&self) -> Status {
         match self.state {
             State::Target | State::Authority => Status::URI_TOO_LONG,
@@ -201,14 +199,14 @@ impl RequestParser {
         }
     }
 
-    /// Takes the next byte of the request; the storage's bytes up to it may be overwritten. `names` are the
-    /// header fields that the application asks for, separated by spaces. With `pages`, a request need not ask for an
-    /// upgrade, and `If-None-Match` is kept, too.
+    /// Processes the next byte of the request. The storage's bytes up to it may be overwritten. `names` are the header
+    /// fields that the application requests, separated by spaces. With `pages`, a request need not ask for an upgrade,
+    /// and `If-None-Match` is kept, too.
     ///
-    /// True once the request is complete and can be answered; the byte was the last one of it.
+    /// Returns true for the last byte of the request, which can then be answered.
     ///
     /// # Errors
-    /// The status with which the request has to be refused.
+    /// The status with which the request must be refused.
     pub fn push(
         &mut self,
         storage: &mut impl Storage,
@@ -284,7 +282,7 @@ impl RequestParser {
             (State::LineStart | State::Name, _) if is_token => {
                 let byte = byte.to_ascii_lowercase();
                 if pages || !names.is_empty() {
-                    // The word is too short for names of any length.
+                    // Field names can be longer than the word.
                     if self.state == State::LineStart {
                         self.keep_begin(storage, Kept::Named);
                     }
@@ -309,7 +307,7 @@ impl RequestParser {
         })
     }
 
-    /// Returns what the request asks for; to be read once it is complete.
+    /// Returns the request, once it is complete.
     pub fn request<'a>(&self, storage: &'a impl Storage) -> Request<'a> {
         Request {
             kept: storage.bytes(0..self.kept()),
@@ -323,21 +321,21 @@ impl RequestParser {
                 return Some(State::HttpVersion);
             }
             b'/' if SCHEMES.contains(&self.word()) => {
-                self.word_len = u8::MAX; // another scheme is part of the path or the query
-                // The authority is kept as the host, in front of the `Host` field, which it replaces (RFC 9112
-                // section 3.2.2).
+                self.word_len = u8::MAX; // other schemes are part of the path or the query
+                // The authority is kept as the host, before the `Host` field, which it replaces (RFC 9112 section
+                // 3.2.2).
                 self.kept = self.kept_from;
                 self.keep_begin(storage, Kept::Host);
                 return Some(State::Authority);
             }
             b'?' if !self.seen.contains(Seen::QUERY) => {
-                // Only the first one separates: a query may have more (RFC 3986 section 3.4).
+                // Only the first one separates: a query may contain others (RFC 3986 section 3.4).
                 self.seen.insert(Seen::QUERY);
                 self.word_len = u8::MAX; // no scheme follows
                 self.keep(storage, 0);
             }
             0x21..=0x7E if byte != b'#' => {
-                // It begins with the scheme, perhaps.
+                // It may begin with a scheme.
                 self.word_push(byte.to_ascii_lowercase());
                 self.keep(storage, byte);
             }
@@ -352,14 +350,14 @@ impl RequestParser {
         }
         self.keep(storage, 0);
         self.keep_begin(storage, Kept::Target);
-        // `ws://host?query` leaves it out (RFC 9112 section 3.2.1).
+        // `ws://host?query` has no path (RFC 9112 section 3.2.1).
         self.keep(storage, b'/');
         Some(())
     }
 
     fn target_end(&mut self, storage: &mut impl Storage) -> Option<()> {
         let target = self.value(storage);
-        // With a method that is refused anyway it may have a form of its own (RFC 9112 section 3.2).
+        // With another method, which is refused anyway, it may have another form (RFC 9112 section 3.2).
         let is_valid = target.first() == Some(&b'/') || !self.seen.contains(Seen::GET);
         if !is_valid || !has_valid_escapes(target) {
             return None;
@@ -369,7 +367,7 @@ impl RequestParser {
         Some(())
     }
 
-    /// Returns what is kept of the part that is being read.
+    /// Returns the kept bytes of the current part.
     #[inline(never)] // for size
     fn value<'a>(&self, storage: &'a impl Storage) -> &'a [u8] {
         storage.bytes(usize::from(self.kept_from).saturating_add(1)..self.kept())
@@ -430,7 +428,7 @@ impl RequestParser {
                 return Some(());
             }
             (Field::Keep(Kept::Named), _) if keeps_named => {
-                // White space inside the value is part of it. At its end it is taken off later.
+                // White space inside the value is part of it. At the end it is removed later.
                 if !is_space || self.word_len > 0 {
                     self.word_len = 1;
                     self.keep(storage, byte);
@@ -448,7 +446,7 @@ impl RequestParser {
                 return Some(());
             }
             _ if is_space => {
-                // Around an element it means nothing.
+                // Ignore white space around an element.
                 self.spaced = self.word_len > 0;
                 return Some(());
             }
@@ -468,14 +466,14 @@ impl RequestParser {
             self.seen.insert(Seen::BODY);
         }
         if is_spaced {
-            // Inside an element it spoils it: nothing has such a name.
+            // White space inside an element makes it unknown.
             self.value_byte(storage, b' ');
         }
         self.value_byte(storage, byte);
         Some(())
     }
 
-    /// Adds to the value, which is kept or compared.
+    /// Adds a byte to the value, which is kept or compared.
     fn value_byte(&mut self, storage: &mut impl Storage, byte: u8) {
         if let Field::Keep(_) = self.field {
             self.keep(storage, byte);
@@ -500,7 +498,7 @@ impl RequestParser {
         }
         match self.field {
             Field::Keep(Kept::Named) if pages || !names.is_empty() => {
-                // The name's NUL ends this.
+                // The NUL of the name ends this loop.
                 while let [b' ' | b'\t'] = storage.bytes(self.kept().saturating_sub(1)..self.kept())
                 {
                     self.kept = self.kept.saturating_sub(1);
@@ -514,7 +512,7 @@ impl RequestParser {
         Some(())
     }
 
-    /// Ends the method, or one element of a field's value, which may be the one that counts.
+    /// Ends the method, or an element of a field's value, which may be the relevant one.
     fn element_end(&mut self) {
         let (wanted, seen): (&[u8], _) = match self.field {
             Field::Method => (b"GET", Seen::GET),
@@ -529,14 +527,14 @@ impl RequestParser {
         }
     }
 
-    /// Returns whether the request, whose head is complete, is for a page. That is kept.
+    /// Returns whether the request, whose head is complete, is for a page, and keeps that.
     fn keep_page(&mut self, storage: &mut impl Storage) -> bool {
         let seen = self.seen;
         let is_page = seen.intersects(Seen::GET.union(Seen::HEAD))
             && !seen.contains(Seen::UPGRADE_WEBSOCKET)
             && (seen.contains(Seen::HOST) || !seen.contains(Seen::HTTP_1_1));
         if is_page {
-            // There is room, since as many bytes are free in front of those that are received.
+            // There is room, because as many bytes are free before the next received byte.
             self.keep(storage, PAGE);
             if seen.contains(Seen::HEAD) {
                 self.keep(storage, b'H');
@@ -573,11 +571,11 @@ impl RequestParser {
         if let Some(place) = self.word.get_mut(usize::from(self.word_len)) {
             *place = byte;
         }
-        // Stays above `WORD` for a word of any length, and never comes round to a short one.
+        // Saturates, so that a long word never looks like a short one.
         self.word_len = self.word_len.saturating_add(1);
     }
 
-    /// Returns the word, which is empty if it was too long to have a meaning.
+    /// Returns the word; empty if it is too long to have a meaning.
     #[inline(never)] // for size
     fn word(&self) -> &[u8] {
         self.word
@@ -607,40 +605,40 @@ impl RequestParser {
     }
 }
 
-/// What a client asks for in its opening handshake.
+/// The opening request of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     kept: &'a [u8],
 }
 
 impl<'a> Request<'a> {
-    /// Returns the request as it is kept, to be kept elsewhere. A NUL follows each text in it.
+    /// Returns the request in its kept form, for storing it. A NUL follows each text.
     #[must_use]
     pub const fn to_bytes(&self) -> &'a [u8] {
         self.kept
     }
 
-    /// Creates a request from what [`to_bytes`](Self::to_bytes) gave.
+    /// Creates a request from the result of [`to_bytes`](Self::to_bytes).
     #[must_use]
     pub const fn from_bytes(bytes: &'a [u8]) -> Self {
         Self { kept: bytes }
     }
 
-    /// Returns the path, percent-encoded as it came: `/chat`. Empty only if the request is not known.
+    /// Returns the path, percent-encoded as received: `/chat`. Empty only if the request is not known.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.first(Kept::Target).unwrap_or_default()
     }
 
-    /// Returns the query without its question mark, percent-encoded as it came, if the target has one.
-    /// [`query_param`](Self::query_param) reads one parameter of it.
+    /// Returns the query without its question mark, percent-encoded as received, if the target has one.
+    /// [`query_param`](Self::query_param) decodes a parameter of it.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.all(Kept::Target).nth(1).and_then(text)
     }
 
-    /// Returns the host that the request is for, and its port if there is one: that of the target if the target is a
-    /// whole URL, and the `Host` field otherwise (RFC 9112 section 3.3).
+    /// Returns the host of the request, and its port if there is one: that of the target if the target is a whole URL,
+    /// otherwise that of the `Host` field (RFC 9112 section 3.3).
     #[must_use]
     pub fn host(&self) -> &'a str {
         self.first(Kept::Host).unwrap_or_default()
@@ -652,22 +650,22 @@ impl<'a> Request<'a> {
         self.first(Kept::Origin)
     }
 
-    /// Returns whether this is no request of another site's page: it has no `Origin`, so that it comes from no
-    /// browser, or the host and port of its `Origin` are those of [`host`](Self::host). A port that is left out is
-    /// that of the origin's scheme.
+    /// Returns whether this request does not come from a page of another site: it has no `Origin`, so it does not come
+    /// from a browser, or the `Origin` has the host and port of [`host`](Self::host). A missing port is the default of
+    /// the origin's scheme.
     #[must_use]
     pub fn is_same_origin(&self) -> bool {
         self.origin()
             .is_none_or(|origin| is_same(origin, self.host()))
     }
 
-    /// Returns whether this asks for a page, by GET or HEAD, and not for a WebSocket. Only where the server has pages.
+    /// Returns whether this is a GET or HEAD request for a page, and not for a WebSocket. Only if the server has pages.
     #[must_use]
     pub fn is_page(&self) -> bool {
         self.tagged(PAGE).next().is_some()
     }
 
-    /// Returns whether this asks for the header of a page only.
+    /// Returns whether only the header of a page is requested.
     pub(crate) fn is_head(&self) -> bool {
         self.tagged(PAGE).any(|method| !method.is_empty())
     }
@@ -678,24 +676,24 @@ impl<'a> Request<'a> {
         self.first(Kept::Key).unwrap_or_default()
     }
 
-    /// Returns the subprotocols that the client offers, the preferred one first.
+    /// Returns the subprotocols that the client offers, in order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let names = self.all(Kept::Subprotocols).filter_map(text);
         names.filter(|name| !name.is_empty())
     }
 
-    /// Returns the value of a header field that the application has asked for, without the white space around it. The
-    /// name is compared without regard to case. Of several fields with this name it is the first one.
+    /// Returns the value of a header field that the application has requested, without white space around it. The name
+    /// is case-insensitive. If several fields have this name, returns the first one.
     ///
-    /// `None` if there is no such field, if the application has not asked for it, or if the value is not UTF-8:
-    /// bytes outside of ASCII have no defined meaning in a field (RFC 9110 section 5.5).
-    /// [`fields`](Self::fields) gives them as they are.
+    /// `None` if there is no such field, if the application has not requested it, or if the value is not UTF-8:
+    /// non-ASCII bytes have no defined meaning in a field (RFC 9110 section 5.5). [`fields`](Self::fields) returns them
+    /// unchanged.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'a str> {
         self.fields(name).next().and_then(text)
     }
 
-    /// Returns the values of all header fields with this name, in their order, as [`field`](Self::field) has the first
+    /// Returns the values of all header fields with this name, in order, as [`field`](Self::field) returns the first
     /// one: visible ASCII, spaces, tabs, and any bytes from 0x80 on.
     pub fn fields<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let mut named = self.all(Kept::Named);
@@ -743,10 +741,10 @@ fn lists(names: &str, name: &[u8]) -> bool {
     names.any(|listed| listed.eq_ignore_ascii_case(name))
 }
 
-/// What stands in front of the second slash of a target that is a whole URL (RFC 6455 section 4.2.1).
+/// The part before the second slash of a target that is a whole URL (RFC 6455 section 4.2.1).
 const SCHEMES: [&[u8]; 4] = [b"ws:/", b"wss:/", b"http:/", b"https:/"];
 
-/// Returns whether this is a visible character of ASCII.
+/// Returns whether this is a visible ASCII character.
 const fn is_visible(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7E)
 }
@@ -772,7 +770,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Parses in place, as the receive buffer is used: every byte arrives where it is free.
+    /// Parses in place, like the receive buffer: every byte arrives where there is room.
     fn parse(request: &str) -> Parsed {
         parse_for("", request)
     }
@@ -807,13 +805,13 @@ pub(super) mod tests {
         }
     }
 
-    /// Shows a request for this target.
+    /// Passes a request with this target to `test`.
     pub fn with_target<T>(target: &str, test: impl FnOnce(&Request<'_>) -> T) -> T {
         let parsed = parse(&format!("GET {target} HTTP/1.1\r\n{FIELDS}{KEY}\r\n"));
         test(&parsed.request())
     }
 
-    /// Shows a request with these lines, of which the fields with these names are kept.
+    /// Passes a request with these lines to `test`. The fields with these names are kept.
     pub fn with_fields<T>(
         names: &str,
         lines: impl AsRef<[u8]>,
@@ -824,7 +822,7 @@ pub(super) mod tests {
         test(&parsed.request())
     }
 
-    /// Shows a request for a page, with these lines.
+    /// Passes a request for a page, with these lines, to `test`.
     pub fn with_page_request<T>(
         method: &str,
         lines: &str,
@@ -850,7 +848,7 @@ pub(super) mod tests {
             assert!(request.is_page() && request.is_head());
             assert_eq!(request.path(), "/page");
         });
-        // Another protocol may be declined (RFC 9110 section 7.8); what only a WebSocket has means nothing.
+        // Another protocol may be ignored (RFC 9110 section 7.8), and so are fields for WebSockets.
         let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nSec-WebSocket-Key: x\r\n";
         with_page_request("GET", h2c, |request| assert!(request.is_page()));
         let body = "Content-Length: 5\r\n";
@@ -899,7 +897,7 @@ pub(super) mod tests {
             };
             assert_eq!(answer(&request), Some(status), "{request}");
         }
-        // Without pages there are none.
+        // Without pages, requests for them are refused.
         assert_eq!(
             refusal("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
             Status::UPGRADE_REQUIRED
@@ -912,7 +910,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_request_for_a_page_fits_wherever_its_fields_do() {
-        // Whatever room there is, either the request is refused as too long or it is kept whole.
+        // With any room, the request is either refused as too long, or kept whole.
         let text = "HEAD /page HTTP/1.1\r\nHost: device\r\n\r\n";
         let mut kept = 0;
         for size in 1..40 {
@@ -1018,7 +1016,7 @@ pub(super) mod tests {
             let request = format!("GET {wrong} HTTP/1.1\r\n{FIELDS}{KEY}\r\n");
             assert_eq!(refusal(&request), Status::BAD_REQUEST, "{wrong}");
         }
-        // The field is there nevertheless, and valid.
+        // The field is present nevertheless, and valid.
         let without = FIELDS.replace("Host: h\r\n", "");
         for host in [
             "",
@@ -1210,14 +1208,14 @@ pub(super) mod tests {
             "http/1.1",
             "HTTP/1.",
             "HTTP/a.1",
-            // That version had no request line of this form.
+            // HTTP/0.9 has no request line of this form.
             "HTTP/0.9",
             "HTTP/1.1\t",
             "",
         ] {
             assert_eq!(with(wrong), Err(Status::BAD_REQUEST), "{wrong}");
         }
-        // It has no Host field, and need not.
+        // HTTP/1.0 does not require a Host field.
         assert_eq!(refusal("GET / HTTP/1.0\r\n\r\n"), Status::UPGRADE_REQUIRED);
     }
 

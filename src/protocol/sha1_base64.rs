@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! SHA-1 and Base64 for the one response that needs them, in a tenth of the flash of the packages `sha1`
-//! and `base64`, which are optimized for speed. The feature `packages` selects those instead.
+//! SHA-1 and Base64 for the one response that needs them, in a tenth of the flash of the packages `sha1` and `base64`,
+//! which are optimized for speed. The feature `packages` selects the packages instead.
 
 /// Returns the SHA-1 of `parts`, one after the other (RFC 3174): less than 512 MB.
 pub(super) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
@@ -13,7 +13,7 @@ pub(super) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
 
 struct Sha1 {
     state: [u32; 5],
-    /// The block, as far as it has come. A word's bytes come in from below.
+    /// The block so far. The bytes of a word are shifted in from below.
     words: [u32; 16],
     len: u32,
 }
@@ -84,7 +84,7 @@ impl Sha1 {
         }
     }
 
-    /// Moves the words up by one, and puts the next one behind them.
+    /// Shifts the words by one, and appends the next one.
     fn schedule(&mut self) {
         let [w0, _, w2, _, _, _, _, _, w8, _, _, _, _, w13, ..] = self.words;
         self.words.copy_within(1.., 0);
@@ -96,7 +96,7 @@ impl Sha1 {
 /// Returns the Base64 of a SHA-1 (RFC 4648 section 4).
 pub(super) fn base64(digest: &[u8; 20]) -> [u8; 28] {
     let mut text = [b'='; 28];
-    // Six bits each; the last one has only two of its own, and there are zeros behind them.
+    // Six bits each. The last digit has only two bits, padded with zeros.
     for (at, place) in (0..).step_by(6).zip(text.iter_mut().take(27)) {
         let byte = |index| u32::from(digest.get(index).copied().unwrap_or_default());
         let bits = byte(at / 8) << 8 | byte((at / 8).saturating_add(1));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the bytes received come to.
+//! The steps that received bytes lead to.
 
 use core::ops::Range;
 
@@ -10,37 +10,37 @@ use super::incoming::Incoming;
 use super::message::MessageKind;
 use super::violation::Violation;
 
-/// A message, or a piece of one where they are streamed.
+/// A message, or a piece of one with streaming.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
-    /// What it consists of.
+    /// Its type.
     pub kind: MessageKind,
-    /// Whether it begins a message.
+    /// Whether this is the beginning of the message.
     pub first: bool,
-    /// Whether it ends a message.
+    /// Whether this is the end of the message.
     pub last: bool,
-    /// Where its bytes are in the receive buffer.
+    /// The range of its bytes in the receive buffer.
     pub range: Range<usize>,
 }
 
-/// What the bytes received come to next.
+/// The next result of parsing the received bytes.
 ///
-/// The bytes of a range are at [`Incoming::bytes`] until the next call of [`Incoming::step`], or as
-/// long as they are held.
+/// The bytes of a range are available by [`Incoming::bytes`] until the next call of [`Incoming::step`], or as long as
+/// they are held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing more until further bytes are received.
+    /// Further bytes must be received first.
     NeedBytes,
-    /// Nothing more until what is held has been released: a fragment has to be closed up over it.
+    /// Held bytes must be released first, because a fragment has to be closed up over them.
     NeedRelease,
-    /// The opening request is complete and valid: [`Incoming::request`] shows it, and
-    /// [`Incoming::upgrade`] goes on to the frames; until then this is the only step.
+    /// The opening request is complete and valid. [`Incoming::request`] returns it, and [`Incoming::upgrade`] continues
+    /// with the frames; until then this is the only step.
     Request,
-    /// The opening request has to be refused with this status.
+    /// The opening request must be refused with this status.
     Refuse(Status),
     /// A message or a piece of one.
     Data(Data),
-    /// A ping with its payload, to be answered by a pong with the same.
+    /// A ping with its payload. Answer it with a pong that has the same payload.
     Ping(Range<usize>),
     /// A pong with its payload.
     Pong(Range<usize>),
@@ -48,9 +48,9 @@ pub enum Step {
     Close {
         /// Its code, if it has one.
         code: Option<CloseCode>,
-        /// Where its body is: the code in two bytes, then the reason, which is UTF-8.
+        /// The range of its body: the code as two bytes, then the reason, which is UTF-8.
         body: Range<usize>,
     },
-    /// The client broke the protocol. Nothing follows it.
+    /// The client violated the protocol. Nothing follows it.
     Fail(Violation),
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bytes that a connection works in, given by its owner.
+//! The memory of a connection, which its owner provides.
 
 use core::ops::Range;
 
@@ -7,30 +7,29 @@ use super::buffer::OVERHEAD;
 
 /// A fixed run of bytes, accessed by range.
 ///
-/// Only the bytes of the range asked for are ever borrowed, so that an owner whose storage is shared
-/// with an application (a message held beneath the bytes being parsed) can lend disjoint parts.
-/// A range that does not lie within the storage gives an empty slice; the state machines never ask
-/// for one.
+/// Borrows only the bytes of the requested range, so that an owner whose storage is shared with an application (which
+/// holds a message while others are parsed) can lend disjoint parts. A range outside of the storage gives an empty
+/// slice; the state machines never request one.
 pub trait Storage {
-    /// How many bytes stay free in front of a message that is moved to the front: 1 where texts are
-    /// [ended by NUL](super::Incoming::end_text), which moves them there.
+    /// The number of bytes that stay free before a message that is moved to the front: 1 if texts are [ended by
+    /// NUL](super::Incoming::end_text), which moves them into it.
     const FRONT: usize = 0;
 
-    /// Returns how many bytes there are.
+    /// Returns the size in bytes.
     fn capacity(&self) -> usize;
     /// Returns the bytes in `range`.
     fn bytes(&self, range: Range<usize>) -> &[u8];
-    /// Returns the bytes in `range`, to be changed.
+    /// Returns the bytes in `range`, for writing.
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8];
 
-    /// Returns the largest message that is delivered whole, in bytes. More than [`OVERHEAD`] and [`FRONT`](Self::FRONT)
-    /// less than the capacity has no room. A storage with more room than that has it for the opening request.
+    /// Returns the largest message that is delivered whole, in bytes: at most the capacity less [`OVERHEAD`] and
+    /// [`FRONT`](Self::FRONT). A larger capacity is for the opening request.
     fn max_message(&self) -> usize {
         self.capacity()
             .saturating_sub(OVERHEAD.saturating_add(Self::FRONT))
     }
 
-    /// Moves the bytes of `source` towards the front, to `to`; the two may overlap.
+    /// Moves the bytes of `source` towards the front, to `to`. The two may overlap.
     fn shift(&mut self, source: Range<usize>, to: usize) {
         let Some(from) = source.start.checked_sub(to) else {
             return;

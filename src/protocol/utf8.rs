@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! UTF-8 checked as it arrives (RFC 6455 section 8.1).
+//! Checks UTF-8 as it arrives (RFC 6455 section 8.1).
 
-/// Returns the text that `bytes` are, if they are UTF-8.
+/// Returns `bytes` as text, if they are valid UTF-8.
 pub(crate) fn from_utf8(bytes: &[u8]) -> Option<&str> {
     #[cfg(feature = "simd")]
     return simdutf8::basic::from_utf8(bytes).ok();
@@ -11,7 +11,7 @@ pub(crate) fn from_utf8(bytes: &[u8]) -> Option<&str> {
 
 /// Checks a text that arrives in parts, failing at the first wrong byte.
 ///
-/// Parts may end inside a character; what is left of it is kept, at most three bytes.
+/// Parts may end inside a character. Its bytes are kept, at most three.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Utf8 {
     carry: [u8; 4],
@@ -23,10 +23,10 @@ pub struct Utf8 {
 pub struct NotUtf8;
 
 impl Utf8 {
-    /// Takes the next part of the text.
+    /// Processes the next part of the text.
     ///
     /// # Errors
-    /// [`NotUtf8`] if no text can begin with what has arrived so far.
+    /// [`NotUtf8`] if the bytes so far cannot be the beginning of any text.
     pub fn push(&mut self, mut part: &[u8]) -> Result<(), NotUtf8> {
         while let (true, [first, rest @ ..]) = (self.carried > 0, part) {
             self.push_byte(*first)?;
@@ -37,7 +37,7 @@ impl Utf8 {
         last.iter().try_for_each(|byte| self.push_byte(*byte))
     }
 
-    /// Returns how many bytes of an unfinished character the text ends with so far, at most 3.
+    /// Returns how many bytes of an unfinished character are at the end so far, at most 3.
     #[must_use]
     pub fn unfinished(&self) -> usize {
         usize::from(self.carried)
@@ -55,7 +55,7 @@ impl Utf8 {
         }
     }
 
-    /// Takes a byte into the character that is carried, which is over when it is whole.
+    /// Adds a byte to the unfinished character.
     fn push_byte(&mut self, byte: u8) -> Result<(), NotUtf8> {
         if let Some(place) = self.carry.get_mut(usize::from(self.carried)) {
             *place = byte;
@@ -71,8 +71,8 @@ impl Utf8 {
     }
 }
 
-/// Splits before the last character if that may be unfinished: one of the last three bytes is the
-/// first of a character of several bytes.
+/// Splits before the last character if it may be unfinished: one of the last three bytes is the first one of a
+/// character with several bytes.
 fn split_last_character(part: &[u8]) -> (&[u8], &[u8]) {
     let mut from_the_end = part.iter().rev().take(3);
     let last_len = match from_the_end.position(|byte| *byte >= 0xC0) {
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(check(&[b"\xf0\x9f", b"\x98", b"\x80"]), Ok(()));
     }
 
-    /// Returns what core says of a text that goes on after `bytes`, and of one that ends there.
+    /// Returns core's result for a text that continues after `bytes`, and for one that ends there.
     fn expected(bytes: &[u8]) -> (bool, bool) {
         match core::str::from_utf8(bytes) {
             Ok(_) => (true, true),
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Characters of every length, sometimes with a byte that is changed.
+    /// Characters of every length, sometimes with a changed byte.
     fn nearly_text() -> impl Strategy<Value = Vec<u8>> {
         let text = proptest::collection::vec(any::<char>(), 0..100)
             .prop_map(|text| text.into_iter().collect::<String>().into_bytes());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a client can break the protocol.
+//! Violations of the protocol by clients.
 
 use super::close::CloseCode;
 
-/// How a client broke RFC 6455, or went over a limit that an implementation sets (section 10.4).
+/// A violation of RFC 6455, or of a limit that an implementation sets (section 10.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Violation {
     /// A reserved bit is set although no extension was negotiated (section 5.2).
@@ -20,11 +20,11 @@ pub enum Violation {
     LengthNotMinimal,
     /// A length with its top bit set (section 5.2).
     LengthTopBit,
-    /// A continuation with nothing to continue (section 5.4).
+    /// A continuation without a message to continue (section 5.4).
     NothingToContinue,
-    /// A new message before the last one was finished (section 5.4).
+    /// A new message before the previous one was finished (section 5.4).
     InsideFragmented,
-    /// A close frame with one byte, or with a code that may not be sent (section 7.4).
+    /// A close frame with one byte, or with a code that must not be sent (section 7.4).
     CloseCode,
     /// A close reason that is not UTF-8 (section 5.5.1).
     CloseReason,
@@ -32,16 +32,16 @@ pub enum Violation {
     NotUtf8,
     /// A message larger than the receive size (section 10.4).
     TooBig,
-    /// A message of more fragments than are allowed ([`Incoming::limit_fragments`](super::Incoming::limit_fragments);
+    /// A message with more fragments than the limit ([`Incoming::limit_fragments`](super::Incoming::limit_fragments);
     /// section 10.4).
     TooManyFragments,
-    /// More control frames in a second than are allowed (section 10.4). There is no clock here: the
-    /// service finds out.
+    /// More control frames in a second than the limit (section 10.4). The service detects this, because there is no
+    /// clock here.
     TooManyControlFrames,
 }
 
 impl Violation {
-    /// Returns the code with which the connection is failed (section 7.4.1).
+    /// Returns the close code for the violation (section 7.4.1).
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Unmasking with the widest vectors of the processor, which are known only at run time.
+//! Unmasking with the processor's widest vectors, which are detected at run time.
 
 use core::iter::zip;
 
@@ -11,7 +11,7 @@ use super::mask_at;
 const MIN_LEN: usize = 64;
 /// Aligning shorter payloads costs more than it saves.
 const MIN_ALIGNED_LEN: usize = 4096;
-/// What the compiler makes one step of: a few vectors, and a cache line.
+/// The number of bytes that the compiler processes in one step: a few vectors, and a cache line.
 const BLOCK: usize = 64;
 
 pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
@@ -22,7 +22,7 @@ pub fn unmask_text(bytes: &mut [u8], mask: [u8; 4]) -> bool {
     unmask_watching(bytes, mask, true)
 }
 
-/// Unmasks `bytes`. With `watch`, it returns true only if they are all ASCII.
+/// Unmasks `bytes`. With `watch`, returns true only if they are all ASCII.
 fn unmask_watching(bytes: &mut [u8], mask: [u8; 4], watch: bool) -> bool {
     if bytes.len() < MIN_LEN {
         return is_ascii(unmask_words(bytes, key(mask)));
@@ -48,16 +48,16 @@ struct Blocks<'a> {
 }
 
 impl WithSimd for Blocks<'_> {
-    /// Whether it watched and saw only ASCII.
+    /// Whether all bytes were watched, and are ASCII.
     type Output = bool;
 
-    // Compiled for each instruction set, together with everything that is inlined into it.
+    // Compiled for each instruction set, together with everything that is inlined.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
         let Self { bytes, key, watch } = self;
         let mut blocks = bytes.chunks_exact_mut(BLOCK);
         let mut seen = [0; BLOCK / 8];
-        // Watching takes time. Text that does not begin in ASCII is not watched.
+        // Watching takes time, so text that does not begin with ASCII is not watched.
         if let Some(first) = blocks.next() {
             unmask_block(first, key, &mut seen);
         }
@@ -76,7 +76,7 @@ impl WithSimd for Blocks<'_> {
     }
 }
 
-/// Unmasks a block, and adds its words to what was `seen` before.
+/// Unmasks a block, and combines its words with those `seen` before.
 #[inline(always)]
 fn unmask_block(block: &mut [u8], key: u64, seen: &mut [u64; BLOCK / 8]) {
     for (word, seen) in zip(block.chunks_exact_mut(8), seen) {

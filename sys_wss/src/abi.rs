@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Types and values of the header. `tests/agreement.rs` compares them with it.
+//! Types and values of the headers. `tests/agreement.rs` compares them.
 #![allow(unsafe_code)]
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
@@ -18,7 +18,7 @@ pub const MASK_ALL: u32 = 0xFFFF;
 pub const MAX_QUEUES: usize = 3;
 /// `WSS_LATER`.
 pub const LATER: c_int = 1;
-/// What a hook returns that has answered: what `wss_request_accept` and `wss_request_refuse` return.
+/// Returned by a hook that has answered: the result of `wss_request_accept` and `wss_request_refuse`.
 pub const ANSWERED: c_int = 2;
 /// `WSS_MAX_RESPONSE_FIELDS`.
 pub const MAX_RESPONSE_FIELDS: usize = 8;
@@ -64,7 +64,7 @@ pub enum State {
 pub struct Config {
     /// `port`
     pub port: c_uint,
-    /// `isTLSEnabled`: a byte, since what C left uninitialised need not be 0 or 1.
+    /// `isTLSEnabled`: a byte, because an uninitialised one of C need not be 0 or 1.
     pub is_tls_enabled: u8,
 }
 
@@ -114,9 +114,9 @@ pub struct Limits {
     pub tx_blocks: u16,
     /// `handshake_size`
     pub handshake_size: u16,
-    /// `streaming`, see [`Config::is_tls_enabled`].
+    /// `streaming`: a byte, see [`Config::is_tls_enabled`].
     pub streaming: u8,
-    /// `listens`, as `streaming`.
+    /// `listens`: a byte, like `streaming`.
     pub listens: u8,
     /// `handshake_timeout_ms`
     pub handshake_timeout_ms: u32,
@@ -142,13 +142,13 @@ pub struct Limits {
     pub login_failures_per_minute: u16,
 }
 
-/// `struct wss_server`: only its address is of use.
+/// `struct wss_server`: only its address is used.
 #[repr(C)]
 pub struct Server {
     _private: [u8; 0],
 }
 
-/// `struct wss_request`: only its address is of use in C.
+/// `struct wss_request`: only its address is used in C.
 #[repr(C)]
 pub struct Request {
     _private: [u8; 0],
@@ -180,8 +180,8 @@ pub struct Event {
     pub hold: *mut c_void,
 }
 
-// SAFETY: it moves between threads as C has it do: the data is used, and released, by one of them; the other pointers
-// are never followed here.
+// SAFETY: it moves between threads as C requires. One of them uses and releases the data; the other pointers are never
+// dereferenced here.
 unsafe impl Send for Event {}
 
 /// `struct wss_response_field`.
@@ -373,10 +373,10 @@ pub struct Stats {
 /// `wss_log_handler`.
 pub type LogHandler = unsafe extern "C" fn(level: c_uint, text: *const c_char, cookie: *mut c_void);
 
-/// A pointer that C gave for nothing but to be given back.
+/// A pointer from C, which is only passed back to C.
 #[derive(Clone, Copy)]
 pub struct Cookie(pub *mut c_void);
 
-// SAFETY: the pointer is never followed here. The header requires of the caller that registers it that
-// the service's threads may use what it points to.
+// SAFETY: the pointer is never dereferenced here. The header requires that the service's threads may use what it points
+// to.
 unsafe impl Send for Cookie {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which clients may connect, as far as the configuration says: their origins, and their credentials.
+//! Admission of clients according to the configuration: origins and credentials.
 
 use wss::Request;
 use wss::protocol::{OriginMatch, check_origin};
@@ -7,24 +7,24 @@ use wss::protocol::{OriginMatch, check_origin};
 use crate::error::Error;
 use crate::platform;
 
-/// The origins that may connect, and what checks them: a program that says nothing of them is linked without that.
+/// The origins that may connect, with the function that checks them: a program without origins is linked without it.
 #[derive(Clone, Copy)]
 pub struct Origins {
     check: fn(Self, &Request<'_>) -> OriginMatch,
-    /// Separated by spaces; `None`: those of the build.
+    /// Origins, separated by spaces; `None`: those of the build.
     list: Option<&'static str>,
-    // No flag: `None` of this is all zeros, as everything in static memory has to be.
+    // Without a separate flag: `None` is all zeros, as everything in static memory must be.
 }
 
 impl Origins {
-    /// Those of the build.
+    /// The origins of the build.
     pub const OF_BUILD: Self = Self {
         check: Self::find,
         list: None,
     };
 
-    /// These origins, if each can match; `None`: those of the build. Of a server that `is_protected`, only browsers of
-    /// its own origin may connect where there is no list.
+    /// Creates a list of origins, if each can match a request; `None`: those of the build. Without a list, a server
+    /// that `is_protected` accepts only browsers of its own origin.
     pub fn new(list: Option<&'static str>, is_protected: bool) -> Result<Self, Error> {
         for origin in list.unwrap_or_default().split_ascii_whitespace() {
             check_origin(origin).map_err(|error| {
@@ -40,7 +40,7 @@ impl Origins {
         Ok(Self { check, list })
     }
 
-    /// Returns whether a request may connect.
+    /// Compares the origin of a request with the list.
     pub fn check(self, request: &Request<'_>) -> OriginMatch {
         (self.check)(self, request)
     }
@@ -58,7 +58,8 @@ impl Origins {
     }
 }
 
-/// The credentials of the configuration, and what checks them: a program without any is linked without that.
+/// The credentials of the configuration, with the function that checks them: a program without any is linked without
+/// it.
 #[derive(Clone, Copy)]
 pub struct Login {
     check: fn(Self, &Request<'_>) -> bool,
@@ -67,8 +68,9 @@ pub struct Login {
 }
 
 impl Login {
-    /// Creates a user with a password, a token, or both; `None` without any. A password without a user, or the other
-    /// way round, is an error, and so is a user with a colon, which cannot log in (RFC 7617 section 2).
+    /// Creates credentials: a user with a password, a token, or both; `None` if there are none. A user without a
+    /// password, a password without a user, and a user with a colon, which cannot log in (RFC 7617 section 2), are
+    /// errors.
     pub fn new(
         user: Option<&'static str>,
         password: Option<&'static str>,
@@ -78,9 +80,7 @@ impl Login {
             (Some(user), Some(password)) if !user.contains(':') => Some((user, password)),
             (None, None) => None,
             _ => {
-                log::error!(
-                    "a user needs a password, a password a user, and neither a colon in the user"
-                );
+                log::error!("user and password need each other, and a user has no colon");
                 return Err(Error::BadArgument);
             }
         };
@@ -106,15 +106,15 @@ impl Login {
             .basic
             .is_some_and(|(user, password)| request.is_basic(user, password));
         let has_token = self.token.is_some_and(|token| {
-            // A browser cannot add a header field to a WebSocket.
+            // A browser cannot add a header field to a WebSocket request.
             request.is_bearer(token) | request.is_query_param(TOKEN, token)
         });
         is_basic | has_token
     }
 }
 
-/// The parameter of the query that may have the token.
+/// The query parameter for the token.
 const TOKEN: &str = "token";
 
-/// The header field that has credentials.
+/// The header field for credentials.
 pub const AUTHORIZATION: &str = "Authorization";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Functions that C registered, and calling them.
+//! Functions that C has registered, and calls of them.
 #![allow(unsafe_code)]
 
 use core::ffi::{c_int, c_uint};
@@ -14,34 +14,34 @@ use crate::platform::{Monitor, SERVERS, monitor};
 use crate::request::Asked;
 use crate::server::{self, PerServer};
 
-/// What a client has sent, or a piece of it.
+/// Data that a client has sent: a message, or a piece of one.
 #[derive(Clone, Copy)]
 pub struct Received {
-    /// Its bytes, which live as long as the event is delivered, or held. C may write to those of a text that is
-    /// `ended` by NUL.
+    /// The bytes, which are valid while the event is delivered or held. If the text is `ended` by NUL, C may write to
+    /// them.
     pub data: *mut u8,
-    /// Their number, without the NUL.
+    /// The number of bytes, without the NUL.
     pub len: usize,
-    /// Whether it begins the message.
+    /// Whether this is the beginning of the message.
     pub first: bool,
-    /// Whether it ends the message.
+    /// Whether this is the end of the message.
     pub last: bool,
 }
 
-/// What happened.
+/// An event for C.
 pub struct Happened {
     /// The place of the server.
     pub place: usize,
-    /// The client, unless it concerns the server as a whole.
+    /// The client; `None` for events of the server as a whole.
     pub client: Option<ClientId>,
-    /// As C numbers events.
+    /// The number of the event in C.
     pub event: c_uint,
-    /// What was received.
+    /// The received data.
     pub message: Option<Received>,
 }
 
 impl Happened {
-    /// Returns the event as C has it, without its bytes.
+    /// Converts the event to C, without its bytes.
     pub fn to_c(&self) -> abi::Event {
         let Self { place, client, .. } = *self;
         let client = client.map(|id| Client { place, id });
@@ -62,8 +62,8 @@ impl Happened {
     }
 }
 
-/// A function that events are given to. What calls it is known only where it is registered, so that a program is
-/// linked without what calls the other kind.
+/// A function that gets events. The code that calls it is referred to only where it is registered, so that a program is
+/// linked without the code for the other kind of function.
 #[derive(Clone, Copy)]
 pub struct Sink {
     call: fn(Self, &Happened),
@@ -99,8 +99,8 @@ impl Sink {
         if let Some(message) = happened.message {
             event.data = message.data;
         }
-        // SAFETY: C registered the function as a `wss_event_callback`, which the header asks not to unwind; the
-        // event and its bytes live until it returns.
+        // SAFETY: C registered the function as a `wss_event_callback`, which according to the header does not unwind.
+        // The event and its bytes are valid until it returns.
         unsafe { function(&raw const event, self.cookie.0) };
     }
 
@@ -119,8 +119,8 @@ impl Sink {
         let index = happened
             .client
             .map_or(-1, |id| i32::try_from(id.slot()).unwrap_or(-1));
-        // SAFETY: C registered the function as an `SYS_WSS_CALLBACK`, which the header asks not to unwind;
-        // `data` is NULL or lives until it returns, as do the bytes.
+        // SAFETY: C registered the function as an `SYS_WSS_CALLBACK`, which according to the header does not unwind.
+        // `data` is NULL, or valid until it returns, as are the bytes.
         unsafe { function(happened.event, data, index, self.cookie.0) };
     }
 }
@@ -128,7 +128,7 @@ impl Sink {
 /// The callback of each server.
 static CALLBACKS: PerServer<Monitor<Option<Sink>>> = PerServer([const { monitor(None) }; SERVERS]);
 
-/// Sends events of the server at `place` to `sink` from now on.
+/// Sends the events of the server at `place` to `sink` from now on.
 pub fn set_callback(place: usize, sink: Option<Sink>) {
     *CALLBACKS.at(place).lock() = sink;
 }
@@ -141,14 +141,14 @@ pub fn has_original_callback(place: usize) -> bool {
 
 /// Calls the callback of the server at `happened.place`, if there is one.
 pub fn call_callback(happened: &Happened) {
-    // Taken out of its lock, so that the callback may register another.
+    // Unlock first, so that the callback may register another one.
     let sink = *CALLBACKS.at(happened.place).lock();
     if let Some(sink) = sink {
         (sink.call)(sink, happened);
     }
 }
 
-/// A hook, and what calls it: as in [`Sink`].
+/// A hook, with the code that calls it, as in [`Sink`].
 #[derive(Clone, Copy)]
 pub struct Hook {
     call: fn(Self, Client, &Request<'_>, Answer<'_>),
@@ -166,7 +166,7 @@ impl Hook {
         }
     }
 
-    /// Has the hook answer a request.
+    /// Calls the hook to answer a request.
     pub fn ask(self, client: Client, request: &Request<'_>, answer: Answer<'_>) {
         (self.call)(self, client, request, answer);
     }
@@ -174,8 +174,8 @@ impl Hook {
     fn call_hook(self, client: Client, request: &Request<'_>, answer: Answer<'_>) {
         let mut asked = Asked::new(client, request, answer);
         let place = ptr::from_mut(&mut asked).cast();
-        // SAFETY: C registered the function as a `wss_request_hook`, which the header asks not to unwind; what it
-        // is given lives until it returns.
+        // SAFETY: C registered the function as a `wss_request_hook`, which according to the header does not unwind. Its
+        // arguments are valid until it returns.
         let returned: c_int = unsafe { (self.function)(place, self.cookie.0) };
         match returned {
             abi::ANSWERED => {}
@@ -183,8 +183,8 @@ impl Hook {
             abi::LATER => asked.give(Verdict::Later),
             _ => match u16::try_from(returned).ok().and_then(Status::new) {
                 Some(status) => asked.give(Verdict::refuse(status)),
-                // What is not answered is refused with 500.
-                None => log::error!("the hook returned {returned}, which is no status"),
+                // A request without an answer is refused with 500.
+                None => log::error!("the hook returned {returned}, which is not a status"),
             },
         }
     }
@@ -205,7 +205,7 @@ impl Tick {
 
     /// Runs it for the server at `place`.
     pub fn call(self, place: usize) {
-        // SAFETY: C registered the function as a `wss_tick_callback`, which the header asks not to unwind.
+        // SAFETY: C registered the function as a `wss_tick_callback`, which according to the header does not unwind.
         unsafe { (self.function)(server::to_c(place), self.cookie.0) };
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Numbers from C become values of the service, and back.
+//! Conversions between numbers of C and values of the service.
 
 use wss::protocol::Opcode;
 use wss::service::{ClientState, Stats as ServiceStats};
@@ -9,7 +9,7 @@ use crate::abi::{self, NO_CLIENT, State};
 use crate::error::Error;
 use crate::platform::SERVERS;
 
-/// Returns an opcode that a message may have.
+/// Returns the opcode for a message.
 pub fn frame_type(number: u32) -> Result<Opcode, Error> {
     u8::try_from(number)
         .ok()
@@ -18,7 +18,7 @@ pub fn frame_type(number: u32) -> Result<Opcode, Error> {
         .ok_or(Error::BadFrameType)
 }
 
-/// Returns a close code that may be sent.
+/// Returns a close code, if it may be sent.
 pub fn close_code(number: u32) -> Result<CloseCode, Error> {
     u16::try_from(number)
         .ok()
@@ -26,12 +26,12 @@ pub fn close_code(number: u32) -> Result<CloseCode, Error> {
         .ok_or(Error::BadCloseCode)
 }
 
-/// Returns the reason of a close.
+/// Returns the reason for a close frame.
 pub fn reason(bytes: &[u8]) -> Result<&str, Error> {
     core::str::from_utf8(bytes).map_err(|_| Error::BadReason)
 }
 
-/// Returns the state as C has it.
+/// Converts the state to C.
 pub const fn state(state: ClientState) -> State {
     match state {
         ClientState::Closed => State::Closed,
@@ -41,27 +41,26 @@ pub const fn state(state: ClientState) -> State {
     }
 }
 
-/// A `wss_client`: the place of its server, and its id there, which is not used again.
+/// A `wss_client`: the place of its server, and its id there, which is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     pub place: usize,
     pub id: ClientId,
 }
 
-/// No server has as many slots.
+/// All servers have fewer slots.
 const NO_SLOT: u16 = u16::MAX;
 
 impl Client {
-    /// Returns the number that C has for it.
-    // From the highest bit: the place, counted from 1 so that no number is `NO_CLIENT`, the slot, and the
-    // generation.
+    /// Returns the number in C.
+    // From the highest bit: the place, counted from 1 so that no number is `NO_CLIENT`; the slot; the generation.
     pub fn to_c(self) -> u64 {
         let place = u64::try_from(self.place).unwrap_or_default();
         let slot = u16::try_from(self.id.slot()).unwrap_or(NO_SLOT);
         place.saturating_add(1) << 48 | u64::from(slot) << 32 | u64::from(self.id.generation())
     }
 
-    /// Returns the client that has this number in C, if one can have it.
+    /// Returns the client with this number in C, if the number is valid.
     pub fn from_c(number: u64) -> Option<Self> {
         let [a, b, c, d, generation @ ..] = number.to_be_bytes();
         let place = usize::from(u16::from_be_bytes([a, b])).checked_sub(1)?;
@@ -76,12 +75,12 @@ impl Client {
     }
 }
 
-/// Returns the number of a client, if there is one, and its index: none and -1 for what concerns no client.
+/// Returns the number of a client, and its index; `NO_CLIENT` and -1 if there is none.
 pub fn client_or_none(client: Option<Client>) -> (u64, i32) {
     client.map_or((NO_CLIENT, -1), |client| (client.to_c(), client.index()))
 }
 
-/// Returns the statistics as C has them.
+/// Converts the statistics to C.
 pub fn stats(stats: &ServiceStats) -> abi::Stats {
     abi::Stats {
         bytes_received: stats.traffic.bytes_received,
@@ -158,7 +157,7 @@ mod tests {
         };
         assert_ne!(first.to_c(), NO_CLIENT);
         assert_eq!(Client::from_c(first.to_c()), Some(first));
-        // There is no such place.
+        // This place does not exist.
         assert_eq!(Client::from_c(0xFFFE_0000_0000_0001), None);
         assert_eq!(Client::from_c(0x0000_0000_0000_0001), None);
     }

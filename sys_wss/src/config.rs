@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The configuration of a server, as C gives it.
+//! The configuration of a server from C.
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_char};
@@ -17,15 +17,15 @@ use crate::events::Active;
 use crate::platform::{self, Pages, check_sizes, default_options};
 use crate::queues;
 
-/// The credentials of a server with TLS, which the application lends as it does texts.
+/// The credentials of a server with TLS. The application lends them, like texts.
 #[cfg_attr(feature = "zephyr", allow(dead_code))] // where it is not built in
 #[derive(Clone, Copy)]
 pub struct Tls {
-    /// The certificate chain. Empty, as all of them: those of the build.
+    /// The certificate chain. If all are empty: the credentials of the build.
     pub cert: &'static [u8],
     /// The private key.
     pub key: &'static [u8],
-    /// What signs the certificates of clients; empty: nothing.
+    /// The CA certificates for client certificates; empty: none.
     pub ca: &'static [u8],
     /// Whether clients need a certificate.
     pub client_auth: ClientAuth,
@@ -40,12 +40,12 @@ impl Tls {
         client_auth: ClientAuth::None,
     };
 
-    /// Reads the credentials that C gives, if they can be used.
+    /// Reads credentials from C, and checks that they can be used.
     ///
     /// # Safety
-    /// What it points to is as `wss.h` asks for.
+    /// What it points to meets the requirements of `wss.h`.
     pub unsafe fn checked(tls: &abi::Tls) -> Result<Self, Error> {
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         let tls = unsafe { Self::new(tls) }.inspect_err(|_| {
             log::error!("tls: the certificate, the key or the CA is missing");
         })?;
@@ -53,10 +53,10 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Reads the credentials that C gives.
+    /// Reads credentials from C.
     ///
     /// # Safety
-    /// What it points to is as `wss.h` asks for.
+    /// What it points to meets the requirements of `wss.h`.
     unsafe fn new(tls: &abi::Tls) -> Result<Self, Error> {
         let client_auth = match tls.client_auth {
             0 => ClientAuth::None,
@@ -64,7 +64,7 @@ impl Tls {
             2 => ClientAuth::Required,
             _ => return Err(Error::BadArgument),
         };
-        // SAFETY: C gives that many bytes, which last.
+        // SAFETY: C passes that many bytes, which stay valid.
         let cert = unsafe { list(tls.cert.cast(), tls.cert_len) }?;
         // SAFETY: as above.
         let key = unsafe { list(tls.key.cast(), tls.key_len) }?;
@@ -84,43 +84,43 @@ impl Tls {
     }
 }
 
-/// The configuration of a server. Texts are the application's, which lends them for as long as a server is
-/// started with them.
+/// The configuration of a server. Its texts belong to the application, which lends them while a server is started with
+/// them.
 #[derive(Clone, Copy)]
 pub struct Options {
     /// 0: any free one.
     pub port: u16,
     /// `None`: every address.
     pub address: Option<&'static CStr>,
-    /// Whether to listen at all.
+    /// Whether to listen.
     pub listens: bool,
     /// The largest message that is delivered whole, in bytes.
     pub rx_buffer: usize,
-    /// The number of clients.
+    /// The maximum number of clients.
     pub max_clients: u16,
-    /// Blocks for unsent output; 0: as many as the platform thinks right.
+    /// Blocks for unsent output; 0: the platform chooses the number.
     pub tx_blocks: u16,
     /// The other limits.
     pub limits: Config,
-    /// What the application of the service has of it.
+    /// The part that the service's application uses.
     pub active: Active,
-    /// What events are given to; `None`: nothing.
+    /// The receiver of events; `None`: there is none.
     pub callback: Option<(EventMask, Sink)>,
     /// The queues; 0: none.
     pub queues: [u32; MAX_QUEUES],
-    /// TLS, where it is built in; `None`: none.
+    /// TLS, if it is built in; `None`: not used.
     pub tls: [Option<Tls>; platform::TLS as usize],
 }
 
-/// Returns the bytes at `data`, for the time of the call.
+/// Returns the bytes at `data`, for the duration of the call.
 ///
 /// # Safety
-/// `data` is NULL, or there are `len` items that nothing writes to meanwhile.
+/// `data` is NULL, or has `len` items that are not written to meanwhile.
 pub unsafe fn list<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Error> {
     match len {
         0 => Ok(&[]),
         _ if data.is_null() || len > isize::MAX as usize / size_of::<T>() => Err(Error::BadPointer),
-        // SAFETY: it is not NULL, and not longer than memory can be; the caller knows the rest.
+        // SAFETY: it is not NULL, and not longer than memory can be; the caller guarantees the rest.
         _ => Ok(unsafe { slice::from_raw_parts(data, len) }),
     }
 }
@@ -128,12 +128,12 @@ pub unsafe fn list<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Error> 
 /// Returns the text at `text`; `None` for NULL.
 ///
 /// # Safety
-/// `text` is NULL, or ends with NUL, for as long as the result is used.
+/// `text` is NULL, or NUL-terminated as long as the result is used.
 pub unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, Error> {
     if text.is_null() {
         return Ok(None);
     }
-    // SAFETY: it is not NULL; the caller knows the rest.
+    // SAFETY: it is not NULL; the caller guarantees the rest.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map(Some).map_err(|_| Error::BadArgument)
 }
@@ -143,16 +143,16 @@ pub unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, 
 /// # Safety
 /// As for [`optional_text`].
 pub unsafe fn required_text<'a>(text: *const c_char) -> Result<&'a str, Error> {
-    // SAFETY: the caller knows it.
+    // SAFETY: the caller guarantees it.
     unsafe { optional_text(text) }?.ok_or(Error::BadPointer)
 }
 
-/// Returns a page that C gives.
+/// Returns a page from C.
 ///
 /// # Safety
-/// Its texts are NULL or end with NUL, and its body has its size. All stay as they are while the result is used.
+/// Its texts are NULL or NUL-terminated, and its body has its size. Nothing changes while the result is used.
 pub unsafe fn page<'a>(page: &'a abi::Page) -> Result<Page<'a>, Error> {
-    // SAFETY: the caller knows it.
+    // SAFETY: the caller guarantees it.
     let path = unsafe { required_text(page.path) }?;
     // SAFETY: as above.
     let content_type = unsafe { required_text(page.content_type) }?;
@@ -171,19 +171,19 @@ pub unsafe fn page<'a>(page: &'a abi::Page) -> Result<Page<'a>, Error> {
     })
 }
 
-/// Returns the configuration that C gives.
+/// Reads a configuration from C.
 ///
 /// # Safety
-/// What the configuration points to is as `wss.h` asks for.
+/// What it points to meets the requirements of `wss.h`.
 pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     let mut options = default_options();
-    // SAFETY: C gives NULL, or limits.
+    // SAFETY: C passes NULL, or limits.
     if let Some(limits) = unsafe { config.limits.as_ref() } {
         set_limits(&mut options, limits);
     }
     options.port = config.port;
     if !config.address.is_null() {
-        // SAFETY: C gives a text.
+        // SAFETY: C passes a text.
         let address = unsafe { CStr::from_ptr(config.address) };
         platform::check_address(address).inspect_err(|_| {
             log::error!(
@@ -193,18 +193,18 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
         })?;
         options.address = Some(address);
     }
-    // SAFETY: C gives NULL, or a text.
+    // SAFETY: C passes NULL, or a text.
     let origins = unsafe { optional_text(config.origins) }?;
-    // SAFETY: C gives NULL, or a text.
+    // SAFETY: C passes NULL, or a text.
     let user = unsafe { optional_text(config.user) }?;
-    // SAFETY: C gives NULL, or a text.
+    // SAFETY: C passes NULL, or a text.
     let password = unsafe { optional_text(config.password) }?;
-    // SAFETY: C gives NULL, or a text.
+    // SAFETY: C passes NULL, or a text.
     let token = unsafe { optional_text(config.token) }?;
     options.active.login = Login::new(user, password, token)?;
     let is_protected = config.on_request.is_some() || options.active.login.is_some();
     options.active.origins = Some(Origins::new(origins, is_protected)?);
-    // SAFETY: C gives NULL, or a text.
+    // SAFETY: C passes NULL, or a text.
     let mut names = unsafe { optional_text(config.request_fields) }?;
     if options.active.login.is_some() {
         let names = names.get_or_insert(AUTHORIZATION);
@@ -247,7 +247,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
         options.active.tick = Some(Tick::new(function, cookie));
         options.limits.tick_ms = config.tick_ms;
     }
-    // SAFETY: C gives that many queues.
+    // SAFETY: C passes that many queues.
     let queues = unsafe { list(config.queues, config.queue_count) }?;
     if queues.len() > MAX_QUEUES || !queues.iter().copied().all(queues::exists) {
         log::error!("a queue does not exist, or there are more than {MAX_QUEUES}");
@@ -256,7 +256,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
     for (place, queue) in options.queues.iter_mut().zip(queues) {
         *place = *queue;
     }
-    // SAFETY: C gives NULL, or credentials.
+    // SAFETY: C passes NULL, or credentials.
     if let Some(tls) = unsafe { config.tls.as_ref() } {
         let [place] = options.tls.as_mut_slice() else {
             return no_tls();
@@ -264,7 +264,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
         // SAFETY: as above.
         *place = Some(unsafe { Tls::checked(tls) }?);
     }
-    // SAFETY: C gives that many pages, which stay as they are while the server runs.
+    // SAFETY: C passes that many pages, which do not change while the server runs.
     options.active.pages = unsafe { Pages::of(config) }.inspect_err(|_| {
         log::error!("a page is not valid: see struct wss_page");
     })?;
@@ -298,7 +298,7 @@ fn set_limits(options: &mut Options, limits: &Limits) {
     to.login_failures_per_minute = limits.login_failures_per_minute;
 }
 
-/// Returns the limits that C starts from.
+/// Returns the default limits for C.
 pub fn default_limits() -> Limits {
     let options = default_options();
     let limits = options.limits;
@@ -324,7 +324,7 @@ pub fn default_limits() -> Limits {
 }
 
 impl Options {
-    /// Turns TLS on or off: with credentials of its own, if it has some.
+    /// Turns TLS on or off. If TLS is on, uses the configured credentials if there are any.
     pub fn enable_tls(&mut self, enabled: bool) -> Result<(), Error> {
         match self.tls.as_mut_slice() {
             [tls] if enabled => {
@@ -341,7 +341,7 @@ impl Options {
         Ok(())
     }
 
-    /// Checks that a server can work with these.
+    /// Checks that the configuration is valid.
     fn check(&self) -> Result<(), Error> {
         let limits = &self.limits;
         let sizes = self.max_clients > 0 && self.rx_buffer >= 4 && limits.handshake_limit > 0;
@@ -351,7 +351,7 @@ impl Options {
             limits.close_timeout_ms,
             limits.hold_timeout_ms,
         ];
-        // 0 disables it. A shorter one is less than what deadlines are kept to.
+        // 0 disables it. A shorter timeout is less than the precision of deadlines.
         let timeout = matches!(limits.client_timeout_ms, 0 | 100..=65_535);
         let valid = sizes && timeout && !times.contains(&0) && limits.check().is_ok();
         let checked = valid.then_some(()).ok_or(Error::BadArgument);

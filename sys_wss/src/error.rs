@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a call did nothing, as the C interfaces say it: `SYS_WSS_RESULT`, and a negative errno.
+//! Errors of calls, and their values in the C interfaces: `SYS_WSS_RESULT`, and a negative errno.
 
 use core::ffi::c_int;
 
@@ -8,20 +8,20 @@ use wss::{AdoptError, AnswerError, SendError};
 use crate::abi::SysResult;
 use crate::platform;
 
-/// Why a call did nothing.
+/// The error of a call, which then had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The server does not run.
     NotRunning,
-    /// There is no such client, or it is not in the state for this.
+    /// There is no such client, or it is not in the required state.
     NoSuchClient,
-    /// A pointer is NULL, or a length longer than memory can be.
+    /// A pointer is NULL, or a length is larger than memory can be.
     BadPointer,
     /// An argument is out of its range.
     BadArgument,
-    /// The frame type is no type of a message.
+    /// The frame type is not the type of a message.
     BadFrameType,
-    /// The close code may not be sent.
+    /// The close code must not be sent.
     BadCloseCode,
     /// The reason is not UTF-8.
     BadReason,
@@ -29,19 +29,19 @@ pub enum Error {
     NoText,
     /// The text is not UTF-8, or contains a NUL.
     BadText,
-    /// There is not enough room for the text.
+    /// The buffer is too small for the text.
     NoRoom,
-    /// No event came in time.
+    /// There was no event in time.
     NoEvent,
-    /// No event comes any more.
+    /// No more events follow.
     Ended,
-    /// This build has no code for it.
+    /// This build does not support it.
     NotSupported,
-    /// Not while the server runs, or every place is taken.
+    /// The server runs, or every place is in use.
     Busy,
     /// Another socket listens on the port.
     InUse,
-    /// The server could not be started, which the log has.
+    /// The server could not be started: see the log.
     Failed,
     /// The service could not send.
     Send(SendError),
@@ -138,7 +138,7 @@ impl Error {
             Self::NoEvent | Self::Send(SendError::WouldBlock) => Errno::Again,
             Self::Ended => Errno::Pipe,
             Self::Send(SendError::Aborted) => Errno::ConnectionAborted,
-            // AdoptError::Failed, and what a later version of the service adds.
+            // AdoptError::Failed, and errors that a later version of the service adds.
             Self::Failed | Self::Adopt(_) | Self::Send(_) | Self::Answer(_) => Errno::Io,
         }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The application of a service: its events go to the callback and to the queues.
+//! The application of a service, which delivers events to the callback and to queues.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -21,16 +21,16 @@ use crate::server::{DEFAULT, PerServer};
 /// The sink that is the callback; the others are queues.
 const CALLBACK: usize = 0;
 
-/// The events that a callback of the original interface gets: all but those that it has no name for.
+/// The events for a callback of the original interface: all except those that it has no name for.
 pub const ORIGINAL: EventMask = EventMask::all().difference(EventMask::WRITABLE);
 
-/// Where the events of a server go.
+/// The receivers of a server's events.
 struct Sinks {
-    /// The events that each sink gets. They are asked for with every piece of work.
+    /// The events that each sink gets. Read for every work item.
     masks: [AtomicU32; MAX_SINKS],
-    /// The queues, by their numbers; 0: none.
+    /// The numbers of the queues; 0: none.
     queues: [AtomicU32; MAX_QUEUES],
-    /// Events may still come.
+    /// Events may still follow.
     runs: AtomicBool,
 }
 
@@ -68,15 +68,15 @@ impl Sinks {
 
 static SINKS: PerServer<Sinks> = PerServer([const { Sinks::none() }; SERVERS]);
 
-/// Sets the callback of the server at `place`, which gets these events from now on; `None`: there is none.
+/// Sets the callback of the server at `place`, which gets these events from now on; `None`: no callback.
 pub fn set_callback(place: usize, callback: Option<(EventMask, Sink)>) {
     callbacks::set_callback(place, callback.map(|(_, sink)| sink));
     let mask = callback.map_or(EventMask::empty(), |(mask, _)| mask);
     SINKS.at(place).set_mask(CALLBACK, mask);
 }
 
-/// Gives the server at `place` these queues. Called by [`queues`], as are the other functions with queues: so a program
-/// without queues is linked without them.
+/// Sets the queues of the server at `place`. Called by [`queues`] only, like the other functions for queues, so that a
+/// program without queues is linked without them.
 pub fn set_queues(place: usize, queues: &[u32; MAX_QUEUES]) {
     let sinks = SINKS.at(place);
     for ((sink, place), number) in (1..).zip(&sinks.queues).zip(queues) {
@@ -87,8 +87,8 @@ pub fn set_queues(place: usize, queues: &[u32; MAX_QUEUES]) {
     }
 }
 
-/// Lets the readers of the queues of the server at `place`, which has stopped, see their end, unless another server
-/// gives events to them.
+/// Ends the readers of the queues of the server at `place`, which has stopped, unless another server gives events to
+/// them.
 pub fn end_queues(place: usize) {
     for (_, queue) in SINKS.at(place).queues() {
         let is_shared = SINKS.0.iter().any(|sinks| {
@@ -115,26 +115,26 @@ pub struct Events {
     active: Monitor<Active>,
 }
 
-/// What counts of the configuration while a server runs.
+/// The part of the configuration that is used while a server runs.
 #[derive(Clone, Copy)]
 pub struct Active {
-    /// Which pages may connect; `None`: those that the build says.
+    /// The origins that may connect; `None`: those of the build.
     pub origins: Option<Origins>,
-    /// The credentials that a client needs; `None`: it needs none.
+    /// The credentials that a client needs; `None`: none.
     pub login: Option<Login>,
     /// The header fields that the hook needs.
-    // `None` is all zeros, as everything in static memory has to be: else it would lie in flash, too.
+    // `None` is all zeros, as everything in static memory must be. Otherwise it would take flash, too.
     pub request_fields: Option<&'static str>,
-    /// What decides on opening requests.
+    /// The hook that decides on opening requests.
     pub hook: Option<Hook>,
-    /// What runs periodically, every [`Config::tick_ms`](wss::service::Config).
+    /// The function that runs periodically, every [`Config::tick_ms`](wss::service::Config).
     pub tick: Option<Tick>,
     /// The pages.
     pub pages: Pages,
 }
 
 impl Active {
-    /// Nothing is configured.
+    /// An empty configuration.
     pub const NONE: Self = Self {
         origins: None,
         login: None,
@@ -146,7 +146,7 @@ impl Active {
 }
 
 impl Events {
-    /// Makes that of a service that was not started yet.
+    /// Creates the application of a service that was not started yet.
     pub const fn new() -> Self {
         Self {
             place: AtomicUsize::new(DEFAULT),
@@ -154,7 +154,7 @@ impl Events {
         }
     }
 
-    /// Begins a run of this server.
+    /// Starts a run of this server.
     pub fn begin(&self, place: usize, options: &Options) {
         self.place.store(place, Ordering::Relaxed);
         *self.active.lock() = options.active;
@@ -250,7 +250,7 @@ impl<P: Port> Application<P> for Events {
     ) -> Delivery {
         let message = Received {
             data: text.as_ptr().cast(),
-            // The NUL is behind it.
+            // The NUL follows it.
             len: text.len().saturating_sub(1),
             first: true,
             last: true,
@@ -276,7 +276,7 @@ impl<P: Port> Application<P> for Events {
     }
 }
 
-/// Ends the events of the server at `place`, which has stopped, or did not start.
+/// Ends the events of the server at `place`, which has stopped, or failed to start.
 pub fn end(place: usize) {
     SINKS.at(place).runs.store(false, Ordering::SeqCst);
     if let Some(queues) = queues::functions() {
@@ -284,7 +284,7 @@ pub fn end(place: usize) {
     }
 }
 
-/// Returns the number of an event in C: the bits are numbered alike.
+/// Returns the number of an event in C: its bit has the same number.
 const fn number(event: EventMask) -> u32 {
     event.bits().trailing_zeros()
 }
@@ -293,7 +293,7 @@ const fn number(event: EventMask) -> u32 {
 fn deliver(sink: usize, happened: &Happened) -> Delivery {
     let sinks = SINKS.at(happened.place);
     if sinks.mask(sink).bits() >> happened.event & 1 == 0 {
-        // The sink has changed since the event was noted for it.
+        // The sink was changed after the event was scheduled for it.
         return Delivery::Done;
     }
     if sink == CALLBACK {
@@ -306,7 +306,7 @@ fn deliver(sink: usize, happened: &Happened) -> Delivery {
     }
 }
 
-/// The sinks of the default server, a bit each, that had no room for the event that it could not be started.
+/// The sinks of the default server, a bit each, without room for the event that it could not be started.
 static UNDELIVERED: AtomicU32 = AtomicU32::new(0);
 
 /// Emits that the default server could not be started.
@@ -315,7 +315,7 @@ pub fn emit_listen_failed() {
     deliver_listen_failed();
 }
 
-/// Delivers that to the sinks that had no room.
+/// Delivers that event to the sinks that had no room.
 pub fn deliver_listen_failed() {
     let undelivered = UNDELIVERED.swap(0, Ordering::SeqCst);
     let happened = Happened {

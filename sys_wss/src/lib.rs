@@ -2,25 +2,25 @@
 //! The interfaces in C, over the service.
 //!
 //! `include/wss/wss.h` is this project's own interface, and `include/wss/sys_wss.h` the `SYS_WSS` contract, over its
-//! default server. On a host this crate is a static and a shared library that have both; on Zephyr,
-//! `zephyr/library` makes one of it. `unsafe` is in files named after its reason: `ffi` (what C calls and hands
-//! over), `config` (what C configures), `callbacks` (what calls C), `abi` (what both agree on), and `queues`, with
-//! those of each platform (what C keeps).
+//! default server. On a host, this crate is a static and a shared library with both; on Zephyr, `zephyr/library` makes
+//! a static library of it. `unsafe` is only in files named after its reason: `ffi` (calls from C), `config`
+//! (configurations from C), `callbacks` (calls to C), `abi` (types of both sides), and `queues`, here and for each
+//! platform (memory that C holds).
 //!
 //! | file | job |
 //! |---|---|
 //! | `abi` | types and values of the headers |
 //! | `ffi` | the functions of the headers; pointers become references here |
-//! | `error` | why a call did nothing: `SYS_WSS_RESULT`, and errno |
+//! | `error` | errors of calls: `SYS_WSS_RESULT`, and errno |
 //! | `client` | numbers of clients, states, and codes |
 //! | `config` | the configuration of a server |
-//! | `server` | the servers: starting, ending, finding them |
-//! | `callbacks` | functions that C registered, and calling them |
+//! | `server` | the servers: starting, stopping, finding them |
+//! | `callbacks` | functions that C has registered, and calls of them |
 //! | `admission` | which clients may connect: origins, and credentials |
-//! | `events` | the service's application: events to the callback and the queues, the hook |
-//! | `request` | opening requests: those that are asked about, and those that are kept |
+//! | `events` | the service's application: delivers events to the callback and the queues, calls the hook |
+//! | `request` | opening requests: during the hook, and kept ones |
 //! | `queues` | event queues: their numbers, and their events |
-//! | `platform` | what a host and Zephyr have, each in its own way: threads, memory, event queues |
+//! | `platform` | the differences between a host and Zephyr: threads, memory, event queues |
 #![cfg_attr(not(feature = "host"), no_std)]
 #![deny(unsafe_code)]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Event queues. They outlive the servers.
+//! Event queues, which outlive the servers.
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
@@ -19,29 +19,29 @@ use crate::server::{self, PerServer};
 /// The number of queues.
 const QUEUES: usize = MAX_QUEUES * SERVERS;
 
-/// The queues: each lock has as many of them as a server may have.
+/// The queues. Each lock protects as many as a server may have.
 static PLACES: PerServer<Monitor<Places>> =
     PerServer([const { monitor([const { Place::EMPTY }; MAX_QUEUES]) }; SERVERS]);
 
 static TURNED_AWAY: [AtomicBool; QUEUES] = [const { AtomicBool::new(false) }; QUEUES];
 
-/// What servers do with queues, once there was one: nothing else refers to that, so that a program without queues
-/// is linked without it.
+/// The functions for queues, once one was created. Nothing else refers to them, so that a program without queues is
+/// linked without them.
 static FUNCTIONS: Monitor<Option<&'static Functions>> = monitor(None);
 
 type Places = [Place; MAX_QUEUES];
 
-/// What servers do with queues.
+/// The functions that servers call for queues.
 pub struct Functions {
     /// Puts an event on a queue.
     pub deliver: fn(Number, &Happened) -> Delivery,
-    /// Gives a server its queues.
+    /// Sets the queues of a server.
     pub set: fn(usize, &[u32; MAX_QUEUES]),
-    /// A server has stopped.
+    /// Ends the queues of a server that has stopped.
     pub end: fn(usize),
 }
 
-/// Returns what servers do with queues, if there ever was one.
+/// Returns the functions for queues, if one was ever created.
 pub fn functions() -> Option<&'static Functions> {
     *FUNCTIONS.lock()
 }
@@ -50,7 +50,7 @@ pub struct Place {
     queue: QueueState<Storage>,
     /// The events that it gets.
     mask: EventMask,
-    /// Counts the queues that were here, for their numbers.
+    /// Counts the queues of this place, for their numbers.
     generation: u32,
 }
 
@@ -62,7 +62,7 @@ impl Place {
     };
 }
 
-/// Which queue: its place, and a generation, so that one that has ended is never another one.
+/// Identifies a queue by its place and a generation, so that an old number never refers to another queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number {
     place: usize,
@@ -73,14 +73,14 @@ pub struct Number {
 const STEP: u32 = QUEUES as u32;
 
 impl Number {
-    /// Returns the queue that has this number in C, if one can have it.
+    /// Returns the queue with this number in C, if the number is valid.
     pub fn from_c(number: u32) -> Option<Self> {
         let place = usize::try_from(number % STEP).ok()?;
         let generation = number / STEP;
         (generation > 0).then_some(Self { place, generation })
     }
 
-    /// Does something with the queue, if it is there.
+    /// Calls a function with the queue, if it exists.
     fn with<T>(self, act: impl FnOnce(&mut Place) -> T) -> Option<T> {
         let mut shared = self.lock().lock();
         let place = shared.get_mut(self.place % MAX_QUEUES)?;
@@ -88,7 +88,7 @@ impl Number {
         is_there.then(|| act(place))
     }
 
-    /// Returns a server that gives events to the queue is about to start; which events.
+    /// Prepares the queue for the start of a server that gives events to it. Returns its events.
     pub fn resume(self) -> Option<EventMask> {
         self.with(|place| {
             place.queue.resume();
@@ -96,7 +96,7 @@ impl Number {
         })
     }
 
-    /// Ends the readers of a queue: no server gives it events any more.
+    /// Ends the readers of a queue: no server gives events to it any more.
     pub fn end_readers(self) {
         Queue::end(&self);
     }
@@ -125,9 +125,9 @@ impl Queue for Number {
     }
 }
 
-/// Creates a queue for events in `mask`; its number in C.
+/// Creates a queue for the events in `mask`. Returns its number in C.
 pub fn create(mask: EventMask, storage: impl FnOnce() -> Option<Storage>) -> Result<u32, Error> {
-    // The optimizer is not to see that it is never anything else, and call them directly.
+    // Hide the only possible value from the optimizer, which would call the functions directly.
     *FUNCTIONS.lock() = Some(core::hint::black_box(&Functions {
         deliver,
         set: events::set_queues,
@@ -138,7 +138,7 @@ pub fn create(mask: EventMask, storage: impl FnOnce() -> Option<Storage>) -> Res
         let Some(free) = shared.get_mut(place % MAX_QUEUES) else {
             continue;
         };
-        // A place whose numbers are used up is not used again.
+        // A place whose numbers are used up is not reused.
         let next = free.generation.saturating_add(1);
         if free.queue.storage().is_none() && next < u32::MAX / STEP {
             free.queue = QueueState::new(storage().ok_or(Error::Busy)?);
@@ -151,27 +151,27 @@ pub fn create(mask: EventMask, storage: impl FnOnce() -> Option<Storage>) -> Res
     Err(Error::Busy)
 }
 
-/// Returns the queue that has this number in C, if there is one.
+/// Returns the queue with this number in C, if it exists.
 fn find(number: u32) -> Result<Number, Error> {
     let queue = Number::from_c(number).ok_or(Error::BadArgument)?;
     queue.with(|_| queue).ok_or(Error::BadArgument)
 }
 
-/// Returns whether there is a queue that has this number in C.
+/// Returns whether a queue with this number in C exists.
 pub fn exists(number: u32) -> bool {
     find(number).is_ok()
 }
 
-/// Ends a queue.
+/// Destroys a queue.
 pub fn destroy(number: u32) -> Result<(), Error> {
     let queue = Number::from_c(number).ok_or(Error::BadArgument)?;
-    // SAFETY: what was on the queue comes from `deliver`, and is released once.
+    // SAFETY: events on the queue come from `deliver`, and are released once.
     let release = |mut event| unsafe { release(&mut event) };
     let was_there = queue.abandon(release, room);
     was_there.then_some(()).ok_or(Error::BadArgument)
 }
 
-/// Notifies the service that there is room.
+/// Notifies the services that there is room.
 fn room() {
     events::deliver_listen_failed();
     server::room();
@@ -179,12 +179,12 @@ fn room() {
 
 /// Puts an event on a queue.
 fn deliver(to: Number, happened: &Happened) -> Delivery {
-    // Before the queue is locked.
+    // Before locking the queue.
     let event = happened.to_c();
     to.deliver(happened.message.is_some(), || {
-        // Without data `hold` only says that the event was not released yet.
+        // Without data, `hold` only means that the event was not released yet.
         let nothing = (ptr::null_mut(), NonNull::dangling().as_ptr());
-        // SAFETY: the bytes are there, since the event is being delivered.
+        // SAFETY: the bytes are valid while the event is being delivered.
         let keep = |message: Received| unsafe { queue::keep(message.data, message.len) };
         let kept = happened.message.map(keep);
         let (data, hold) = kept.unwrap_or(nothing);
@@ -196,7 +196,7 @@ fn deliver(to: Number, happened: &Happened) -> Delivery {
     })
 }
 
-/// Takes the next event, waiting for it for `timeout_ms`, or below 0 as long as it takes.
+/// Takes the next event, waiting for up to `timeout_ms`; below 0: without a limit.
 pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Event, Error> {
     #[allow(clippy::cast_possible_truncation)] // it wraps
     let now = || Instant(platform::now_ms() as u32);
@@ -207,10 +207,10 @@ pub fn get(number: u32, timeout_ms: i32) -> Result<abi::Event, Error> {
     })
 }
 
-/// Gives back an event that came from a queue, unless it was given back before.
+/// Releases an event that came from a queue, unless it was released before.
 ///
 /// # Safety
-/// `event` comes from a queue, or is all 0; it is no copy of one that was given back.
+/// `event` comes from a queue, or is all zeros; it is not a copy of a released one.
 pub unsafe fn release(event: &mut abi::Event) {
     let hold = core::mem::replace(&mut event.hold, ptr::null_mut());
     let data = core::mem::replace(&mut event.data, ptr::null_mut());
@@ -219,19 +219,19 @@ pub unsafe fn release(event: &mut abi::Event) {
         return;
     }
     if !data.is_null() {
-        // SAFETY: `hold` comes from `keep`, and `event` has it no longer.
+        // SAFETY: `hold` comes from `keep`, and was removed from `event`.
         unsafe { queue::give_back(hold) };
         if let Some(client) = Client::from_c(event.client) {
             server::release(client);
         }
     }
-    // Only now it is known that an entry was taken directly, though not from which queue.
+    // Only now it is known that C took an entry directly, but not from which queue.
     if queue::IS_READ_DIRECTLY && made_room() {
         room();
     }
 }
 
-/// Returns whether an event was turned away that now has room, on any queue.
+/// Returns whether any queue has room after it rejected an event.
 fn made_room() -> bool {
     let made_room = |place: usize| {
         let generation = 0;

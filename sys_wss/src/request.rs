@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Opening requests as C reads them: inside the hook, and afterwards, for as long as the client has its slot.
+//! Opening requests for C: during the hook, and later, while the client has its slot.
 
 use core::ffi::CStr;
 
@@ -15,13 +15,13 @@ use crate::platform::{
 };
 use crate::server::PerServer;
 
-/// A request whose hook runs: what is behind a `struct wss_request *`.
+/// A request whose hook is running: the target of a `struct wss_request *`.
 pub struct Asked<'r, 'a> {
     /// The client.
     pub client: Client,
     /// Its request.
     pub request: &'r Request<'r>,
-    /// `None` once it is given.
+    /// `None` once it is used.
     answer: Option<Answer<'a>>,
 }
 
@@ -35,7 +35,7 @@ impl<'r, 'a> Asked<'r, 'a> {
         }
     }
 
-    /// Gives the answer, unless one was given.
+    /// Answers the request, unless it was answered.
     pub fn give(&mut self, verdict: Verdict<'_>) {
         if let Some(answer) = self.answer.take() {
             requests(self.client.place).keep_unless_refused(self.client.id, self.request, &verdict);
@@ -44,7 +44,7 @@ impl<'r, 'a> Asked<'r, 'a> {
     }
 }
 
-/// Those of each server. They are never anywhere else: Kconfig may make them larger than any stack.
+/// The requests of each server. Never on a stack: Kconfig may make them larger than any stack.
 static REQUESTS: PerServer<Requests> = PerServer([const { Requests::new() }; SERVERS]);
 
 /// Returns the accepted requests of the clients of the server at `place`.
@@ -56,23 +56,23 @@ pub fn requests(place: usize) -> &'static Requests {
 pub struct Requests(Monitor<PerClient>);
 
 pub struct Accepted {
-    /// Of its client, in whose place this is.
+    /// The generation of the client that it belongs to.
     generation: u32,
-    /// As [`Request::to_bytes`] has it; empty: none is kept.
+    /// In the form of [`Request::to_bytes`]; empty: not kept.
     request: RequestBytes,
-    /// Which of those offered.
+    /// The index of the chosen subprotocol among those offered.
     subprotocol: Option<usize>,
 }
 
 impl Accepted {
-    /// None. All of it is zero, so that it takes no flash.
+    /// No request. All zeros, so that it takes no flash.
     pub const NONE: Self = Self {
         generation: 0,
         request: RequestBytes::new(),
         subprotocol: None,
     };
 
-    /// Keeps this no longer.
+    /// Forgets the request.
     #[cfg(feature = "zephyr")]
     pub fn clear(&mut self) {
         self.request.clear();
@@ -90,7 +90,7 @@ pub enum Text {
 }
 
 impl Text {
-    /// Returns the text with the number that C has for it.
+    /// Returns the text with this number in C.
     pub const fn from_c(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::Path,
@@ -104,19 +104,19 @@ impl Text {
 }
 
 impl Requests {
-    /// Makes those of a server without clients.
+    /// Creates the requests of a server without clients.
     const fn new() -> Self {
         Self(monitor(PerClient::new()))
     }
 
-    /// Keeps none any more.
+    /// Forgets all requests.
     pub fn forget(&self) {
         if KEEPS_REQUESTS {
             self.0.lock().clear();
         }
     }
 
-    /// Keeps a request that is accepted, instead of the one of the client before.
+    /// Keeps an accepted request, in place of the previous client's.
     pub fn keep(&self, client: ClientId, request: &Request<'_>, subprotocol: Option<&str>) {
         if !KEEPS_REQUESTS {
             return;
@@ -130,7 +130,7 @@ impl Requests {
         }
     }
 
-    /// Keeps a request unless it is refused. One that is answered later can be asked for until then, to decide.
+    /// Keeps a request unless it is refused. A request that is answered later must be readable until then.
     pub fn keep_unless_refused(
         &self,
         client: ClientId,
@@ -162,7 +162,7 @@ impl Requests {
         read(request, subprotocol)
     }
 
-    /// Copies a text, with a NUL behind it, as far as there is room.
+    /// Copies a text, NUL-terminated and truncated to the buffer.
     pub fn copy<'a>(
         &self,
         client: ClientId,
@@ -183,7 +183,7 @@ impl Requests {
         })
     }
 
-    /// Returns what the handshake said.
+    /// Returns the fields of the handshake.
     pub fn handshake(&self, client: ClientId) -> Result<Handshake, Error> {
         self.with(client, |request, _| {
             let mut handshake = Handshake {
@@ -206,7 +206,7 @@ impl Requests {
     }
 }
 
-/// Returns one of the texts of a request, ended by NUL where it is kept. `None` for other texts.
+/// Returns one of the request's texts as a C string, if it is kept with a NUL. `None` for other texts.
 pub fn c_text<'a>(request: &Request<'a>, text: &str) -> Option<&'a CStr> {
     let kept = request.to_bytes();
     let from = text.as_ptr().addr().checked_sub(kept.as_ptr().addr());
@@ -215,7 +215,7 @@ pub fn c_text<'a>(request: &Request<'a>, text: &str) -> Option<&'a CStr> {
     found.filter(|found| found.to_bytes() == text.as_bytes())
 }
 
-/// Returns whether all of the text, and the NUL behind it, fits.
+/// Copies a text with its NUL. Returns whether all of it fits.
 pub fn copy_text(text: &str, room: &mut [u8]) -> bool {
     let Some((end, room)) = room.split_last_mut() else {
         return false;
@@ -246,7 +246,7 @@ mod tests {
         assert!(!copy_text("", &mut []));
     }
 
-    /// Does something with what is kept of a request with this target.
+    /// Calls `test` with the kept form of a request for this target.
     fn with_request(target: &str, test: impl FnOnce(&Request<'_>)) {
         let request = format!(
             "GET {target} HTTP/1.1\r\nHost: localhost:8000\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

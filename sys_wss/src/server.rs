@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The servers: starting them, ending them, finding them.
+//! The servers: starting, stopping, and finding them.
 //!
-//! A server is a place in arrays that are always there; the default server has the first one. C has the address of
-//! its state. Clients are known by the place, and by a generation that goes on from one start to the next.
+//! A server is a place in static arrays; the default server has the first one. C has the address of its state. A client
+//! is identified by the place and by a generation, which continues from one start to the next.
 //!
-//! Lock order: the state, then anything of the service. No lock is held while C is called, or while a
-//! thread is waited for.
+//! Lock order: the state, then anything of the service. No lock is held while calling C, or while waiting for a thread.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -22,20 +21,19 @@ use crate::platform::{self, Handle, Instance, Monitor, SERVERS, default_options,
 use crate::queues;
 use crate::request::requests;
 
-/// How much longer than its own deadline a server that ends is waited for: for a callback that takes
-/// its time.
+/// How much longer than its own deadline to wait for a server that stops: a callback may take long.
 const END_GRACE_MS: u32 = 1000;
 
 /// The place of the default server.
 pub const DEFAULT: usize = 0;
 
-/// Something for each server.
+/// A value for each server.
 pub struct PerServer<T>(pub [T; SERVERS]);
 
 impl<T> PerServer<T> {
-    /// Returns that of a place.
+    /// Returns the value for a place.
     pub fn at(&self, place: usize) -> &T {
-        // There always is one.
+        // The place always exists.
         self.0.get(place).unwrap_or(&self.0[0])
     }
 }
@@ -47,14 +45,14 @@ static STATES: PerServer<Monitor<State>> = PerServer([const { monitor(State::new
 
 struct State {
     life: Life,
-    /// How often it was started: the `SYS_MODULE_OBJ`, so that one of an earlier start is invalid.
+    /// The number of starts: the `SYS_MODULE_OBJ`, so that one of an earlier start is invalid.
     runs: u32,
-    /// How many threads wait for its end: one of them finds out.
+    /// The number of threads that wait for its end; one of them handles it.
     waiting: u32,
     options: Kept,
 }
 
-/// The configuration that was set. All zeros if none was, so that a static one takes no flash.
+/// The configuration that was set. All zeros if there is none, so that a static one takes no flash.
 #[repr(C)]
 #[allow(clippy::large_enum_variant)] // it is static
 enum Kept {
@@ -66,12 +64,12 @@ enum Kept {
 enum Life {
     Idle,
     Running {
-        /// Where it listens.
+        /// The port that it listens on.
         port: u16,
-        /// It started by itself, and no `SYS_WSS_Initialize` has taken it over.
+        /// It started by itself, and `SYS_WSS_Initialize` has not adopted it.
         unclaimed: bool,
     },
-    /// It ends.
+    /// It is stopping.
     Ending,
 }
 
@@ -105,7 +103,7 @@ impl State {
     }
 }
 
-/// Returns the state of a server. Ending becomes idle once all callbacks have returned.
+/// Returns the state of a server. A stopping one becomes idle once all callbacks have returned.
 fn settled(place: usize) -> Guard {
     let mut state = STATES.at(place).lock();
     state.settle(place);
@@ -114,7 +112,7 @@ fn settled(place: usize) -> Guard {
 
 type Guard = <Monitor<State> as Lock<State>>::Guard<'static>;
 
-/// Returns the address that C has for a server; NULL for a place that does not exist.
+/// Returns the address of a server for C; NULL for a place that does not exist.
 pub fn to_c(place: usize) -> *const abi::Server {
     let state = STATES.0.get(place);
     state.map_or(ptr::null(), |state| ptr::from_ref(state).cast())
@@ -139,7 +137,7 @@ pub fn configure(place: usize, options: Option<Options>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts a server as it is configured, or with these options from now on.
+/// Starts a server with its configuration, or with these options, which then replace it.
 pub fn start(place: usize, options: Option<Options>) -> Result<(), Error> {
     let mut state = settled(place);
     if state.life != Life::Idle {
@@ -158,8 +156,8 @@ pub fn start(place: usize, options: Option<Options>) -> Result<(), Error> {
     started
 }
 
-/// Starts the default server for `SYS_WSS_Initialize` on `port`, or adopts the one that started itself there.
-/// Returns its `SYS_MODULE_OBJ`. `None` stands for a port that is out of range and cannot be opened.
+/// Starts the default server for `SYS_WSS_Initialize` on `port`, or adopts the one that started by itself there.
+/// Returns its `SYS_MODULE_OBJ`. `port` is `None` if it is out of range.
 pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize {
     let mut state = settled(DEFAULT);
     let object = state.object();
@@ -168,7 +166,7 @@ pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize
         return MODULE_OBJ_INVALID;
     }
     let outcome = match &mut state.life {
-        // Without a listener the port is of no meaning.
+        // Without a listener, the port is ignored.
         Life::Running {
             port: listening,
             unclaimed,
@@ -187,7 +185,7 @@ pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize
         }
         _ => {
             drop(state);
-            log::error!("the default server runs already, or is ending");
+            log::error!("the default server runs already, or is stopping");
             return MODULE_OBJ_INVALID;
         }
     };
@@ -198,25 +196,25 @@ pub fn initialize(port: Option<u16>, tls: bool, callback: Option<Sink>) -> usize
     })
 }
 
-/// Emits that the default server could not be started for the original interface.
+/// Emits, for the original interface, that the default server could not be started.
 fn emit_not_started() {
     events::emit_listen_failed();
     events::end(DEFAULT);
 }
 
-/// Sends events of the default server to a callback of the original interface from now on, if there is one here.
+/// Sends events of the default server to a callback of the original interface from now on, if there is one.
 fn set_original_callback(callback: Option<Sink>) {
     if callback.is_some() {
         register(callback);
     }
 }
 
-/// Sends events of the default server to a callback of the original interface from now on; `None`: to none.
+/// Sends events of the default server to a callback of the original interface from now on; `None`: no callback.
 pub fn register(callback: Option<Sink>) {
     events::set_callback(DEFAULT, callback.map(|sink| (events::ORIGINAL, sink)));
 }
 
-/// Starts the default server for the original interface; its `SYS_MODULE_OBJ`.
+/// Starts the default server for the original interface. Returns its `SYS_MODULE_OBJ`.
 fn launch_default(
     state: &mut State,
     options: &Options,
@@ -224,7 +222,7 @@ fn launch_default(
     unclaimed: bool,
 ) -> Result<usize, Error> {
     if !callbacks::has_original_callback(DEFAULT) {
-        // That of the configuration, whatever another run had.
+        // Use the configured callback, not that of an earlier run.
         events::set_callback(DEFAULT, options.callback);
     }
     let Some(port) = port else {
@@ -236,14 +234,14 @@ fn launch_default(
     Ok(state.object())
 }
 
-/// Gives a server the queues that it is configured with.
+/// Sets the configured queues of a server.
 fn set_queues(place: usize, options: &Options) {
     if let Some(queues) = queues::functions() {
         (queues.set)(place, &options.queues);
     }
 }
 
-/// Starts a server that is idle. Its callback is set.
+/// Starts an idle server. Its callback is set.
 fn launch(
     state: &mut State,
     place: usize,
@@ -253,7 +251,7 @@ fn launch(
 ) -> Result<(), Error> {
     set_queues(place, options);
     let begin = |events: &Events| events.begin(place, options);
-    // Nothing waits in there, so that the lock can be kept: the first event finds the server.
+    // This does not wait, so the lock can be held: the first event then finds the server.
     state.runs = state.runs.wrapping_add(1).max(1);
     match INSTANCES.at(place).start(port, options, begin) {
         Ok(port) => {
@@ -267,15 +265,15 @@ fn launch(
     }
 }
 
-/// Starts the default server at the port of the build's configuration unless it runs, where that is wanted: its
-/// callback was registered. Nothing else starts it, so that it can be configured before.
+/// Starts the default server with the port of the build, unless it runs, if its callback was registered and this is
+/// enabled. Nothing else starts it, so it can be configured before.
 pub fn start_itself() {
     if !platform::STARTS_ITSELF {
         return;
     }
     let mut state = settled(DEFAULT);
     let mut outcome = Ok(0);
-    // Not again: it was ended on purpose.
+    // Not again after it was stopped on purpose.
     if state.life == Life::Idle && state.runs == 0 {
         let mut options = state.options();
         outcome = options.enable_tls(platform::TLS_BY_DEFAULT).and_then(|()| {
@@ -288,7 +286,7 @@ pub fn start_itself() {
     }
 }
 
-/// Ends the default server if this is its `SYS_MODULE_OBJ`.
+/// Stops the default server if this is its `SYS_MODULE_OBJ`.
 pub fn deinitialize(object: usize) {
     let is_it = STATES.at(DEFAULT).lock().object() == object;
     if is_it {
@@ -296,7 +294,7 @@ pub fn deinitialize(object: usize) {
     }
 }
 
-/// Ends a server, or waits for its end that is under way.
+/// Stops a server, or waits for it if it is stopping already.
 pub fn stop(place: usize) -> Result<(), Error> {
     let instance = INSTANCES.at(place);
     let mut state = settled(place);
@@ -314,18 +312,18 @@ pub fn stop(place: usize) -> Result<(), Error> {
     let run = state.runs;
     state.waiting = state.waiting.saturating_add(1);
     drop(state);
-    // Whether or not all went well: what is left is waited for below.
+    // Ignore the result: `join` below waits for what is left.
     service.wait_stopped();
     let has_ended = instance.join(END_GRACE_MS);
     let mut state = STATES.at(place).lock();
     state.waiting = state.waiting.saturating_sub(1);
     state.settle(place);
-    // Another thread may have seen it end, and even started it again.
+    // Another thread may have seen its end, and may even have started it again.
     let is_over = has_ended || state.runs != run || state.life == Life::Idle;
     is_over.then_some(()).ok_or(Error::Busy)
 }
 
-/// Returns the service of a server, while it runs or ends.
+/// Returns the service of a server, while it runs or is stopping.
 pub fn service(place: usize) -> Result<Handle, Error> {
     let state = settled(place);
     if state.life == Life::Idle {
@@ -334,13 +332,13 @@ pub fn service(place: usize) -> Result<Handle, Error> {
     INSTANCES.at(place).service().ok_or(Error::NotRunning)
 }
 
-/// Returns the service that a client is of, or was: then it has no client with this id.
+/// Returns the service that a client belongs to, or belonged to: then it has no client with this id.
 pub fn service_of(client: Client) -> Result<Handle, Error> {
     let service = INSTANCES.at(client.place).service();
     service.ok_or(Error::NoSuchClient)
 }
 
-/// Replaces the credentials of a server that runs with TLS.
+/// Replaces the credentials of a running server with TLS.
 pub fn replace_tls(place: usize, tls: Tls) -> Result<(), Error> {
     let mut state = settled(place);
     if !matches!(state.life, Life::Running { .. }) {
@@ -353,7 +351,7 @@ pub fn replace_tls(place: usize, tls: Tls) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the port on which a server listens.
+/// Returns the port that a server listens on.
 pub fn port(place: usize) -> Result<u16, Error> {
     match settled(place).life {
         Life::Running { port, .. } => Ok(port),
@@ -361,7 +359,7 @@ pub fn port(place: usize) -> Result<u16, Error> {
     }
 }
 
-/// Returns what C attached to a client.
+/// Returns the pointer that C attached to a client.
 pub fn user_data(client: Client) -> Option<*mut c_void> {
     let data = service_of(client).ok()?.user_data(client.id)?;
     Some(ptr::with_exposed_provenance_mut(data))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The header and the Rust side agree: on every value, and on the size, the alignment and the offsets of
-//! every structure. A C program prints what the header says.
+//! Checks that the header and the Rust side agree on every value, and on the size, the alignment, and the offsets of
+//! every structure. A C program prints the values of the header.
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ fn ask_c(program: &str) -> BTreeMap<String, u128> {
         .collect()
 }
 
-/// Rows of a C name and the number that Rust has for it.
+/// Rows of a C name and its number in Rust.
 #[derive(Default)]
 struct Table(Vec<(String, u128)>);
 

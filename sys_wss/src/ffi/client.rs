@@ -14,7 +14,7 @@ use crate::platform::{Service, guard};
 use crate::request::{Text, copy_text, requests};
 use crate::server::{self, from_c, service_of};
 
-/// Asks the service of a client.
+/// Queries the service of a client.
 fn ask<T>(client: u64, ask: impl FnOnce(&Service, ClientId) -> Option<T>) -> Result<T, Error> {
     let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
     ask(&*service_of(client)?, client.id).ok_or(Error::NoSuchClient)
@@ -25,7 +25,7 @@ pub extern "C" fn wss_client_state(client: u64) -> State {
     guard(State::Closed, || {
         let state = ask(client, |service, id| {
             let state = service.state(id.slot());
-            // The slot may be another client's.
+            // Another client may use the slot now.
             (service.client(id.slot()) == Some(id)).then_some(client::state(state))
         });
         state.unwrap_or(State::Closed)
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn wss_client_address(
     size: usize,
 ) -> c_int {
     number(|| {
-        // SAFETY: C gives NULL, or `size` bytes.
+        // SAFETY: C passes NULL, or `size` bytes.
         let room = unsafe { text_room(address, size) }?;
         let name = ask(client, |service, id| {
             service.with_peer_name(id, |peer| PeerName::of(peer))
@@ -145,9 +145,9 @@ pub unsafe extern "C" fn wss_client_text(
             return Err(Error::BadPointer);
         }
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
-        // Not touched before there is something to copy.
+        // The buffer is not touched before there is something to copy.
         requests(client.place).copy(client.id, which, || {
-            // SAFETY: C gives `size` bytes.
+            // SAFETY: C passes `size` bytes.
             unsafe { text_room(text, size) }
         })
     })
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn wss_client_handshake(client: u64, handshake: *mut Hands
     outcome(|| {
         let client = Client::from_c(client).ok_or(Error::NoSuchClient)?;
         let said = requests(client.place).handshake(client.id)?;
-        // SAFETY: C gives NULL, or where to put it.
+        // SAFETY: C passes NULL, or a place for it.
         unsafe { put(handshake, said) }
     })
 }

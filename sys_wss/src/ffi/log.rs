@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `wss.h`: the log. Not on Zephyr, which has a log of its own.
+//! `wss.h`: the log. Not on Zephyr, which has its own log.
 
 use core::ffi::{c_uint, c_void};
 

@@ -21,7 +21,7 @@ fn sys(body: impl FnOnce() -> Result<(), Error>) -> SysResult {
     })
 }
 
-/// Returns the client, or all clients, that an index means.
+/// Returns the client, or all clients, for an index.
 fn target(index: i32) -> Target {
     usize::try_from(index).map_or(Target::All, Target::Slot)
 }
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn SYS_WSS_Initialize(
     cookie: *mut c_void,
 ) -> ModuleObj {
     guard(MODULE_OBJ_INVALID, || {
-        // SAFETY: C gives NULL or its configuration.
+        // SAFETY: C passes NULL, or its configuration.
         let config = unsafe { config.as_ref() };
         let port = config.map_or(Ok(DEFAULT_PORT), |config| u16::try_from(config.port));
         let tls = config.map_or(TLS_BY_DEFAULT, |config| config.is_tls_enabled != 0);
@@ -48,9 +48,9 @@ pub unsafe extern "C" fn SYS_WSS_Initialize(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn SYS_WSS_Deinitialize(object: *mut ModuleObj) {
     guard((), || {
-        // SAFETY: C gives NULL or where it keeps what `SYS_WSS_Initialize` gave.
+        // SAFETY: C passes NULL, or its variable with the result of `SYS_WSS_Initialize`.
         if let Some(object) = unsafe { object.as_mut() } {
-            // Before waiting, so that the callback sees it as well.
+            // Before waiting, so that the callback sees it, too.
             server::deinitialize(core::mem::replace(object, MODULE_OBJ_INVALID));
         }
     });
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn SYS_WSS_sendMessage(
 ) -> SysResult {
     sys(|| {
         let opcode = client::frame_type(frame_type)?;
-        // SAFETY: C gives NULL, or `len` bytes.
+        // SAFETY: C passes NULL, or `len` bytes.
         let payload = unsafe { bytes(data, len) }?;
         let service = server::service(DEFAULT)?;
         Ok(service.send_frame(target(index), fin, opcode, payload)?)
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn SYS_WSS_CloseConnection(
 ) -> SysResult {
     sys(|| {
         let code = client::close_code(code)?;
-        // SAFETY: C gives NULL, or `len` bytes.
+        // SAFETY: C passes NULL, or `len` bytes.
         let reason = client::reason(unsafe { bytes(data, len) }?)?;
         let service = server::service(DEFAULT)?;
         Ok(service.close(target(index), code, reason)?)
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn SYS_WSS_CloseConnection(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn SYS_WSS_PingClient(data: *mut u8, len: usize, index: i32) -> SysResult {
     sys(|| {
-        // SAFETY: C gives NULL, or `len` bytes.
+        // SAFETY: C passes NULL, or `len` bytes.
         let payload = unsafe { bytes(data, len) }?;
         let service = server::service(DEFAULT)?;
         Ok(service.ping(target(index), payload)?)

@@ -13,7 +13,7 @@ use crate::platform::{self, guard};
 use crate::queues;
 
 /// # Safety
-/// `queue` is NULL, or where there is room.
+/// `queue` is NULL, or valid for writing.
 unsafe fn create(
     mask: u32,
     queue: *mut u32,
@@ -27,7 +27,7 @@ unsafe fn create(
         return Err(Error::BadPointer);
     }
     let number = queues::create(mask, storage)?;
-    // SAFETY: there is room.
+    // SAFETY: the caller guarantees it.
     unsafe { put(queue, number) }
 }
 
@@ -37,12 +37,12 @@ pub unsafe extern "C" fn wss_queue_create(mask: u32, depth: usize, queue: *mut u
         if depth == 0 {
             return Err(Error::BadArgument);
         }
-        // SAFETY: C gives NULL, or where to put it.
+        // SAFETY: C passes NULL, or a place for it.
         unsafe { create(mask, queue, || storage(depth)) }
     })
 }
 
-/// Does the part of `wss_queue_add()` that is in Rust.
+/// Implements `wss_queue_add()`, except for the checks in C.
 #[cfg(feature = "zephyr")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_queue_adopt(
@@ -52,9 +52,9 @@ pub unsafe extern "C" fn wss_queue_adopt(
 ) -> c_int {
     outcome(|| {
         let messages = core::ptr::NonNull::new(messages).ok_or(Error::BadPointer)?;
-        // SAFETY: C gives a `k_msgq` of events, and lends it until `wss_queue_destroy`.
+        // SAFETY: C passes a `k_msgq` of events, and lends it until `wss_queue_destroy`.
         let own = || Some(unsafe { platform::queue::own(messages) });
-        // SAFETY: C gives NULL, or where to put it.
+        // SAFETY: C passes NULL, or a place for it.
         unsafe { create(mask, queue, own) }
     })
 }
@@ -65,14 +65,14 @@ pub unsafe extern "C" fn wss_queue_get(queue: u32, event: *mut Event, timeout_ms
         if event.is_null() {
             return Err(Error::BadPointer);
         }
-        // Waiting there would keep the events from coming.
+        // Waiting there would block the delivery of events.
         let timeout_ms = if platform::on_service_thread() {
             0
         } else {
             timeout_ms
         };
         let taken = queues::get(queue, timeout_ms)?;
-        // SAFETY: C gives where to put it.
+        // SAFETY: C passes a place for it.
         unsafe { put(event, taken) }
     })
 }
@@ -80,11 +80,11 @@ pub unsafe extern "C" fn wss_queue_get(queue: u32, event: *mut Event, timeout_ms
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_event_release(event: *mut Event) {
     guard((), || {
-        // SAFETY: C gives NULL, or an event that it took from a queue.
+        // SAFETY: C passes NULL, or an event that it took from a queue.
         let Some(event) = (unsafe { event.as_mut() }) else {
             return;
         };
-        // SAFETY: it is one, which C releases once.
+        // SAFETY: it is such an event, which C releases once.
         unsafe { queues::release(event) };
     });
 }

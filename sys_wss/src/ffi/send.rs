@@ -48,7 +48,7 @@ pub unsafe extern "C" fn wss_send(
     timeout_ms: i32,
 ) -> c_int {
     outcome(|| {
-        // SAFETY: C gives NULL, or `len` bytes.
+        // SAFETY: C passes NULL, or `len` bytes.
         let payload = unsafe { bytes(data.cast(), len) }?;
         send(client, kind, payload, timeout_ms)
     })
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn wss_send_text(client: u64, text: *const c_char, timeout
         if text.is_null() {
             return Err(Error::BadPointer);
         }
-        // SAFETY: it is not NULL; C gives a text.
+        // SAFETY: it is not NULL; C passes a text.
         let text = unsafe { CStr::from_ptr(text) };
         send(client, Opcode::Text as u32, text.to_bytes(), timeout_ms)
     })
@@ -76,12 +76,12 @@ pub unsafe extern "C" fn wss_send_parts(
 ) -> c_int {
     outcome(|| {
         let kind = message_kind(kind)?;
-        // SAFETY: C gives NULL, or `count` parts.
+        // SAFETY: C passes NULL, or `count` parts.
         let parts = unsafe { list(parts, count) }?;
         let mut payload = [&[][..]; MAX_VECTORED];
         let places = payload.get_mut(..count).ok_or(SendError::TooLong)?;
         for (place, part) in places.iter_mut().zip(parts) {
-            // SAFETY: C gives NULL, or as many bytes.
+            // SAFETY: C passes NULL, or that many bytes.
             *place = unsafe { bytes(part.data, part.len) }?;
         }
         let (service, to) = to(client)?;
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn wss_broadcast(
 ) -> c_int {
     number(|| {
         let kind = message_kind(kind)?;
-        // SAFETY: C gives NULL, or `len` bytes.
+        // SAFETY: C passes NULL, or `len` bytes.
         let payload = unsafe { bytes(data.cast(), len) }?;
         let service = server::service(from_c(server)?)?;
         let groups = Some(groups).filter(|groups| *groups != 0);
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn wss_broadcast(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_ping(client: u64, data: *const c_void, len: usize) -> c_int {
     outcome(|| {
-        // SAFETY: C gives NULL, or `len` bytes.
+        // SAFETY: C passes NULL, or `len` bytes.
         let payload = unsafe { bytes(data.cast(), len) }?;
         let (service, to) = to(client)?;
         Ok(service.ping(to, payload)?)
@@ -139,7 +139,7 @@ unsafe fn close(
         let reason = if reason.is_null() {
             ""
         } else {
-            // SAFETY: it is not NULL; the caller knows the rest.
+            // SAFETY: it is not NULL; the caller guarantees the rest.
             client::reason(unsafe { CStr::from_ptr(reason) }.to_bytes())?
         };
         let (service, to) = to()?;
@@ -149,7 +149,7 @@ unsafe fn close(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_close(client: u64, code: u16, reason: *const c_char) -> c_int {
-    // SAFETY: C gives NULL, or a text.
+    // SAFETY: C passes NULL, or a text.
     unsafe { close(|| to(client), code, reason) }
 }
 
@@ -160,6 +160,6 @@ pub unsafe extern "C" fn wss_close_all(
     reason: *const c_char,
 ) -> c_int {
     let to = || Ok((server::service(from_c(server)?)?, Target::All));
-    // SAFETY: C gives NULL, or a text.
+    // SAFETY: C passes NULL, or a text.
     unsafe { close(to, code, reason) }
 }

@@ -21,16 +21,16 @@ pub extern "C" fn wss_server_at(index: usize) -> *const Server {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wss_limits_init(limits: *mut Limits) {
-    // SAFETY: C gives NULL, or where to put them.
+    // SAFETY: C passes NULL, or a place for them.
     let _ = unsafe { put(limits, config::default_limits()) };
 }
 
 /// # Safety
-/// `config` is NULL, or a configuration as the header asks for.
+/// `config` is NULL, or meets the requirements of the header.
 unsafe fn options(config: *const ServerConfig) -> Result<Option<Options>, Error> {
-    // SAFETY: the caller knows it.
+    // SAFETY: the caller guarantees it.
     match unsafe { config.as_ref() } {
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         Some(config) => unsafe { config::options(config) }.map(Some),
         None => Ok(None),
     }
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn wss_configure(
 ) -> c_int {
     outcome(|| {
         let place = from_c(server)?;
-        // SAFETY: C gives NULL, or a configuration.
+        // SAFETY: C passes NULL, or a configuration.
         server::configure(place, unsafe { options(config) }?)
     })
 }
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn wss_configure(
 pub unsafe extern "C" fn wss_start(server: *const Server, config: *const ServerConfig) -> c_int {
     outcome(|| {
         let place = from_c(server)?;
-        // SAFETY: C gives NULL, or a configuration.
+        // SAFETY: C passes NULL, or a configuration.
         server::start(place, unsafe { options(config) }?)
     })
 }
@@ -66,7 +66,7 @@ pub extern "C" fn wss_stop(server: *const Server) -> c_int {
 pub unsafe extern "C" fn wss_replace_tls(server: *const Server, tls: *const abi::Tls) -> c_int {
     outcome(|| {
         let place = from_c(server)?;
-        // SAFETY: C gives NULL, or credentials.
+        // SAFETY: C passes NULL, or credentials.
         let tls = unsafe { tls.as_ref() }.ok_or(Error::BadPointer)?;
         // SAFETY: as above.
         server::replace_tls(place, unsafe { config::Tls::checked(tls) }?)
@@ -82,7 +82,7 @@ pub extern "C" fn wss_port(server: *const Server) -> c_int {
 pub unsafe extern "C" fn wss_get_stats(server: *const Server, stats: *mut Stats) -> c_int {
     outcome(|| {
         let service = server::service(from_c(server)?)?;
-        // SAFETY: C gives NULL, or where to put them.
+        // SAFETY: C passes NULL, or a place for them.
         unsafe { put(stats, client::stats(&service.stats())) }
     })
 }
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn wss_adopt(
     client: *mut u64,
 ) -> c_int {
     outcome(|| {
-        // SAFETY: C gives NULL, or `len` bytes.
+        // SAFETY: C passes NULL, or `len` bytes.
         let received = unsafe { bytes(received.cast(), len) }?;
         if fd < 0 {
             return Err(Error::BadArgument);
@@ -108,13 +108,13 @@ pub unsafe extern "C" fn wss_adopt(
             Opening::Request
         };
         let service = server::service(from_c(server)?)?;
-        // SAFETY: C gives a descriptor of its own, which it gives up if this is done.
+        // SAFETY: C passes its own descriptor, and no longer owns it if this succeeds.
         let id = unsafe { platform::adopt(&service, fd, received, opening) }?;
         if client.is_null() {
             return Ok(());
         }
         let adopted = service.application().client(id);
-        // SAFETY: C gives where to put the client.
+        // SAFETY: C passes a place for the client.
         unsafe { put(client, adopted.to_c()) }
     })
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a host and Zephyr have, each in its own way. Both have the same names here.
+//! The differences between a host and Zephyr. Both implementations have the same names.
 
 #[cfg(feature = "host")]
 mod host;

@@ -14,14 +14,14 @@ use crate::error::Error;
 /// Takes over a connection.
 ///
 /// # Safety
-/// The descriptor is the caller's, and not below 0. It is given up if this is done, and only then.
+/// The caller owns the descriptor, which is not below 0. If this succeeds, and only then, the caller no longer owns it.
 pub unsafe fn adopt(
     service: &Service,
     fd: c_int,
     received: &[u8],
     opening: Opening,
 ) -> Result<ClientId, Error> {
-    // SAFETY: it is not below 0, and the caller's for as long as this lasts.
+    // SAFETY: it is not below 0, and the caller owns it until this returns.
     let copy = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
     let stream = copy.map(TcpStream::from).map_err(|error| {
         log::error!("descriptor {fd} cannot be adopted: {error}");
@@ -29,7 +29,7 @@ pub unsafe fn adopt(
     })?;
     let adopted = service.adopt_stream(stream, received, opening);
     let client = adopted.map_err(|refused| refused.error)?;
-    // SAFETY: the caller has given it up, and the service has its own.
+    // SAFETY: the caller no longer owns it, and the service has its own copy.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(client)
 }

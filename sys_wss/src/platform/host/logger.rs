@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Log lines go to a function that C registered.
+//! Sends log lines to a function that C has registered.
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
@@ -11,7 +11,7 @@ use wss::service::Lock as _;
 use crate::abi::Cookie;
 use crate::platform::Monitor;
 
-/// A function, and what it is given.
+/// A function, and its argument.
 #[derive(Clone, Copy)]
 struct Registered {
     function: LogHandler,
@@ -29,7 +29,7 @@ pub fn set_log_handler(level: log::LevelFilter, handler: Option<LogHandler>, coo
     };
     let cookie = Cookie(cookie);
     *LOG_HANDLER.lock() = handler.map(|function| Registered { function, cookie });
-    // Fails if a program in Rust has a logger of its own, which then gets the lines.
+    // Fails if a program in Rust has its own logger, which then gets the lines.
     if log::set_logger(&Logger).is_ok() || handler.is_some() {
         log::set_max_level(level);
     }
@@ -43,7 +43,7 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // Taken out of its lock: the handler may be slow.
+        // Unlock first: the handler may be slow.
         let registered = *LOG_HANDLER.lock();
         let Some(Registered { function, cookie }) = registered else {
             return;
@@ -59,8 +59,8 @@ impl log::Log for Logger {
         let Ok(line) = CString::new(line) else {
             return;
         };
-        // SAFETY: C registered the function as a `wss_log_handler`, which the header asks not to unwind;
-        // the line lives until it returns.
+        // SAFETY: C registered the function as a `wss_log_handler`, which according to the header does not unwind. The
+        // line is valid until it returns.
         unsafe { function(level, line.as_ptr(), cookie.0) };
     }
 

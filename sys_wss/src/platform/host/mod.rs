@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A host: std.
+//! The host platform: std.
 
 use std::ffi::{CStr, c_int};
 use std::io::ErrorKind;
@@ -32,7 +32,7 @@ pub mod queue;
 
 /// The service.
 pub type Service = wss::service::Service<HostPort, Events>;
-/// A service that is called, and kept while it is.
+/// A reference that keeps the service alive.
 pub type Handle = Arc<Service>;
 /// The bytes of a request.
 pub type RequestBytes = Vec<u8>;
@@ -46,13 +46,13 @@ pub const STARTS_ITSELF: bool = false;
 /// Whether there is a periodic callback.
 pub const TICKS: bool = true;
 
-/// Whether responses may have fields of the application's.
+/// Whether responses may have header fields of the application.
 pub const RESPONSE_FIELDS: bool = true;
 
 /// Whether there is TLS.
 pub const TLS: bool = true;
 
-/// Whether a server has TLS that was not configured.
+/// Whether TLS can be used without configured credentials.
 pub const TLS_BY_DEFAULT: bool = false;
 
 /// Checks credentials.
@@ -72,7 +72,7 @@ fn credentials(tls: &Tls) -> TlsBuilder {
     host::Tls::bytes(tls.cert, tls.key).client_ca(tls.ca, auth)
 }
 
-/// Returns the header fields that the hook needs: those of the configuration.
+/// Returns the header fields that the hook needs, as configured.
 pub fn request_fields<'a>(configured: impl FnOnce() -> &'a str) -> &'a str {
     configured()
 }
@@ -82,7 +82,7 @@ pub const fn check_request_fields(_names: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The origins that may connect where the configuration has none.
+/// The origins that may connect if the configuration has none.
 pub const ORIGINS: &str = "";
 
 /// Checks an address to listen on.
@@ -94,7 +94,7 @@ fn address(text: &CStr) -> Option<IpAddr> {
     text.to_str().ok()?.parse().ok()
 }
 
-/// Returns the number that `errno.h` has.
+/// Returns the number in `errno.h`.
 pub const fn errno(errno: Errno) -> c_int {
     let errno = match errno {
         Errno::Again => io::Errno::AGAIN,
@@ -113,7 +113,7 @@ pub const fn errno(errno: Errno) -> c_int {
     errno.raw_os_error()
 }
 
-/// Returns why a server could not be started.
+/// Converts the error of a start.
 pub fn start_error(error: &std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::AddrInUse => Error::InUse,
@@ -139,10 +139,10 @@ pub fn default_options() -> Options {
     }
 }
 
-/// The port of a server that was given none.
+/// The default port.
 pub const DEFAULT_PORT: u16 = 8000;
 
-/// Returns whether there can be memory of such sizes.
+/// Checks that there can be memory for these sizes.
 pub fn check_sizes(options: &Options) -> Result<(), Error> {
     isize::try_from(options.rx_buffer)
         .ok()
@@ -164,16 +164,16 @@ pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) {
 /// Whether requests are kept at all.
 pub const KEEPS_REQUESTS: bool = true;
 
-/// The requests of the clients that there were, by slot.
+/// The requests of current and former clients, by slot.
 pub struct PerClient(Vec<Accepted>);
 
 impl PerClient {
-    /// Makes one without requests.
+    /// Creates it without requests.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Returns where that of a client is.
+    /// Returns the entry for a slot.
     pub fn place(&mut self, slot: usize) -> Option<&mut Accepted> {
         if self.0.len() <= slot {
             self.0
@@ -186,23 +186,23 @@ impl PerClient {
         self.0.get(slot)
     }
 
-    /// Gives the memory back.
+    /// Frees the memory.
     pub fn clear(&mut self) {
         self.0 = Vec::new();
     }
 }
 
-/// A service, which has memory while it runs, or is called.
+/// A service, which has memory while it runs or is called.
 pub struct Instance {
     running: Monitor<Option<Running<Events>>>,
-    /// That of the service that runs, if it has TLS.
+    /// The TLS configuration of the running service, if it has one.
     tls: Monitor<Option<host::Tls>>,
     /// A generation that no client has had.
     generation: AtomicU32,
 }
 
 impl Instance {
-    /// Makes one that does not run.
+    /// Creates a service that does not run.
     pub const fn new() -> Self {
         Self {
             running: monitor(None),
@@ -211,8 +211,8 @@ impl Instance {
         }
     }
 
-    /// Opens the listener and starts the threads; the port at which it listens. `begin` is called before
-    /// there are any events.
+    /// Opens the listener and starts the threads. Returns the port that it listens on. `begin` is called before there
+    /// are any events.
     pub fn start(
         &self,
         port: u16,
@@ -230,7 +230,7 @@ impl Instance {
         let tls = tls.map_err(|error| {
             std::io::Error::new(ErrorKind::InvalidInput, format!("TLS: {error}"))
         })?;
-        // Of IPv6 and IPv4 where there are both.
+        // Both IPv6 and IPv4, if there are both.
         let every = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let mut at = |addr| {
             let options = host::Options {
@@ -252,7 +252,7 @@ impl Instance {
         };
         let address = options.address.and_then(address);
         let started = match at(address.unwrap_or(every)) {
-            // No IPv6 here.
+            // This host has no IPv6.
             Err(error)
                 if options.address.is_none()
                     && (error.kind() == ErrorKind::AddrNotAvailable
@@ -269,7 +269,7 @@ impl Instance {
         Ok(port)
     }
 
-    /// Replaces the credentials of the service that runs.
+    /// Replaces the credentials of the running service.
     pub fn replace_tls(&self, tls: &Tls) -> Result<(), Error> {
         let running = self.tls.lock().clone().ok_or(Error::NotRunning)?;
         running
@@ -277,13 +277,13 @@ impl Instance {
             .map_err(|_| Error::BadArgument)
     }
 
-    /// Returns the service, while it runs or ends.
+    /// Returns the service, while it runs or is stopping.
     pub fn service(&self) -> Option<Handle> {
         let running = self.running.lock();
         running.as_ref().map(|running| Arc::clone(&running.service))
     }
 
-    /// Waits until a service that has stopped has ended, and all callbacks have returned; whether they have.
+    /// Waits until a stopping service has ended, and all callbacks have returned. Returns false if they have not.
     pub fn join(&self, timeout_ms: u32) -> bool {
         let until = Instant::now() + Duration::from_millis(timeout_ms.into());
         loop {
@@ -293,7 +293,7 @@ impl Instance {
                 if let Some(running) = running.take() {
                     let next = running.service.next_generation();
                     self.generation.store(next, Ordering::SeqCst);
-                    // At once, but what they did is seen after it.
+                    // This returns at once, and makes the effects of the threads visible.
                     for thread in running.threads {
                         let _ = thread.join();
                     }
@@ -309,18 +309,18 @@ impl Instance {
     }
 }
 
-/// std has no kind for this one.
+/// std has no `ErrorKind` for this one.
 const EAFNOSUPPORT: i32 = 97;
 
-/// Milliseconds of a clock that never goes back.
+/// Returns the milliseconds of a monotonic clock.
 pub fn now_ms() -> u64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let since = START.get_or_init(Instant::now).elapsed();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Runs what C called. Nothing in here is known to panic; if it does nevertheless, C gets `fallback`
-/// instead of a stack that unwinds through it.
+/// Runs a function that C called. Nothing in it is known to panic. If it does, C gets `fallback`, and the stack does
+/// not unwind through C.
 pub fn guard<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
 }

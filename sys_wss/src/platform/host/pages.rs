@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pages: those of the configuration.
+//! The pages of the configuration.
 #![allow(unsafe_code)]
 
 use wss::Page;
@@ -8,7 +8,7 @@ use crate::abi::{self, ServerConfig};
 use crate::config::{list, page};
 use crate::error::Error;
 
-/// The pages of a server, which were checked.
+/// The pages of a server, already checked.
 #[derive(Clone, Copy)]
 pub struct Pages(&'static [abi::Page]);
 
@@ -18,26 +18,26 @@ unsafe impl Send for Pages {}
 unsafe impl Sync for Pages {}
 
 impl Pages {
-    /// None.
+    /// No pages.
     pub const NONE: Self = Self(&[]);
 
-    /// Returns those of a configuration.
+    /// Reads the pages of a configuration.
     ///
     /// # Safety
-    /// C gives as many pages as it says. They, and what they point to, stay as they are while a server is started
+    /// C passes as many pages as `page_count`. They, and what they point to, do not change while a server is started
     /// with them.
     pub unsafe fn of(config: &ServerConfig) -> Result<Self, Error> {
-        // SAFETY: the caller knows it.
+        // SAFETY: the caller guarantees it.
         let pages = unsafe { list(config.pages, config.page_count) }?;
         for given in pages {
-            // SAFETY: the caller knows it.
+            // SAFETY: the caller guarantees it.
             let page = unsafe { page(given) }?;
             page.check().map_err(|error| {
                 log::error!("pages: {:?}: {error}", page.path);
                 Error::BadArgument
             })?;
         }
-        // Their numbers have 16 bits.
+        // Page numbers have 16 bits.
         match u16::try_from(pages.len()) {
             Ok(_) => Ok(Self(pages)),
             Err(_) => Err(Error::BadArgument),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What event queues of a host keep, on the heap.
+//! Storage of event queues on a host, on the heap.
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
@@ -7,24 +7,24 @@ use core::slice;
 
 use crate::abi::Event;
 
-/// Where the entries of a queue are.
+/// The storage of a queue.
 pub type Storage = wss::host::HeapQueue<Event>;
 
-/// Whether entries may be taken without `wss_queue_get`.
+/// Whether C may take entries without `wss_queue_get`.
 pub const IS_READ_DIRECTLY: bool = false;
 
-/// Makes storage for `depth` entries.
+/// Creates storage for `depth` entries.
 pub fn storage(depth: usize) -> Option<Storage> {
     Some(Storage::new(depth))
 }
 
-/// Keeps the bytes of a message: where they are, and what they are given back by. A copy, since those in the
-/// receive buffer could be overwritten once the client is cut off, while C still uses them. A NUL is behind them.
+/// Copies the bytes of a message. Returns the copy, and the handle to free it. Without a copy, the receive buffer could
+/// be overwritten after the client was aborted, while C still uses the bytes. A NUL follows them.
 ///
 /// # Safety
-/// There are `len` bytes at `data`, which nothing writes to meanwhile.
+/// There are `len` bytes at `data`, which are not written to meanwhile.
 pub unsafe fn keep(data: *const u8, len: usize) -> (*mut u8, *mut c_void) {
-    // SAFETY: the caller knows it.
+    // SAFETY: the caller guarantees it.
     let bytes = unsafe { slice::from_raw_parts(data, len) };
     let mut kept = Vec::with_capacity(len.saturating_add(1));
     kept.extend_from_slice(bytes);
@@ -33,11 +33,11 @@ pub unsafe fn keep(data: *const u8, len: usize) -> (*mut u8, *mut c_void) {
     (kept.as_mut_ptr(), Box::into_raw(kept).cast())
 }
 
-/// Gives the bytes of a message back.
+/// Frees the bytes of a message.
 ///
 /// # Safety
-/// `kept` comes from [`keep`], and is given back once.
+/// `kept` comes from [`keep`], and is freed once.
 pub unsafe fn give_back(kept: *mut c_void) {
-    // SAFETY: `keep` has made it of such a box.
+    // SAFETY: `keep` made it from such a box.
     drop(unsafe { Box::<Box<[u8]>>::from_raw(kept.cast()) });
 }

@@ -13,14 +13,14 @@ use crate::error::Error;
 /// Takes over a connection.
 ///
 /// # Safety
-/// The descriptor is the caller's. It is given up if this is done, and only then.
+/// The caller owns the descriptor. If this succeeds, and only then, the caller no longer owns it.
 pub unsafe fn adopt(
     service: &Service,
     fd: c_int,
     received: &[u8],
     opening: Opening,
 ) -> Result<ClientId, Error> {
-    // SAFETY: the caller knows it.
+    // SAFETY: the caller guarantees it.
     let socket = unsafe { Descriptor::adopt(fd) }?;
     Ok(service.adopt(&socket, received, opening)?)
 }

@@ -10,7 +10,7 @@ unsafe extern "C" {
     safe fn wss_port_errno(which: u8) -> c_int;
 }
 
-/// Returns the number that `errno.h` has.
+/// Returns the number in `errno.h`.
 pub fn errno(errno: Errno) -> c_int {
     wss_port_errno(errno as u8)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Zephyr: static memory, sized by Kconfig.
+//! The Zephyr platform: static memory, sized by Kconfig.
 
 use core::ffi::CStr;
 
@@ -28,7 +28,7 @@ pub mod queue;
 
 /// The service.
 pub type Service = wss::service::Service<ZephyrPort, Events>;
-/// A service that is called.
+/// A reference to the service.
 pub type Handle = &'static Service;
 /// A value behind a lock.
 pub type Monitor<T> = KernelLock<T>;
@@ -39,7 +39,7 @@ pub type RequestBytes = heapless::Vec<u8, REQUEST_SIZE>;
 pub const KEEPS_REQUESTS: bool = REQUEST_SIZE > 0;
 
 const REQUEST_SIZE: usize = kconfig::REQUEST_SIZE as usize;
-/// None where nothing is kept.
+/// 0 if nothing is kept.
 const KEPT: usize = if REQUEST_SIZE > 0 {
     kconfig::MAX_CLIENTS as usize
 } else {
@@ -52,34 +52,34 @@ pub const SERVERS: usize = kconfig::SERVERS as usize;
 /// Whether `SYS_WSS_register_callback` starts the service.
 pub const STARTS_ITSELF: bool = kconfig::START_AT_BOOT;
 
-/// The port of a server that was given none.
+/// The default port.
 #[allow(clippy::cast_possible_truncation)] // Kconfig has its range
 pub const DEFAULT_PORT: u16 = kconfig::PORT as u16;
 
 /// Whether there is a periodic callback.
 pub const TICKS: bool = kconfig::TICK;
 
-/// Whether responses may have fields of the application's.
+/// Whether responses may have header fields of the application.
 pub const RESPONSE_FIELDS: bool = kconfig::RESPONSE_FIELDS;
 
 /// Whether there is TLS.
 pub const TLS: bool = kconfig::TLS;
 
-/// Checks credentials, as far as that is possible before the server starts.
+/// Accepts any credentials: they are checked when the server starts.
 pub const fn check_tls(_tls: &Tls) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a server has TLS that was not configured.
+/// Whether TLS can be used without configured credentials.
 pub const TLS_BY_DEFAULT: bool = TLS;
 
-/// Returns the header fields that the hook needs: a constant, so that without any there is no code for them.
+/// Returns the header fields that the hook needs: a constant, so that an empty list needs no code.
 #[inline(always)]
 pub const fn request_fields<'a>(_configured: impl FnOnce() -> &'a str + Copy) -> &'a str {
     kconfig::REQUEST_FIELDS
 }
 
-/// Accepts the names in Kconfig.
+/// Checks that Kconfig has all names.
 pub fn check_request_fields(names: &str) -> Result<(), Error> {
     let mut names = names.split_ascii_whitespace();
     let is_known = |name: &str| {
@@ -93,15 +93,15 @@ pub fn check_request_fields(names: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The origins that may connect where the configuration has none.
+/// The origins that may connect if the configuration has none.
 pub const ORIGINS: &str = kconfig::ORIGINS;
 
-/// Accepts any text: listening shows whether it is an address.
+/// Accepts any text: listening fails if it is not an address.
 pub const fn check_address(_address: &CStr) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns why a server could not be started.
+/// Converts the error of a start.
 pub const fn start_error(error: &ListenError) -> Error {
     match error {
         ListenError::InUse(_) => Error::InUse,
@@ -112,7 +112,7 @@ pub const fn start_error(error: &ListenError) -> Error {
     }
 }
 
-/// Returns what Kconfig says.
+/// Returns the defaults of Kconfig.
 pub fn default_options() -> Options {
     #[allow(clippy::cast_possible_truncation)] // Kconfig has their ranges
     Options {
@@ -130,7 +130,7 @@ pub fn default_options() -> Options {
     }
 }
 
-/// Checks the sizes: memory is static, so they are those of Kconfig. So is which limits there is code for.
+/// Checks the sizes, which must be those of Kconfig, because memory is static, and the limits, which must have code.
 pub fn check_sizes(options: &Options) -> Result<(), Error> {
     let is = default_options();
     let same = options.rx_buffer == is.rx_buffer
@@ -140,22 +140,22 @@ pub fn check_sizes(options: &Options) -> Result<(), Error> {
     same.then_some(()).ok_or(Error::BadArgument)
 }
 
-/// Keeps the bytes if there is room, else none.
+/// Keeps the bytes if there is room; otherwise none.
 pub fn keep_request(kept: &mut RequestBytes, bytes: &[u8]) {
     kept.clear();
     let _ = kept.extend_from_slice(bytes);
 }
 
-/// The requests of the clients that there were, by slot.
+/// The requests of current and former clients, by slot.
 pub struct PerClient([Accepted; KEPT]);
 
 impl PerClient {
-    /// Makes one without requests.
+    /// Creates it without requests.
     pub const fn new() -> Self {
         Self([const { Accepted::NONE }; KEPT])
     }
 
-    /// Returns where that of a client is.
+    /// Returns the entry for a slot.
     pub fn place(&mut self, slot: usize) -> Option<&mut Accepted> {
         self.0.get_mut(slot)
     }
@@ -164,7 +164,7 @@ impl PerClient {
         self.0.get(slot)
     }
 
-    /// Keeps none any more.
+    /// Forgets all requests.
     pub fn clear(&mut self) {
         self.0.iter_mut().for_each(Accepted::clear);
     }
@@ -173,12 +173,12 @@ impl PerClient {
 impl internal::Paths for Events {
     fn path(&self, client: ClientId, room: &mut [u8]) {
         let place = self.client(client).place;
-        // Without a request nothing is written.
+        // If no request is kept, this writes nothing.
         let _ = requests(place).copy(client, Text::Path, || Ok(room));
     }
 }
 
-/// A service, which is always in the same static memory.
+/// A service in static memory.
 pub struct Instance(internal::Instance<Events>);
 
 impl Instance {
@@ -187,13 +187,13 @@ impl Instance {
         Err(Error::NotSupported)
     }
 
-    /// Makes one that does not run.
+    /// Creates a service that does not run.
     pub const fn new() -> Self {
         Self(internal::Instance::new(Events::new()))
     }
 
-    /// Opens the listener and starts the thread; the port at which it listens. `begin` is called before
-    /// there are any events.
+    /// Opens the listener and starts the thread. Returns the port that it listens on. `begin` is called before there
+    /// are any events.
     pub fn start(
         &'static self,
         port: u16,
@@ -245,18 +245,18 @@ impl Instance {
         self.0.service()
     }
 
-    /// Waits until a service that has stopped has ended, and all callbacks have returned; whether they have.
+    /// Waits until a stopping service has ended, and all callbacks have returned. Returns false if they have not.
     pub fn join(&self, timeout_ms: u32) -> bool {
         self.0.join(timeout_ms)
     }
 }
 
-/// Milliseconds of a clock that never goes back.
+/// Returns the milliseconds of a monotonic clock.
 pub fn now_ms() -> u64 {
     wss_zephyr::uptime_ms()
 }
 
-/// Runs what C called. A panic ends in Zephyr's `k_panic` here.
+/// Runs a function that C called. A panic ends in Zephyr's `k_panic`.
 pub fn guard<T>(_fallback: T, body: impl FnOnce() -> T) -> T {
     body()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pages: those of `WSS_PAGE_DEFINE`, which the linker has put together.
+//! The pages of `WSS_PAGE_DEFINE`, which the linker collects.
 #![allow(unsafe_code)]
 
 use wss::Page;
@@ -10,7 +10,7 @@ use crate::config::page;
 use crate::error::Error;
 
 unsafe extern "C" {
-    /// With `CONFIG_WSS_PAGES`.
+    /// Only with `CONFIG_WSS_PAGES`.
     safe fn wss_port_page(server: usize, number: usize) -> *const abi::Page;
 }
 
@@ -19,13 +19,13 @@ unsafe extern "C" {
 pub struct Pages;
 
 impl Pages {
-    /// A configuration has none.
+    /// A configuration has no pages here.
     pub const NONE: Self = Self;
 
-    /// Creates a configuration has none.
+    /// Returns the pages of a configuration: none.
     ///
     /// # Safety
-    /// None is needed here.
+    /// None required.
     pub const unsafe fn of(_config: &ServerConfig) -> Result<Self, Error> {
         Ok(Self)
     }
@@ -35,13 +35,13 @@ impl Pages {
         if !kconfig::PAGES {
             return None;
         }
-        // SAFETY: it is NULL, or a constant with others.
+        // SAFETY: it is NULL, or a constant among others.
         let found = unsafe { wss_port_page(place, number).as_ref() }?;
         // SAFETY: all of it is constant.
         unsafe { page(found) }.ok()
     }
 
-    /// Checks those of the server at `place`.
+    /// Checks the pages of the server at `place`.
     pub fn are_valid(self, place: usize) -> bool {
         if !kconfig::PAGES {
             return true;

@@ -3,6 +3,7 @@
  * Mbed TLS for the service in Rust. There are CONFIG_WSS_MAX_CLIENTS sessions for each server, numbered from 0. This
  * file has the structures of Mbed TLS; `zephyr/port/src/tls.rs`, the other side, makes the decisions. Only one thread
  * at a time uses a session.
+ */
 #ifndef WSS_ZEPHYR_TLS_H
 #define WSS_ZEPHYR_TLS_H
 

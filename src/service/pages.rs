@@ -13,6 +13,8 @@ use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 /// to send a request sends it right after the TCP handshake. With a longer time, silent connections would delay waiting
 /// ones, until the backlog is full.
 const SILENCE_MS: u32 = 100;
+/// The same during a TLS handshake, in which the client waits for the network and computes between two messages.
+const TLS_SILENCE_MS: u32 = 500;
 /// How long to wait until a connection that makes room has ended for every sink, in milliseconds.
 const ROOM_MS: u32 = 1_000;
 
@@ -125,27 +127,34 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().used < self.max_clients()
     }
 
-    /// If every slot is in use, closes the connection that has been idle for the longest time, of those that have not
-    /// connected: it is silent in its opening phase, or was answered. Returns until when there may be room; `None` if
-    /// no connection can be closed.
+    /// If every slot is in use, closes the connection that [has been idle](Inner::idle_since) for the longest time. One
+    /// that is silent in its opening phase may still need its slot, and is closed only if there is no other. Returns
+    /// until when there may be room, also because a closing handshake ends; `None` if no connection can be closed.
     pub(super) fn make_room(&self) -> Option<Instant> {
         let now = self.port.now();
-        let mut oldest: Option<(u32, usize)> = None;
+        let mut oldest = None;
         let mut later = None;
         for (index, slot) in self.slots.as_ref().iter().enumerate() {
             let inner = slot.lock();
             let Some(since) = inner.idle_since() else {
+                let ends_at = inner.ends_at(&self.settings).map(|at| at + ROOM_MS);
+                if ends_at.is_some_and(|at| !now.has_reached(at)) {
+                    // Until then it may become one that makes room.
+                    later = Instant::earlier(later, Some(now + SILENCE_MS));
+                }
                 continue;
             };
-            let may_at = match inner.phase {
-                Phase::Handshake => since + SILENCE_MS,
-                _ => since,
+            let is_over = inner.phase != Phase::Handshake;
+            let may_at = match () {
+                () if is_over => since,
+                () if Self::is_securing(&inner) => since + TLS_SILENCE_MS,
+                () => since + SILENCE_MS,
             };
-            let idle = since.until(now);
+            let rank = (is_over, since.until(now));
             if !now.has_reached(may_at) {
                 later = Instant::earlier(later, Some(may_at));
-            } else if oldest.is_none_or(|(longest, _)| idle > longest) {
-                oldest = Some((idle, index));
+            } else if oldest.is_none_or(|(highest, _)| rank > highest) {
+                oldest = Some((rank, index));
             }
         }
         let Some((_, index)) = oldest else {

@@ -15,7 +15,7 @@ use super::output::Output;
 use super::port::{Interest, Lock, Port, Socket};
 use super::stats::Traffic;
 use super::time::Instant;
-use crate::protocol::{CloseCode, Outgoing};
+use crate::protocol::{CloseCode, Outgoing, Step};
 
 /// A slot for one client.
 pub struct Slot<P: Port> {
@@ -241,6 +241,10 @@ impl<P: Port> Inner<P> {
     ) -> bool {
         self.inbound.as_mut().is_some_and(|inbound| {
             inbound.forget();
+            if P::PAGES {
+                // The last client may have left a close frame there.
+                inbound.step = Step::NeedBytes;
+            }
             let incoming = &mut inbound.incoming;
             incoming.restart(settings.handshake_limit(), settings.streaming());
             if P::LIMITS.contains(Limits::FRAGMENTS) {
@@ -450,18 +454,38 @@ impl<P: Port> Inner<P> {
         P::PAGES && self.asked == Asked::Page && self.output.pending()
     }
 
-    /// Returns since when the connection of a client that has not connected is idle: it is silent in its opening phase,
-    /// or its request was answered. `None` if it must not be closed to make room.
+    /// Returns since when the connection is idle and does not need its slot: it is silent in its opening phase, its
+    /// request was answered, or close frames were sent both ways. `None` if it must not be closed to make room.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let has_connected = !matches!(self.asked, Asked::No | Asked::Page);
-        if self.owner != Owner::Idle || self.is_held_up() || has_connected {
+        if self.owner != Owner::Idle || self.is_held_up() {
             return None;
         }
+        let is_over = match self.asked {
+            Asked::No | Asked::Page => true,
+            // A client sends nothing behind its close frame. What it sends otherwise would reset a connection that is
+            // closed already, and it could lose what was sent to it.
+            Asked::Accepted => self.has_closed(),
+            Asked::Now | Asked::Waiting | Asked::PutOff => false,
+        };
         match self.phase {
-            Phase::Handshake => Some(self.heard),
-            Phase::Lingering if !self.output.pending() => Some(self.since),
+            Phase::Handshake if is_over => Some(self.heard),
+            // By then our side is shut, and nothing is kept by TLS either.
+            Phase::Lingering if is_over && self.shut != Shut::No => Some(self.since),
             _ => None,
         }
+    }
+
+    /// Returns whether the last that was received is a close frame.
+    fn has_closed(&self) -> bool {
+        let inbound = self.inbound.as_ref();
+        inbound.is_some_and(|inbound| matches!(inbound.step, Step::Close { .. }))
+    }
+
+    /// Returns when the connection of a client that had connected ends, if it is in its closing handshake.
+    pub(super) fn ends_at(&self, settings: &Settings) -> Option<Instant> {
+        let ends = self.asked == Asked::Accepted
+            && matches!(self.phase, Phase::CloseSent | Phase::Lingering);
+        ends.then(|| self.since + settings.close_timeout_ms())
     }
 
     /// Returns whether a frame was refused, and one of `thread` would be accepted now, provided that a block is free.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pages, and the connections that ask for them.
 
-use wss::protocol::Status;
+use wss::protocol::{CloseCode, Status};
 use wss::service::{Config, Interest, Lock as _};
 use wss::{Answer, EventMask, Page, Request, Verdict};
 
@@ -582,6 +582,43 @@ fn a_connection_that_was_answered_makes_room_at_once() {
 }
 
 #[test]
+fn a_connection_that_was_answered_makes_room_before_a_silent_one() {
+    let mut h = with_pages(3, Config::default());
+    let silent = h.connect();
+    h.pass(1_000);
+    let pages = [h.connect(), h.connect()];
+    for page in &pages {
+        page.send(GET.as_bytes());
+        h.pass(100);
+    }
+    for page in &pages {
+        h.connected();
+        assert!(page.is_closed() && !silent.is_closed(), "the oldest first");
+    }
+    h.connected();
+    assert!(silent.is_closed());
+}
+
+#[test]
+fn a_client_has_its_time_between_two_messages_of_a_tls_handshake() {
+    Harness::use_tls(true);
+    let mut h = with_pages(1, Config::default());
+    let (first, second) = (Client::holding_back(), Client::holding_back());
+    h.come(&first);
+    first.send(GET.as_bytes());
+    first.let_go(10);
+    h.settle();
+    h.come(&second);
+    h.pass(400);
+    first.let_go(10);
+    h.settle();
+    h.pass(400);
+    assert!(!first.is_closed());
+    h.pass(400);
+    assert!(first.is_closed());
+}
+
+#[test]
 fn a_response_is_never_cut_off_to_make_room() {
     let mut h = with_pages(1, Config::default());
     let page = h.connect();
@@ -599,6 +636,149 @@ fn a_response_is_never_cut_off_to_make_room() {
     assert!(page.take().ends_with(&BIG));
     h.connected();
     assert!(page.is_closed());
+}
+
+#[test]
+fn a_websocket_whose_closing_handshake_is_done_makes_room_at_once() {
+    let mut h = with_pages(1, Config::default());
+    let first = h.connected();
+    first.send(&frame(0x88, b"\x03\xe9"));
+    h.settle();
+    assert_eq!(first.take(), server_frame(0x88, b"\x03\xe9"));
+    assert!(first.0.lock().shut && !first.is_closed(), "it waits");
+    h.events();
+    let second = h.connect();
+    second.send(REQUEST.as_bytes());
+    h.settle();
+    assert!(first.is_closed());
+    assert_eq!(second.take(), ACCEPTED.as_bytes());
+    assert_eq!(
+        h.events(),
+        ["0 closed", "0 connecting", "0 connected /chat"]
+    );
+    let stats = h.service.stats();
+    assert_eq!((stats.refused_full, stats.aborted), (0, 0));
+}
+
+#[test]
+fn a_websocket_that_reads_slowly_gets_what_was_sent_before_it_makes_room() {
+    let mut h = with_pages(1, Config::default());
+    let first = h.connected();
+    first.set_window(3);
+    first.send(&frame(0x81, b"hello"));
+    first.send(&frame(0x88, b"\x03\xe8"));
+    h.settle();
+    let second = h.connect();
+    second.send(REQUEST.as_bytes());
+    h.pass(3_000);
+    assert!(!first.is_closed());
+    assert_eq!(second.take(), b"", "it waits to be accepted");
+    first.set_window(usize::MAX);
+    h.settle();
+    let sent = [
+        server_frame(0x81, b"hello"),
+        server_frame(0x88, b"\x03\xe8"),
+    ];
+    assert_eq!(first.take(), sent.concat());
+    h.pass(2_000);
+    assert!(first.is_closed());
+    assert_eq!(second.take(), ACCEPTED.as_bytes());
+    assert_eq!(h.service.stats().refused_full, 0);
+}
+
+#[test]
+fn the_end_of_a_closing_handshake_is_waited_for() {
+    let config = Config::default();
+    for answers in [true, false] {
+        let mut h = with_pages(1, config);
+        let first = h.connected();
+        let id = h.service.client(0).unwrap();
+        assert_eq!(h.service.close(id, CloseCode::NORMAL, ""), Ok(()));
+        h.settle();
+        let second = h.connect();
+        second.send(REQUEST.as_bytes());
+        h.pass(u64::from(config.close_timeout_ms) - 500);
+        // It may be sending still, and does not know that it is to close.
+        assert!(!first.is_closed());
+        assert_eq!(second.take(), b"", "it waits to be accepted");
+        if answers {
+            first.send(&frame(0x88, b"\x03\xe8"));
+            h.pass(200);
+        } else {
+            h.pass(1_000);
+        }
+        assert!(first.is_closed());
+        assert_eq!(second.take(), ACCEPTED.as_bytes());
+        assert_eq!(h.service.stats().refused_full, 0);
+    }
+}
+
+#[test]
+fn a_client_that_broke_the_protocol_makes_no_room_before_it_closes() {
+    let mut h = with_pages(1, Config::default());
+    // A close frame of the client that had the slot before it changes nothing.
+    let earlier = h.connected();
+    earlier.send(&frame(0x88, b"\x03\xe8"));
+    earlier.eof();
+    h.settle();
+    h.assert_all_closed();
+    let first = h.connected();
+    first.send(&frame(0xF1, b"?"));
+    h.settle();
+    assert_eq!(first.take(), server_frame(0x88, b"\x03\xea"));
+    let second = h.connect();
+    second.send(REQUEST.as_bytes());
+    h.settle();
+    assert!(!first.is_closed(), "it may not have read why");
+    assert_eq!(second.take(), b"", "it waits to be accepted");
+    first.eof();
+    h.settle();
+    assert_eq!(second.take(), ACCEPTED.as_bytes());
+}
+
+#[test]
+fn over_tls_a_connection_makes_room_once_its_end_is_sent() {
+    Harness::use_tls(true);
+    for closes in [false, true] {
+        let begin = |h: &mut Harness| {
+            let first = if closes { h.connected() } else { h.connect() };
+            first.take();
+            h.events();
+            first
+        };
+        let finish = |first: &Client| {
+            if closes {
+                first.send(&frame(0x88, b"\x03\xe8"));
+            } else {
+                first.send(GET.as_bytes());
+            }
+        };
+        // How much all that is sent is, the alert that ends TLS included.
+        let mut h = with_pages(1, Config::default());
+        let first = begin(&mut h);
+        first.set_window(10_000);
+        finish(&first);
+        h.settle();
+        let whole = 10_000 - first.0.lock().window;
+        for missing in 1..whole.min(40) {
+            let mut h = with_pages(1, Config::default());
+            let first = begin(&mut h);
+            first.set_window(whole - missing);
+            finish(&first);
+            h.settle();
+            let second = h.connect();
+            second.send(REQUEST.as_bytes());
+            h.settle();
+            assert!(!first.is_closed(), "{missing} bytes are missing");
+            first.set_window(missing);
+            h.pass(200);
+            assert!(first.0.lock().shut);
+            if closes {
+                assert!(first.is_closed());
+                assert_eq!(second.take(), ACCEPTED.as_bytes());
+            }
+        }
+    }
 }
 
 #[test]
@@ -661,7 +841,9 @@ fn room_is_made_for_each_of_many() {
     for page in &pages {
         assert_eq!(text(page), format!("{HEAD}<p>hello"));
     }
-    assert!(silent.iter().all(Client::is_closed));
+    // After the first, those that were answered made room.
+    let closed = silent.iter().map(Client::is_closed);
+    assert!(closed.eq([true, false, false, false]));
     assert_eq!(h.service.stats().refused_full, 0);
 }
 

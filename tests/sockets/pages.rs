@@ -97,6 +97,61 @@ fn a_slow_download_goes_on_and_delays_nobody() {
 }
 
 #[test]
+fn downloads_at_100_bytes_a_second_delay_no_client() {
+    // One slot is left.
+    let (server, _log) = echo_server(&with_pages(limited(|_| {})));
+    let addr = server.local_addr();
+    let slots = server.clients().max_clients();
+    let over = AtomicBool::new(false);
+    let begun = AtomicU32::new(0);
+    thread::scope(|scope| {
+        let downloads: Vec<_> = (1..slots)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut slow = Client::connect_narrow(addr);
+                    slow.write(GET_BIG.as_bytes());
+                    let mut got = Vec::new();
+                    while !over.load(Ordering::Relaxed) {
+                        let mut part = [0; 10];
+                        slow.stream.read_exact(&mut part).unwrap();
+                        if got.is_empty() {
+                            begun.fetch_add(1, Ordering::Relaxed);
+                        }
+                        got.extend(part);
+                        thread::sleep(Duration::from_millis(100));
+                    }
+                    got
+                })
+            })
+            .collect();
+        eventually("every download has begun", || {
+            begun.load(Ordering::Relaxed) == u32::try_from(downloads.len()).unwrap()
+        });
+        let end = Instant::now() + Duration::from_secs(4);
+        while Instant::now() < end {
+            let asked = Instant::now();
+            let mut client = Client::open(addr);
+            for _ in 0..10 {
+                client.echo("hello");
+            }
+            assert!(asked.elapsed() < Duration::from_secs(1));
+            drop(client);
+            // A page in the same slot.
+            assert!(fetch(addr, GET).ends_with("<p>hello"));
+            assert!(asked.elapsed() < Duration::from_secs(2));
+        }
+        over.store(true, Ordering::Relaxed);
+        for download in downloads {
+            let got = download.join().unwrap();
+            assert!(got.starts_with(b"HTTP/1.1 200 OK\r\n"));
+            assert!((100..500).contains(&got.len()), "{} bytes", got.len());
+        }
+    });
+    assert_eq!(server.clients().stats().aborted, 0);
+    assert_unharmed(&server);
+}
+
+#[test]
 fn resets_at_any_byte_of_a_response_leave_nothing_behind() {
     let (server, _log) = echo_server(&with_pages(options()));
     for at in 0..300 {

@@ -18,6 +18,10 @@ from browsers import BROWSERS, PATIENCE, trust
 from websockets.sync.client import connect
 
 
+class Refused(Exception):
+    """What the browser was asked it does not do now, as between two pages."""
+
+
 class Page:
     """A page in a browser of its own."""
 
@@ -87,7 +91,8 @@ class Page:
         while True:
             answer = json.loads(self.link.recv(timeout=PATIENCE))
             if answer.get("id") == self.number:
-                assert "result" in answer, answer
+                if "result" not in answer:
+                    raise Refused(answer)
                 return answer["result"]
 
     def evaluate(self, expression):
@@ -106,13 +111,28 @@ class Page:
             value = result["result"].get("value")
         return None if value is None else json.loads(value)
 
+    def reload(self):
+        """Has the browser begin to load the page again, unless it does that already."""
+        try:
+            if self.browser == "chromium":
+                self.ask("Page.reload")
+            else:
+                self.ask("browsingContext.reload", context=self.context, wait="none")
+        except Refused:
+            pass
+
+    def tries(self, expression):
+        """The value of the expression, or nothing: the page may still be loading."""
+        try:
+            return self.evaluate(f"(() => {{ try {{ return {expression} }} catch {{ return null }} }})()")
+        except Refused:
+            return None
+
     def wait_for(self, expression, seconds=30):
         """The value of the expression, once it is one that counts as true."""
         end = time.monotonic() + seconds
-        # The page may still be loading.
-        careful = f"(() => {{ try {{ return {expression} }} catch {{ return null }} }})()"
         while True:
-            value = self.evaluate(careful)
+            value = self.tries(expression)
             if value:
                 return value
             assert time.monotonic() < end, f"{expression} is {value!r}"

@@ -23,9 +23,9 @@ class Refused(Exception):
 
 
 class Page:
-    """A page in a browser of its own."""
+    """A page in a browser of its own, which trusts a certificate, or with `verify=False` any."""
 
-    def __init__(self, browser, url, certificate=None):
+    def __init__(self, browser, url, certificate=None, verify=True):
         self.browser, self.number = browser, 0
         self.links = ExitStack()
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"wss-{browser}-"))
@@ -34,7 +34,10 @@ class Page:
         if certificate:
             trust(certificate, browsers.database(browser, self.home, profile))
         self.log = self.home / "log"
+        self.verify = verify
         command = [*BROWSERS[browser](str(profile), "about:blank"), "--remote-debugging-port=0"]
+        if browser == "chromium" and not verify:
+            command.append("--ignore-certificate-errors")
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -80,7 +83,7 @@ class Page:
     def open_firefox(self, url):
         where = self.said(r"WebDriver BiDi listening on (ws://\S+)")
         self.link = self.links.enter_context(connect(f"{where}/session", max_size=None))
-        self.ask("session.new", capabilities={})
+        self.ask("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": not self.verify}})
         self.context = self.ask("browsingContext.getTree")["contexts"][0]["context"]
         self.ask("browsingContext.navigate", context=self.context, url=url, wait="complete")
 

@@ -6,14 +6,16 @@ import base64
 import gzip
 import json
 import pathlib
+import re
 import shutil
+import ssl
 import sys
 import urllib.error
 import urllib.request
 
 import pytest
+import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "clients"))
 PROGRAMS = {"chromium": "chromium", "firefox": "firefox-esr"}
@@ -25,13 +27,44 @@ browsers = pytest.mark.parametrize(
     ],
 )
 
-URL = "ws://127.0.0.1:18303/"
-GUEST = URL + "?token=look-only"
+class Target:
+    """Where the device is: on the host, or as its build directory says."""
+
+    url, trust = "ws://127.0.0.1:18303/", None
+
+    def built_in(self, directory):
+        config = (directory / "zephyr" / ".config").read_text()
+        port = re.search(r"^CONFIG_WSS_PORT=(\d+)", config, re.M)[1]
+        self.url = f"ws://127.0.0.1:{port}/"
+        if "CONFIG_WSS_TLS=y" in config.splitlines():
+            self.url = f"wss://localhost:{port}/"
+            self.trust = ssl.create_default_context(cafile=directory / "wss_tls" / "cert.pem")
+
+    @property
+    def guest(self):
+        return self.url + "?token=look-only"
+
+
+DEVICE = Target()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def listening(dut):
+    if hasattr(dut, "device_config"):
+        DEVICE.built_in(pathlib.Path(dut.device_config.build_dir))
     dut.readlines_until(regex="(?i)listening on", timeout=30)
+
+
+def connect(url, **options):
+    return websockets.sync.client.connect(url, ssl=DEVICE.trust, **options)
+
+
+def page_of(url):
+    return url.replace("ws", "http", 1)
+
+
+def get(request):
+    return urllib.request.urlopen(request, context=DEVICE.trust)
 
 
 def basic(user, password):
@@ -39,7 +72,7 @@ def basic(user, password):
 
 
 def admin():
-    return connect(URL, additional_headers=basic("admin", "correct horse"))
+    return connect(DEVICE.url, additional_headers=basic("admin", "correct horse"))
 
 
 def ask(client, **command):
@@ -63,9 +96,9 @@ def telemetry(client):
             return line
 
 
-def refused(url=URL, **options):
+def refused(url=None, **options):
     with pytest.raises(InvalidStatus) as refused:
-        connect(url, **options)
+        connect(url or DEVICE.url, **options)
     return refused.value.response
 
 
@@ -74,21 +107,21 @@ def test_a_login_is_required():
         refused(),
         refused(additional_headers=basic("admin", "wrong")),
         refused(additional_headers={"Authorization": "Bearer look"}),
-        refused(URL + "?token=look-only-not"),
+        refused(DEVICE.guest + "-not"),
     ]:
         assert response.status_code == 401
         assert response.headers["WWW-Authenticate"] == 'Basic realm="device"'
 
 
 def test_the_page_is_behind_the_login():
-    page = URL.replace("ws:", "http:")
+    page = page_of(DEVICE.url)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(page)
+        get(page)
     assert refused.value.code == 401
     assert refused.value.headers["WWW-Authenticate"] == 'Basic realm="device"'
     login = urllib.request.Request(page, headers=basic("admin", "correct horse"))
-    for request in [login, GUEST.replace("ws:", "http:")]:
-        with urllib.request.urlopen(request) as response:
+    for request in [login, page_of(DEVICE.guest)]:
+        with get(request) as response:
             body = response.read()
             if response.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
@@ -106,9 +139,10 @@ LOG = "[...document.querySelectorAll('#log li')].map(line => line.textContent).j
 def test_the_page_is_alive_in_a_browser(browser):
     from remote import Page
 
-    login = URL.replace("ws://", "http://admin:correct%20horse@")
-    with Page(browser, login) as page:
+    login = page_of(DEVICE.url).replace("://", "://admin:correct%20horse@")
+    with Page(browser, login, verify=False) as page:
         page.wait_for(f"{STATE} === 'connected'")
+        assert DEVICE.url.startswith("wss:") == (page.evaluate("location.protocol") == "https:")
         first = page.wait_for(COUNT)
         page.wait_for(f"{COUNT} !== {json.dumps(first)}")
         page.evaluate(
@@ -128,7 +162,7 @@ def test_a_ping_comes_back():
 
 def test_a_token_is_enough_to_look():
     bearer = {"Authorization": "Bearer look-only"}
-    with connect(URL, additional_headers=bearer) as one, connect(GUEST) as two:
+    with connect(DEVICE.url, additional_headers=bearer) as one, connect(DEVICE.guest) as two:
         for client in one, two:
             assert ask(client) == {"admin": False, "subscribed": False, "commands": 1}
             client.send('{"led":true}')
@@ -139,7 +173,7 @@ def test_a_token_is_enough_to_look():
 
 
 def test_subscribers_get_telemetry_and_others_none():
-    with admin() as boss, connect(GUEST) as one, connect(GUEST) as two:
+    with admin() as boss, connect(DEVICE.guest) as one, connect(DEVICE.guest) as two:
         assert ask(one, subscribe=True)["subscribed"]
         assert ask(two) == {"admin": False, "subscribed": False, "commands": 1}
         first = telemetry(one)
@@ -167,7 +201,7 @@ def test_what_is_no_command_ends_the_connection(text):
 
 
 def test_the_administrator_shuts_it_down(dut):
-    with admin() as boss, connect(GUEST) as guest:
+    with admin() as boss, connect(DEVICE.guest) as guest:
         boss.send('{"shutdown":true}')
         for client in boss, guest:
             with pytest.raises(ConnectionClosed) as closed:

@@ -10,14 +10,15 @@ import json
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 
 import pytest
+import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "clients"))
 PROGRAMS = {"chromium": "chromium", "firefox": "firefox-esr"}
@@ -59,10 +60,31 @@ if "DEVICE" in os.environ:
         assert program.process.wait(timeout=30) == 0
 
 
+# What clients trust, if the device has TLS.
+TRUST = {"ssl": None}
+
+
 @pytest.fixture(scope="session")
 def url(dut):
-    line = dut.readlines_until(regex="the device listens on port", timeout=30)[-1]
-    return f"ws://127.0.0.1:{line.split()[-1]}/"
+    port = dut.readlines_until(regex="the device listens on port", timeout=30)[-1].split()[-1]
+    if "DEVICE" not in os.environ:
+        build = pathlib.Path(dut.device_config.build_dir)
+        if "CONFIG_WSS_TLS=y" in (build / "zephyr" / ".config").read_text().splitlines():
+            TRUST["ssl"] = ssl.create_default_context(cafile=build / "wss_tls" / "cert.pem")
+            return f"wss://localhost:{port}/"
+    return f"ws://127.0.0.1:{port}/"
+
+
+def connect(url, **options):
+    return websockets.sync.client.connect(url, **TRUST, **options)
+
+
+def page_of(url):
+    return url.replace("ws", "http", 1)
+
+
+def get(url, headers=None):
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), context=TRUST["ssl"])
 
 
 def basic(user, password):
@@ -99,21 +121,20 @@ def test_ping_comes_back(url):
 
 @NO_PAGE
 def test_page_is_behind_the_login(url):
-    page = url.replace("ws:", "http:")
+    page = page_of(url)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(page)
+        get(page)
     assert refused.value.code == 401
     assert refused.value.headers["WWW-Authenticate"] == 'Basic realm="device"'
-    with urllib.request.urlopen(urllib.request.Request(page, headers=LOGIN)) as response:
+    with get(page, LOGIN) as response:
         assert response.headers["Content-Encoding"] == "gzip"
         body, tag = response.read(), response.headers["ETag"]
     assert gzip.decompress(body).startswith(b"<!DOCTYPE html>")
-    again = urllib.request.Request(page, headers={**LOGIN, "If-None-Match": tag})
     with pytest.raises(urllib.error.HTTPError) as unchanged:
-        urllib.request.urlopen(again)
+        get(page, {**LOGIN, "If-None-Match": tag})
     assert unchanged.value.code == 304
     with pytest.raises(urllib.error.HTTPError) as missing:
-        urllib.request.urlopen(urllib.request.Request(page + "x", headers=LOGIN))
+        get(page + "x", LOGIN)
     assert missing.value.code == 404
 
 
@@ -191,7 +212,7 @@ def browse(browser, url):
     """The device's page in a browser, logged in."""
     from remote import Page
 
-    return Page(browser, url.replace("ws://", "http://admin:open%20sesame@"))
+    return Page(browser, page_of(url).replace("://", "://admin:open%20sesame@"), verify=False)
 
 
 @NO_PAGE
@@ -199,6 +220,7 @@ def browse(browser, url):
 def test_page_is_alive_in_a_browser(url, browser):
     with browse(browser, url) as page:
         page.wait_for(f"{STATE} === 'connected'")
+        assert url.startswith("wss:") == (page.evaluate("location.protocol") == "https:")
         first = page.wait_for(UPTIME)
         page.wait_for(f"{UPTIME} !== {json.dumps(first)}")
         page.evaluate(

@@ -10,7 +10,7 @@ mod device;
 use wss::Page;
 use wss::host::{Options, Server};
 
-/// The dashboard, behind the login, too.
+/// The dashboard, also behind the login.
 const DASHBOARD: Page<'static> = Page::new(
     "/",
     "text/html; charset=utf-8",

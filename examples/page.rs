@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A page and its WebSocket at one port. A small HTTP server reads every request, answers those for the
-//! page itself, and has the service adopt the connections that ask for an upgrade.
+//! A page and its WebSocket on one port. A small HTTP server reads every request, answers those for the page itself,
+//! and lets the service adopt the connections that ask for an upgrade.
 //!
 //! `cargo run --example page`, then open <http://127.0.0.1:8080> in two windows.
 
@@ -14,12 +14,12 @@ use wss::host::{Options, Server};
 use wss::{ClientId, Clients, Handler, Opening, Target};
 
 const PAGE: &str = include_str!("page.html");
-/// The longest request that is read, and the most header fields it may have.
+/// The maximum size of a request.
 const REQUEST: usize = 4096;
 const FIELDS: usize = 64;
-/// How long accepting waits after it has failed.
+/// How long to wait after accepting has failed.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// The longest time between two requests of a connection, and for its answers to be taken.
+/// The maximum time between two requests of a connection, and for the client to take the response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[allow(dead_code)] // in the tests, which have their own
@@ -32,19 +32,19 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Sends what one client says to all.
+/// Sends the messages of each client to all clients.
 pub struct Chat(pub Clients);
 
 impl Handler for Chat {
     type Session = ();
 
     fn on_text(&mut self, (): &mut (), _: ClientId, text: &str) {
-        // Those that take nothing now are left out.
+        // Clients without room are skipped.
         let _ = self.0.send_text(Target::All, text);
     }
 }
 
-/// Serves connections, each on a thread of its own. A server for the public would limit their number.
+/// Serves connections, each on its own thread. A public server would have to limit their number.
 pub fn serve(listener: &TcpListener, server: &Arc<Server>) {
     loop {
         match listener.accept() {
@@ -53,7 +53,7 @@ pub fn serve(listener: &TcpListener, server: &Arc<Server>) {
                 thread::spawn(move || answer(stream, &server));
             }
             Err(error) => {
-                // A client that has gone, or no descriptor that is free: the next one may be served.
+                // The client has disconnected, or no descriptor is free. Try the next one.
                 eprintln!("cannot accept a connection: {error}");
                 thread::sleep(ACCEPT_AGAIN);
             }
@@ -61,7 +61,7 @@ pub fn serve(listener: &TcpListener, server: &Arc<Server>) {
     }
 }
 
-/// Answers the requests of a connection, until it ends or becomes a WebSocket.
+/// Answers the requests of a connection until it ends or becomes a WebSocket.
 fn answer(mut stream: TcpStream, server: &Server) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -75,8 +75,7 @@ fn answer(mut stream: TcpStream, server: &Server) -> io::Result<()> {
         }
         while let Some((request, head)) = parse(buffer.get(..len).unwrap_or_default())? {
             if request == Request::Upgrade {
-                // The service reads the request once more, answers it, and goes on with what came
-                // behind it.
+                // The service reads the request again, answers it, and continues with the bytes after it.
                 let received = buffer.get(..len).unwrap_or_default();
                 return match server.adopt(stream, received, Opening::Request) {
                     Ok(_) => Ok(()),
@@ -103,8 +102,8 @@ enum Request {
     Unknown,
 }
 
-/// What the first request asks for, and how long it is, once all of it is there. Those with a body, of
-/// which this server knows none, end the connection as the body makes no request.
+/// Parses the first request, once it is complete. Returns it with its length. A request with a body, which this server
+/// does not support, ends the connection, because the body is not a valid request.
 fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS];
     let mut head = httparse::Request::new(&mut fields);

@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 use wss::{Answer, Answered, ClientId, Clients, CloseCode, Event, EventMask, EventReader, Handler};
 use wss::{MessageKind, Request, Status, Verdict};
 
-/// Who may change something, and the token for everyone else. A product does not keep them in its source.
+/// The user that may change something, and the token for all others. A product must not keep these in its source.
 const ADMIN: (&str, &str) = ("admin", "correct horse");
 const TOKEN: &str = "look-only";
 /// The group of the clients that get telemetry.
 const SUBSCRIBERS: u32 = 1;
-/// How often there is telemetry.
+/// The period of telemetry.
 pub const PERIOD: Duration = Duration::from_millis(500);
 /// The events that `audit` reads.
 pub const AUDITED: EventMask = EventMask::CONNECTED.union(EventMask::CLOSED);
 
-/// What a client asks for, as in `{"subscribe":true}`.
+/// A command of a client, such as `{"subscribe":true}`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Command {
     subscribe: Option<bool>,
-    /// A number to send back, by which the dashboard measures the round trip.
+    /// A number to send back, so that the dashboard can measure the round trip.
     ping: Option<u32>,
     led: Option<bool>,
     shutdown: bool,
 }
 
-/// What the device keeps for a client: also the answer to a command.
+/// The state of a client, which is also the answer to a command.
 #[derive(Default, Serialize)]
 pub struct Session {
     admin: bool,
@@ -112,11 +112,11 @@ impl Handler for Device {
     }
 }
 
-/// Logs who comes and goes, on a thread of its own, until the server has ended.
+/// Logs logins and disconnects, on its own thread, until the server has stopped.
 pub fn audit(queue: &impl EventReader) {
     let log = |client: Option<ClientId>, event: &Event<'_>| match (client, event) {
         (Some(client), Event::Connected(_)) => log::info!("{client}: logged in"),
-        (Some(client), _) => log::info!("{client}: has left"),
+        (Some(client), _) => log::info!("{client}: has disconnected"),
         _ => {}
     };
     while queue.read(None, log).is_ok() {}

@@ -7,10 +7,10 @@ mod device;
 use device::Device;
 use wss::Page;
 use wss_zephyr::{Options, Server, Tls, kconfig};
-// It has the panic handler.
+// For its panic handler.
 use zephyr as _;
 
-/// The dashboard, behind the login, too.
+/// The dashboard, also behind the login.
 static PAGES: [Page<'static>; 1] = [Page::new(
     "/",
     "text/html; charset=utf-8",

@@ -9,21 +9,21 @@
 
 #include <wss/wss.h>
 
-/* A device in the field has its own. */
+/* A product must not keep these in its source. */
 #define USER     "admin"
 #define PASSWORD "open sesame"
 #define TOKEN    "0123456789abcdef"
 
-/* A group of clients. */
+/* The group of the clients that get telemetry. */
 #define SUBSCRIBERS 1U
 
 #ifndef CONFIG_WSS_MAX_CLIENTS
 #define CONFIG_WSS_MAX_CLIENTS 64
 #endif
 
-/* What there is for each client: how many commands it sent. */
+/* The state of each client: the number of its commands. */
 static unsigned int sessions[CONFIG_WSS_MAX_CLIENTS];
-/* The commands, and who comes and goes. */
+/* Commands, and logins and disconnects. */
 static wss_queue queues[2];
 static atomic_uint interval_ms = 1000;
 
@@ -73,7 +73,7 @@ int device_start(uint16_t port)
 		.on_tick = on_tick, .tick_ms = 50, .queues = queues, .queue_count = 2};
 	uint32_t log_mask = WSS_MASK(WSS_EVENT_CONNECTED) | WSS_MASK(WSS_EVENT_CLOSED);
 #if defined(CONFIG_WSS_TLS)
-	/* Those with security tags. */
+	/* The credentials with the security tags. */
 	const struct wss_tls credentials = {0};
 #endif
 	int err = wss_queue_create(WSS_MASK(WSS_EVENT_TEXT), 4, &queues[0]);
@@ -87,19 +87,19 @@ int device_start(uint16_t port)
 	return err != 0 ? err : wss_port(wss_default_server());
 }
 
-/* Reads {"key": value}; false for any other text. */
+/* Parses {"key": value}. Returns false for any other text. */
 static bool parse(const struct wss_event *event, char key[16], char value[16])
 {
 	int end = -1;
 
-	/* Commands are short. No other queue gets the text: it ends with NUL. */
+	/* Commands are short. No other queue gets the text, so it ends with a NUL. */
 	if (event->len < 64) {
 		sscanf(event->data, " { \"%15[a-z_]\" : %15[^ }] } %n", key, value, &end);
 	}
 	return end >= 0 && (size_t)end == event->len;
 }
 
-/* Does one command: the value of its answer. */
+/* Runs a command. Returns the value of its answer. */
 static const char *obey(wss_client client, const char *key, const char *value)
 {
 	static char text[16];
@@ -109,7 +109,7 @@ static const char *obey(wss_client client, const char *key, const char *value)
 	if (strcmp(key, "subscribe") == 0 && (is_on || strcmp(value, "false") == 0)) {
 		return wss_set_groups(client, is_on ? SUBSCRIBERS : 0) == 0 ? value : "null";
 	}
-	/* By this, the dashboard measures the round trip. */
+	/* The dashboard measures the round trip with this. */
 	if (strcmp(key, "ping") == 0) {
 		snprintf(text, sizeof(text), "%lu", number);
 		return text;

@@ -4,14 +4,14 @@
 
 #include <stdint.h>
 
-/** Starts the server on a port, 0 for any free one; returns the port, or a negative errno. */
+/** Starts the server on a port, 0 for any free one. Returns the port, or a negative errno. */
 int device_start(uint16_t port);
-/** Answers commands until the server has ended: by wss_stop(), or by the command {"stop": true}. */
+/** Answers commands until the server has stopped: by wss_stop(), or by the command {"stop": true}. */
 void device_run(void);
-/** Prints who comes and goes, on another thread, until the server has ended. */
+/** Prints logins and disconnects, on another thread, until the server has stopped. */
 void device_log(void);
 
-/** Milliseconds since the device started; the platform has it. */
+/** Returns the milliseconds since the device started. Implemented for each platform. */
 uint32_t device_uptime_ms(void);
 
 #endif /* DEVICE_H */

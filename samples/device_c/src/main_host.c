@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device as a program of a host: device_c [PORT]. SIGINT and SIGTERM end it. */
+/* The device as a program on a host: device_c [PORT]. SIGINT and SIGTERM stop it. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	pthread_t signal_thread;
 	int port;
 
-	/* Before any thread is started: they inherit it. */
+	/* Before any thread starts, because threads inherit the mask. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);

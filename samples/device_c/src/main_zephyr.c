@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device as an application of Zephyr. */
+/* The device as a Zephyr application. */
 #include <stdio.h>
 
 #include <wss/zephyr.h>

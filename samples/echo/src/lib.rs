@@ -4,7 +4,7 @@
 
 use wss::{ClientId, Clients, Handler, Message, MessageKind, Request};
 use wss_zephyr::{Options, Server, Tls, kconfig};
-// It has the panic handler.
+// For its panic handler.
 use zephyr as _;
 
 struct Echo(Clients);
@@ -13,10 +13,10 @@ impl Handler for Echo {
     type Session = ();
 
     fn on_open(&mut self, (): &mut (), client: ClientId, request: &Request<'_>) {
-        log::info!("{client}: asked for {}", request.path());
+        log::info!("{client}: requested {}", request.path());
     }
 
-    /// Sends a message, or with `CONFIG_WSS_STREAMING` a piece of one, back.
+    /// Sends back a message, or with `CONFIG_WSS_STREAMING` a piece of one.
     fn on_message(
         &mut self,
         (): &mut (),
@@ -42,7 +42,7 @@ static SERVER: Server<Echo> = Server::new();
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     wss_zephyr::set_logger();
-    // Its threads need nothing of this one.
+    // The server does not need this thread: it has its own.
     let mut options = Options::new();
     if kconfig::TLS {
         options = options.tls(Tls::OF_TAGS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An echo server on the WSS service: a callback that switches over every event, and sends messages back. */
+/* An echo server on the WSS service: a callback that handles every event, and sends messages back. */
 #include "echo.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include <wss/sys_wss.h>
 #include <wss/wss.h>
 
-/** Whether every event is printed. */
+/** Whether to print every event. */
 extern bool verbose;
 
 /** Prints a line about a client. In main_host.c and main_zephyr.c. */
@@ -15,8 +15,8 @@ void print_event(int32_t clientIndex, const char *what);
 void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void *cookie);
 
 /**
- * The callback of wss/wss.h, for messages that come in pieces, which a callback of SYS_WSS cannot tell apart: sends
- * each piece back as a fragment.
+ * The callback of wss/wss.h, for messages in pieces, which a callback of SYS_WSS cannot distinguish from whole ones.
+ * Sends each piece back as a fragment.
  */
 void on_piece(const struct wss_event *event, void *cookie);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The echo server as a program of a host, with options. */
+/* The echo server as a program on a host, with options. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 	wss_limits_init(&limits);
 	config.limits = &limits;
 	for (int i = 1; i < argc; i++) {
-		/* NULL after the last one. */
+		/* NULL after the last argument. */
 		const char *value = argv[i + 1];
 
 		if (strcmp(argv[i], "--streaming") == 0) {
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 		}
 	}
 
-	/* Before the server starts its threads, which inherit it. */
+	/* Before the server starts its threads, which inherit the mask. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The echo server as an application of Zephyr, configured by Kconfig. */
+/* The echo server as a Zephyr application, configured by Kconfig. */
 #include <zephyr/kernel.h>
 #include <zephyr/logging/log.h>
 
@@ -7,7 +7,7 @@
 
 LOG_MODULE_REGISTER(echo, LOG_LEVEL_INF);
 
-/* Into the log, so that it comes in order with the lines of the service, and behind the boot banner. */
+/* Prints to the log, to keep the order with the lines of the service, after the boot banner. */
 void print_event(int32_t clientIndex, const char *what)
 {
 	LOG_INF("client %d: %s", (int)clientIndex, what);
@@ -23,8 +23,8 @@ int main(void)
 		(void)SYS_WSS_Initialize(NULL, NULL, NULL);
 		return 0;
 	}
-	/* The port, and every limit, is that of the configuration. The service says why it does not start. */
+	/* Kconfig has the port and all limits. If the service does not start, its log says why. */
 	(void)SYS_WSS_Initialize(NULL, on_event, NULL);
-	/* It has threads of its own. */
+	/* The service has its own threads. */
 	return 0;
 }

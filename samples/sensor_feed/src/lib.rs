@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A device that sends readings of a sensor to every client, and takes commands.
+//! A device that sends the readings of a sensor to every client, and handles commands.
 //!
-//! One thread does both: it takes events from a message queue, and between them, when it is time,
-//! sends a reading. It never waits for a client: a broadcast skips clients that do not read, and
-//! closing does not wait. (Sending to one client waits for up to the send timeout.)
+//! One thread does both: it takes events from a queue and, when it is time, sends a reading. It never waits for a
+//! client: a broadcast skips clients that do not read, and closing does not wait. (Sending to one client waits for up
+//! to the send timeout.)
 #![no_std]
 
 mod sensor;
@@ -18,15 +18,15 @@ use wss::{
     RecvError,
 };
 use wss_zephyr::{EventQueue, Options, Server, kconfig, uptime_ms};
-// It has the panic handler.
+// For its panic handler.
 use zephyr as _;
 
-/// The longest JSON text that is sent, in bytes.
+/// The maximum length of a JSON text, in bytes.
 const LINE: usize = 128;
-/// How often there may be a reading, in milliseconds.
+/// The possible intervals between readings, in milliseconds.
 const INTERVALS_MS: RangeInclusive<u32> = 10..=60_000;
 
-/// What a client may ask for, as in `{"interval_ms":250}`, `{"paused":true}` or `{}`.
+/// A command of a client, such as `{"interval_ms":250}`, `{"paused":true}`, or `{}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Command {
@@ -36,7 +36,7 @@ struct Command {
     paused: Option<bool>,
 }
 
-/// The settings from then on, which every client gets.
+/// The new settings, which every client gets.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Settings {
     interval_ms: u32,
@@ -47,15 +47,14 @@ struct Feed {
     queue: EventQueue,
     settings: Settings,
     sensor: SimulatedSensor,
-    /// When the next reading is due, in milliseconds of uptime.
+    /// The uptime at which the next reading is due, in milliseconds.
     due: u64,
 }
 
 impl Feed {
-    /// Runs until the server has ended.
+    /// Runs until the server has stopped.
     fn run(&mut self) {
-        // On this thread's stack; with a large CONFIG_WSS_RX_BUFFER_SIZE, CONFIG_MAIN_STACK_SIZE has to
-        // be larger too.
+        // On this thread's stack: a large CONFIG_WSS_RX_BUFFER_SIZE needs a large CONFIG_MAIN_STACK_SIZE.
         let mut buffer = [0; kconfig::RX_BUFFER_SIZE as usize];
         loop {
             let wait = self.due.saturating_sub(uptime_ms());
@@ -71,11 +70,11 @@ impl Feed {
                     self.refuse(client, CloseCode::UNSUPPORTED_DATA, "commands are text");
                 }
                 Ok((None, Event::LinkDown)) => log::warn!("the network is down"),
-                // The service logs who connects and who leaves.
+                // The service itself logs clients that connect and disconnect.
                 Ok(_) | Err(RecvError::Timeout) => {}
                 Err(_) => return,
             }
-            // Under a flood of commands, too.
+            // Also during a flood of commands.
             if uptime_ms() >= self.due {
                 self.feed();
             }
@@ -106,7 +105,7 @@ impl Feed {
     }
 }
 
-/// What a message asks for, or what is wrong with it.
+/// Parses a command. Returns the reason if the message is not valid.
 fn command(message: Message<'_>) -> Result<Command, &'static str> {
     if !message.is_whole() {
         return Err("too long for a command");
@@ -119,7 +118,7 @@ fn command(message: Message<'_>) -> Result<Command, &'static str> {
     }
 }
 
-/// Sends a value as JSON to every client that takes it.
+/// Sends a value as JSON to every client that has room for it.
 fn send_to_all(clients: &Clients, value: &impl Serialize) {
     let mut line = [0; LINE];
     let Ok(len) = serde_json_core::to_slice(value, &mut line) else {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where readings come from.
+//! The source of readings.
 
 use serde::Serialize;
 
-/// What is sent to every client. Integers, since most microcontrollers have no `f64`.
+/// A reading for every client. Integers, because most microcontrollers have no `f64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Reading {
-    /// Counts the readings, from 1, so that a client sees whether it missed one.
+    /// Counts the readings from 1, so that a client can detect missed ones.
     pub count: u32,
     /// The temperature, in thousandths of a degree Celsius.
     pub temperature_mc: i32,
@@ -14,7 +14,7 @@ pub struct Reading {
     pub humidity_mpct: u32,
 }
 
-/// A sensor that is not there: values that go up and down. A device's own takes this place.
+/// A simulated sensor, whose values go up and down. Replace it with your own.
 #[derive(Default)]
 pub struct SimulatedSensor {
     count: u32,
@@ -33,7 +33,7 @@ impl SimulatedSensor {
     }
 }
 
-/// From 0 to half the period and back.
+/// Returns a value that goes from 0 to half the period and back.
 const fn triangle(count: u32, period: u32) -> u32 {
     let at = count % period;
     if at * 2 < period { at } else { period - at }

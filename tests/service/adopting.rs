@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections that were accepted elsewhere, and are adopted.
+//! Adopting connections that were accepted elsewhere.
 
 use wss::Verdict;
 use wss::protocol::Status;
@@ -59,7 +59,7 @@ fn a_connection_that_was_upgraded_elsewhere_goes_on_with_frames() {
         .service
         .adopt(&client.socket(), &first[..3], Opening::Upgraded);
     let id = adopted.unwrap();
-    // It can be sent to at once.
+    // Messages can be sent to it at once.
     assert_eq!(h.service.state(0), ClientState::Connected);
     assert_eq!(
         h.as_thread(1, |service| service.send_text(id, "hello")),

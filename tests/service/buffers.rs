@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The network runs out of buffers, which is no client's fault: nothing says when it has some again.
+//! The network runs out of buffers. No client causes that, and nothing reports when buffers are free again.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use wss::{Event, SendError};
 
 use crate::harness::{ACCEPTED, Client, Harness, REQUEST, RX, echo, frame, ignore, server_frame};
 
-/// How often the server has tried to send to one of them.
+/// Returns how often the server has tried to send to one of the clients.
 fn sends(clients: &[Client]) -> usize {
     clients.iter().map(Client::sends).sum()
 }
@@ -33,7 +33,7 @@ pub fn one_send_without_buffers_pauses_all_output() {
         let refused = h.service.ping(Target::All, b"");
         assert_eq!(refused, Err(SendError::WouldBlock));
         assert_eq!(sends(&clients), 1, "only the first one is tried");
-        // Receiving goes on.
+        // Receiving continues.
         clients[1].send(&frame(0x81, b"meanwhile"));
         h.settle();
         clients[1].send(&frame(0x81, b"again"));
@@ -103,7 +103,7 @@ pub fn a_callback_may_reply_as_ever_and_replies_keep_their_order() {
     }
 }
 
-/// Who says something to all gets no copy then, and can go on.
+/// During a pause, a broadcast also skips the client that sent the message, which can continue.
 #[test]
 pub fn a_broadcast_of_what_was_received_leaves_its_sender_out_too() {
     Harness::set_buffers(true);
@@ -311,7 +311,7 @@ pub fn clients_are_not_timed_out_for_pings_that_could_not_be_sent() {
     h.pass(60_000);
     assert!(clients.iter().all(|client| !client.is_closed()));
     Harness::set_buffers(true);
-    // As any that is silent.
+    // Like any silent client.
     h.pass(8_500);
     assert!(clients.iter().all(Client::is_closed));
 }

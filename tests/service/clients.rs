@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the application attaches to clients, and whom a broadcast reaches.
+//! Data that the application attaches to clients, and the clients that a broadcast reaches.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -133,7 +133,7 @@ pub fn a_send_waits_for_as_long_as_it_may() {
     assert_eq!(client.take(), server_frame(0x82, b"first"));
 }
 
-/// A frame is never cut off because its caller has no more time: the client takes it within the send timeout.
+/// A frame is never cut off because its caller's time is over: the client takes it within the send timeout.
 #[test]
 pub fn a_frame_that_has_begun_is_finished_after_its_timeout() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);
@@ -184,7 +184,7 @@ pub fn a_message_in_parts_is_one_frame() {
     assert_eq!(client.take(), server_frame(0x81, &[b'x'; MAX_VECTORED]));
 }
 
-/// The rest of it is kept, or sent by the caller, from any part on.
+/// The rest is kept, or sent by the caller, whichever part it begins in.
 #[test]
 pub fn a_message_in_parts_leaves_in_any_number_of_writes() {
     let parts: [&[u8]; 4] = [&[1; 200], &[2; 200], &[], &[3; 500]];

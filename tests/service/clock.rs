@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The clock: 32 bits that wrap, and a service that stood still.
+//! The clock: 32 bits that wrap, and a service that was suspended.
 
 use wss::service::{Config, Delivery, MAX_LIMIT_MS, SendError};
 use wss::{Event, Target};
 
 use crate::harness::{Client, Harness, REQUEST, echo, frame, ignore, server_frame};
 
-/// Where clocks of 32 bits go wrong.
+/// Where 32-bit clocks go wrong.
 const EDGES: [u64; 2] = [1 << 31, 1 << 32];
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -80,7 +80,7 @@ pub fn a_client_that_was_idle_for_weeks_is_served_as_any_other() {
         h.settle();
         let expected = [server_frame(0x8A, b"3"), server_frame(0x81, b"still here")];
         assert_eq!(client.take(), expected.concat(), "after {days} days");
-        // What has a deadline now has the whole of it.
+        // Deadlines that exist now start again.
         client.set_window(0);
         client.send(&frame(0x81, b"more"));
         h.pass(9_800);
@@ -117,7 +117,7 @@ pub fn a_client_timeout_of_0_disables_it() {
     let client = h.connected();
     h.pass(14_900);
     assert_eq!(client.take(), b"");
-    // Pings are not: they keep the ways through the network open.
+    // Pings continue: they keep the network's paths open.
     h.pass(200);
     assert_eq!(client.take(), keep_alive(1));
     h.pass(200_000);
@@ -140,7 +140,7 @@ pub fn limits_beyond_the_clock_are_refused_by_name() {
     assert!(error.to_string().contains("hold_timeout_ms=1073741825"));
 }
 
-/// Lets the process stand still for `ms` milliseconds: nothing runs, and then everything is late.
+/// Suspends the process for `ms` milliseconds: nothing runs, and then everything is late.
 fn suspend(h: &mut Harness, ms: u64) {
     Harness::set_now(Harness::now() + ms);
     h.settle();
@@ -268,7 +268,7 @@ pub fn a_message_that_is_never_released_is_no_suspension() {
     let (holds, other) = (h.connected(), h.connected());
     holds.send(&frame(0x82, b"kept"));
     h.pass(30_200);
-    // The other one was pinged as ever.
+    // The other one was pinged as usual.
     assert_eq!(
         other.take(),
         [keep_alive(1), server_frame(0x88, &[3, 232])].concat()
@@ -298,7 +298,7 @@ pub fn a_request_that_waits_for_the_application_is_not_late() {
     h.service.room();
     h.settle();
     assert_eq!(h.events(), ["0 connecting", "0 connected /chat"]);
-    // The application's time is limited, too.
+    // The application's time is limited as well.
     let mut h = Harness::new(1, Config::default(), |_, _, _, event| match event {
         Event::Connecting => Delivery::Full,
         _ => Delivery::Done,

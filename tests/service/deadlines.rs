@@ -9,7 +9,7 @@ use wss::{Event, EventMask, SendError};
 
 use crate::harness::{ACCEPTED, Client, Harness, REQUEST, RX, echo, frame, ignore, server_frame};
 
-/// What the service sends when a client was silent: a counter is behind the name.
+/// The payload of a keep-alive ping, without the counter that follows.
 fn keep_alive(count: u8) -> Vec<u8> {
     server_frame(0x89, &[b'w', b's', b's', count])
 }
@@ -75,7 +75,7 @@ pub fn a_late_pong_to_a_keep_alive_ping_raises_no_event_either() {
     h.events();
     h.pass(15_000);
     assert_eq!(client.take(), keep_alive(1));
-    // It says something, so that it stays, but answers nothing.
+    // It sends something, so it stays, but it answers nothing.
     client.send(&frame(0x82, b""));
     h.settle();
     h.pass(15_000);
@@ -98,10 +98,10 @@ pub fn the_last_keep_alive_ping_is_known_however_many_were_not_answered() {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = h.connected();
     for _ in 0..256 {
-        // It says something, so that it stays, but answers nothing.
+        // It sends something, so it stays, but it answers nothing.
         client.send(&frame(0x82, b""));
         h.settle();
-        // In steps: a jump is a suspension.
+        // In steps, because a jump would be a suspension.
         h.pass(15_100);
     }
     assert_eq!(client.take().len(), 256 * keep_alive(0).len());
@@ -145,7 +145,7 @@ pub fn a_silent_client_is_closed_with_1000() {
     h.pass(200);
     let close = server_frame(0x88, &[3, 232]);
     assert!(client.take().ends_with(&close));
-    // A dead peer answers nothing: it is owed no closing handshake (interface.md, event 11).
+    // A dead peer answers nothing, so it gets no closing handshake (interface.md, event 11).
     assert_eq!(h.events()[2..], ["0 timeout", "0 closing", "0 closed"]);
     assert!(client.is_closed());
     h.assert_all_closed();
@@ -260,7 +260,7 @@ pub fn a_message_held_too_long_ends_with_1011() {
     h.pass(5_200);
     assert!(client.is_closed());
     assert_eq!(h.events()[3..], ["0 closing", "0 closed"]);
-    // The slot comes back although nothing was ever released.
+    // The slot is freed although nothing was ever released.
     h.pass(30_200);
     h.assert_all_closed();
     h.connected();
@@ -273,7 +273,7 @@ pub fn callbacks_that_take_long_together_do_not_hold_a_message_too_long() {
     let mut h = Harness::new(1, Config::default(), move |_, _, _, event| {
         if let Event::Text(_) = event {
             Harness::set_now(Harness::now() + 4_000);
-            // The serving thread goes on meanwhile.
+            // The serving thread continues meanwhile.
             others.get().and_then(Weak::upgrade).unwrap().serve();
         }
         Delivery::Done
@@ -301,7 +301,7 @@ pub fn a_client_is_not_silent_whose_bytes_wait_to_be_received() {
     assert_eq!(client.take(), b"");
     // The other one was never asked, and stays (Z11).
     assert_eq!(silent.take(), b"");
-    // The silence of both counts from then on.
+    // From then on, the silence of both counts.
     h.pass(15_100);
     assert_eq!(client.take(), keep_alive(1));
     assert_eq!(silent.take(), keep_alive(1));
@@ -346,7 +346,7 @@ pub fn a_client_is_not_silent_whose_bytes_come_while_a_callback_takes_long() {
                     client.send(REQUEST.as_bytes());
                 }
                 client.send(&frame(0x81, b"a"));
-                // The serving thread goes on meanwhile.
+                // The serving thread continues meanwhile.
                 let h = h.upgrade().unwrap();
                 h.serve();
                 Harness::set_now(Harness::now() + 31_000);
@@ -354,7 +354,7 @@ pub fn a_client_is_not_silent_whose_bytes_come_while_a_callback_takes_long() {
             }
             Delivery::Done
         });
-        // So that deadlines are looked at.
+        // To check the deadlines.
         let _other = h.connected();
         h.events();
         let client = h.connect();

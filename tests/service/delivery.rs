@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Queues: holding messages, releasing them, and having no room.
+//! Queues: holding messages, releasing them, and running out of room.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use wss::{ClientId, Event, EventMask};
 
 use crate::harness::{Harness, RX, Svc, frame, server_frame};
 
-/// Holds every message, as a queue does.
+/// Holds every message, like a queue.
 fn hold(_: &Svc, _: usize, _: Option<ClientId>, event: &Event<'_>) -> Delivery {
     match event {
         Event::Text(_) | Event::Binary(_) | Event::Ping(_) | Event::CloseFrame { .. } => {
@@ -96,7 +96,7 @@ pub fn a_message_that_is_never_taken_holds_no_slot() {
     }
 }
 
-/// Has room for so many events.
+/// Has room for this many events.
 fn with_room(
     room: Rc<Cell<usize>>,
 ) -> impl Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery {

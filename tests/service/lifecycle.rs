@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Every connection passes through the same states, whatever happens to it.
+//! Every connection passes through the same states.
 
 use std::cell::Cell;
 
@@ -49,7 +49,7 @@ pub fn a_session_is_told_in_order() {
     h.assert_all_closed();
 }
 
-/// A session with everything in it, for the tests that cut it.
+/// A complete session, for the tests that cut it.
 pub fn session() -> Vec<u8> {
     [
         REQUEST.as_bytes(),
@@ -143,7 +143,7 @@ pub fn a_client_too_many_gets_503_and_nobody_notices() {
     h.settle();
     assert!(late.is_closed());
     assert_eq!(h.events(), [""; 0]);
-    // One that says nothing is answered and closed by the next, or in time.
+    // A silent one is answered and closed when the next one arrives, or after a time.
     let (first, second) = (h.connect(), h.connect());
     h.settle();
     assert!(first.is_closed() && !second.is_closed());
@@ -152,7 +152,7 @@ pub fn a_client_too_many_gets_503_and_nobody_notices() {
     assert!(second.is_closed());
     assert!(second.take().starts_with(b"HTTP/1.1 503"));
     assert_eq!(h.service.stats().refused_full, 3);
-    // A client that leaves makes room.
+    // A client that disconnects makes room.
     clients[0].eof();
     h.settle();
     h.events();
@@ -357,7 +357,7 @@ pub fn the_application_closes_with_code_and_reason() {
         Ok(())
     );
     assert_eq!(h.service.state(0), ClientState::Closing);
-    // Nothing can be sent after a close frame, a second one neither.
+    // Nothing can be sent after a close frame, not even another one.
     let target = wss::service::Target::Slot(0);
     assert_eq!(
         h.service.send_text(target, "x"),
@@ -466,7 +466,7 @@ pub fn wrong_calls_change_nothing() {
     assert!(matches!(text, Err(SendError::Frame(_))));
     let free = wss::service::Target::Slot(1);
     assert_eq!(service.send_text(free, ""), Err(SendError::NotConnected));
-    // To all, with and without clients.
+    // To all clients, with and without any.
     let empty = Harness::new(1, Config::default(), ignore);
     for service in [service, &empty.service] {
         for fin in [false, true] {
@@ -511,7 +511,7 @@ pub fn what_is_announced_while_the_same_is_delivered_is_told_again() {
     let again = Cell::new(true);
     let mut h = Harness::new(1, Config::default(), move |service, _, _, event| {
         if matches!(event, Event::LinkUp) && again.take() {
-            // It goes down and comes up before the application is done with the first time.
+            // It goes down and comes up before the application has handled the first event.
             service.announce(EventMask::LINK_DOWN);
             service.announce(EventMask::LINK_UP);
         }

@@ -6,7 +6,7 @@ use wss::{CloseCode, Event};
 
 use crate::harness::{ACCEPTED, Client, Harness, REQUEST, RX, echo, frame, ignore, server_frame};
 
-/// The default limits but for some.
+/// The default limits, with some changes.
 fn limited(limit: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
     limit(&mut config);
@@ -63,7 +63,7 @@ pub fn an_address_with_too_many_clients_gets_429_and_the_others_their_slots() {
         h.settle();
         assert_eq!(client.take(), ACCEPTED.as_bytes());
     }
-    // Now every slot is taken.
+    // Now every slot is in use.
     let client = h.connect_from(9);
     client.send(REQUEST.as_bytes());
     h.settle();
@@ -84,7 +84,7 @@ pub fn a_client_that_leaves_makes_room_for_one_of_its_address() {
 
 #[test]
 pub fn a_slot_counts_for_its_address_until_it_is_free() {
-    // A client that is gone, but whose message the application still holds.
+    // A client that has disconnected, but whose message the application still holds.
     let mut h = Harness::new(2, per_address(1), |_, _, _, event| match event {
         Event::Text(_) => Delivery::Held,
         _ => Delivery::Done,
@@ -140,7 +140,7 @@ pub fn without_a_limit_one_address_may_have_every_slot() {
 
 // Handshakes per second.
 
-/// How many of `clients` were accepted.
+/// Returns how many of `clients` were accepted.
 fn accepted(clients: &[Client]) -> usize {
     let is_accepted = |client: &&Client| client.0.lock().from_server == ACCEPTED.as_bytes();
     clients.iter().filter(is_accepted).count()
@@ -248,7 +248,7 @@ pub fn too_many_pings_in_a_second_fail_with_1008() {
     let pings: Vec<u8> = (0..8).flat_map(|_| frame(0x89, b"")).collect();
     client.send(&[pings, frame(0x81, b"after")].concat());
     h.settle();
-    // Five are answered, the sixth ends it, and nothing after it is looked at.
+    // Five are answered. The sixth fails the connection, and nothing after it is handled.
     let pongs = server_frame(0x8A, b"").repeat(5);
     assert_eq!(client.take(), [pongs, policy_violation()].concat());
     client.eof();
@@ -288,7 +288,7 @@ pub fn control_frames_within_the_limit_may_go_on_for_ever() {
         h.pass(200);
         assert_eq!(client.take(), server_frame(0x8A, b"."));
     }
-    // As many at once as in a second.
+    // The burst is that of one second.
     h.pass(1_000);
     client.send(&frame(0x89, b".").repeat(5));
     h.settle();
@@ -315,7 +315,7 @@ pub fn pongs_that_were_asked_for_do_not_count() {
     client.send(&frame(0x89, b"own"));
     h.settle();
     assert_eq!(client.take(), server_frame(0x8A, b"own"));
-    // But no more of them than there were pings.
+    // But not more of them than there were pings.
     client.send(&frame(0x8A, b"app"));
     h.settle();
     assert_eq!(client.take(), policy_violation());
@@ -348,7 +348,7 @@ pub fn a_message_of_too_many_fragments_fails_with_1008() {
             limits.streaming = streaming;
         });
         let mut h = Harness::new(1, config, echo);
-        // The slot is used again: the limit stays.
+        // The slot is used again, and the limit still applies.
         for _ in 0..2 {
             let client = h.connected();
             h.events();
@@ -376,7 +376,7 @@ pub fn a_client_that_sends_without_a_pause_lets_the_others_be_polled_for() {
     flooding.send(&frame(0x82, &[7; RX]).repeat(20));
     assert!(h.serve());
     neighbour.send(&frame(0x81, b"me too"));
-    // As long as there is work, the serving thread does not come to poll.
+    // While there is work, the serving thread does not poll.
     let mut runs = 0;
     while h.work() {
         runs += 1;

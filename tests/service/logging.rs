@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The lines of the log that are for people: who connects, and who leaves.
+//! The log lines about clients that connect and disconnect.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -13,7 +13,7 @@ thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps the lines of each test, which has a thread of its own.
+/// Collects the lines of each test, which has its own thread.
 struct Kept;
 
 impl Log for Kept {
@@ -70,7 +70,7 @@ fn a_flood_of_clients_is_not_a_flood_of_lines() {
     let told = lines();
     assert_eq!(told[0], "190 lines about clients were left out");
     assert_eq!(told.len(), 3, "{told:?}");
-    // No more in a second, with those that say so.
+    // Up to this number in a second, including the line about skipped ones.
     for _ in 0..20 {
         h.pass(100);
         come_and_go(&mut h);

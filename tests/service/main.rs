@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The service on a scripted port: sockets, clock and work queue are the test's.
+//! The service on a scripted port: the test controls sockets, clock, and work queue.
 
 #![allow(
     missing_docs,
@@ -8,7 +8,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    // The same sockets are shared by real threads, and by one that plays them all.
+    // Real threads, or one thread that plays them all, share the same sockets.
     clippy::arc_with_non_send_sync
 )]
 

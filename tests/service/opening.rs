@@ -9,7 +9,7 @@ use crate::harness::{ACCEPTED, Client, Harness, REQUEST, echo, frame, server_fra
 
 const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// A service with one client, whose answer is put off.
+/// A service with one client, whose answer is deferred.
 fn waiting(config: Config) -> (Harness, Client, ClientId) {
     let h = Harness::new(1, config, echo);
     h.service.application().verdict.set(Verdict::Later);
@@ -35,7 +35,7 @@ pub fn an_answer_may_come_later() {
     assert_eq!(h.service.state(0), ClientState::Connected);
     h.settle();
     assert_eq!(client.take(), ACCEPTED.as_bytes());
-    // The request is still there.
+    // The request is still available.
     assert_eq!(h.events(), ["0 connected /chat"]);
     client.send(&frame(0x81, b"hi"));
     h.settle();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is sent, and what becomes of it when a client takes it slowly.
+//! Output, and what happens to it if a client takes it slowly.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub fn a_broadcast_leaves_out_who_takes_nothing() {
         h.events();
         clients[1].set_window(0);
         clients[2].set_window(3);
-        // It is kept for those who take it later.
+        // It is kept for clients that take it later.
         assert_eq!(h.service.send_text(Target::All, "to all"), Ok(()));
         let refused = h.service.send_text(Target::All, "to one");
         assert_eq!(refused, Err(SendError::WouldBlock));
@@ -87,7 +87,7 @@ pub fn a_broadcast_leaves_out_who_takes_nothing() {
         assert_eq!(clients[0].take(), both);
         assert_eq!(h.service.stats().would_block, 2);
         assert_eq!(h.service.stats().most_blocks, 0);
-        // What comes from them meanwhile waits, and is not lost.
+        // Their input waits meanwhile, and is not lost.
         clients[1].send(&frame(0x81, b"meanwhile"));
         h.settle();
         clients[1].set_window(1000);
@@ -198,7 +198,7 @@ pub fn a_frame_that_cannot_be_kept_is_refused_where_nobody_may_wait() {
     client.send(&frame(0x81, b"go"));
     h.settle();
     assert_eq!(client.take(), b"");
-    // An application thread may wait, and sends any length.
+    // An application thread may wait, and can send any length.
     let id = h.service.client(0).unwrap();
     assert_eq!(h.service.send_binary(id, &[5; 5000]), Ok(()));
     assert_eq!(client.take(), server_frame(0x82, &[5; 5000]));
@@ -258,7 +258,7 @@ pub fn a_close_comes_behind_everything_that_was_accepted() {
         let output = client.take();
         assert!(output.starts_with(&server_frame(0x82, &[9; 250])));
         let close = &output[server_frame(0x82, &[9; 250]).len()..];
-        // The reason is left out where it could not be kept.
+        // The reason is left out if it cannot be kept.
         assert!(close == server_frame(0x88, &body) || close == server_frame(0x88, &[3, 232]));
     }
 }
@@ -429,7 +429,7 @@ pub fn who_takes_the_answer_to_its_request_slowly_keeps_no_block() {
 
 #[test]
 pub fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
-    // Keeps what the first client says, and answers the second one whenever it can.
+    // Keeps the messages of the first client, and answers the second one whenever it can.
     let react = |service: &Svc, _: usize, client: Option<ClientId>, event: &Event<'_>| {
         let answers = matches!(event, Event::Text(_) | Event::Writable);
         match client {
@@ -443,7 +443,7 @@ pub fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
     };
     let mut h = Harness::with_blocks(2, 1, Config::default(), react);
     let (slow, client) = (h.connected(), h.connected());
-    // Its receive buffer is full of what is held, so that its output takes the only block.
+    // Its receive buffer is full of held messages, so its output takes the only block.
     slow.send(&frame(0x81, &[b'a'; RX]));
     h.settle();
     slow.set_window(10);
@@ -453,7 +453,7 @@ pub fn who_was_refused_for_want_of_a_block_hears_once_there_is_one() {
     h.events();
     client.send(&frame(0x81, b"a question"));
     h.settle();
-    // WRITABLE does not come while a send would fail.
+    // WRITABLE is not emitted while a send would fail.
     assert_eq!(h.events(), ["1 text a question"]);
     slow.set_window(1000);
     h.settle();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What holds for plain connections holds over TLS. Left out are tests that count the bytes or the writes that a client
-//! takes, and those of answers that are only given without TLS.
+//! The tests of plain connections, over TLS. Excluded are tests that count the bytes or the writes that a client takes,
+//! and those of responses that exist only without TLS.
 
 use crate::harness::Harness;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pages, and the connections that ask for them.
+//! Pages, and the connections that request them.
 
 use wss::protocol::{CloseCode, Status};
 use wss::service::{Config, Interest, Lock as _};
@@ -30,7 +30,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length
 const NOT_MODIFIED: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\nCache-Control: no-cache\r\n\
                             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-/// The events of a connection that asks for a page.
+/// The events of a connection that requests a page.
 const PAGE_EVENTS: [&str; 3] = ["0 connecting", "0 closing", "0 closed"];
 
 fn with_pages(slots: usize, config: Config) -> Harness {
@@ -44,7 +44,7 @@ fn text(client: &Client) -> String {
     String::from_utf8(client.take()).unwrap()
 }
 
-/// What a request gets, once the client has closed the connection after it.
+/// Returns the response to a request, after which the client has closed the connection.
 fn fetch(h: &mut Harness, request: &str) -> String {
     let client = h.connect();
     client.send(request.as_bytes());
@@ -67,7 +67,7 @@ fn a_page_is_sent_whole_and_ends_the_connection() {
     assert_eq!(body.as_bytes(), BIG);
     let empty = fetch(&mut h, "GET /empty HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(empty.contains("\r\nContent-Length: 0\r\n") && empty.ends_with("\r\n\r\n"));
-    // The query is the page's own.
+    // The query belongs to the page.
     let query = fetch(&mut h, "GET /?a=b HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(query.ends_with("<p>hello"));
     let stats = h.service.stats();
@@ -108,7 +108,7 @@ fn a_client_with_this_version_gets_304() {
     assert_eq!(fetch(&mut h, &with("\"v1\"")), NOT_MODIFIED);
     assert_eq!(fetch(&mut h, &with("W/\"v1\", \"x\"")), NOT_MODIFIED);
     assert_eq!(fetch(&mut h, &with("\"v0\"")), format!("{HEAD}<p>hello"));
-    // The checksum that stands in for a tag.
+    // The checksum that replaces a tag.
     let big = fetch(&mut h, GET_BIG);
     let tag = big
         .split_once("ETag: ")
@@ -248,7 +248,7 @@ fn a_response_is_sent_as_the_client_takes_it() {
             got.extend(client.take());
         }
         drop(got);
-        // Others are served meanwhile.
+        // Other clients are served meanwhile.
         other.send(&frame(0x81, b"hi"));
         h.settle();
         assert_eq!(other.take(), server_frame(0x81, b"hi"));
@@ -356,7 +356,7 @@ fn a_client_that_does_not_close_is_closed_after_the_close_timeout() {
     client.set_window(0);
     client.send(GET.as_bytes());
     h.settle();
-    // It counts from the end of the response.
+    // The time counts from the end of the response.
     h.pass(u64::from(config.send_timeout_ms) - 500);
     client.set_window(usize::MAX);
     h.pass(u64::from(config.close_timeout_ms) - 100);
@@ -451,7 +451,7 @@ fn the_application_is_asked_about_a_page() {
         let _ = answer.give(verdict);
     };
     *h.service.application().on_request.borrow_mut() = Some(Box::new(decide));
-    // Also about one that is not there.
+    // Also for one that does not exist.
     for request in [GET, GET_BIG, "HEAD /none HTTP/1.1\r\nHost: h\r\n\r\n"] {
         assert_eq!(
             fetch(&mut h, request),

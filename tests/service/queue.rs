@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Event queues: the rules on a scripted storage, then their threads in every order that shuttle finds.
+//! Event queues: the rules on a scripted storage, then their threads in every schedule that shuttle finds.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use crate::harness::{Alone, Harness, Single, Svc, frame};
 use crate::port::{NewLock, ScriptPort};
 use crate::threads::{ShuttleLock, check};
 
-/// As many entries as there is room for.
+/// Has a fixed number of entries.
 struct Bounded<E> {
     entries: VecDeque<E>,
     room: usize,
@@ -54,7 +54,7 @@ impl<E> QueueStorage for Bounded<E> {
     }
 }
 
-/// A queue that has its lock for itself.
+/// A queue with its own lock.
 struct OwnLock<L> {
     lock: L,
     turned_away: AtomicBool,
@@ -74,8 +74,8 @@ impl<L> OwnLock<L> {
     }
 }
 
-/// Queues of both kinds of locks, since the storage has to follow from the lock. Others have their turn
-/// before an atomic, where there are others.
+/// Queues with both kinds of locks; the storage depends on the lock. Under shuttle, other threads get their turn before
+/// each atomic operation.
 macro_rules! queue_with {
     ($lock:ident, $storage:ty $(, $others:expr)?) => {
         impl Queue for OwnLock<$lock<QueueState<$storage>>> {
@@ -117,7 +117,7 @@ fn now() -> Instant {
     Instant(Harness::now() as u32)
 }
 
-/// Takes an entry without waiting, and whether the service has to know of room.
+/// Takes an entry without waiting. Returns it, and whether the service must be notified of room.
 fn take(queue: &Single32) -> (Option<u32>, bool) {
     let room = Cell::new(false);
     let entry = queue.recv(Some(0), now, || room.set(true)).ok();
@@ -152,7 +152,7 @@ fn a_full_queue_turns_events_away_and_tells_of_room_once() {
 fn room_that_is_made_while_an_event_is_turned_away_is_used() {
     let queue = queue(1);
     queue.deliver(true, || 1);
-    // Such a reader does not take the lock, as with a k_msgq of the application's own.
+    // Such a reader does not take the lock, as with the application's own k_msgq.
     queue.lock.lock().storage().unwrap().taken_meanwhile = true;
     assert_eq!(queue.deliver(true, || 2), Delivery::Held);
     assert!(queue.has_made_room(), "in case the reader did not see that");
@@ -167,7 +167,7 @@ fn an_ended_queue_gives_what_is_left_and_does_not_wait() {
     assert_eq!(queue.deliver(true, || 3), Delivery::Full);
     queue.end();
     assert_eq!(queue.recv(None, now, || ()).ok(), Some(1));
-    // What a late handler delivers is not lost, such as CLOSED.
+    // Events that a late handler delivers, such as CLOSED, are not lost.
     assert_eq!(queue.deliver(false, || 3), Delivery::Done);
     assert_eq!(queue.recv(None, now, || ()).ok(), Some(2));
     assert_eq!(queue.recv(None, now, || ()).ok(), Some(3));
@@ -245,7 +245,7 @@ fn a_reader_without_a_timeout_waits_until_there_is_an_event_or_the_end() {
 
 type Places = [(u32, QueueState<Bounded<u32>>); 2];
 
-/// Queues that have one lock, and numbers, as those of the interface in C.
+/// Queues that share one lock, and have numbers, like those of the C interface.
 struct Numbered<'a> {
     lock: &'a Alone<Places>,
     turned_away: &'a AtomicBool,
@@ -353,7 +353,7 @@ fn a_kept_event_is_the_event_again() {
 
 type Sink = QueueSink<ScriptPort<Single>, Bounded<KeptEvent<Vec<u8>>>>;
 
-/// A service whose events go to the queue only.
+/// A service whose events go only to the queue.
 fn with_queue(queue: &Rc<Sink>) -> Harness {
     let sink = Rc::clone(queue);
     let react = move |_: &Svc, _: usize, client: Option<ClientId>, event: &Event<'_>| {
@@ -367,7 +367,7 @@ fn with_queue(queue: &Rc<Sink>) -> Harness {
     h
 }
 
-/// Takes the next event and releases it, as a thread of the application.
+/// Takes the next event and releases it, like a thread of the application.
 fn next(h: &mut Harness, queue: &Sink) -> Option<(usize, EventMask)> {
     let taken = h.as_thread(1, |service| {
         let kept = queue.recv_event(service, Some(0)).ok()?;
@@ -447,10 +447,10 @@ fn never() -> Instant {
     Instant(0)
 }
 
-/// What the queue has reported to the service.
+/// The reports of the queue to the service.
 struct Told {
     released: ShuttleLock<Vec<u32>>,
-    /// How often there was room.
+    /// How often it reported room.
     rooms: ShuttleLock<usize>,
 }
 
@@ -467,7 +467,7 @@ impl Told {
         self.rooms.notify_all();
     }
 
-    /// Delivers as the service does: what is turned away is delivered again once there is room.
+    /// Delivers like the service: a rejected event is delivered again once there is room.
     fn deliver<Q: Queue>(&self, queue: &Q, entry: impl Fn() -> wss::service::Entry<Q>) -> Delivery {
         loop {
             let seen = *self.rooms.lock();
@@ -537,7 +537,7 @@ fn readers_of_a_full_queue_take_all_and_none_waits_in_vain() {
     });
 }
 
-/// A storage that readers take from without the queue's lock, as from a k_msgq of the application's own.
+/// A storage that readers access without the queue's lock, like the application's own k_msgq.
 struct Outside(Arc<ShuttleLock<VecDeque<u32>>>);
 
 impl QueueStorage for Outside {

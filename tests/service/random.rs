@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Any sequence of what peers, applications and clocks can do keeps the promises.
+//! Random sequences of actions of peers, applications, and clocks. The guarantees hold for all of them.
 
 use proptest::prelude::*;
 use wss::protocol::CloseCode;
@@ -11,7 +11,7 @@ use crate::received::received;
 
 #[derive(Clone, Debug)]
 enum Act {
-    /// With TLS, or without.
+    /// With or without TLS.
     Connect(bool),
     Upgrade(usize),
     Frame(usize, u8, usize),
@@ -24,12 +24,12 @@ enum Act {
     Broadcast(usize),
     Ping(usize),
     Close(usize),
-    /// The network has buffers from now on, or none.
+    /// From now on the network has buffers, or none.
     Buffers(bool),
-    /// Requests are answered later from now on, or at once.
+    /// From now on requests are answered later, or at once.
     PutOff(bool),
     Answer(usize, bool),
-    /// Adopts a connection, with so much of its request.
+    /// Adopts a connection, with this many bytes of its request.
     Adopt(usize),
 }
 
@@ -69,7 +69,7 @@ proptest! {
         acts in proptest::collection::vec(any_act(), 1..60),
         blocks in 0..3usize,
         streaming: bool,
-        // Against abuse; 0 is off.
+        // Limits against abuse; 0: off.
         limits in proptest::array::uniform4(0..4u16),
     ) {
         let [clients_per_address, handshakes_per_second, control_frames_per_second, fragments_per_message] = limits;
@@ -81,7 +81,7 @@ proptest! {
             fragments_per_message,
             ..Config::default()
         };
-        // Echoed pieces would come between the fragments of what the test sends itself.
+        // Echoed pieces would mix with the fragments that the test itself sends.
         let react = if streaming { ignore } else { echo };
         Harness::set_buffers(true);
         let mut h = Harness::with_blocks(3, blocks, config, react);
@@ -143,7 +143,7 @@ proptest! {
             h.settle();
         }
         Harness::set_buffers(true);
-        // Silence ends them all: whatever state they were left in.
+        // Silence ends all of them, whatever their state is.
         h.pass(60_000);
         h.assert_all_closed();
         prop_assert!(h.service.port().state.lock().backlog.is_empty(), "no client waits for ever");

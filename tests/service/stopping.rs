@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ending the service.
+//! Stopping the service.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -64,7 +64,7 @@ pub fn the_ids_of_a_service_that_begins_with_the_next_generation_are_new() {
             ids.push(h.service.client(1).unwrap());
         }
         h.service.stop();
-        // Known at once, also while clients remain.
+        // Reported at once, even while clients remain.
         let next = h.service.next_generation();
         h.pass(6_000);
         h.assert_all_closed();
@@ -80,7 +80,7 @@ pub fn the_ids_of_a_service_that_begins_with_the_next_generation_are_new() {
     Harness::set_first_generation(0);
 }
 
-/// It stops, and at the end cuts off who is left.
+/// The service stops, and at the end aborts the remaining clients.
 #[track_caller]
 fn stops_in_time(h: &mut Harness) {
     h.service.stop();
@@ -219,7 +219,7 @@ pub fn a_service_is_not_opened_again_while_a_callback_of_before_runs() {
         let (harness, opened) = (Rc::clone(&harness), Rc::clone(&opened));
         move |service, _, _, event| {
             if let (Event::Text(_), Some(h)) = (event, harness.get()) {
-                // The serving thread goes on while this callback does not return.
+                // The serving thread continues while this callback does not return.
                 service.stop_now();
                 for _ in 0..10 {
                     Harness::set_now(Harness::now() + 100);

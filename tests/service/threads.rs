@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The service's threads and the application's, in every order that shuttle finds.
+//! The threads of the service and of the application, in every schedule that shuttle finds.
 //!
-//! Real locks would show a race once in a million runs; here the schedule is the test's, and a
-//! wake-up that is lost is a deadlock that is reported. `WSS_SCHEDULES` says how many schedules each
+//! With real locks, a race would show once in a million runs. Here the test controls the schedule, and a lost wake-up
+//! is a deadlock, which shuttle reports. `WSS_SCHEDULES` is the number of schedules of each kind that each test
+//! explores (300).
 //! test explores of either kind (300).
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ shuttle::thread_local! {
     };
 }
 thread_local! {
-    /// One real thread runs all of a test's.
+    /// One real thread runs all threads of a test.
     static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static HAS_BUFFERS: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
 }
@@ -64,7 +65,7 @@ impl Kind for Shuttle {
     }
 }
 
-/// A wait here never times out, so that every wake-up that is needed has to come.
+/// A wait here never times out, so every necessary wake-up must happen.
 pub struct ShuttleLock<T>(shuttle::sync::Mutex<T>, shuttle::sync::Condvar);
 
 impl<T> NewLock<T> for ShuttleLock<T> {
@@ -97,16 +98,16 @@ impl<T> Lock<T> for ShuttleLock<T> {
 
 type Svc = Service<ScriptPort<Shuttle>, App>;
 
-/// Answers texts with themselves; holds binary messages until the releasing thread has seen them.
+/// Echoes texts, and holds binary messages until the releasing thread has seen them.
 struct App {
     events: ShuttleLock<Vec<(ClientId, EventMask)>>,
     held: ShuttleLock<Vec<ClientId>>,
-    /// There is a page.
+    /// Whether there is a page.
     has_page: AtomicBool,
-    /// How many may be held, and whether one more was turned away.
+    /// The number of messages that may be held, and whether one more was rejected.
     room: AtomicUsize,
     turned_away: AtomicBool,
-    /// Requests are answered later, by a thread that finds them here.
+    /// Requests that are answered later, by a thread that finds them here.
     puts_off: AtomicBool,
     asked: ShuttleLock<Vec<ClientId>>,
     done: AtomicBool,
@@ -130,7 +131,7 @@ impl Application<ScriptPort<Shuttle>> for App {
         }
         self.asked.lock().push(client);
         self.asked.notify_all();
-        // Another thread may answer before this says that it is to be answered later.
+        // Another thread may answer before this has returned.
         thread::yield_now();
         let _ = answer.later();
         thread::yield_now();
@@ -171,7 +172,7 @@ impl Application<ScriptPort<Shuttle>> for App {
 }
 
 impl App {
-    /// Waits for a request that is put off.
+    /// Waits for a deferred request.
     fn next_asked(&self) -> ClientId {
         let mut asked = self.asked.lock();
         while asked.is_empty() {
@@ -180,7 +181,7 @@ impl App {
         asked.remove(0)
     }
 
-    /// Waits until so many events of a kind were delivered.
+    /// Waits until this many events of a kind were delivered.
     fn wait_for(&self, mask: EventMask, count: usize) {
         let mut events = self.events.lock();
         while events.iter().filter(|(_, event)| *event == mask).count() < count {
@@ -204,7 +205,7 @@ fn service(slots: usize, blocks: usize) -> Arc<Svc> {
     Arc::new(service_of(app, &Config::default(), slots, blocks, 0))
 }
 
-/// Does the work of one work queue.
+/// Runs a work queue.
 fn work(service: &Svc, is_mine: fn(&Work) -> bool) {
     ON_SERVICE_THREAD.with(|here| here.set(true));
     let state = &service.port().state;
@@ -225,7 +226,7 @@ fn work(service: &Svc, is_mine: fn(&Work) -> bool) {
     }
 }
 
-/// The threads that run a service, and one that releases what is held.
+/// The threads that run a service, and one that releases held messages.
 struct Running(Arc<Svc>, Vec<thread::JoinHandle<()>>);
 
 impl Running {
@@ -264,14 +265,14 @@ impl Running {
         Self(service, threads)
     }
 
-    /// Ends everything, and checks what must hold in the end.
+    /// Stops everything, and checks the final state.
     fn finish(self, clients: &[Peer]) {
         let Self(service, threads) = self;
         service.stop();
         assert!(service.wait_stopped());
         let app = service.application();
         app.done.store(true, Ordering::Relaxed);
-        // Threads that wait look once more; the locks make sure that none is just about to wait.
+        // Waiting threads check once more; the locks ensure that none is just about to wait.
         drop(service.port().state.lock());
         service.port().state.notify_all();
         drop(app.held.lock());
@@ -305,7 +306,7 @@ impl Peer {
         Self::elsewhere(service, window).come()
     }
 
-    /// One that uses TLS.
+    /// A client that uses TLS.
     fn secured(service: &Arc<Svc>, window: usize) -> Self {
         let peer = Self::elsewhere(service, window);
         let mut wire = peer.0.lock();
@@ -323,7 +324,7 @@ impl Peer {
         self
     }
 
-    /// One that the service has not heard of.
+    /// A client that the service does not know yet.
     fn elsewhere(service: &Arc<Svc>, window: usize) -> Self {
         let wire = Wire {
             window,
@@ -356,7 +357,7 @@ impl Peer {
 
 pub fn check(test: fn()) {
     let iterations = std::env::var("WSS_SCHEDULES").map_or(300, |count| count.parse().unwrap());
-    // PCT finds what needs few, well-placed switches; random what needs many.
+    // PCT finds schedules with few, well-placed switches, random those with many.
     shuttle::check_random(test, iterations);
     shuttle::check_pct(test, iterations, 3);
 }
@@ -379,7 +380,7 @@ fn two_senders_share_a_client_that_reads_slowly() {
         let running = Running::start(service(1, 1));
         let peer = Peer::connect(&running.0, 129 + 20).upgraded();
         let first = sender(&running.0, "the first sender's message");
-        // Too long for a block, so that the sender is in the middle of its frame meanwhile.
+        // Too long for a block, so the sender is in the middle of its frame meanwhile.
         let long = "x".repeat(RX * 2).leak();
         let second = sender(&running.0, long);
         peer.send(&[frame(0x89, b"1"), frame(0x81, b"echo"), frame(0x89, b"2")].concat());
@@ -614,7 +615,7 @@ fn a_client_leaves_just_as_its_request_is_answered() {
     });
 }
 
-/// Adopts a connection on a thread of its own; the client says something and leaves.
+/// Adopts a connection on another thread; the client sends something and disconnects.
 fn adopter(
     service: &Arc<Svc>,
     opening: Opening,
@@ -680,7 +681,7 @@ fn a_connection_is_adopted_just_as_the_service_ends() {
         peer.act(|wire| wire.eof = true);
         let adopted = adopting.join().unwrap();
         assert!(adopted.is_ok() || adopted == Err(AdoptError::Stopping));
-        // A client that was adopted gets its CLOSED.
+        // An adopted client gets its CLOSED.
         running.finish(&[]);
     });
 }
@@ -859,7 +860,7 @@ fn two_senders_share_a_client_that_takes_ciphertext_slowly() {
     });
 }
 
-/// A service with one slot and a page; a connection has the slot, and has said nothing for as long as it may.
+/// A service with one slot and a page. A connection has the slot, and has been silent for as long as it may.
 fn silent() -> (Running, Peer) {
     let service = service(1, 1);
     service
@@ -873,8 +874,8 @@ fn silent() -> (Running, Peer) {
     (running, peer)
 }
 
-/// Has time pass until such an event was delivered: after a long time without a look at the clock, the service takes
-/// itself for suspended, and gives connections their time again.
+/// Lets time pass until this event was delivered. After a long time without reading the clock, the service assumes a
+/// suspension, and restarts the deadlines.
 fn pass_until(peer: &Peer, mask: EventMask) {
     let app = peer.1.application();
     while !app.events.lock().iter().any(|(_, event)| *event == mask) {
@@ -902,7 +903,7 @@ fn a_connection_is_heard_just_as_it_has_to_make_room() {
         pass_until(&first, EventMask::CONNECTED);
         first.act(|wire| wire.eof = true);
         pass_until(&first, EventMask::CLOSED);
-        // It is served whole, or closed without a byte.
+        // The page is sent whole, or the connection is closed without a byte.
         if is_upgraded(&first) {
             let frames = received(&first.0.lock().from_server).frames;
             assert!(frames.contains(&(0x81, b"echo".to_vec())));

@@ -13,7 +13,7 @@ fn every(tick_ms: u32) -> Config {
     }
 }
 
-/// How many ticks there were since the events were looked at.
+/// Returns the number of ticks since the last check.
 fn ticks(h: &Harness) -> usize {
     h.events().iter().filter(|event| *event == "tick").count()
 }
@@ -65,7 +65,7 @@ fn a_tick_that_comes_due_while_one_runs_comes_once_after_it() {
     let mut h = Harness::new(1, every(10), ignore);
     h.settle();
     h.on_tick(|service| {
-        // As a callback that computes does, for as long as ten periods.
+        // Like a callback that computes for ten periods.
         if Harness::now() < 100 {
             Harness::set_now(105);
         }
@@ -123,7 +123,7 @@ fn there_is_no_tick_once_the_service_is_told_to_stop() {
     assert_eq!(ticks(&h), 0);
     h.pass(1_000);
     assert!(h.has_stopped());
-    // It begins anew with the next start.
+    // It starts again with the next start.
     h.reopen(&every(70));
     h.settle();
     h.pass(140);

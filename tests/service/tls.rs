@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! TLS beneath the opening handshake, by a toy of it (`records.rs`).
+//! TLS before the opening handshake, with a toy version (`records.rs`).
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::harness::{ACCEPTED, Client, Harness, REQUEST, RX, echo, frame, ignore
 use crate::lifecycle::session;
 use crate::logging::{keep_lines, lines};
 
-/// What a client gets whose session is [`session`].
+/// The bytes that a client gets in [`session`].
 fn answers() -> Vec<u8> {
     [
         ACCEPTED.as_bytes(),
@@ -25,12 +25,12 @@ fn answers() -> Vec<u8> {
     .concat()
 }
 
-/// How a client and its server do TLS.
+/// The variants of TLS between a client and its server.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     /// A step is one record.
     one_by_one: bool,
-    /// The most plaintext in a record of the client's.
+    /// The maximum plaintext in a record of the client.
     record: usize,
 }
 
@@ -45,7 +45,7 @@ const WAYS: [Way; 2] = [
     },
 ];
 
-/// A client that waits to be accepted, and keeps all that it sends.
+/// A client that waits to be accepted, and keeps its output.
 fn holding_back(h: &Harness, way: Way) -> Client {
     let client = Client::holding_back();
     client.0.lock().with_tls(|tls, _| {
@@ -56,7 +56,7 @@ fn holding_back(h: &Harness, way: Way) -> Client {
     client
 }
 
-/// Lets so many bytes go, one after the other as the client has them to send; how many it had.
+/// Sends this many bytes, one by one as the client has them. Returns how many it had.
 fn let_go(h: &mut Harness, client: &Client, count: usize) -> usize {
     let mut gone = 0;
     loop {
@@ -69,14 +69,14 @@ fn let_go(h: &mut Harness, client: &Client, count: usize) -> usize {
     }
 }
 
-/// How many bytes a client sends until its handshake is done.
+/// Returns how many bytes a client sends until its handshake is finished.
 fn handshake_len() -> usize {
     let mut h = Harness::new(1, Config::default(), ignore);
     let client = holding_back(&h, WAYS[0]);
     let_go(&mut h, &client, usize::MAX)
 }
 
-/// How many bytes a client sends whose session is [`session`].
+/// Returns how many bytes a client sends in [`session`].
 fn session_len(way: Way) -> usize {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = holding_back(&h, way);
@@ -84,7 +84,7 @@ fn session_len(way: Way) -> usize {
     let_go(&mut h, &client, usize::MAX)
 }
 
-/// A client that is connected.
+/// A connected client.
 fn connected(h: &mut Harness) -> Client {
     Harness::use_tls(true);
     let client = h.connected();
@@ -100,7 +100,7 @@ fn is_alerted(client: &Client) -> bool {
     client.tls(|tls, _| tls.is_alerted)
 }
 
-/// Whether it got the server's close_notify.
+/// Returns whether it got the server's close_notify.
 fn has_ended(client: &Client) -> bool {
     client.tls(|tls, _| tls.has_ended)
 }
@@ -328,7 +328,7 @@ fn a_failure_whose_alert_is_not_taken_ends_at_the_close_timeout() {
     h.assert_all_closed();
 }
 
-/// Cuts a session after so many bytes, and checks what became of it.
+/// Cuts a session after this many bytes, and checks the result.
 fn cut_off(way: Way, cut: usize, act: impl Fn(&Client)) {
     let mut h = Harness::new(1, Config::default(), echo);
     let client = holding_back(&h, way);
@@ -385,7 +385,7 @@ fn an_end_with_close_notify_is_not_aborted() {
     assert_eq!(h.service.stats().aborted, 0);
 }
 
-/// Replays a session of which the client takes so many bytes at a time, at first, and then all.
+/// Replays a session whose client first takes this many bytes at a time, and then everything.
 fn take_slowly(way: Way, blocks: usize, windows: impl IntoIterator<Item = usize>) {
     let mut h = Harness::with_blocks(1, blocks, Config::default(), echo);
     let client = holding_back(&h, way);
@@ -450,7 +450,7 @@ fn ciphertext_with_nothing_else_unsent_goes_when_there_is_room() {
         assert_eq!(h.service.port().watched(0), Interest::WRITE);
         assert_eq!(h.service.stats().blocks_used, 0);
         assert_eq!(h.queued(), [Work::Client(0); 0]);
-        // What it sends meanwhile waits.
+        // Its input waits meanwhile.
         client.send(&frame(0x81, b"later"));
         h.settle();
         assert_eq!(h.events(), [""; 0]);
@@ -709,7 +709,7 @@ fn stopping_ends_a_handshake_at_any_byte() {
     }
 }
 
-/// Does something in the middle of the step with this number of a handshake; returns the service when that has ended.
+/// Runs a function in the middle of the step with this number of a handshake. Returns the service after the handshake.
 fn in_step(
     number: usize,
     slots: usize,
@@ -927,7 +927,7 @@ fn no_buffers_pause_all_output_until_there_are_some() {
         client.set_window(usize::MAX);
         client.send(&frame(0x81, b"two"));
         h.settle();
-        // That is not for the client to answer for.
+        // The client is not the reason.
         h.pass(11_000);
         Harness::set_buffers(true);
         h.pass(300);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Closures that get a server's events as they are, for tests of the service beneath `Handler`.
+//! Closures that get a server's raw events, for tests of the service below `Handler`.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl<F: Fn(&Clients, Option<ClientId>, &Event<'_>)> EventHandler for Closure<F> 
     fn tick(&mut self) {}
 }
 
-/// Makes a closure for each loop, which is the same one.
+/// Creates a closure for each loop; all are the same.
 pub fn closure<F>(act: F) -> impl FnMut(Clients) -> Closure<F>
 where
     F: Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,
@@ -38,7 +38,7 @@ where
     }
 }
 
-/// Starts a server whose events all go to a closure.
+/// Starts a server that sends all events to a closure.
 pub fn start<F>(options: &Options, act: F) -> std::io::Result<Server>
 where
     F: Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A service on a scripted port, driven a step at a time on one thread, with a clock of its own.
+//! A service on a scripted port, driven step by step on one thread, with its own clock.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
@@ -15,7 +15,7 @@ use crate::records::{Tls, TlsClient};
 
 /// The receive size of the clients under test.
 pub const RX: usize = 300;
-/// What a client is sent when its request is accepted.
+/// The response to a client whose request is accepted.
 pub const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                             Connection: Upgrade\r\n\
                             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -35,10 +35,10 @@ thread_local! {
     static TLS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What others do while a thread waits for up to so many milliseconds.
+/// Actions of others while a thread waits for up to this many milliseconds.
 type Wait = dyn Fn(u32);
 
-/// One real thread that plays all the others.
+/// One real thread plays all threads.
 pub struct Single;
 
 impl Kind for Single {
@@ -72,7 +72,7 @@ impl Kind for Single {
     }
 }
 
-/// A lock that panics where a real one would deadlock: taken twice by one thread.
+/// A lock that panics if a thread takes it twice, where a real one would deadlock.
 pub struct Alone<T>(RefCell<T>);
 
 impl<T> NewLock<T> for Alone<T> {
@@ -81,7 +81,7 @@ impl<T> NewLock<T> for Alone<T> {
     }
 }
 
-/// What holds such a lock. They are counted.
+/// A guard of such a lock. Guards are counted.
 pub struct Held<'a, T>(RefMut<'a, T>);
 
 impl<T> Deref for Held<'_, T> {
@@ -143,19 +143,19 @@ type Tick = dyn Fn(&Svc);
 type OnRequest = dyn Fn(&Request<'_>, Answer<'_>);
 type React = dyn Fn(&Svc, usize, Option<ClientId>, &Event<'_>) -> Delivery;
 
-/// Notes every event, then does what the test wants.
+/// Records every event, then calls the test.
 pub struct App {
     pub masks: Cell<[EventMask; MAX_SINKS]>,
     pub events: RefCell<Vec<String>>,
     pub verdict: Cell<Verdict<'static>>,
-    /// Answers requests, instead of the verdict.
+    /// Answers requests, in place of the verdict.
     pub on_request: RefCell<Option<Box<OnRequest>>>,
     pub request_fields: Cell<&'static str>,
-    /// The list of origins; none: the application has no say in them.
+    /// The list of origins; none: the application does not check them.
     pub origins: Cell<Option<&'static [&'static str]>>,
     pub pages: Cell<&'static [Page<'static>]>,
     react: Box<React>,
-    /// What a tick does.
+    /// The action of a tick.
     on_tick: RefCell<Box<Tick>>,
 }
 
@@ -249,15 +249,15 @@ fn describe(event: &Event<'_>) -> String {
 pub struct Harness {
     pub service: Svc,
     serving: RefCell<Serving<ScriptPort<Single>>>,
-    /// A work item runs.
+    /// A work item is running.
     working: Cell<bool>,
-    /// A step of a TLS handshake is done, for which there is a thread of its own.
+    /// A step of a TLS handshake is running, on its own thread.
     stepping: Cell<bool>,
     /// The serving thread has ended.
     stopped: Cell<bool>,
 }
 
-/// Does something as a thread of the service, or as another one, wherever this is called.
+/// Runs a function as a thread of the service, or as another thread, from any context.
 fn on_service_thread<T>(is_service: bool, thread: usize, act: impl FnOnce() -> T) -> T {
     let before = (
         ON_SERVICE_THREAD.replace(is_service),
@@ -269,7 +269,7 @@ fn on_service_thread<T>(is_service: bool, thread: usize, act: impl FnOnce() -> T
     result
 }
 
-/// What answers every message with itself.
+/// Echoes every message.
 pub fn echo(service: &Svc, _: usize, client: Option<ClientId>, event: &Event<'_>) -> Delivery {
     if let (Some(client), Event::Text(message) | Event::Binary(message)) = (client, event) {
         let opcode = match (event, message.first) {
@@ -283,7 +283,7 @@ pub fn echo(service: &Svc, _: usize, client: Option<ClientId>, event: &Event<'_>
     Delivery::Done
 }
 
-/// Takes what it is given and does nothing.
+/// Ignores all events.
 pub fn ignore(_: &Svc, _: usize, _: Option<ClientId>, _: &Event<'_>) -> Delivery {
     Delivery::Done
 }
@@ -306,7 +306,7 @@ impl Harness {
         Self::with_sizes(slots, RX, (blocks, RX + 10), config, react)
     }
 
-    /// With a receive size, and with so many blocks of so many bytes.
+    /// With a receive size, and this many blocks of this size.
     pub fn with_sizes(
         slots: usize,
         rx: usize,
@@ -367,15 +367,15 @@ impl Harness {
         client
     }
 
-    /// Runs the service until nothing happens any more, at the present time.
+    /// Runs the service until nothing more happens at the current time.
     pub fn settle(&mut self) {
         self.rest();
     }
 
-    /// The same, from wherever other threads have their turn.
+    /// The same, from within a turn of other threads.
     pub fn rest(&self) {
         for round in 0.. {
-            // Many more than it takes to receive what clients send, a byte at a time.
+            // Many more than needed to receive the clients' input byte by byte.
             assert!(round < 200_000, "the service never comes to rest");
             if !self.work() && !self.serve() && self.next_work().is_none() {
                 break;
@@ -383,7 +383,7 @@ impl Harness {
         }
     }
 
-    /// Runs the first item that is queued: false if there is none, or if another one runs.
+    /// Runs the first queued item. Returns false if there is none, or another one is running.
     pub fn work(&self) -> bool {
         let Some(at) = self.next_work() else {
             return false;
@@ -397,13 +397,13 @@ impl Harness {
         true
     }
 
-    /// Where the next item is that can run now.
+    /// Returns the position of the next item that can run now.
     fn next_work(&self) -> Option<usize> {
         let queued = self.queued();
         queued.iter().position(|work| !self.thread_of(*work).get())
     }
 
-    /// Whether the thread for such work has something to do.
+    /// Returns whether the thread for such work has something to do.
     fn thread_of(&self, work: Work) -> &Cell<bool> {
         match work {
             Work::Tls(_) => &self.stepping,
@@ -411,7 +411,7 @@ impl Harness {
         }
     }
 
-    /// Has the serving thread do what there is to do: false if nothing was ready.
+    /// Lets the serving thread handle what is ready. Returns false if nothing was.
     pub fn serve(&self) -> bool {
         if self.stopped.get() {
             return false;
@@ -433,32 +433,32 @@ impl Harness {
         }
     }
 
-    /// Has each tick do this.
+    /// Sets the action of each tick.
     pub fn on_tick(&self, act: impl Fn(&Svc) + 'static) {
         *self.service.application().on_tick.borrow_mut() = Box::new(act);
     }
 
-    /// The events since the last call.
+    /// Returns the events since the last call.
     pub fn events(&self) -> Vec<String> {
         self.service.application().events.take()
     }
 
-    /// Does something as a thread of the application.
+    /// Runs a function as a thread of the application.
     pub fn as_thread<T>(&self, thread: usize, act: impl FnOnce(&Svc) -> T) -> T {
         on_service_thread(false, thread, || act(&self.service))
     }
 
-    /// Sets what others do while a thread waits. Otherwise its whole time passes.
+    /// Sets the actions of others while a thread waits. By default, its whole time passes.
     pub fn while_waiting(wait: Option<Rc<Wait>>) {
         WAIT.set(wait);
     }
 
-    /// Sets what others do in the middle of each step of a TLS handshake.
+    /// Sets the actions of others in the middle of each step of a TLS handshake.
     pub fn during_steps(act: Option<Rc<dyn Fn()>>) {
         DURING_STEP.set(act);
     }
 
-    /// Whether clients use TLS from now on.
+    /// Sets whether clients use TLS from now on.
     pub fn use_tls(tls: bool) {
         TLS.set(tls);
     }
@@ -467,7 +467,7 @@ impl Harness {
         self.stopped.get()
     }
 
-    /// Opens the service again, which has stopped.
+    /// Opens the stopped service again.
     pub fn reopen(&mut self, config: &Config) {
         let generation = self.service.next_generation();
         assert!(self.service.open(config, generation));
@@ -492,7 +492,7 @@ impl Harness {
         HAS_BUFFERS.set(has_buffers);
     }
 
-    /// What is on the work queue.
+    /// Returns the items on the work queue.
     pub fn queued(&self) -> Vec<Work> {
         self.service
             .port()
@@ -504,7 +504,7 @@ impl Harness {
             .collect()
     }
 
-    /// When the timer comes.
+    /// Returns the time of the timer.
     pub fn timer(&self) -> Option<u64> {
         let timer = self.service.port().state.lock().timer;
         timer.map(|at| NOW.get() + u64::from(at.from(instant(NOW.get()))))
@@ -514,7 +514,7 @@ impl Harness {
         NOW.get()
     }
 
-    /// Every slot is free and every connection accounted for.
+    /// Checks that every slot is free and every connection is accounted for.
     pub fn assert_all_closed(&self) {
         let stats = self.service.stats();
         assert_eq!(stats.accepted, stats.closed, "{stats:?}");
@@ -524,11 +524,11 @@ impl Harness {
     }
 }
 
-/// The client's end of a connection.
+/// The client's side of a connection.
 pub struct Client(pub Arc<Alone<Wire>>);
 
 impl Client {
-    /// One that the service has not heard of.
+    /// A client that the service does not know yet.
     pub fn elsewhere() -> Self {
         Self::with_wire(|wire| {
             if TLS.get() {
@@ -537,12 +537,12 @@ impl Client {
         })
     }
 
-    /// One without TLS.
+    /// A client without TLS.
     pub fn plain() -> Self {
         Self::with_wire(|_| {})
     }
 
-    /// One that uses TLS. What it sends is kept until [`let_go`](Self::let_go).
+    /// A client that uses TLS. Its output is kept until [`let_go`](Self::let_go).
     pub fn holding_back() -> Self {
         Self::with_wire(|wire| Tls::begin(wire, true))
     }
@@ -556,18 +556,18 @@ impl Client {
         Self(Arc::new(Alone::new(wire)))
     }
 
-    /// Does something as its end of TLS.
+    /// Calls a function with the client's TLS.
     pub fn tls<T>(&self, act: impl FnOnce(&mut TlsClient, &mut Wire) -> T) -> T {
         let mut wire = self.0.lock();
         wire.with_tls(|tls, wire| act(&mut tls.client, wire))
     }
 
-    /// Lets the server have up to so many bytes of what is kept back; how many it got.
+    /// Passes up to this many kept bytes to the server. Returns how many it got.
     pub fn let_go(&self, count: usize) -> usize {
         self.tls(|tls, wire| tls.let_go(wire, count))
     }
 
-    /// The server's end of the connection.
+    /// Returns the server's side of the connection.
     pub fn socket(&self) -> ScriptSocket<Single> {
         ScriptSocket(Arc::clone(&self.0))
     }
@@ -576,7 +576,7 @@ impl Client {
         self.0.lock().say(bytes);
     }
 
-    /// Everything that the server sent since the last call.
+    /// Returns the server's output since the last call.
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock().from_server)
     }
@@ -585,7 +585,7 @@ impl Client {
         std::mem::take(&mut self.0.lock().writes)
     }
 
-    /// How often the server tried to send something.
+    /// Returns how often the server tried to send something.
     pub fn sends(&self) -> usize {
         std::mem::take(&mut self.0.lock().sends)
     }
@@ -618,7 +618,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     [header.as_slice(), &mask, &masked].concat()
 }
 
-/// A frame as the server sends it.
+/// Returns a frame of the server.
 pub fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader::new(true, Opcode::Binary, payload.len());
     [&[first], &header.as_bytes()[1..], payload].concat()

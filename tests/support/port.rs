@@ -12,14 +12,14 @@ use wss::service::{
 
 use crate::records::Tls;
 
-/// A lock that can be made when it is needed.
+/// A lock that can be created when it is needed.
 pub trait NewLock<T>: Lock<T> {
     fn new(value: T) -> Self;
 }
 
-/// The kind of locks and threads that a scripted port works with.
+/// The kind of locks and threads that a scripted port uses.
 pub trait Kind: Sized + Send + Sync + 'static {
-    /// Whether waiting for readiness waits, for there are other threads.
+    /// Whether waiting for readiness blocks, because there are other threads.
     const WAITS: bool;
     type Lock<T>: NewLock<T>;
     fn on_service_thread() -> bool;
@@ -29,11 +29,11 @@ pub trait Kind: Sized + Send + Sync + 'static {
     fn has_buffers() -> bool {
         true
     }
-    /// Whether this thread holds a lock, as far as that is known.
+    /// Whether this thread holds a lock, as far as known.
     fn holds_locks() -> bool {
         false
     }
-    /// What others do while a step of a TLS handshake takes its time.
+    /// Actions of others during a step of a TLS handshake.
     fn during_step() {}
 }
 
@@ -42,8 +42,8 @@ pub fn instant(ms: u64) -> Instant {
     Instant(ms as u32)
 }
 
-/// A service with `slots` slots, each with a receive buffer of `len` bytes, and `blocks` blocks, each of
-/// `block_size` bytes, that is open. Its first clients have this generation.
+/// Creates an open service with `slots` slots, each with a receive buffer of `len` bytes, and `blocks` blocks of
+/// `block_size` bytes. Its first clients have this generation.
 pub fn service<K: Kind, A: Application<ScriptPort<K>>>(
     application: A,
     config: &Config,
@@ -66,45 +66,45 @@ pub fn service<K: Kind, A: Application<ScriptPort<K>>>(
     service
 }
 
-/// The two directions of a connection, as the server's operating system has them.
+/// The two directions of a connection, from the view of the server's operating system.
 #[derive(Default)]
 pub struct Wire {
     /// The client's address.
     pub peer: u32,
     /// Bytes from the client that the server has not received.
     pub to_server: VecDeque<u8>,
-    /// The client has shut its side.
+    /// The client has shut down its sending side.
     pub eof: bool,
     /// The client has reset the connection.
     pub reset: bool,
-    /// Everything that the server sent.
+    /// The output of the server.
     pub from_server: Vec<u8>,
-    /// How many more bytes the client takes.
+    /// The number of bytes that the client still takes.
     pub window: usize,
-    /// What the window becomes once a send was refused.
+    /// The window after a send was refused.
     pub opens_to: Option<usize>,
-    /// The client uses TLS: what the server sent is what its client has decrypted.
+    /// The client uses TLS: the server's output is what the client has decrypted.
     pub tls: Option<Box<Tls>>,
-    /// The most that one receive gives; 0: as much as there is.
+    /// The maximum that one receive returns; 0: no limit.
     pub segment: usize,
-    /// The slot that it was given, or the number of slots for the lobby.
+    /// The slot of the connection, or the number of slots for the lobby.
     pub slot: Option<usize>,
-    /// How many sockets that slot had had before.
+    /// The number of earlier sockets in that slot.
     pub nth: usize,
-    /// How many times the server wrote something.
+    /// How often the server wrote something.
     pub writes: usize,
-    /// How many times the server tried to.
+    /// How often the server tried to write.
     pub sends: usize,
-    /// The server cannot shut its side.
+    /// The server cannot shut down its sending side.
     pub no_shutdown: bool,
-    /// The server has shut its side.
+    /// The server has shut down its sending side.
     pub shut: bool,
     /// The server has closed the socket.
     pub closed: bool,
 }
 
 impl Wire {
-    /// The most that one receive gives.
+    /// Limits what one receive returns.
     pub fn most(&self) -> usize {
         match self.segment {
             0 => usize::MAX,
@@ -112,7 +112,7 @@ impl Wire {
         }
     }
 
-    /// The client sends this.
+    /// Sends these bytes from the client.
     pub fn say(&mut self, bytes: &[u8]) {
         match self.tls() {
             Some(mut tls) => {
@@ -123,7 +123,7 @@ impl Wire {
         }
     }
 
-    /// The client ends its side, as it should.
+    /// Ends the client's side regularly.
     pub fn end(&mut self) {
         match self.tls() {
             Some(mut tls) => {
@@ -134,7 +134,7 @@ impl Wire {
         }
     }
 
-    /// Does something with TLS and with the wire beneath it.
+    /// Calls a function with TLS and the wire below it.
     pub fn with_tls<T>(&mut self, act: impl FnOnce(&mut Tls, &mut Self) -> T) -> T {
         let mut tls = self.tls.take().expect("a client that uses TLS");
         let result = act(&mut tls, self);
@@ -142,7 +142,7 @@ impl Wire {
         result
     }
 
-    /// Takes TLS, as long as the server has it. The caller puts it back.
+    /// Takes TLS while the server has it. The caller puts it back.
     fn tls(&mut self) -> Option<Box<Tls>> {
         self.tls.take_if(|tls| !tls.is_plain())
     }
@@ -290,9 +290,9 @@ impl<K: Kind> Socket for ScriptSocket<K> {
     }
 }
 
-/// The state of the scripted network, and the calls of the service.
+/// The state of the scripted network, and the requests of the service.
 pub struct State<K: Kind> {
-    /// Connections that wait to be accepted; `None` stands for one that cannot be.
+    /// Connections that wait to be accepted; `None` represents a failure to accept.
     pub backlog: VecDeque<Option<ScriptSocket<K>>>,
     pub listening: bool,
     pub listener_watched: bool,
@@ -302,9 +302,9 @@ pub struct State<K: Kind> {
     pub woken: bool,
     /// How often something was ready.
     pub told: usize,
-    /// How many sockets each slot has had.
+    /// The number of sockets that each slot has had.
     sockets: Vec<usize>,
-    /// How many of the next sockets cannot be watched.
+    /// The number of further sockets that cannot be watched.
     pub unwatchable: usize,
 }
 
@@ -313,7 +313,7 @@ pub struct ScriptPort<K: Kind> {
 }
 
 impl<K: Kind> State<K> {
-    /// The socket of the client in this slot.
+    /// Returns the socket of the client in this slot.
     pub fn socket(&self, slot: usize) -> Option<ScriptSocket<K>> {
         self.watched[slot].0.clone()
     }
@@ -327,7 +327,7 @@ impl<K: Kind> ScriptPort<K> {
                 listening: true,
                 listener_watched: true,
                 work: VecDeque::new(),
-                // One more for the lobby.
+                // One more, for the lobby.
                 watched: vec![(None, Interest::empty()); slots + 1],
                 timer: None,
                 woken: false,
@@ -338,7 +338,7 @@ impl<K: Kind> ScriptPort<K> {
         }
     }
 
-    /// What is ready now; each is no longer watched.
+    /// Returns what is ready now. None of it is watched any more.
     fn take_ready(state: &mut State<K>) -> Vec<Ready> {
         let now = instant(K::now());
         let mut ready = Vec::new();
@@ -373,7 +373,7 @@ impl<K: Kind> ScriptPort<K> {
         ready
     }
 
-    /// Has a socket not be reported until it is watched again.
+    /// Does not report a socket until it is watched again.
     pub fn unwatch(&self, slot: usize) {
         self.state.lock().watched[slot].1 = Interest::empty();
     }

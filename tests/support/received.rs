@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a client received, judged as strictly as RFC 6455 lets a client, independently of the server's code.
+//! The output that a client received, checked as strictly as RFC 6455 allows, independent of the server's code.
 
-/// What a server sent.
+/// The output of a server.
 #[derive(Debug, Default)]
 pub struct Received {
     /// The status of its response to the opening request.
     pub status: Option<u16>,
     /// The whole frames that follow: first byte and payload.
     pub frames: Vec<(u8, Vec<u8>)>,
-    /// How many bytes of the next frame, or of the response, there are behind them.
+    /// The number of bytes of an incomplete frame, or of the response, at the end.
     pub torn: usize,
 }
 
 impl Received {
-    /// The server has said all it will say.
+    /// Whether the server will send nothing more.
     pub fn is_closed(&self) -> bool {
         self.frames.last().is_some_and(|(first, _)| *first == 0x88)
     }
 }
 
-/// Takes apart what a server sent. Panics at anything that a server may not send.
+/// Parses the output of a server. Panics at anything that a server must not send.
 pub fn received(bytes: &[u8]) -> Received {
     let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
         return Received {
@@ -40,7 +40,7 @@ pub fn received(bytes: &[u8]) -> Received {
         assert!(has("\r\nUpgrade: websocket\r\n") && has("\r\nConnection: Upgrade\r\n"));
         assert!(has("\r\nSec-WebSocket-Accept: "));
     } else if status == 200 {
-        // A page, of which all came, or nothing as for HEAD, or a part.
+        // A page that was sent completely, or partly, or not at all as for HEAD.
         let length = response.split("\r\nContent-Length: ").nth(1);
         let length = length.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
         let length: usize = length.expect("a length");
@@ -64,7 +64,7 @@ pub fn received(bytes: &[u8]) -> Received {
     }
 }
 
-/// Takes apart what a server sent after its response.
+/// Parses the output of a server after its response.
 pub fn received_frames(mut rest: &[u8]) -> Received {
     let mut received = Received::default();
     // The kind of the message that is not finished, and its bytes so far.
@@ -102,7 +102,7 @@ pub fn received_frames(mut rest: &[u8]) -> Received {
     received
 }
 
-/// The first frame, if it is whole: its first byte, its payload, and what follows.
+/// Returns the first frame, if it is complete: its first byte, its payload, and the rest.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let (&len, rest) = rest.split_first()?;

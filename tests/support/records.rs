@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A toy of TLS for scripted sockets: a handshake, records, alerts. It hides nothing, but both ends notice a record
-//! that is lost, doubled, torn or forged.
+//! A toy version of TLS for scripted sockets: a handshake, records, alerts. It hides nothing, but both ends detect
+//! lost, duplicated, torn, and forged records.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use wss::service::SocketError;
 
 use crate::port::Wire;
 
-/// The most plaintext in a record of the server's.
+/// The maximum plaintext in a record of the server.
 pub const RECORD: usize = 48;
 
 const ALERT: u8 = 0x15;
@@ -40,14 +40,14 @@ const SCRIPT: [(By, &[u8]); 8] = [
 /// One direction of a connection.
 #[derive(Default)]
 struct Records {
-    /// How many there were.
+    /// The number of records so far.
     count: u8,
-    /// What has arrived of the next one.
+    /// The received part of the next record.
     partial: Vec<u8>,
 }
 
 impl Records {
-    /// A record: its kind, its length, and as many bytes, of which the last one is a sum.
+    /// A record: its kind, its length, and as many bytes, the last of which is a checksum.
     fn seal(&mut self, kind: u8, plaintext: &[u8]) -> Vec<u8> {
         let sum = self.sum(kind, plaintext);
         let mut record = vec![
@@ -61,7 +61,7 @@ impl Records {
         record
     }
 
-    /// The kind and the plaintext of the record that has arrived, if it is right.
+    /// Returns the kind and the plaintext of the received record, if it is valid.
     fn open(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut record = std::mem::take(&mut self.partial);
         let kind = record.remove(0);
@@ -73,7 +73,7 @@ impl Records {
         is_right.then_some((kind, record))
     }
 
-    /// How many bytes are missing for a record; none is.
+    /// Returns how many bytes of a record are missing; `None` if this is not a record.
     fn missing(&self) -> Option<usize> {
         match self.partial[..] {
             [] => Some(2),
@@ -101,7 +101,7 @@ impl Records {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// This record of the script is next.
+    /// This record of the script comes next.
     Handshake(usize),
     Open,
     /// The client has sent HTTP instead.
@@ -109,20 +109,20 @@ enum Stage {
     Failed,
 }
 
-/// TLS of a connection, at both ends.
+/// TLS of a connection, on both ends.
 pub struct Tls {
     stage: Stage,
     received: Records,
     sent: Records,
-    /// Decrypted, and not received.
+    /// Decrypted plaintext that was not received yet.
     plaintext: VecDeque<u8>,
-    /// Encrypted, and not taken by the network.
+    /// Ciphertext that the network has not taken.
     unsent: VecDeque<u8>,
     /// The client's close_notify has arrived.
     has_ended: bool,
-    /// Ours is sent, or is unsent.
+    /// Our close_notify is sent or unsent.
     has_shut: bool,
-    /// A step of the handshake is being done.
+    /// A step of the handshake is running.
     pub is_stepping: bool,
     /// Each call of [`handshake`](Self::handshake) handles one record, and makes none that the network has no
     /// buffers for.
@@ -131,23 +131,23 @@ pub struct Tls {
     pub client: TlsClient,
 }
 
-/// The client's end. It says what is to be said as soon as it can.
+/// The client's end. It sends everything as soon as it can.
 pub struct TlsClient {
     stage: Stage,
     received: Records,
     sent: Records,
-    /// What the application has to say once the handshake is done, and whether it ends then.
+    /// The application's data after the handshake, and whether it ends then.
     waiting: Vec<u8>,
     ends: bool,
-    /// The most plaintext in a record.
+    /// The maximum plaintext in a record.
     pub record: usize,
-    /// What it sends is kept here until the test lets it go.
+    /// Its output is kept here until the test releases it.
     pub kept: Option<VecDeque<u8>>,
     /// The server's close_notify has arrived.
     pub has_ended: bool,
     /// The server's alert has arrived.
     pub is_alerted: bool,
-    /// How many key updates the server has answered.
+    /// The number of key updates that the server has answered.
     pub key_updates: usize,
 }
 
@@ -186,12 +186,12 @@ impl Tls {
         matches!(self.stage, Stage::Handshake(_))
     }
 
-    /// Whether the connection is without TLS, since the client has sent HTTP instead.
+    /// Returns whether the connection does not use TLS, because the client has sent HTTP.
     pub fn is_http(&self) -> bool {
         self.stage == Stage::Http
     }
 
-    /// Whether what is received are not records any more.
+    /// Returns whether input is no longer in records.
     pub fn is_plain(&self) -> bool {
         matches!(self.stage, Stage::Http | Stage::Failed)
     }
@@ -286,7 +286,7 @@ impl Tls {
             return Ok(0);
         }
         if self.stage == Stage::Failed {
-            // It failed: the client could not read it.
+            // It failed: the client cannot read it.
             return Ok(bytes.len());
         }
         assert!(
@@ -321,7 +321,7 @@ impl Tls {
         Ok(())
     }
 
-    /// The client broke TLS.
+    /// The client violated TLS.
     fn fail(&mut self) -> SocketError {
         self.stage = Stage::Failed;
         self.error = "a bad record";
@@ -357,7 +357,7 @@ impl Tls {
         self.received.open().ok_or_else(|| self.fail())
     }
 
-    /// Sends what is unsent, as far as the window lets it.
+    /// Sends unsent bytes, as far as the window allows.
     fn flush(&mut self, wire: &mut Wire, has_buffers: bool) -> Result<(), SocketError> {
         if wire.reset {
             return Err(SocketError::Failed);
@@ -378,12 +378,12 @@ impl Tls {
 }
 
 impl TlsClient {
-    /// Whether the handshake is done.
+    /// Returns whether the handshake is finished.
     pub fn is_open(&self) -> bool {
         self.stage == Stage::Open
     }
 
-    /// Sends what belongs to the next steps of the handshake, and what waited for the last one.
+    /// Sends the next steps of the handshake, and data that waited for the last one.
     fn go_on(&mut self, wire: &mut Wire) {
         while let Stage::Handshake(at) = self.stage {
             match SCRIPT.get(at) {
@@ -412,7 +412,7 @@ impl TlsClient {
         }
     }
 
-    /// Sends plaintext, or keeps it until the handshake is done.
+    /// Sends plaintext, or keeps it until the handshake is finished.
     pub fn say(&mut self, wire: &mut Wire, bytes: &[u8]) {
         if !self.is_open() {
             return self.waiting.extend(bytes);
@@ -422,7 +422,7 @@ impl TlsClient {
         }
     }
 
-    /// Sends close_notify and shuts this side, once the handshake is done.
+    /// Sends close_notify and shuts down this side, once the handshake is finished.
     pub fn end(&mut self, wire: &mut Wire) {
         self.ends = true;
         if self.is_open() && !wire.eof {
@@ -436,12 +436,12 @@ impl TlsClient {
         self.put(wire, HANDSHAKE, KEY_UPDATE);
     }
 
-    /// A record that may not come.
+    /// Sends a record that is not allowed.
     pub fn blunder(&mut self, wire: &mut Wire) {
         self.put(wire, ALERT, b"nonsense");
     }
 
-    /// Lets the server have up to so many bytes of what is kept; how many it got.
+    /// Passes up to this many kept bytes to the server. Returns how many it got.
     pub fn let_go(&mut self, wire: &mut Wire, count: usize) -> usize {
         let kept = self
             .kept

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients, and sending to them, by wss.h: each case is named after its rule. */
+/* Clients, and sending to them, with wss.h: each case is named after its rule. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@ static int say(wss_client client, const char *text)
 	return wss_send_text(client, text, PATIENCE_MS);
 }
 
-/* Sends a text back and forth, so that everything before it is done. */
+/* Sends a text back and forth, so that everything before it is finished. */
 static void settle(int fd, int32_t client)
 {
 	wire_text(fd, "settled?");
@@ -64,7 +64,7 @@ static void a_client_kept_too_long_reaches_no_other(void)
 		CHECK(wss_user_data(new) == NULL);
 		CHECK_INT(say(new, "right"), 0);
 		wire_expect_text(fd, "right");
-		/* What it was is known for good. */
+		/* Its server stays known. */
 		CHECK_INT(wss_client_index(old), 0);
 		CHECK(wss_client_server(old) == server);
 		close(fd);
@@ -152,7 +152,7 @@ static void user_data_goes_with_each_event_up_to_closed(void)
 		wire_text(fds[i], "x");
 		expect_user_data(WSS_EVENT_TEXT, i, &attached[i]);
 	}
-	/* It can be changed by any thread. */
+	/* Any thread can change it. */
 	CHECK_INT(wss_set_user_data(client, &other), 0);
 	CHECK(wss_user_data(client) == &other);
 	wire_frame(fds[1], true, PING, "", 0);
@@ -168,13 +168,13 @@ static void user_data_goes_with_each_event_up_to_closed(void)
 	wait_for_slots();
 	CHECK(wss_user_data(client) == NULL);
 	CHECK_INT(wss_set_user_data(client, &other), -ENOTCONN);
-	/* The next client with the index begins without: attach() checks it. */
+	/* The next client with the index begins without user data: attach() checks it. */
 	close(open_client(0));
 	expect_closing(0);
 	stop_serving();
 }
 
-/* Sends a text back in capitals, which is put there in its place. */
+/* Sends a text back in capitals, which replace it in place. */
 static void shout(const struct record *record, const void *data)
 {
 	char *text = (char *)data;
@@ -212,7 +212,7 @@ static void the_only_callback_may_change_a_text_which_ends_with_nul(void)
 	act = shout;
 	serve_within(&limits);
 	fd = open_client(0);
-	/* Each by itself, and in two fragments with a ping between. */
+	/* Each separately, and in two fragments with a ping between. */
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		size_t half = sizes[i] / 2;
 
@@ -227,7 +227,7 @@ static void the_only_callback_may_change_a_text_which_ends_with_nul(void)
 		wire_expect(fd, true, PONG, "p", 1);
 		wire_expect(fd, true, TEXT, shouted, sizes[i]);
 	}
-	/* All at once: what follows each is not harmed. */
+	/* All at once: the bytes after each are not changed. */
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		len += wire_make(frames + len, true, TEXT, text, sizes[i]);
 	}
@@ -241,7 +241,7 @@ static void the_only_callback_may_change_a_text_which_ends_with_nul(void)
 	stop_serving();
 }
 
-/* Makes a text no UTF-8, tries to send it in every way, and then what is left of it. */
+/* Makes a text invalid UTF-8, tries to send it in every way, and then sends the rest. */
 static void break_text(const struct record *record, const void *data)
 {
 	struct wss_server *server = wss_default_server();
@@ -294,7 +294,7 @@ static void a_client_is_in_the_groups_that_were_set_last(void)
 	wait_for_slots();
 	CHECK_INT(wss_groups(client), 0);
 	CHECK_INT(wss_set_groups(client, 1), -ENOTCONN);
-	/* The next client is in none. */
+	/* The next client is in no group. */
 	fd = open_client(0);
 	CHECK_INT(wss_groups(wss_client_at(server, 0)), 0);
 	close(fd);
@@ -302,7 +302,7 @@ static void a_client_is_in_the_groups_that_were_set_last(void)
 	stop_serving();
 }
 
-/* How many clients there are to go through, each once; which ones, as bits. */
+/* The number of clients to iterate over, each once, and their bits. */
 static int count_clients(const struct wss_server *server, unsigned int *seen)
 {
 	int count = 0;
@@ -392,7 +392,7 @@ static void sending_has_a_result_for_each_outcome(void)
 	}
 	CHECK_INT(wss_send(client, WSS_TEXT, NULL, 1, 0), -EINVAL);
 	CHECK_INT(wss_send_text(client, NULL, 0), -EINVAL);
-	/* Longer than what there can be. */
+	/* Longer than any text can be. */
 	result = wss_send(client, WSS_BINARY, "", SIZE_MAX, WSS_FOREVER);
 	CHECK(result == -EINVAL || result == -EMSGSIZE);
 	CHECK_INT(say(client, "\xff"), -EBADMSG);
@@ -407,7 +407,7 @@ static void sending_has_a_result_for_each_outcome(void)
 	CHECK_INT(wss_close(client, 1000, "\xff"), -EBADMSG);
 	memset(reason, 'r', 124);
 	CHECK_INT(wss_close(client, 1000, reason), -EBADMSG);
-	/* Nothing of that was sent. */
+	/* Nothing was sent. */
 	CHECK_INT(wss_send(client, WSS_TEXT | WSS_MORE, "a", 1, 0), 0);
 	CHECK_INT(wss_send(client, WSS_BINARY | WSS_MORE, "b", 1, 0), 0);
 	CHECK_INT(wss_flush(client), 0);
@@ -502,7 +502,7 @@ static void parts_are_sent_as_one_message(void)
 	CHECK_INT(wss_send_parts(client, WSS_TEXT, parts, 2, 0), -EBADMSG);
 	parts[1].len = 1;
 	CHECK_INT(wss_send_parts(client, WSS_BINARY, parts, 2, 0), -EINVAL);
-	/* Nothing of that was sent. */
+	/* Nothing was sent. */
 	CHECK_INT(say(client, "next"), 0);
 	wire_expect_text(fd, "next");
 	close(fd);
@@ -563,9 +563,9 @@ static void a_frame_that_is_cut_off_is_aborted(void)
 	wire_upgrade(fd);
 	expect(WSS_EVENT_CONNECTING, 0);
 	expect(WSS_EVENT_CONNECTED, 0);
-	/* Without waiting, it is too long to begin with. */
+	/* Without waiting, it is too long. */
 	CHECK_INT(wss_send(wss_client_at(server, 0), WSS_BINARY, large, sizeof(large), 0), -EMSGSIZE);
-	/* It begins at once, but is not finished within the send timeout, whatever its own is. */
+	/* It begins at once, but is not finished within the send timeout, whatever its own timeout is. */
 	CHECK_INT(wss_send(wss_client_at(server, 0), WSS_BINARY, large, sizeof(large), WSS_FOREVER),
 		  -ECONNABORTED);
 	expect_closing(0);
@@ -573,7 +573,7 @@ static void a_frame_that_is_cut_off_is_aborted(void)
 	stop_serving();
 }
 
-/* A client that does not read, and the server has no more room for it. */
+/* A client that does not read, for which the server has no more room. */
 
 static uint8_t block[1000];
 
@@ -587,7 +587,7 @@ static int open_slow(int32_t index)
 	return fd;
 }
 
-/* Sends until there is no room for good: what is on its way makes some as it gets there. */
+/* Sends until there is no room for good: data in transit makes some room as it arrives. */
 static int fill_up(wss_client client)
 {
 	int sent = 0;
@@ -607,7 +607,7 @@ static int fill_up(wss_client client)
 	return sent;
 }
 
-/* As many blocks are read, and none is missing. */
+/* The same number of blocks is read, and none is missing. */
 static void read_blocks(int fd, int count)
 {
 	for (int i = 0; i < count; i++) {
@@ -675,7 +675,7 @@ static void a_waiting_send_ends_with_its_client(void)
 	(void)fill_up(client);
 	wire_reset(slow);
 	do {
-		/* What the reset finds on its way may have been room for a while. */
+		/* Data that the reset finds in transit may have made room for a while. */
 		result = wss_send(client, WSS_BINARY, block, sizeof(block), WSS_FOREVER);
 	} while (result == 0);
 	CHECK(result == -ENOTCONN || result == -ECONNABORTED);
@@ -726,7 +726,7 @@ static void writable_goes_to_a_callback_that_asks_for_it_once_there_is_room(void
 
 	slow_reader.fd = slow;
 	slow_reader.blocks = fill_up(client);
-	/* While it filled up there was room now and then. */
+	/* While it filled up, there was some room at times. */
 	forget_events();
 	sleep_ms(100);
 	expect_no_event();
@@ -735,7 +735,7 @@ static void writable_goes_to_a_callback_that_asks_for_it_once_there_is_room(void
 	CHECK_INT(wss_send(client, WSS_BINARY, "y", 1, 0), 0);
 	pthread_join(thread, NULL);
 	wire_expect(slow, true, BINARY, "y", 1);
-	/* Once, as there was one send without room since. */
+	/* Once, because one send was refused since. */
 	settle(slow, 0);
 	close(slow);
 	expect_closing(0);
@@ -766,7 +766,7 @@ static void a_callback_gets_the_events_that_it_asks_for(void)
 	wire_frame(fd, true, PING, "p", 1);
 	wire_text(fd, "t");
 	expect_data(WSS_EVENT_TEXT, 0, "t", 1);
-	/* The others happen all the same. */
+	/* The others are emitted all the same. */
 	wire_expect(fd, true, PONG, "p", 1);
 	close(fd);
 	expect(WSS_EVENT_CLOSED, 0);
@@ -804,7 +804,7 @@ static void a_broadcast_reaches_the_clients_in_its_groups_and_counts_them(void)
 		fds[i] = open_client(i);
 		CHECK_INT(wss_set_groups(wss_client_at(server, i), groups[i]), 0);
 	}
-	/* A client that is only connecting gets nothing. */
+	/* A client that is still connecting gets nothing. */
 	connecting = wire_connect(default_port());
 	expect(WSS_EVENT_CONNECTING, 3);
 	CHECK_INT(wss_set_groups(wss_client_at(server, 3), ~(uint32_t)0), 0);
@@ -848,7 +848,7 @@ static void a_broadcast_skips_a_client_without_room_and_does_not_wait(void)
 		wire_expect(other, true, BINARY, block, sizeof(block));
 	}
 	CHECK(now_ms() - start_ms < PATIENCE_MS / 2);
-	/* Nothing of it was begun. */
+	/* None of it was started. */
 	read_blocks(slow, filled);
 	CHECK_INT(say(wss_client_at(server, 0), "on"), 0);
 	wire_expect_text(slow, "on");

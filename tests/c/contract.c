@@ -18,7 +18,7 @@
 
 #define EVENT(name) SYS_WSS_EVENT_##name
 
-/* The original's functions take bytes that are not constant. */
+/* The original's functions take non-const bytes. */
 static uint8_t *bytes(const void *data)
 {
 	return (uint8_t *)(uintptr_t)data;
@@ -29,14 +29,14 @@ static SYS_WSS_RESULT send_text(const char *text, int32_t client)
 	return SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, bytes(text), strlen(text), client);
 }
 
-/* Sends a text back and forth, so that everything before it is done. */
+/* Sends a text back and forth, so that everything before it is finished. */
 static void settle(int fd, int32_t client)
 {
 	wire_text(fd, "settled?");
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), client, "settled?", 8);
 }
 
-/* Values that a compiler cannot compare: see values.c for the others. */
+/* Values that a compiler cannot compare. See values.c for the others. */
 
 static void the_guid_is_that_of_the_rfc(void)
 {
@@ -223,7 +223,7 @@ static void text_and_binary_bring_their_bytes(void)
 	expect_data(EVENT(CLIENT_BIN_DATA_RX), 0, "\0\xff\1", 3);
 	wire_text(fd, "");
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "", 0);
-	/* The largest that is delivered whole. */
+	/* The largest message that is delivered whole. */
 	wire_frame(fd, true, BINARY, large, sizeof(large));
 	expect_data(EVENT(CLIENT_BIN_DATA_RX), 0, large, sizeof(large));
 	close(fd);
@@ -238,7 +238,7 @@ static void fragments_are_one_message_with_control_frames_between(void)
 	int two = open_client(1);
 
 	wire_frame(one, false, TEXT, "a\xc3", 2);
-	/* Each client has fragments of its own. */
+	/* Each client has its own fragments. */
 	wire_frame(two, false, BINARY, "x", 1);
 	wire_frame(one, true, PING, "p", 1);
 	expect_data(EVENT(CLIENT_PING_RX), 0, "p", 1);
@@ -276,7 +276,7 @@ static void any_split_of_the_bytes_gives_the_same_events(void)
 		expect_data(EVENT(CLIENT_PING_RX), round, "two", 3);
 		expect_data(EVENT(CLIENT_BIN_DATA_RX), round, "three", 5);
 		if (round == 0) {
-			/* And all at once: the first frames come with the request. */
+			/* And all at once: the first frames arrive with the request. */
 			wire_write(wire_connect(default_port()), stream, len);
 		}
 	}
@@ -352,7 +352,7 @@ static void a_close_from_the_client_is_told_and_its_code_echoed(void)
 	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x0b\xb9" "bye", 5);
 	expect(EVENT(CLIENT_CLOSING), 0);
 	expect(EVENT(CLIENT_CLOSED), 0);
-	/* One without a code is valid, and answered with the same. */
+	/* One without a code is valid, and gets the same answer. */
 	fd = open_client(0);
 	wire_frame(fd, true, CLOSE, "", 0);
 	wire_expect(fd, true, CLOSE, "", 0);
@@ -375,7 +375,7 @@ static void a_close_from_the_server_tells_closing_the_answer_and_closed(void)
 	wire_expect_close(fd, 1008, "no");
 	expect(EVENT(CLIENT_CLOSING), 0);
 	CHECK_INT(wss_client_state(id), SYS_WSS_STATE_CLOSING);
-	/* Nothing is sent after a close frame, not even another. */
+	/* Nothing is sent after a close frame, not even another one. */
 	CHECK_INT(send_text("late", 0), SYS_WSS_FAILURE);
 	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 0),
 		  SYS_WSS_FAILURE);
@@ -398,7 +398,7 @@ static void a_closing_handshake_times_out(void)
 	/* No answer. */
 	expect(EVENT(CLIENT_CLOSED), 0);
 	close(fd);
-	/* The slot has come back. */
+	/* The slot is free again. */
 	close(open_client(0));
 	expect_closing(0);
 	end(&service);
@@ -464,7 +464,7 @@ static void without_a_client_timeout_a_silent_client_stays(void)
 	close(fd);
 	expect_closing(0);
 	end(&service);
-	/* Nor does one time out that answers no ping. */
+	/* Without pings, a client does not time out either. */
 	limits.ping_interval_ms = 100;
 	service = start(&limits);
 	fd = open_client(0);
@@ -614,7 +614,7 @@ static void a_slot_is_used_again_only_after_closed_was_delivered(void)
 	close(fds[0]);
 	expect(EVENT(CLIENT_CLOSING), 0);
 	expect(EVENT(CLIENT_CLOSED), 0);
-	/* The callback is still in there: without a work queue no client is accepted, with one there is no slot. */
+	/* The callback is still running: without a work queue no client is accepted, with one there is no slot. */
 	fd = wire_connect(default_port());
 	wire_say(fd, REQUEST);
 	sleep_ms(200);
@@ -650,7 +650,7 @@ static void a_connection_for_which_there_is_no_descriptor_is_an_error(void)
 	expect(EVENT(ERR), -1);
 	give_descriptors_back();
 	close(fd);
-	/* It is accepted as soon as it can be (though not by valgrind), and the error may be emitted again. */
+	/* It is accepted as soon as possible (not under valgrind), and the error may be emitted again. */
 	do {
 		sleep_ms(300);
 		stats = stats_of(wss_default_server());
@@ -672,7 +672,7 @@ static void deinitialize_closes_every_client_with_1001(void)
 	int two = open_client(1);
 	int64_t start_ms = now_ms();
 
-	/* One has answered, as it were, the other never does: it takes its time, but not for ever. */
+	/* One has answered; the other one never does, and holds it up for a limited time. */
 	wire_close_frame(one, 1001, "");
 	expect_data(EVENT(CLIENT_CLOSE_FRAME_RX), 0, "\x03\xe9", 2);
 	expect(EVENT(CLIENT_CLOSING), 0);
@@ -685,7 +685,7 @@ static void deinitialize_closes_every_client_with_1001(void)
 	CHECK_INT(send_text("late", -1), SYS_WSS_FAILURE);
 	close(one);
 	close(two);
-	/* Once more, and nothing, are nothing. */
+	/* Stopping again, and stopping nothing, have no effect. */
 	SYS_WSS_Deinitialize(&service);
 	SYS_WSS_Deinitialize(&copy);
 	SYS_WSS_Deinitialize(NULL);
@@ -784,7 +784,7 @@ static void the_same_port_can_be_opened_again(void)
 		CHECK(config.port == 0 || config.port == default_port());
 		config.port = default_port();
 		fd = open_client(0);
-		/* The server closes first, which leaves its end in TIME_WAIT. */
+		/* The server closes first, which leaves its socket in TIME_WAIT. */
 		CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, 0),
 			  SYS_WSS_SUCCESS);
 		wire_expect_close(fd, 1000, "");
@@ -819,7 +819,7 @@ static void deinitialize_leaves_no_descriptor_and_no_thread(void)
 	close(open);
 	close(connecting);
 	CHECK_INT(open_descriptors(), descriptors);
-	/* A thread that was joined may be there for a moment. */
+	/* A joined thread may still exist for a moment. */
 	until = now_ms() + PATIENCE * 1000;
 	while (running_threads() != threads) {
 		CHECK(now_ms() < until);
@@ -853,7 +853,7 @@ static void deinitialize_inside(const struct record *record, const void *data)
 	if (record->event == EVENT(CLIENT_TXT_DATA_RX)) {
 		SYS_WSS_Deinitialize(&inside);
 		CHECK(inside == SYS_MODULE_OBJ_INVALID);
-		/* Its shutdown is under way. */
+		/* It is stopping. */
 		inside_again = SYS_WSS_Initialize(&config, NULL, NULL);
 	}
 }
@@ -879,7 +879,7 @@ static void deinitialize_inside_the_callback_ends_after_it(void)
 		close(fd);
 		expect_closing(0);
 		if (round > 0) {
-			/* Outside, it waits for the end. */
+			/* Outside of a callback, it waits for the end. */
 			SYS_WSS_Deinitialize(&copy);
 		}
 		for (int64_t until = now_ms() + PATIENCE * 1000;
@@ -995,7 +995,7 @@ static void take_open_failed(wss_queue queue)
 	CHECK_INT(event.index, -1);
 	CHECK(event.server == wss_default_server());
 	wss_event_release(&event);
-	/* Not an event more, and none is to come. */
+	/* No further event, now or later. */
 	CHECK_INT(wss_queue_get(queue, &event, WSS_FOREVER), -EPIPE);
 }
 
@@ -1018,7 +1018,7 @@ static void a_port_that_cannot_be_opened_is_told(void)
 	CHECK(SYS_WSS_Initialize(&config, callback, &cookie) == SYS_MODULE_OBJ_INVALID);
 	expect(EVENT(SOCK_OPEN_FAILED), -1);
 	take_open_failed(queue);
-	/* Connections of the tests before do not matter. */
+	/* Connections of earlier tests do not matter. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	CHECK(listen(fd, 1) == 0);
@@ -1031,7 +1031,7 @@ static void a_port_that_cannot_be_opened_is_told(void)
 	take_open_failed(queue);
 	CHECK_INT(wss_queue_destroy(queue), 0);
 	close(fd);
-	/* And then it can be opened, once the system has let go of it. */
+	/* Then it can be opened, once the system has released it. */
 	until = now_ms() + PATIENCE * 1000;
 	while ((service = SYS_WSS_Initialize(&config, NULL, NULL)) == SYS_MODULE_OBJ_INVALID) {
 		expect(EVENT(SOCK_OPEN_FAILED), -1);
@@ -1047,7 +1047,7 @@ static void without_a_configuration_the_port_is_8000(void)
 	SYS_MODULE_OBJ service = SYS_WSS_Initialize(NULL, callback, &cookie);
 
 	if (service == SYS_MODULE_OBJ_INVALID) {
-		/* Another program has the port, which is an event. */
+		/* Another program uses the port, which emits an event. */
 		expect(EVENT(SOCK_OPEN_FAILED), -1);
 		return;
 	}
@@ -1062,7 +1062,7 @@ static void a_callback_may_be_registered_before_and_after_initialize(void)
 	SYS_MODULE_OBJ service;
 	int fd;
 
-	/* Events go to one callback, and that is not the one of the configuration. */
+	/* Events go to one callback only, not to the configured one. */
 	CHECK_INT(wss_configure(wss_default_server(), &server), 0);
 	CHECK_INT(SYS_WSS_register_callback(callback, &cookie), SYS_WSS_SUCCESS);
 	service = SYS_WSS_Initialize(&config, NULL, NULL);
@@ -1133,13 +1133,13 @@ static void send_message_checks_every_argument(void)
 		  SYS_WSS_ERROR_INVALID_FRAME);
 	CHECK_INT(send_text("\xff", 0), SYS_WSS_ERROR_INVALID_FRAME);
 	CHECK_INT(send_text("\xc3", 0), SYS_WSS_ERROR_INVALID_FRAME);
-	/* Nothing of that was sent; no data at all is fine. */
+	/* Nothing was sent; no data at all is fine. */
 	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_BINARY, NULL, 0, 0), SYS_WSS_SUCCESS);
 	wire_expect(fd, true, BINARY, "", 0);
 	close(fd);
 	expect_closing(0);
 	CHECK_INT(send_text("x", 0), SYS_WSS_FAILURE);
-	/* A client that is only connecting. */
+	/* A client that is still connecting. */
 	wait_for_slots();
 	fd = wire_connect(default_port());
 	expect(EVENT(CLIENT_CONNECTING), 0);
@@ -1204,7 +1204,7 @@ static void frames_of_every_length_are_sent(void)
 	pthread_t thread;
 
 	memset(of_any_length, 'd', sizeof(of_any_length));
-	/* The long ones may have to wait for their reader. */
+	/* The long ones may have to wait for the reader. */
 	CHECK(pthread_create(&thread, NULL, send_every_length, NULL) == 0);
 	for (size_t i = 0; i < LENGTHS; i++) {
 		wire_expect(fd, true, BINARY, of_any_length, lengths[i]);
@@ -1234,7 +1234,7 @@ static void frames_of_every_length_are_received(void)
 	end(&service);
 }
 
-/* What may not be sent fails, with or without clients, and no client gets it. */
+/* Invalid frames fail, with or without clients, and no client gets them. */
 static void expect_no_broadcast(void)
 {
 	static char large[126];
@@ -1298,7 +1298,7 @@ static void an_index_below_0_is_every_connected_client(void)
 	for (int i = 0; i < 3; i++) {
 		clients[i] = open_client(i);
 	}
-	/* One that is only connecting is none of them. */
+	/* A client that is still connecting is not among them. */
 	fd = wire_connect(default_port());
 	expect(EVENT(CLIENT_CONNECTING), 3);
 	CHECK_INT(send_text("all", -1), SYS_WSS_SUCCESS);
@@ -1321,7 +1321,7 @@ static void an_index_below_0_is_every_connected_client(void)
 		}
 		wire_expect_close(clients[i], 1000, "end");
 	}
-	/* It still can. */
+	/* It still can send. */
 	wire_upgrade(fd);
 	for (int i = 0; i < 3; i++) {
 		close(clients[i]);
@@ -1352,7 +1352,7 @@ static void close_connection_checks_every_argument(void)
 		  SYS_WSS_FAILURE);
 	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_NORMAL_CLOSURE, NULL, 0, INT32_MAX),
 		  SYS_WSS_FAILURE);
-	/* Nothing of that was sent. */
+	/* Nothing was sent. */
 	reason[123] = '\0';
 	CHECK_INT(SYS_WSS_CloseConnection(SYS_WSS_STATUS_CODE_INTERNAL_ERROR, bytes(reason), 123, 0),
 		  SYS_WSS_SUCCESS);
@@ -1409,7 +1409,7 @@ static void everything_inside(const struct record *record, const void *data)
 	if (record->event != EVENT(CLIENT_TXT_DATA_RX)) {
 		return;
 	}
-	/* An echo of the very bytes, and others. */
+	/* An echo of the same bytes, and other messages. */
 	CHECK_INT(SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, bytes(data), record->len,
 				      record->client),
 		  SYS_WSS_SUCCESS);
@@ -1491,7 +1491,7 @@ static void two_threads_may_send_to_one_client(void)
 		memcpy(message + len, frame.data, frame.len + 1);
 		len += frame.len;
 		if (frame.fin) {
-			/* Each message is whole, and those of a thread are in order. */
+			/* Each message is whole, and the messages of a thread are in order. */
 			int who = message[0] == 'a' ? 0 : 1;
 
 			CHECK_INT(atoi(message + 1), next[who]);
@@ -1574,7 +1574,7 @@ static void no_room_is_a_failure_and_a_slow_client_stalls_no_other(void)
 			wss_event_release(&event);
 		}
 	} while (writable);
-	/* The rest of what was taken comes, and then there is room again. */
+	/* The rest of what was accepted arrives, and then there is room again. */
 	do {
 		CHECK(wire_read(slow, &frame));
 		CHECK_INT(frame.len, 1000);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests need of a host: a program of the cases, and what only the operating system knows. */
+/* The host's part of the tests: a program for the cases, and functions that need the operating system. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +15,11 @@ void test_fail(const char *file, int line, const char *what)
 {
 	fprintf(stderr, "%s:%d: %s: failed: %s\n", file, line, running, what);
 	fflush(NULL);
-	/* Not exit: other threads are still at work on what it would tear down. */
+	/* Not exit(): other threads still use what it would free. */
 	_Exit(1);
 }
 
-/* Whether a list, with a space on either side of each, has this name. */
+/* Returns whether a list, with a space before and after each name, contains this name. */
 static bool named(const char *list, const char *name)
 {
 	char spaced[256];
@@ -33,7 +33,7 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 	size_t ran = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		/* What waits for something else to be done runs if it is named. */
+		/* Cases that are postponed run if they are named. */
 		bool chosen = argc < 2 && strncmp(cases[i].name, "todo_", 5) != 0;
 		const char *skip = getenv("WSS_SKIP");
 

@@ -23,7 +23,7 @@ static void a_server_starts_with_the_configuration_that_was_set(void)
 
 	CHECK(server == wss_server_at(0));
 	CHECK_INT(wss_configure(server, &config), 0);
-	/* Limits are copied: these would be refused. */
+	/* Limits are copied: these would be rejected. */
 	memset(&limits, 0, sizeof(limits));
 	for (int round = 0; round < 2; round++) {
 		CHECK_INT(wss_start(server, NULL), 0);
@@ -31,7 +31,7 @@ static void a_server_starts_with_the_configuration_that_was_set(void)
 		expect_closing(0);
 		stop_serving();
 	}
-	/* With another one, which is the one that was set from then on. */
+	/* With another configuration, which replaces the one that was set. */
 	config = config_for_tests(NULL);
 	config.on_event = NULL;
 	CHECK_INT(wss_start(server, &config), 0);
@@ -62,7 +62,7 @@ static void a_running_server_is_busy(void)
 	CHECK_INT(wss_start(server, &config), -EBUSY);
 	CHECK_INT(wss_start(server, NULL), -EBUSY);
 	CHECK(SYS_WSS_Initialize(NULL, NULL, NULL) == SYS_MODULE_OBJ_INVALID);
-	/* It is as it was. */
+	/* It is unchanged. */
 	fd = open_client(0);
 	close(fd);
 	expect_closing(0);
@@ -128,7 +128,7 @@ static void stop_closes_every_client_with_1001_and_is_bounded(void)
 	CHECK_INT(wss_stop(server), 0);
 	CHECK(now_ms() - start_ms < 4000);
 	expect_closed(2);
-	/* Nothing comes after the last of that. */
+	/* Nothing follows. */
 	expect_no_event();
 	wire_expect_close(answers, 1001, "");
 	wire_expect_close(silent, 1001, "");
@@ -170,7 +170,7 @@ static void stop_is_busy_while_a_callback_does_not_return(void)
 	CHECK_INT(wss_start(server, NULL), -EBUSY);
 	CHECK_INT(wss_configure(server, NULL), -EBUSY);
 	CHECK(sem_post(&returning) == 0);
-	/* Now it ends, by itself or while this waits. */
+	/* Now it stops, by itself or while this waits. */
 	result = wss_stop(server);
 	CHECK(result == 0 || result == -ENOTCONN);
 	while (wss_configure(server, NULL) == -EBUSY) {
@@ -251,7 +251,7 @@ static void a_sys_wss_callback_stands_for_that_of_the_configuration(void)
 	expect_closing(0);
 	end(&service);
 	CHECK_INT(own_events, 0);
-	/* Without one, it is that of the configuration, and only its. */
+	/* Without one, the configured callback, and only that, gets events. */
 	CHECK_INT(wss_configure(wss_default_server(), &config), 0);
 	service = SYS_WSS_Initialize(&own, NULL, NULL);
 	CHECK(service != SYS_MODULE_OBJ_INVALID);
@@ -259,7 +259,7 @@ static void a_sys_wss_callback_stands_for_that_of_the_configuration(void)
 	SYS_WSS_Deinitialize(&service);
 	/* CONNECTING, CONNECTED, CLOSING, CLOSED. */
 	CHECK_INT(own_events, 4);
-	/* Whatever another run had. */
+	/* Independent of an earlier run. */
 	serve(NULL);
 	stop_serving();
 	CHECK_INT(wss_configure(wss_default_server(), &config), 0);
@@ -308,7 +308,7 @@ static void configurations_are_checked(void)
 	wss_queue queue;
 
 	wss_limits_init(NULL);
-	/* Neither does it start with it. */
+	/* It does not start with it either. */
 #define CHECK_WRONG()                                                                              \
 	CHECK_INT(wss_configure(server, &config), -EINVAL);                                        \
 	CHECK_INT(wss_start(server, &config), -EINVAL);                                            \
@@ -378,7 +378,7 @@ static void an_address_that_is_none_is_refused(void)
 
 		config.address = none[i];
 		result = wss_configure(server, &config);
-		/* Now, or where only listening there finds it out, then. */
+		/* Now, or when listening detects it. */
 		if (result == 0) {
 			result = wss_start(server, NULL);
 			CHECK(result == -EIO || result == -EINVAL);
@@ -386,7 +386,7 @@ static void an_address_that_is_none_is_refused(void)
 			CHECK_INT(result, -EINVAL);
 		}
 	}
-	/* At every address, as by default. */
+	/* On every address, as by default. */
 	config.address = NULL;
 	serve(&config);
 	close(open_client(0));
@@ -440,7 +440,7 @@ static void streaming_gives_pieces_with_first_and_last(void)
 	stop_serving();
 }
 
-/* Waits until a counter has a value: a client may know of what happened before it is counted. */
+/* Waits until a counter has a value: a client may observe an action before it is counted. */
 #define WAIT_FOR_COUNTER(counter, value)                                                           \
 	while (stats = stats_of(server), stats.counter != (value)) {                               \
 		sleep_ms(1);                                                                       \
@@ -465,7 +465,7 @@ static void an_address_with_too_many_clients_gets_429_and_no_event(void)
 	expect_no_event();
 	WAIT_FOR_COUNTER(refused_address, 1);
 	CHECK_INT(stats.refused_full, 0);
-	/* The place is that of the next one. */
+	/* The next client uses the slot. */
 	close(first);
 	expect_closing(0);
 	wait_for_slots();
@@ -541,7 +541,7 @@ static struct {
 	atomic_int count;
 	/* In a tick, or in a callback. */
 	atomic_int inside;
-	/* Stops the server in this tick; 0: in none. */
+	/* The tick in which to stop the server; 0: none. */
 	atomic_int stop_at;
 } ticks;
 
@@ -603,7 +603,7 @@ static void ticks_come_at_their_period_without_any_client(void)
 	ticks.count = 0;
 	sleep_ms(300);
 	CHECK_INT(ticks.count, 0);
-	/* With a server that starts again they come again. */
+	/* They continue after a restart. */
 	serve(&config);
 	await_ticks(2);
 	stop_serving();
@@ -675,7 +675,7 @@ static void statistics_count(void)
 	expect_closing(0);
 	CHECK_INT(wss_get_stats(server, NULL), -EINVAL);
 	CHECK_INT(wss_get_stats(NULL, &stats), -EINVAL);
-	/* The slot is given back after CLOSED was delivered. */
+	/* The slot is freed after CLOSED was delivered. */
 	wait_for_slots();
 	stats = stats_of(server);
 	CHECK_INT(stats.accepted, 1);
@@ -688,7 +688,7 @@ static void statistics_count(void)
 	CHECK_INT(stats.bytes_sent, 7);
 	CHECK_INT(stats.protocol_errors, 1);
 	stop_serving();
-	/* They are those of one run. */
+	/* They count one run. */
 	CHECK_INT(wss_get_stats(server, &stats), -ENOTCONN);
 	serve(NULL);
 	stats = stats_of(server);

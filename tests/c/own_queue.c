@@ -12,12 +12,12 @@
 #include "service.h"
 #include "wire.h"
 
-/* What wss_queue_add() calls. */
+/* Called by wss_queue_add(). */
 int wss_queue_adopt(uint32_t mask, void *messages, wss_queue *queue);
 
 static void *own;
 
-/* As k_msgq_get() does. */
+/* Like k_msgq_get(). */
 static struct wss_event take(uint32_t type)
 {
 	int64_t until = now_ms() + PATIENCE * 1000;
@@ -58,7 +58,7 @@ static wss_queue add(uint32_t mask)
 	return queue;
 }
 
-/* Beside the callback, which gets these events. */
+/* Besides the callback, which gets these events. */
 static void serve_queue(const wss_queue *queue, uint32_t events)
 {
 	struct wss_config config = config_for_tests(NULL);
@@ -76,7 +76,7 @@ static void a_full_queue_that_is_read_directly_loses_nothing(void)
 	char text[16];
 	int fd;
 
-	/* The texts are those of the queue alone. */
+	/* Only the queue gets the texts. */
 	serve_queue(&queue, WSS_MASK_ALL & ~WSS_MASK(WSS_EVENT_TEXT));
 	fd = wire_open(default_port());
 	for (int i = 0; i < 50; i++) {
@@ -120,7 +120,7 @@ static void a_client_is_held_until_what_was_read_directly_is_released(void)
 	CHECK_INT(wss_queue_get(queue, &event, PATIENCE * 1000), 0);
 	CHECK_BYTES(event.data, event.len, "two", 3);
 	wss_event_release(&event);
-	/* What is left on it is released. */
+	/* The remaining events are released. */
 	wire_text(fd, "three");
 	wire_text(fd, "four");
 	for (int i = 0; i < 3; i++) {

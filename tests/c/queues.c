@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Event queues by wss.h: each case is named after its rule. */
+/* Event queues of wss.h: each case is named after its rule. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -59,7 +59,7 @@ static void pass(wss_queue queue, uint32_t type, int32_t index)
 	CHECK(event.data == NULL);
 }
 
-/* There is no event, now or in a while. */
+/* Checks that there is no event, now and for a while. */
 static void expect_none(wss_queue queue, int32_t timeout_ms)
 {
 	struct wss_event event;
@@ -101,7 +101,7 @@ static void a_queue_gets_what_its_mask_asks_for_beside_the_callback(void)
 	/* Once is enough. */
 	wss_event_release(&event);
 	wss_event_release(NULL);
-	/* The last one of those who have it releases it. */
+	/* The last subscriber that has it releases it. */
 	wire_text(fd, "u");
 	expect_none(texts, 50);
 	pass(all, WSS_EVENT_TEXT, 0);
@@ -131,7 +131,7 @@ static void a_queue_that_no_configuration_lists_gets_nothing(void)
 	close(open_client(0));
 	expect_closing(0);
 	pass(listed, WSS_EVENT_CONNECTING, 0);
-	/* Nor has it come to its end, as it has not begun. */
+	/* It has not ended either, because it has not begun. */
 	expect_none(other, 100);
 	stop_and_drop();
 	expect_none(other, 0);
@@ -172,7 +172,7 @@ static void a_held_event_holds_back_its_client_and_no_other(void)
 	stop_serving();
 }
 
-/* Shouts a text, in its place. */
+/* Changes a text to capitals in place. */
 static void shout(const struct wss_event *event)
 {
 	char *text = event->data;
@@ -246,7 +246,7 @@ static void the_only_queue_may_change_a_text_which_ends_with_nul(void)
 			wss_event_release(&events[i]);
 		}
 	}
-	/* The next ones are not harmed, nor is what comes behind output that waited. */
+	/* The next ones are not changed, nor is the data after output that waited. */
 	for (int i = 0; i < 200; i++) {
 		struct wss_event event;
 
@@ -405,7 +405,7 @@ static void a_queue_can_be_read_before_its_server_starts(void)
 	CHECK_INT(told_end, 0);
 	stop_serving();
 	pthread_join(thread, NULL);
-	/* After its end, until it starts again. */
+	/* After its end, until its server starts again. */
 	CHECK_INT(wss_queue_get(queue, &event, 0), -EPIPE);
 	CHECK_INT(wss_queue_get(queue, &event, WSS_FOREVER), -EPIPE);
 	serve_queues(&queue, 1);
@@ -446,7 +446,7 @@ static void destroying_a_queue_wakes_its_readers_and_lets_clients_go_on(void)
 	stop_serving();
 }
 
-/* On native_sim no thread is interrupted just there, and time stands still meanwhile. */
+/* On native_sim no thread is interrupted at that point, and time stands still meanwhile. */
 #if defined(__ZEPHYR__)
 #define STARTS 0
 #else
@@ -456,7 +456,7 @@ static void destroying_a_queue_wakes_its_readers_and_lets_clients_go_on(void)
 static struct {
 	_Atomic(wss_queue) queue;
 	atomic_bool done;
-	/* How often wss_queue_get() has returned. */
+	/* The number of returns of wss_queue_get(). */
 	atomic_uint returned;
 } reading;
 
@@ -467,7 +467,7 @@ static void *keep_reading(void *unused)
 	while (!reading.done) {
 		int result = wss_queue_get(reading.queue, &event, WSS_FOREVER);
 
-		/* It has come to its end, or was destroyed before. */
+		/* It has ended, or was destroyed before. */
 		CHECK(result == -EPIPE || result == -EINVAL);
 		reading.returned++;
 	}
@@ -520,7 +520,7 @@ static void a_reader_that_is_about_to_wait_does_not_miss_the_end_of_its_queue(vo
 
 static void queues_check_every_argument(void)
 {
-	/* More than there can be anywhere. */
+	/* More than any platform has. */
 	static wss_queue queues[300];
 	struct wss_event event;
 	wss_queue more;
@@ -606,7 +606,7 @@ static void a_queue_gets_no_more_errors_than_it_has_room_for(void)
 
 		use_up_descriptors();
 		CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-		/* It is tried again ten times a second, and reported once. */
+		/* The server tries again ten times a second, and reports it once. */
 		sleep_ms(350);
 		give_descriptors_back();
 		expect(WSS_EVENT_ERROR, -1);
@@ -620,7 +620,7 @@ static void a_queue_gets_no_more_errors_than_it_has_room_for(void)
 		wss_event_release(&event);
 		errors++;
 	}
-	/* One more waited for room. */
+	/* One more event waited for room. */
 	CHECK_INT(errors, 2);
 	stop_serving();
 	destroy(queue);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening requests by wss.h: hooks, origins, answers, and adopted connections. Each case is named after its rule. */
+/* Opening requests with wss.h: hooks, origins, answers, and adopted connections. Each case is named after its rule. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +23,7 @@ static struct wss_server *serve_with_hook(wss_request_hook hook, const char *ori
 	return serve(&config);
 }
 
-/* What the hook answers, and what it was asked. */
+/* The hook's answer, and its request. */
 static struct {
 	pthread_mutex_t lock;
 	int answer;
@@ -82,7 +82,7 @@ static int read_all(struct wss_request *request, void *given)
 	CHECK_INT(say(client, "connecting"), -ENOTCONN);
 	CHECK_INT(wss_ping(client, NULL, 0), -ENOTCONN);
 	CHECK_INT(wss_close(client, 1000, NULL), -ENOTCONN);
-	/* The answer is what it returns. */
+	/* Its result is the answer. */
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
 	CHECK_INT(wss_refuse(client, 403, NULL), -ENOTCONN);
 	CHECK_INT(wss_set_user_data(client, &whose), 0);
@@ -91,7 +91,7 @@ static int read_all(struct wss_request *request, void *given)
 	return count_call();
 }
 
-/* A request, which gets this answer, with this text in it. */
+/* Sends a request, and checks that the response has this status and this text. */
 static int ask_with(const char *request, int status, const char *text)
 {
 	char head[512];
@@ -144,7 +144,7 @@ static void a_hook_accepts_or_refuses_with_a_status(void)
 	let_hook_say(0);
 	fd = ask(101, "");
 	client = wss_client_at(server, 0);
-	/* What the hook attached. */
+	/* The data that the hook attached. */
 	CHECK_INT(wss_groups(client), 5);
 	CHECK(wss_user_data(client) != NULL);
 	CHECK_INT(wss_broadcast(server, 4, WSS_TEXT, "group", 5), 1);
@@ -152,7 +152,7 @@ static void a_hook_accepts_or_refuses_with_a_status(void)
 	leave(fd);
 	CHECK_INT(hook_calls() - before, 15);
 	stop_serving();
-	/* Without it, all may connect. */
+	/* Without it, all clients may connect. */
 	serve(NULL);
 	leave(ask(101, ""));
 	CHECK_INT(hook_calls() - before, 15);
@@ -222,7 +222,7 @@ static void with_a_hook_only_same_origin_browsers_may_connect(void)
 	let_hook_say(0);
 	serve_with_hook(accept_all, NULL);
 	before = hook_calls();
-	/* The hook is not asked. */
+	/* The hook is not called. */
 	ask_with(OF_ORIGIN("http://example.com"), 403, "");
 	ask_with(OF_ORIGIN("http://localhost.example.com"), 403, "");
 	ask_with(OF_ORIGIN("http://localhost:8000"), 403, "");
@@ -230,7 +230,7 @@ static void with_a_hook_only_same_origin_browsers_may_connect(void)
 	CHECK_INT(hook_calls(), before);
 	leave(ask_with(OF_ORIGIN("http://localhost"), 101, ""));
 	leave(ask_with(OF_ORIGIN("https://LOCALHOST"), 101, ""));
-	/* What has no Origin is no browser. */
+	/* A client without an Origin is not a browser. */
 	leave(ask_with(REQUEST, 101, ""));
 	CHECK_INT(hook_calls(), before + 3);
 	stop_serving();
@@ -256,7 +256,7 @@ static void only_origins_that_are_listed_may_connect(void)
 		before = hook_calls();
 		ask_with(OF_ORIGIN("http://another"), 403, "");
 		ask_with(OF_ORIGIN("https://example.com"), 403, "");
-		/* Not even the server's own, nor a client without one. */
+		/* Not even the server's own origin, nor a client without one. */
 		ask_with(OF_ORIGIN("http://localhost"), 403, "");
 		ask_with(REQUEST, 403, "");
 		CHECK_INT(hook_calls(), before);
@@ -490,7 +490,7 @@ static void a_response_has_what_the_hook_gives_it(void)
 		       "\r\nSec-WebSocket-Protocol: chat\r\n"));
 	leave(ask_with(REQUEST_TO("/", "Sec-WebSocket-Protocol: chat\r\n"), 101,
 		       "\r\nSet-Cookie: id=7; HttpOnly\r\nX-Two: \r\n"));
-	/* It was not offered. */
+	/* The client did not offer it. */
 	ask_with(REQUEST, 500, "");
 	answer_with(401, (struct wss_response){.challenge = "Basic realm=\"device\"", .fields = fields,
 					       .field_count = 1});
@@ -526,7 +526,7 @@ static void failed_logins_of_an_address_are_limited(void)
 	serve(&config);
 	let_hook_say(401);
 	before = hook_calls();
-	/* No other refusal counts, nor does a client that is accepted. */
+	/* Other refusals do not count, nor do accepted clients. */
 	for (int i = 0; i < 4; i++) {
 		let_hook_say(404);
 		ask_with(REQUEST, 404, "");
@@ -552,7 +552,7 @@ static int accept_with(wss_client client, const char *subprotocol)
 	return wss_accept(client, &response);
 }
 
-/* What the hook was asked last, for the thread that decides. */
+/* The last request of the hook, for the thread that decides. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -564,7 +564,7 @@ static int say_later(struct wss_request *request, void *given)
 	wss_client client = wss_request_client(request);
 
 	(void)given;
-	/* What is decided here is the return value. */
+	/* A decision inside the hook is its result. */
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
 	pthread_mutex_lock(&question.lock);
 	question.client = client;
@@ -573,7 +573,7 @@ static int say_later(struct wss_request *request, void *given)
 	return WSS_LATER;
 }
 
-/* A client that has asked, and the first frame with its request. */
+/* A client that has sent a request, together with the first frame. */
 static int ask_later(wss_client *client)
 {
 	char request[512];
@@ -619,7 +619,7 @@ static void a_hook_may_leave_the_answer_to_later(void)
 	CHECK_INT(wss_refuse(client, 0, NULL), -EINVAL);
 	CHECK_INT(wss_accept(WSS_NO_CLIENT, NULL), -ENOTCONN);
 	CHECK_INT(wss_refuse(WSS_NO_CLIENT, 403, NULL), -ENOTCONN);
-	/* What it asked for can be read. */
+	/* Its request can be read. */
 	CHECK_INT(wss_client_text(client, WSS_CLIENT_QUERY, text, sizeof(text)), 0);
 	CHECK(strcmp(text, "a=b") == 0);
 	CHECK_INT(wss_client_text(client, WSS_CLIENT_SUBPROTOCOL, text, sizeof(text)), -ENOENT);
@@ -655,7 +655,7 @@ static void a_hook_may_leave_the_answer_to_later(void)
 	CHECK(strstr(head, "\r\nSet-Cookie: a=1\r\n") != NULL);
 	leave(fd);
 	wait_for_slots();
-	/* One that does not wait for it. */
+	/* A client that does not wait for an answer. */
 	fd = ask_later(&client);
 	leave(fd);
 	CHECK_INT(wss_accept(client, NULL), -ENOTCONN);
@@ -688,7 +688,7 @@ static void a_later_answer_is_not_asked_for_another_origin(void)
 	expect(WSS_EVENT_CONNECTING, 0);
 	client = wss_client_at(wss_default_server(), 0);
 	while (wss_accept(client, NULL) != 0) {
-		/* Its hook has not said so yet. */
+		/* Its hook has not returned yet. */
 		sleep_ms(1);
 	}
 	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
@@ -717,7 +717,7 @@ static void the_handshake_deadline_goes_on_while_the_answer_is_awaited(void)
 	stop_serving();
 }
 
-/* What a client asked for. */
+/* The request of a client. */
 
 static void what_the_handshake_said_can_be_read(void)
 {
@@ -754,7 +754,7 @@ static void what_the_handshake_said_can_be_read(void)
 	CHECK_INT(wss_client_text(WSS_NO_CLIENT, WSS_CLIENT_HOST, text, 5), -ENOTCONN);
 	CHECK_INT(wss_client_handshake(client, NULL), -EINVAL);
 	leave(fd);
-	/* The next one is another. */
+	/* The next client has another request. */
 	fd = open_client(0);
 	CHECK_INT(wss_client_handshake(client, &handshake), -ENOTCONN);
 	CHECK_INT(wss_client_handshake(wss_client_at(server, 0), &handshake), 0);
@@ -805,7 +805,7 @@ static void a_connection_of_the_application_is_adopted_with_what_it_has_received
 	wire_expect_text(theirs, "hello");
 	wire_close_frame(theirs, 1000, "");
 	wire_expect_close(theirs, 1000, "");
-	/* It is the library that closes it. */
+	/* The library closes it. */
 	wire_expect_end(theirs);
 	close(theirs);
 	expect_data(WSS_EVENT_CLOSE_FRAME, 0, "\x03\xe8", 2);
@@ -860,7 +860,7 @@ static void a_connection_that_is_not_adopted_stays_the_applications(void)
 	stop_serving();
 	CHECK_INT(wss_adopt(server, fd, NULL, 0, true, NULL), -ENOTCONN);
 	expect_no_event();
-	/* It is as it was. */
+	/* It is unchanged. */
 	wire_say(fd, "x");
 	CHECK(read(theirs, &byte, 1) == 1 && byte == 'x');
 	close(fd);
@@ -876,7 +876,7 @@ static void a_server_that_does_not_listen_has_the_clients_it_adopts(void)
 	limits.listens = false;
 	server = serve_within(&limits);
 	CHECK_INT(wss_port(server), 0);
-	/* Which client it is need not be known. */
+	/* The client is optional. */
 	CHECK_INT(wss_adopt(server, wire_accepted(&theirs), NULL, 0, false, NULL), 0);
 	wire_upgrade(theirs);
 	expect(WSS_EVENT_CONNECTING, 0);
@@ -917,7 +917,7 @@ static int pages_for_all(struct wss_request *request, void *given)
 	return wss_request_is_page(request) ? count_call() : 404;
 }
 
-/* What a request for a page gets: this status, and this text in the head, or these bytes behind it. */
+/* Requests a page, and checks the status, and a text in the head or the bytes of the body. */
 static void ask_page(const char *request, int status, const char *text, const void *body, size_t size)
 {
 	char head[512];
@@ -970,7 +970,7 @@ static void pages_of_the_configuration_are_served(void)
 	CHECK_INT(hook_calls(), before + 6);
 	let_hook_say(401);
 	ask_page("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 401, "\r\nWWW-Authenticate: Basic ", "", 0);
-	/* No page. */
+	/* This is not a page. */
 	ask_with(REQUEST, 404, "");
 	stop_serving();
 	/* Without pages there are none. */

@@ -11,7 +11,7 @@
 #include "wire.h"
 
 #define EVENT(name) SYS_WSS_EVENT_##name
-/* More than there are anywhere. */
+/* More than any platform has. */
 #define MANY        100
 
 static int say(wss_client client, const char *text)
@@ -19,7 +19,7 @@ static int say(wss_client client, const char *text)
 	return wss_send_text(client, text, PATIENCE * 1000);
 }
 
-/* A further server, what its callback was given, and what that does. */
+/* A further server, the data of its callback, and the action of the callback. */
 struct other {
 	struct wss_server *server;
 	struct wss_limits limits;
@@ -27,7 +27,7 @@ struct other {
 	void (*act)(struct other *other, const struct wss_event *event);
 	atomic_int connected;
 	atomic_int closed;
-	/* Texts that it got, one behind the other, as far as there is room. */
+	/* The texts that it got, one after the other, as far as there is room. */
 	pthread_mutex_t lock;
 	char texts[128];
 };
@@ -55,7 +55,7 @@ static void on_other_event(const struct wss_event *event, void *given)
 	other->closed += event->type == WSS_EVENT_CLOSED;
 }
 
-/* How a server is started whose events are those of `other`. */
+/* Starts a server whose events go to `other`. */
 static void prepare(struct other *other, size_t index)
 {
 	static unsigned int prepared;
@@ -64,10 +64,10 @@ static void prepare(struct other *other, size_t index)
 	pthread_mutex_init(&other->lock, NULL);
 	other->server = wss_server_at(index);
 	other->limits = limits_for_tests();
-	/* Clients here seldom answer. */
+	/* Clients here rarely answer. */
 	other->limits.close_timeout_ms = 300;
 	other->config = config_for_tests(&other->limits);
-	/* As in service.c: any free one, or one that no other has. */
+	/* As in service.c: any free port, or one that no other server uses. */
 	other->config.port = TEST_PORT == 0 ? 0 : (uint16_t)(TEST_PORT + 2 + prepared++ % 20);
 	other->config.on_event = on_other_event;
 	other->config.cookie = other;
@@ -79,7 +79,7 @@ static void launch(struct other *other)
 	(void)port_of(other->server);
 }
 
-/* What is left of the run before may take a moment to go, where it was stopped inside a callback. */
+/* The end of the previous run may take a moment, if it was stopped inside a callback. */
 static void launch_again(struct other *other)
 {
 	int64_t until = now_ms() + PATIENCE * 1000;
@@ -104,7 +104,7 @@ static void await(atomic_int *count, int wanted)
 	CHECK_INT(*count, wanted);
 }
 
-/* Waits for the texts that the server has got. */
+/* Waits for the texts that the server got. */
 static void await_texts(struct other *other, const char *texts)
 {
 	int64_t until = now_ms() + PATIENCE * 1000;
@@ -130,7 +130,7 @@ static void await_end(void)
 	}
 }
 
-/* A client that is upgraded, and the server has its event. */
+/* Connects a client, and waits for the server's event. */
 static int join(struct other *other)
 {
 	int before = other->connected;
@@ -162,7 +162,7 @@ static void echo(struct other *other, const struct wss_event *event)
 	if (event->type == WSS_EVENT_TEXT) {
 		int result = wss_send(event->client, WSS_TEXT, event->data, event->len, 0);
 
-		/* It may be gone. */
+		/* It may have ended. */
 		CHECK(result == 0 || result == -ENOTCONN);
 	}
 }
@@ -193,13 +193,13 @@ static void clients_with_the_same_index_are_those_of_their_servers(void)
 	CHECK_INT(say(second, "to the second"), 0);
 	wire_expect_text(one, "to the first");
 	wire_expect_text(two, "to the second");
-	/* The original's functions are of the default server. */
+	/* The original's functions use the default server. */
 	CHECK_INT(SYS_WSS_PingClient(NULL, 0, 0), SYS_WSS_SUCCESS);
 	wire_expect(one, true, PING, "", 0);
 	wire_text(two, "from the second");
 	wire_text(one, "from the first");
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "from the first", 14);
-	/* What comes after a close frame was sent is dropped. */
+	/* Input after a close frame was sent is dropped. */
 	await_texts(&other, "from the second");
 	CHECK_INT(wss_client_state(second), WSS_STATE_CONNECTED);
 	CHECK_INT(wss_close(second, 1000, NULL), 0);
@@ -240,7 +240,7 @@ static void a_broadcast_reaches_the_clients_of_one_server(void)
 	}
 	wire_expect(fds[0], true, PING, "", 0);
 	wire_expect(fds[1], true, PING, "", 0);
-	/* A group is that of one server, too. */
+	/* A group belongs to one server, too. */
 	CHECK_INT(wss_set_groups(wss_client_at(wss_default_server(), 0), 1), 0);
 	CHECK_INT(wss_set_groups(wss_client_at(other.server, 1), 1), 0);
 	CHECK_INT(wss_broadcast(other.server, 1, WSS_TEXT, "group", 5), 1);
@@ -295,7 +295,7 @@ static void a_server_has_limits_and_a_hook_of_its_own(void)
 	CHECK_INT(wire_response(fd, head, sizeof(head)), 404);
 	close(fd);
 	await(&other.closed, 2);
-	/* Silent for too long, but only there. */
+	/* Silent for too long, but only on that server. */
 	fd = wire_connect(port_of(other.server));
 	wire_say(fd, REQUEST_TO("/chat", "Origin: http://example.com\r\n"));
 	CHECK_INT(wire_response(fd, head, sizeof(head)), 101);
@@ -373,7 +373,7 @@ static void servers_start_and_end_by_themselves(void)
 		wire_text(fd, "after");
 		wire_expect_text(fd, "after");
 	}
-	/* The server ends and starts again while the default one is busy. */
+	/* The server stops and starts again while the default one is busy. */
 	close(fd);
 	service = start(NULL);
 	fd = open_client(0);
@@ -469,7 +469,7 @@ static void deinitialize_ends_the_default_server_only(void)
 	end(&service);
 	close(join(&other));
 	await(&other.closed, 1);
-	/* As is the default server by wss_stop(). */
+	/* Like the default server by wss_stop(). */
 	service = start(NULL);
 	CHECK_INT(wss_stop(wss_default_server()), 0);
 	SYS_WSS_Deinitialize(&service);
@@ -581,7 +581,7 @@ static void a_callback_may_call_every_other_server(void)
 static void stop_itself(struct other *other, const struct wss_event *event)
 {
 	if (event->type == WSS_EVENT_TEXT) {
-		/* It ends after this. */
+		/* It stops after this. */
 		CHECK_INT(wss_stop(other->server), 0);
 		CHECK_INT(wss_stop(other->server), 0);
 		CHECK_INT(wss_port(other->server), -ENOTCONN);
@@ -608,7 +608,7 @@ static void a_server_may_be_stopped_inside_its_own_callback(void)
 		CHECK_INT(say(wss_client_at(wss_default_server(), 0), "on it goes"), 0);
 		wire_expect_text(own, "on it goes");
 	}
-	/* What is left of the last run is waited for, or has gone. */
+	/* The server has waited for the rest of the last run, or that has ended. */
 	(void)wss_stop(other.server);
 	close(own);
 	expect_closing(0);
@@ -623,7 +623,7 @@ static void end_it(const struct record *record, const void *data)
 	}
 }
 
-/* Nothing that is given `old` or means the default server, which has ended, does anything. */
+/* Calls with `old`, or for the default server, which has stopped, have no effect. */
 static void expect_nothing_of(wss_client old)
 {
 	struct wss_server *server = wss_default_server();
@@ -694,7 +694,7 @@ static void an_ended_server_does_not_stand_for_another(void)
 	fd = join(&other);
 	CHECK_INT(wss_client_index(wss_client_at(other.server, 0)), wss_client_index(old));
 	expect_nothing_of(old);
-	/* The event of the client that has gone is released, and not that of the other. */
+	/* Releases the event of the disconnected client, and not that of the other one. */
 	wire_text(fd, "one");
 	event = take(queues[1], WSS_EVENT_TEXT);
 	wss_event_release(&held);
@@ -705,7 +705,7 @@ static void an_ended_server_does_not_stand_for_another(void)
 	wss_event_release(&event);
 	CHECK_INT(say(wss_client_at(other.server, 0), "unharmed"), 0);
 	wire_expect_text(fd, "unharmed");
-	/* Nor for its own next run, which does not wait for the threads of the other. */
+	/* Nor for its own next run, which does not wait for the threads of the other server. */
 	CHECK_INT(wss_queue_destroy(queues[0]), 0);
 	act = NULL;
 	SYS_WSS_Deinitialize(&service);
@@ -778,7 +778,7 @@ static void a_queue_gets_the_events_of_the_servers_that_list_it(void)
 	int own;
 	int fd;
 
-	/* Of the default server, and of the other; of the other only. */
+	/* The first one for both servers, the second one for the other server only. */
 	CHECK_INT(wss_queue_create(mask, 8, &queues[0]), 0);
 	CHECK_INT(wss_queue_create(mask, 8, &queues[1]), 0);
 	config.queues = queues;
@@ -809,7 +809,7 @@ static void a_queue_gets_the_events_of_the_servers_that_list_it(void)
 	CHECK(event.client == client);
 	CHECK_BYTES(event.data, event.len, "one", 3);
 	wss_event_release(&event);
-	/* Held back are its client, and not the one with the same index. */
+	/* Its client is held up, and not the one with the same index. */
 	wire_text(own, "on");
 	event = take(queues[0], WSS_EVENT_TEXT);
 	CHECK(event.client != client);
@@ -834,7 +834,7 @@ static void a_queue_gets_the_events_of_the_servers_that_list_it(void)
 		wss_event_release(&event);
 		CHECK_INT(wss_queue_destroy(queues[i]), 0);
 	}
-	/* Without its queues the server goes on, and a queue that takes their place is not its own. */
+	/* Without its queues the server continues, and does not use a queue that takes their place. */
 	CHECK_INT(wss_queue_create(mask, 1, &queues[1]), 0);
 	fd = join(&other);
 	wire_text(fd, "three");
@@ -955,13 +955,13 @@ static void *keep_broadcasting(void *given)
 		(void)wss_ping(client, NULL, 0);
 		(void)wss_client_state(client);
 		(void)wss_client_state(wss_client_at(wss_default_server(), 0));
-		/* Where time is simulated, it goes on only while every thread waits. */
+		/* Simulated time continues only while every thread waits. */
 		sleep_ms(1);
 	}
 	return NULL;
 }
 
-/* One is restarted over and over, while the other serves. */
+/* One server is restarted repeatedly, while the other one serves. */
 static void a_busy_server_does_not_mind_restarts_of_another(void)
 {
 	struct wss_limits limits = limits_for_tests();
@@ -1027,7 +1027,7 @@ static void a_server_adopts_connections_and_answers_their_requests_later(void)
 	CHECK_INT(wss_adopt(wss_server_at(2), fd, NULL, 0, true, &client), -ENOTCONN);
 	CHECK_INT(wss_adopt(other.server, fd, REQUEST, strlen(REQUEST), false, &client), 0);
 	CHECK(wss_client_server(client) == other.server);
-	/* Once its hook has said so. */
+	/* Once its hook has returned. */
 	while (wss_accept(client, NULL) != 0) {
 		sleep_ms(1);
 	}

@@ -27,7 +27,7 @@ static void keep(struct record *record, const void *data, size_t len)
 
 	record->has_data = data != NULL;
 	record->state = wss_client_state(record->id);
-	/* A client is known, and in the state that its event names. */
+	/* Checks that the client exists, and is in the state of its event. */
 	CHECK((record->id != WSS_NO_CLIENT) == (record->client >= 0));
 	CHECK(record->id == wss_client_at(wss_default_server(), record->client));
 	CHECK_INT(wss_client_index(record->id), record->client);
@@ -39,7 +39,7 @@ static void keep(struct record *record, const void *data, size_t len)
 	}
 	if (data != NULL) {
 		record->len = len;
-		/* What is longer is known by its beginning. */
+		/* A longer one is recorded up to this length. */
 		memcpy(record->data, data,
 		       len < sizeof(record->data) ? len : sizeof(record->data) - 1);
 	}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many clients that come, echo and go, many of them by a reset, at two servers: stress [accepted [threads]].
- * Meanwhile other threads broadcast, ping, close at random, take from a queue and call everything else, and do
- * not stop when at last both are ended and started again, over and over. At the end every
- * CONNECTING has had its CLOSING and its CLOSED.
+ * Many clients that connect, send, and disconnect, often by a reset, on two servers: stress [accepted [threads]].
+ * Meanwhile other threads broadcast, ping, close at random, read a queue, and call all other functions, also while both
+ * servers are finally stopped and started again, repeatedly. At the end every CONNECTING has had its CLOSING and its
+ * CLOSED.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -30,7 +30,7 @@ static struct side {
 	atomic_int closing;
 	atomic_int closed;
 	atomic_int connects;
-	/* How far each index is; only the callback has it. */
+	/* The state of each index; only the callback uses it. */
 	int phase[MAX_CLIENTS];
 } sides[2];
 static atomic_int echoed;
@@ -113,10 +113,10 @@ static uint16_t port_of(const struct side *side)
 	return (uint16_t)port;
 }
 
-/* Of the default server, and of the other. */
+/* For the default server, and for the other one. */
 static struct wss_config configs[2];
 static struct wss_limits limits;
-/* One that is read from, and one that is not. */
+/* One that the test reads from, and one that it does not. */
 static wss_queue own_queues[2];
 
 static wss_queue create_queue(void)
@@ -139,13 +139,13 @@ static SYS_MODULE_OBJ start_both(void)
 	return service;
 }
 
-/* Reads up to an echo of `len` bytes: false if the connection ends before. */
+/* Reads an echo of `len` bytes. Returns false if the connection ends before. */
 static bool read_echo(int fd, struct frame *frame, size_t len)
 {
 	char byte;
 
 	for (;;) {
-		/* A reset in the middle of a frame is no failure here. */
+		/* A reset in the middle of a frame is not a failure here. */
 		if (recv(fd, &byte, 1, MSG_PEEK) <= 0 || !wire_read(fd, frame)) {
 			return false;
 		}
@@ -179,7 +179,7 @@ static void *client(void *given)
 			wire_reset(fd);
 			continue;
 		}
-		/* The first frame with it; what is sent may find the connection closed already. */
+		/* The first frame with it; the connection may be closed already when it is sent. */
 		send(fd, REQUEST, strlen(REQUEST), MSG_NOSIGNAL);
 		made = wire_make(bytes, true, BINARY, payload, len);
 		if (way == 1) {
@@ -251,7 +251,7 @@ static void *meddle(void *given)
 	return NULL;
 }
 
-/* Takes from a queue of both servers for as long as one of them runs, and again. */
+/* Reads a queue of both servers while one of them runs, and again after a restart. */
 static void *drain(void *given)
 {
 	wss_queue queue = *(wss_queue *)given;
@@ -289,7 +289,7 @@ static void come_last(struct side *side)
 
 		side->connects++;
 		wire_say(fd, REQUEST);
-		/* Every index may be taken still. */
+		/* All indexes may still be in use. */
 		served = wire_response(fd, head, sizeof(head)) == 101;
 		close(fd);
 	} while (!served);
@@ -301,7 +301,7 @@ static void every_client_had_its_end(struct side *side)
 	CHECK_INT(side->closed, side->connecting);
 }
 
-/* Ends both with clients in every phase, while others call them. */
+/* Stops both with clients in every phase, while other threads call them. */
 static void restart(void)
 {
 	for (int round = 0; round < RESTARTS; round++) {
@@ -318,7 +318,7 @@ static void restart(void)
 			} else if (i % 4 == 2 || round > 0) {
 				shutdown(fds[i], SHUT_WR);
 			}
-			/* In the first round some stay, do not answer the close, and are cut off. */
+			/* In the first round some stay, do not answer the close, and are aborted. */
 		}
 		sleep_ms(round % 4);
 		CHECK_INT(wss_queue_destroy(own_queues[1]), 0);
@@ -329,7 +329,7 @@ static void restart(void)
 		if (round % 2 != 0) {
 			CHECK_INT(wss_stop(sides[1].server), 0);
 		}
-		/* And no event comes any more. */
+		/* And no further event. */
 		every_client_had_its_end(&sides[0]);
 		every_client_had_its_end(&sides[1]);
 		for (int i = 0; i < 8; i++) {
@@ -340,7 +340,7 @@ static void restart(void)
 	}
 }
 
-/* All clients of a server have come and gone, but those that are still closing. */
+/* All clients of a server have connected and disconnected, except those that are still closing. */
 static void await_the_last(struct side *side, struct wss_stats *stats)
 {
 	int64_t until = now_ms() + PATIENCE * 1000;
@@ -355,7 +355,7 @@ static void await_the_last(struct side *side, struct wss_stats *stats)
 	}
 }
 
-/* How many connections a server turned away, once it has no clients. */
+/* The number of connections that a server rejected, once it has no clients. */
 static void account(struct side *side, const struct wss_stats *stats)
 {
 	int seen = side->connecting + (int)stats->refused_full;
@@ -408,7 +408,7 @@ int main(int argc, char **argv)
 	}
 	CHECK(pthread_create(&threads[clients], NULL, meddle, NULL) == 0);
 	CHECK(pthread_create(&threads[clients + 1], NULL, drain, &own_queues[0]) == 0);
-	/* Every client waits for room by then, and goes on. */
+	/* By then every client waits for room, and continues. */
 	sleep_ms(100);
 	CHECK_INT(wss_queue_destroy(own_queues[1]), 0);
 	for (int i = 0; i < clients; i++) {

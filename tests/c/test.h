@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Seconds that anything may take: a lot, since valgrind is slow. */
+/* The maximum time of anything, in seconds: long, because valgrind is slow. */
 #define PATIENCE 60
 
-/* Where the service listens: any free port, unless the build says otherwise. */
+/* The port of the service: any free one, unless the build sets one. */
 #ifndef TEST_PORT
 #define TEST_PORT 0
 #endif
@@ -45,7 +45,7 @@ void test_bytes(const char *file, int line, const char *what, const void *actual
 	CASES(TEST_CASE)                                                                           \
 	ZTEST_SUITE(SUITE, NULL, NULL, NULL, NULL, NULL);
 
-/* Runs a case, unless it is one of those that Zephyr is not for. */
+/* Runs a case, unless it is excluded on Zephyr. */
 void test_case(const char *name, void (*run)(void));
 #else
 struct test_case {
@@ -62,18 +62,18 @@ struct test_case {
 		return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));             \
 	}
 
-/* Runs the cases whose names contain one of the arguments, or all. */
+/* Runs the cases whose names contain one of the arguments; without arguments all. */
 int test_main(int argc, char **argv, const struct test_case *cases, size_t count);
 #endif
 
-/* Milliseconds of a clock that never goes back. */
+/* Returns the milliseconds of a monotonic clock. */
 int64_t now_ms(void);
 void sleep_ms(int ms);
 
-/* How many descriptors are open, and how many threads there are. */
+/* Return the number of open descriptors, and of threads. */
 int open_descriptors(void);
 int running_threads(void);
-/* Leaves no descriptor to be opened, and lets them go again. */
+/* Uses up all descriptors, and frees them again. */
 void use_up_descriptors(void);
 void give_descriptors_back(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server with TLS, for tls.py: what it is to do comes on standard input, a line each, and is answered with a line. */
+/* A server with TLS, for tls.py, which sends commands on standard input, a line each, and gets a line as the answer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -71,7 +71,7 @@ SAME(sizeof(((SYS_WSS_RXDATA *)0)->datalen), sizeof(int64_t));
 SAME(sizeof(SYS_WSS_FRAME_HEADER), SYS_WSS_HEADER_LEN);
 SAME(sizeof(SYS_MODULE_OBJ), sizeof(uintptr_t));
 SAME(SYS_MODULE_OBJ_INVALID, (uintptr_t)-1);
-/* SYS_WSS_HANDSHAKE_CTXT has the members that it had. */
+/* SYS_WSS_HANDSHAKE_CTXT has its original members. */
 SAME(sizeof(((SYS_WSS_HANDSHAKE_CTXT *)0)->http_version), 2);
 SAME(sizeof(((SYS_WSS_HANDSHAKE_CTXT *)0)->ws_version), 1);
 SAME(sizeof(((SYS_WSS_HANDSHAKE_CTXT *)0)->upgradeWebSocket), sizeof(bool));
@@ -79,7 +79,7 @@ SAME(sizeof(((SYS_WSS_HANDSHAKE_CTXT *)0)->origin), sizeof(bool));
 SAME(sizeof(((SYS_WSS_HANDSHAKE_CTXT *)0)->connectionUpgrade), sizeof(bool));
 SAME(sizeof(((SYS_WSS_HANDSHAKE_CTXT *)0)->iskey), sizeof(bool));
 
-/* What wss.h has. Its numbers are those of the contract, where that has them. */
+/* The values of wss.h. They equal those of the contract, if it has them. */
 SAME(WSS_EVENT_ERROR, (int)SYS_WSS_EVENT_ERR);
 SAME(WSS_EVENT_CONNECTING, (int)SYS_WSS_EVENT_CLIENT_CONNECTING);
 SAME(WSS_EVENT_CONNECTED, (int)SYS_WSS_EVENT_CLIENT_CONNECTED);

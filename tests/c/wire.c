@@ -88,7 +88,7 @@ void wire_say(int fd, const char *text)
 	wire_write(fd, text, strlen(text));
 }
 
-/* False if the stream ends before; a reset is an end too. */
+/* Returns false if the stream ends before; a reset counts as an end. */
 static bool read_all(int fd, void *data, size_t len)
 {
 	char *rest = data;
@@ -99,7 +99,7 @@ static bool read_all(int fd, void *data, size_t len)
 		if (got == 0 || (got < 0 && (errno == ECONNRESET || errno == EPIPE))) {
 			return false;
 		}
-		/* Else nothing came in time. */
+		/* Otherwise nothing arrived in time. */
 		CHECK(got > 0);
 		rest += got;
 		len -= (size_t)got;
@@ -224,7 +224,7 @@ bool wire_read(int fd, struct frame *frame)
 
 void wire_expect(int fd, bool fin, int opcode, const void *data, size_t len)
 {
-	/* Large for a stack, and tests call this from several threads. */
+	/* Large for a stack, and called on several threads. */
 	struct frame *frame = malloc(sizeof(*frame));
 
 	CHECK(frame != NULL && wire_read(fd, frame));

@@ -28,7 +28,7 @@
 
 #include "test.h"
 
-/* As in the configuration that tests/c/run gives the library. */
+/* The same as in the configuration that tests/c/run passes to the library. */
 #define SERVERS 3
 #define MAX_CLIENTS 4
 #define PEER_SIZE 4
@@ -56,11 +56,11 @@ static struct wss_port_server {
 	atomic_bool timer_due;
 } servers[SERVERS];
 
-/* Which thread this is, and of which server. */
+/* The kind of this thread, and its server. */
 static _Thread_local enum { OTHER, WORK, WSS } role;
 static _Thread_local struct wss_port_server *own;
 
-/* Whose descriptors are. */
+/* The owner of each descriptor. */
 static _Atomic(struct wss_port_server *) owners[1024];
 
 static int owned(int fd, struct wss_port_server *server)
@@ -146,7 +146,7 @@ int32_t wss_port_accept(struct wss_port_server *server, int32_t listener, uint8_
 	if (fd < 0) {
 		int32_t error = failed();
 
-		/* Zephyr says only of a connection that waits that there is no descriptor for it. */
+		/* Zephyr reports a missing descriptor only for a waiting connection. */
 		return poll(&waiting, 1, 0) == 0 ? WSS_AGAIN : error;
 	}
 	return owned(prepare(fd, &addr, peer), own);
@@ -197,7 +197,7 @@ void wss_port_close(int32_t fd)
 {
 	struct wss_port_server *server = owners[fd];
 
-	/* On Zephyr, closing what another thread polls ends badly. */
+	/* On Zephyr, closing a socket that another thread polls fails badly. */
 	CHECK(server == NULL || !server->polling || own == server);
 	owners[fd] = NULL;
 	CHECK(close(fd) == 0);
@@ -333,7 +333,7 @@ static void start_timer(void)
 	pthread_detach(thread);
 }
 
-/* 0: not. */
+/* 0: not set. */
 static void set_timer(struct wss_port_server *server, uint64_t at)
 {
 	pthread_once(&timer_once, start_timer);
@@ -437,7 +437,7 @@ static bool without_work_queue(void)
 
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 
-/* Does the first item, or the first one of a server; false if there is none. */
+/* Runs the first item, or the first one of a server. Returns false if there is none. */
 static bool do_first(const struct wss_port_server *of)
 {
 	pthread_mutex_lock(&work_lock);
@@ -504,7 +504,7 @@ static void *run_serve(void *server)
 
 void wss_port_work(struct wss_port_server *server)
 {
-	/* Not for ever: sockets have their turn in between. */
+	/* Limited: sockets have their turn in between. */
 	for (size_t i = 0; without_work_queue(); i++) {
 		if (i == ITEMS_OF_ONE) {
 			wss_port_wake(server);
@@ -560,7 +560,7 @@ bool wss_port_join(struct wss_port_server *server, uint32_t ms)
 	uint64_t until = wss_port_uptime_ms() + ms;
 	bool joined;
 
-	/* Not waited for with the lock held: others only look. */
+	/* Does not wait with the lock held: other threads only check. */
 	for (;;) {
 		pthread_mutex_lock(&start_lock);
 		if (server->joinable && own != server &&
@@ -625,7 +625,7 @@ void wss_port_log(uint32_t level, const char *text)
 	}
 }
 
-/* Not on Zephyr, which has a log of its own: for the linker. */
+/* Zephyr has its own log; this is for the linker. */
 void wss_set_log(enum wss_log_level level, wss_log_handler handler, void *given)
 {
 	(void)level;
@@ -633,7 +633,7 @@ void wss_set_log(enum wss_log_level level, wss_log_handler handler, void *given)
 	(void)given;
 }
 
-/* In the order of `Errno` in sys_wss/src/error.rs, as zephyr/library.c. */
+/* In the order of `Errno` in sys_wss/src/error.rs, like zephyr/library.c. */
 int wss_port_errno(uint8_t which);
 
 int wss_port_errno(uint8_t which)
@@ -725,7 +725,7 @@ bool wss_port_queue_get(void *which, void *entry)
 	return taken;
 }
 
-/* TLS, which is not configured here: none of these is called. */
+/* TLS, which is not configured here: none of these functions is called. */
 
 #define NOT_CALLED(result, name, ...)                                                                        \
 	result name(__VA_ARGS__)                                                                             \

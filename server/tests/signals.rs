@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How the program ends.
+//! How the program stops.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use client::{CLOSE, Client, close_body};
 
-/// The default server, as a process of its own, that has a client which answers no close frame.
+/// The default server as a separate process, with a client that answers no close frame.
 fn program_with_a_client(arguments: &[&str]) -> (Child, Client) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_wss"))
         .args(["--port", "0"])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections that another server has accepted, and the example that serves a page at the same port.
+//! Connections that another server has accepted, and the example that serves a page on the same port.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -94,7 +94,7 @@ fn a_connection_that_is_not_adopted_is_given_back() {
     };
     let (error, mut stream) = adopt(stream, &[]).unwrap_err();
     assert_eq!(error, AdoptError::Full);
-    // It blocks, as before.
+    // It is blocking, as before.
     stream
         .set_read_timeout(Some(Duration::from_millis(50)))
         .unwrap();
@@ -112,7 +112,7 @@ fn a_connection_that_is_not_adopted_is_given_back() {
     assert_eq!(error, AdoptError::TooLong);
     let hello = frame(true, TEXT, b"hello");
     eventually("it is adopted", || {
-        // Until the work item that gave up the slot is over.
+        // Until the work item that freed the slot has finished.
         let copy = stream.try_clone().unwrap();
         adopt(copy, &hello).is_ok()
     });
@@ -150,7 +150,7 @@ fn connections_are_adopted_on_many_threads_while_others_are_accepted() {
     assert_unharmed(&server);
 }
 
-/// The example, at any free port.
+/// The example, on any free port.
 fn page_server(max_clients: u16) -> (Arc<Server>, SocketAddr) {
     let options = Options {
         listen: false,
@@ -185,7 +185,7 @@ fn a_page_and_its_websocket_are_at_one_port() {
     assert_eq!(response.status, 101);
     assert_eq!(response.header("Sec-WebSocket-Accept"), Some(ACCEPT));
     client.expect(TEXT, b"first");
-    // A connection of its own, whose request has a choice of protocols and comes byte by byte.
+    // A separate connection, whose request offers several protocols and arrives byte by byte.
     let mut other = Client::connect(addr);
     for byte in REQUEST
         .replace(": websocket", ": WebSocket , h2c")
@@ -211,7 +211,7 @@ fn the_service_refuses_what_the_page_server_hands_over_wrongly() {
     let cookie = format!("Cookie: {}\r\n", "c".repeat(2_000));
     client.write(request_with(&cookie).as_bytes());
     assert_eq!(client.response().status, 101);
-    // Full: the page server says so, and still has pages.
+    // Full: the page server reports it, and still serves pages.
     let mut late = Client::connect(addr);
     late.write(REQUEST.as_bytes());
     assert_eq!(late.response().status, 503);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Queues: what the application holds is not read from, and nothing is lost.
+//! Queues: while the application holds messages, the server stops reading from the client, and nothing is lost.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -54,7 +54,7 @@ fn held_client_is_not_read_until_release_and_then_goes_on() {
         });
         let first = next_text(&queue);
         assert_eq!(text(&first).parse(), Ok(0));
-        // The peer gets stuck once the buffers of both sides are full.
+        // The peer blocks once the buffers of both sides are full.
         let mut before = usize::MAX;
         while written.load(Ordering::SeqCst) != before {
             before = written.load(Ordering::SeqCst);
@@ -123,7 +123,7 @@ fn messages_of_one_segment_arrive_without_a_release_in_between() {
     let held: Vec<_> = (0..10).map(|_| next_text(&queue)).collect();
     let texts: Vec<_> = held.iter().map(text).collect();
     assert_eq!(texts.concat(), "0123456789");
-    // What is released out of order is released all the same.
+    // Releasing out of order works as well.
     for event in held.into_iter().rev() {
         drop(event);
     }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The opening requests of browsers, byte by byte as these sent them, and what they do with their frames.
+//! The opening requests of browsers, replayed byte by byte, and their frames.
 //!
-//! `tests/clients` has browsers themselves, of today. Chromium's and Firefox's requests were captured as they played
-//! its scenarios; the older Firefox's is that of nodejs/node#588, WebKit's that of whatwg/html#852 (issues on
-//! GitHub).
+//! `tests/clients` runs current browsers. The requests of Chromium and Firefox were captured from these scenarios; that
+//! of the older Firefox is from nodejs/node#588, and WebKit's from whatwg/html#852 (issues on GitHub).
 
 use super::client::{CLOSE, TEXT, close_body, frame};
 use super::target::each_server;
@@ -40,7 +39,7 @@ fn requests_of_browsers_are_upgraded_without_an_extension() {
             let (mut client, response) = server.request(request.as_bytes());
             assert_eq!(response.status, 101, "{request}");
             assert_eq!(response.header("Sec-WebSocket-Accept"), Some(accept));
-            // Every one of them would compress.
+            // All of them offer compression.
             assert_eq!(response.header("Sec-WebSocket-Extensions"), None);
             let spoken = response.header("Sec-WebSocket-Protocol");
             let chosen = (offers && server.own.is_some()).then_some("chat.v1");

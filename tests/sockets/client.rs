@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A raw client: bytes on a socket, with frames made and read by hand.
+//! A raw client: bytes on a socket, with hand-made frames.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// How long anything may take before a test gives up on it.
+/// The maximum time of any step of a test.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The opening request of RFC 6455 section 1.3.
@@ -27,13 +27,13 @@ pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: web
 /// The accept key that belongs to it.
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The opening request with further header lines, each ended by CR LF.
+/// Returns the opening request with further header lines, each followed by CR LF.
 pub fn request_with(lines: &str) -> String {
     let head = REQUEST.strip_suffix("\r\n").unwrap();
     format!("{head}{lines}\r\n")
 }
 
-/// A frame as a client sends it.
+/// Returns a frame of a client.
 pub fn frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut bytes = vec![u8::from(fin) << 7 | opcode];
@@ -58,7 +58,7 @@ pub fn close_body(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-/// A frame as a server sends it.
+/// Returns a frame of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub fin: bool,
@@ -87,20 +87,19 @@ impl Response {
 /// One end of a TCP connection to a server.
 pub struct Client {
     pub stream: TcpStream,
-    /// What encrypts it.
+    /// The TLS of the connection.
     pub tls: Option<Box<ClientConnection>>,
-    /// Received and not yet taken.
+    /// Bytes that were received and not taken yet.
     buffer: Vec<u8>,
 }
 
 impl Client {
-    /// A connection on which nothing was said yet.
+    /// Opens a connection, and sends nothing.
     pub fn connect(addr: SocketAddr) -> Self {
         Self::new(TcpStream::connect(addr).unwrap())
     }
 
-    /// A connection whose receive buffer is small, so that the server gets to feel it when it is not
-    /// read from.
+    /// Opens a connection with a small receive buffer, so that the server soon notices when the client does not read.
     pub fn connect_narrow(addr: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
@@ -108,7 +107,7 @@ impl Client {
         Self::new(socket.into())
     }
 
-    /// A connection from another address of the loopback network.
+    /// Opens a connection from another address of the loopback network.
     pub fn connect_from(from: Ipv4Addr, addr: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
@@ -116,7 +115,7 @@ impl Client {
         Self::new(socket.into())
     }
 
-    /// A connection that was made in another way.
+    /// Uses a connection that was opened in another way.
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -128,7 +127,7 @@ impl Client {
         }
     }
 
-    /// Encrypts the connection from here on. The handshake happens with what is written or read next.
+    /// Encrypts the connection from here on. The handshake is part of the next write or read.
     pub fn secured(mut self, config: &Arc<ClientConfig>) -> Self {
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
@@ -136,12 +135,12 @@ impl Client {
         self
     }
 
-    /// A client that is upgraded.
+    /// Connects a client, and upgrades it.
     pub fn open(addr: SocketAddr) -> Self {
         Self::connect(addr).upgraded()
     }
 
-    /// Does the opening handshake.
+    /// Performs the opening handshake.
     pub fn upgraded(mut self) -> Self {
         self.write(REQUEST.as_bytes());
         assert_eq!(self.response().status, 101);
@@ -169,7 +168,8 @@ impl Client {
         self.write(&frame(true, opcode, payload));
     }
 
-    /// Receives more: false at the end of the stream. A reset is an end too. Of TLS, the end has to be a proper one.
+    /// Receives more. Returns false at the end of the stream, or after a reset. With TLS, the end must have a
+    /// close_notify.
     fn fill(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
         let read = match &mut self.tls {
@@ -192,7 +192,7 @@ impl Client {
         count > 0
     }
 
-    /// The next `count` bytes, or `None` if the stream ends before.
+    /// Returns the next `count` bytes, or `None` if the stream ends before.
     fn take(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < count {
             if !self.fill() {
@@ -202,12 +202,12 @@ impl Client {
         Some(self.buffer.drain(..count).collect())
     }
 
-    /// The response to the opening request, with its body if it has one.
+    /// Returns the response to the opening request, with its body if it has one.
     pub fn response(&mut self) -> Response {
         self.try_response().expect("a response")
     }
 
-    /// The response, or `None` if the connection ends before.
+    /// Returns the response, or `None` if the connection ends before.
     pub fn try_response(&mut self) -> Option<Response> {
         let end = loop {
             let found = self.buffer.windows(4).position(|four| four == b"\r\n\r\n");
@@ -233,7 +233,7 @@ impl Client {
         Some(response)
     }
 
-    /// The next frame, or `None` if the connection ends instead.
+    /// Returns the next frame, or `None` if the connection ends instead.
     pub fn try_frame(&mut self) -> Option<Frame> {
         let head = self.take(2)?;
         assert_eq!(head[0] & 0x70, 0, "reserved bits");
@@ -265,14 +265,14 @@ impl Client {
         self.try_frame().expect("a frame")
     }
 
-    /// The next frame has to be this message, or control frame.
+    /// The next frame must be this message, or control frame.
     pub fn expect(&mut self, opcode: u8, payload: &[u8]) {
         let frame = self.frame();
         assert_eq!((frame.fin, frame.opcode), (true, opcode), "{frame:?}");
         assert!(frame.payload == payload, "{frame:?}");
     }
 
-    /// The next message, or control frame: with what its fragments carry together.
+    /// Returns the next message, assembled from its fragments, or control frame.
     pub fn message(&mut self) -> (u8, Vec<u8>) {
         let Frame {
             mut fin,
@@ -288,18 +288,18 @@ impl Client {
         (opcode, payload)
     }
 
-    /// The next message has to be this one, in however many fragments.
+    /// The next message must be this one, in any number of fragments.
     pub fn expect_message(&mut self, opcode: u8, payload: &[u8]) {
         let message = self.message();
         assert!(message == (opcode, payload.to_vec()), "{message:?}");
     }
 
-    /// The server has to close with this code and reason.
+    /// The server must close with this code and reason.
     pub fn expect_close(&mut self, code: u16, reason: &str) {
         self.expect(CLOSE, &close_body(code, reason));
     }
 
-    /// As [`expect`](Self::expect), reading a byte at a time.
+    /// Like [`expect`](Self::expect), reading a byte at a time.
     pub fn expect_slowly(&mut self, opcode: u8, payload: &[u8]) {
         let header = if payload.len() > 125 { 4 } else { 2 };
         while self.buffer.len() < header + payload.len() {
@@ -310,25 +310,25 @@ impl Client {
         self.expect(opcode, payload);
     }
 
-    /// All that comes before the end of the stream.
+    /// Returns all bytes before the end of the stream.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}
         std::mem::take(&mut self.buffer)
     }
 
-    /// The stream has to end.
+    /// Checks that the stream ends.
     pub fn expect_end(&mut self) {
         let rest = self.take(1);
         assert_eq!(rest, None, "the connection ends");
     }
 
-    /// Sends a text that the server has to echo.
+    /// Sends a text that the server must echo.
     pub fn echo(&mut self, text: &str) {
         self.send(TEXT, text.as_bytes());
         self.expect(TEXT, text.as_bytes());
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending side.
     pub fn end_of_stream(&self) {
         self.stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
@@ -341,7 +341,7 @@ impl Client {
         self.end_of_stream();
     }
 
-    /// Cuts the connection off with a reset.
+    /// Aborts the connection with a reset.
     pub fn reset(self) {
         let now = Some(Duration::ZERO);
         SockRef::from(&self.stream).set_linger(now).unwrap();
@@ -349,7 +349,7 @@ impl Client {
 }
 
 impl Client {
-    /// Reads and forgets: false at the end of the stream.
+    /// Reads and drops bytes. Returns false at the end of the stream.
     pub fn discard(&mut self) -> bool {
         let more = self.fill();
         self.buffer.clear();

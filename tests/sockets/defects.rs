@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Defects of other servers, each a test that is named after the defect that it guards against.
+//! Defects of other servers. Each test is named after the defect that it guards against.
 //!
-//! Where a defect was reported, or can be read, is in the table of docs/reliability.md, which the last
-//! test here compares with this file.
+//! The table in docs/reliability.md has the source of each defect. The last test here compares it with this file.
 //!
 //! They run against any echo server; see `target.rs`.
 
@@ -19,7 +18,7 @@ use super::client::{
 use super::server::{limited, options};
 use super::target::{Server, each_server};
 
-/// Lets what was written arrive by itself, before anything else does.
+/// Lets the written bytes arrive separately, before anything else.
 fn arrive() {
     thread::sleep(Duration::from_millis(10));
 }
@@ -32,7 +31,7 @@ fn write_cut(client: &mut Client, bytes: &[u8], at: usize) {
     client.write(second);
 }
 
-/// The server has to close within a message, of which it may have sent back something before.
+/// The server must close the connection within a message, part of which it may have sent back before.
 fn expect_close_in(client: &mut Client, code: u16) {
     let frame = loop {
         let frame = client.frame();
@@ -125,7 +124,7 @@ fn request_cut_within_a_field_is_misread() {
         for cut in cuts {
             let at = REQUEST.find(cut).unwrap() + cut.len();
             let (first, second) = REQUEST.as_bytes().split_at(at);
-            // Until a slot is free: a client too many is answered before it has sent all.
+            // Until a slot is free: a client beyond the limit is answered before it has sent everything.
             drop(server.open());
             let mut client = Client::connect(server.addr);
             client.write(first);
@@ -157,7 +156,7 @@ fn key_that_is_too_long_is_copied_without_its_end() {
             assert_eq!(response.status, 400, "a key of {len} characters");
             client.expect_end();
         }
-        // Nothing of it is left for the next one.
+        // Nothing of it affects the next one.
         let (_client, response) = server.request(REQUEST.as_bytes());
         assert_eq!(response.header("Sec-WebSocket-Accept"), Some(ACCEPT));
     });
@@ -279,7 +278,7 @@ fn length_of_64_bits_wraps_around() {
             let header = [&[0x82, 0xff], &len.to_be_bytes()[..], &[0; 4]].concat();
             [header, b"payload".to_vec()].concat()
         };
-        // What is added to for a header, or taken for negative; the highest bit is to be 0.
+        // Lengths that overflow when a header is added, or look negative; the highest bit must be 0.
         for len in [u64::MAX, u64::MAX - 3, u64::MAX - 13, 1 << 63] {
             server.assert_fails(&with_length(len), 1002);
         }
@@ -300,7 +299,7 @@ fn length_of_64_bits_wraps_around() {
 
 #[test]
 fn length_at_an_edge_is_encoded_wrongly() {
-    // The client checks that the length of each frame is in as few bytes as it can be.
+    // The client checks that the length of each frame has its shortest encoding.
     let server = Server::start(&Options {
         rx_buffer: 70_000,
         ..options()
@@ -385,7 +384,7 @@ fn fragmented_or_long_pings_are_let_through() {
 
 #[test]
 fn pongs_carry_the_payload_of_another_ping() {
-    // The service pings, too, and has the payloads of its own pings.
+    // The service pings, too, with its own payloads.
     let server = Server::start(&limited(|limits| limits.ping_interval_ms = 100));
     let mut client = server.open();
     let until = Instant::now() + Duration::from_millis(500);
@@ -535,7 +534,7 @@ fn receive_buffer_is_shared_by_all_clients() {
     each_server(|server| {
         let mut clients = [server.open(), server.open()];
         let messages = [[b'a'; 300], [b'b'; 300]].map(|payload| frame(true, TEXT, &payload));
-        // Their frames come in turns, a few bytes at a time.
+        // Their frames arrive in turn, a few bytes at a time.
         for at in (0..messages[0].len()).step_by(50) {
             for (client, message) in clients.iter_mut().zip(&messages) {
                 client.write(&message[at..message.len().min(at + 50)]);

@@ -140,7 +140,7 @@ fn silent_client_is_closed_with_1000() {
     let (server, log) = echo_server(&limited(|limits| limits.client_timeout_ms = 200));
     let mut client = Client::open(server.local_addr());
     client.expect_close(1000, "");
-    // It is owed no closing handshake (interface.md, event 11).
+    // It gets no closing handshake (interface.md, event 11).
     client.expect_end();
     let told = [
         "connecting",

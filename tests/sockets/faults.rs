@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Peers that misbehave, and what everybody else notices of it: nothing.
+//! Peers that misbehave, without any effect on others.
 
 use std::io::Write as _;
 use std::thread;
@@ -12,7 +12,7 @@ use wss::host::Options;
 use super::client::{BINARY, CLOSE, Client, PING, REQUEST, TEXT, close_body, frame, request_with};
 use super::server::{assert_unharmed, echo_server, limited, logging_server, options};
 
-/// Numbers that look random and are the same each time (xorshift).
+/// Pseudo-random numbers, the same each time (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -112,7 +112,7 @@ fn more_clients_than_slots_are_served_or_turned_away() {
                     if client.stream.write_all(REQUEST.as_bytes()).is_err() {
                         continue;
                     }
-                    // One that was turned away may see its connection reset instead.
+                    // A rejected client may see a reset instead.
                     match client.try_response().map(|response| response.status) {
                         Some(101) => client.echo("in"),
                         Some(503) | None => {}
@@ -196,7 +196,7 @@ fn unsent_output_of_slow_readers_takes_nothing_from_the_others() {
         match message.text() {
             "flood" => while clients.send_binary(id, &[0; 1400]).is_ok() {},
             text => {
-                // Not the message itself, so not sent from where it was received.
+                // Not the message itself, so it is not sent in place.
                 let answer = format!("you said {text}");
                 clients.send_text(id, &answer).unwrap();
             }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Handlers: what each method gets, and the sessions of their clients.
+//! Handlers: the arguments of each method, and the sessions of their clients.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use super::client::{
 };
 use super::server::{assert_unharmed, eventually, limited, options};
 
-/// Sends a line for each call, with what its session has counted.
+/// Sends a line for each call, with the count of its session.
 struct Recorder {
     clients: Clients,
     lines: Sender<String>,
@@ -99,7 +99,7 @@ impl Handler for Recorder {
 struct Recorded {
     server: Server,
     lines: Receiver<String>,
-    /// How many handlers there are.
+    /// The number of handlers.
     alive: Arc<AtomicUsize>,
 }
 
@@ -122,7 +122,7 @@ impl Recorded {
         }
     }
 
-    /// The next lines are these.
+    /// The next lines must be these.
     fn expect(&self, lines: &[&str]) {
         for line in lines {
             assert_eq!(self.lines.recv_timeout(PATIENCE).as_deref(), Ok(*line));
@@ -308,13 +308,13 @@ fn handlers_are_dropped_with_the_server_and_where_it_does_not_start() {
     assert!(again.is_err() && made.load(Ordering::SeqCst) == 0);
     drop(recorded.server);
     assert_eq!(recorded.alive.load(Ordering::SeqCst), 0);
-    // What is left of it knows no clients.
+    // Its remaining handle has no clients.
     assert_eq!(clients.iter().next(), None);
     let sent = clients.send_text(ClientId::new(0, 0), "too late");
     assert_eq!(sent, Err(SendError::NotConnected));
 }
 
-/// Where its ticks are.
+/// The number of ticks.
 struct Ticks(Arc<Mutex<Vec<thread::ThreadId>>>);
 
 impl Handler for Ticks {
@@ -347,7 +347,7 @@ fn every_loop_has_its_ticks() {
     }
 }
 
-/// Puts each client into the group that its path names, and sends to that of its text. `//` is all.
+/// Puts each client into the group in its path, and sends to the group in its text. `//` is all.
 struct Groups(Clients);
 
 impl Handler for Groups {
@@ -408,7 +408,7 @@ fn the_peer_of_a_client_is_known_while_it_is_there() {
     eventually("it is gone", || clients.peer(id).is_none());
 }
 
-/// Sends what it gets back piece by piece.
+/// Sends its messages back piece by piece.
 struct Pieces(Clients, Sender<(bool, bool)>);
 
 impl Handler for Pieces {
@@ -439,7 +439,7 @@ fn with_streaming_a_handler_gets_pieces_and_can_send_them() {
     assert_eq!(pieces.last(), Some(&(false, true)));
 }
 
-/// Sends until nothing more is taken, and once more when there is room.
+/// Sends until there is no more room, and once more when there is.
 struct Flood(Clients, Sender<&'static str>);
 
 impl Handler for Flood {
@@ -468,7 +468,7 @@ fn a_handler_hears_when_there_is_room_again() {
     assert_eq!(hears.recv_timeout(PATIENCE), Ok("writable"));
 }
 
-/// Panics where it is asked to.
+/// Panics when it is asked to.
 struct Panics;
 
 impl Handler for Panics {
@@ -513,7 +513,7 @@ fn a_reader_of_a_queue_tells_the_end_from_a_timeout() {
     assert_eq!(queue.recv_timeout(short).err(), Some(RecvError::Ended));
 }
 
-/// What an application does on either platform.
+/// The interface of an application on either platform.
 fn echo_from(queue: &impl EventReader) -> RecvError {
     let clients = queue.clients();
     loop {

@@ -14,7 +14,7 @@ use wss::{
 use super::client::{ACCEPT, Client, PATIENCE, REQUEST, TEXT, frame, request_with};
 use super::server::{assert_unharmed, echo_server, eventually, limited, options};
 
-/// Knows `/chat` only, speaks two subprotocols, and echoes.
+/// Has only `/chat`, with two subprotocols, and echoes.
 struct Chat(Clients);
 
 impl Handler for Chat {
@@ -198,7 +198,7 @@ fn dripping_handshake_ends_at_its_deadline_and_delays_nobody() {
             let mut client = Client::connect(addr);
             let wait = Some(Duration::from_millis(10));
             client.stream.set_read_timeout(wait).unwrap();
-            // A header that never ends: bytes keep coming until the server has had enough.
+            // A header that never ends: bytes follow until the server refuses.
             client.write(b"GET / HTTP/1.1\r\nX: ");
             let mut byte = [0];
             while let Err(error) = std::io::Read::read(&mut client.stream, &mut byte) {
@@ -226,7 +226,7 @@ fn dripping_handshake_ends_at_its_deadline_and_delays_nobody() {
     assert_eq!(log.of(dripping), told);
 }
 
-/// Puts off every answer, and echoes. What is asked goes to another thread, for which the hook then waits a while.
+/// Defers every answer, and echoes. The question goes to another thread, and the hook then waits a while for it.
 struct Later {
     clients: Clients,
     asked: Sender<(ClientId, String)>,
@@ -308,7 +308,7 @@ fn an_answer_that_is_faster_than_the_hook_waits_for_it() {
     client.echo("hello");
 }
 
-/// Answers inside the hook, where what it returns is the answer.
+/// Answers inside the hook, whose result is the answer.
 struct Twice(Clients);
 
 impl Handler for Twice {

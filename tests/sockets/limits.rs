@@ -41,7 +41,7 @@ fn an_address_that_takes_every_slot_it_gets_leaves_the_others_theirs() {
         for client in others.iter_mut().chain(&mut mine) {
             client.echo("in");
         }
-        // These leave, and others of their address come.
+        // These disconnect, and others from their address connect.
         drop(others);
         eventually("their slots are free", || {
             server.clients().stats().closed == u32::from(last - 1) * 2

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One server whose clients are shared by several loops.
+//! One server with several loops that share its clients.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The host server over real sockets: what a client on the wire, and an application, get to see.
+//! The host server over real sockets: the behaviour for a client on the wire, and for an application.
 //!
-//! Every module is a subject, every test is named after the rule that it proves.
+//! Every module is a subject. Every test is named after the rule that it proves.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

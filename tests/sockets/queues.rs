@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Several sinks of events, each with its mask.
+//! Several event sinks, each with its own mask.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn assert_silent(queue: &EventQueue) {
     assert_eq!(event, Err(RecvError::Timeout));
 }
 
-/// The names of the next events.
+/// Returns the names of the next events.
 fn masks(queue: &EventQueue, count: usize) -> Vec<EventMask> {
     (0..count).map(|_| next(queue).event().mask()).collect()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What opening requests may say, what handlers read in them, and what responses have.
+//! The possible content of opening requests, the way handlers read it, and responses.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -98,7 +98,7 @@ fn options_that_cannot_work_are_refused_at_the_start() {
     assert_eq!(status(&server, &request_with("Origin: http://h\r\n")), 101);
 }
 
-/// Lets in who has a password, a token, a session's cookie, or a ticket in the query.
+/// Accepts clients with a password, a token, a session's cookie, or a ticket in the query.
 struct Door {
     clients: Clients,
     asked: Arc<AtomicUsize>,
@@ -261,7 +261,7 @@ fn after_failed_logins_an_address_is_refused_without_asking() {
     );
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     assert_eq!(server.clients().stats().refused_logins, 1);
-    // Another address is not concerned.
+    // Other addresses are not affected.
     let mut other = Client::connect_from([127, 0, 0, 2].into(), server.local_addr());
     other.write(request_with(BASIC).as_bytes());
     assert_eq!(other.response().status, 101);

@@ -147,7 +147,7 @@ fn sender_to_a_client_that_does_not_read_gives_up_at_the_deadline() {
     }
 }
 
-/// The only client there is, once it is connected.
+/// Returns the only client, once it is connected.
 fn eventually_connected(server: &wss::host::Server) -> ClientId {
     let clients = server.clients();
     let connected = || {
@@ -195,7 +195,7 @@ fn sends_inside_a_callback_never_wait_and_writable_follows() {
 #[test]
 fn writable_is_not_told_while_anothers_fragmented_message_is_unfinished() {
     static TRIED: AtomicU32 = AtomicU32::new(0);
-    // What every application with something left to send does: tries again at WRITABLE.
+    // Like every application with unsent messages: it tries again at WRITABLE.
     let (server, log) = logging_server(&options(), |clients, client, event| {
         let Some(id) = client else { return };
         match event {
@@ -214,7 +214,7 @@ fn writable_is_not_told_while_anothers_fragmented_message_is_unfinished() {
         .unwrap();
     client.send(TEXT, b"try");
     log.wait_for("text try", 1);
-    // Others are served meanwhile, which takes the work queue a few turns.
+    // Others are served meanwhile, which takes some turns of the work queue.
     let mut neighbour = Client::open(server.local_addr());
     for _ in 0..10 {
         neighbour.echo("and me?");

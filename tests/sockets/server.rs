@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Servers to test, a log of the events of their handlers, and waiting for what has to happen.
+//! Servers for tests, a log of the events of their handlers, and waiting for conditions.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once};
@@ -14,7 +14,7 @@ use wss::{ClientId, Clients, Event, MessageKind, SendError};
 use super::client::{Client, PATIENCE};
 use super::closure;
 
-/// Options with any free port, few clients and timeouts that no test runs into unless it sets them.
+/// Options with any free port, few clients, and timeouts that no test reaches unless it sets them.
 pub fn options() -> Options {
     Options {
         port: 0,
@@ -39,7 +39,7 @@ pub fn limited(limit: impl FnOnce(&mut Config)) -> Options {
     options
 }
 
-/// Starts a server whose handler notes every event in the log, and echoes messages.
+/// Starts a server whose handler records every event in the log, and echoes messages.
 pub fn echo_server(options: &Options) -> (Server, Log) {
     logging_server(options, |clients, client, event| {
         if let Some(id) = client {
@@ -61,13 +61,13 @@ pub fn echo(clients: &Clients, id: ClientId, event: &Event<'_>) {
         Opcode::Continuation
     };
     match clients.send_frame(id, message.last, opcode, message.bytes) {
-        // The client may be gone by now.
+        // The client may have disconnected.
         Ok(()) | Err(SendError::NotConnected) => {}
         Err(error) => panic!("{id}: {error}"),
     }
 }
 
-/// Starts a server whose handler notes every event in the log, and then does something of its own.
+/// Starts a server whose handler records every event in the log, and then calls a function.
 pub fn logging_server(
     options: &Options,
     handler: impl Fn(&Clients, Option<ClientId>, &Event<'_>) + Send + Sync + 'static,
@@ -85,7 +85,7 @@ pub fn logging_server(
     (server.unwrap(), log)
 }
 
-/// An event by its name, and whom it was about.
+/// An event by its name, and its client.
 type Told = (Option<ClientId>, String);
 
 /// The events of a handler.
@@ -153,7 +153,7 @@ impl Log {
     }
 }
 
-/// Waits until something is true.
+/// Waits until a condition holds.
 pub fn eventually(what: &str, is: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is() {
@@ -162,7 +162,7 @@ pub fn eventually(what: &str, is: impl Fn() -> bool) {
     }
 }
 
-/// Every slot comes back, nothing has panicked, and the server still serves.
+/// Checks that every slot is freed, nothing has panicked, and the server still serves.
 pub fn assert_unharmed(server: &Server) {
     let clients = server.clients();
     eventually("every slot comes back", || {

@@ -74,7 +74,7 @@ fn a_handler_sends_to_clients_of_another_server_at_once() {
     assert!(other.set(receiving).is_ok());
     let mut sender = Client::open(server.local_addr());
     for number in 0..100 {
-        // Nothing else happens at the other one.
+        // Nothing else happens on the other one.
         sender.send(TEXT, number.to_string().as_bytes());
         listener.expect(TEXT, number.to_string().as_bytes());
     }
@@ -96,7 +96,7 @@ fn ending_another_server_inside_a_handler_does_not_wait() {
     let mut client = Client::open(server.local_addr());
     client.send(TEXT, b"end it");
     last.expect_close(1001, "");
-    // The handler has returned: this server goes on, while the other one waits for its client.
+    // The handler has returned: this server continues, while the other one waits for its client.
     client.send(super::client::PING, b"?");
     client.expect(PONG, b"?");
     drop(last);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ending a server, and starting the next one.
+//! Stopping a server, and starting the next one.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
@@ -32,7 +32,7 @@ fn stop_closes_every_client_with_1001() {
     }
     let closed = log.so_far().iter().filter(|e| *e == "closed").count();
     assert_eq!(closed, 3);
-    // Again is not wrong.
+    // Repeating it is allowed.
     assert!(server.stop());
 }
 
@@ -211,7 +211,7 @@ fn a_queue_does_not_end_before_a_server_that_is_stopped_inside_its_handler() {
     assert!(queue.recv().is_none());
 }
 
-/// Each tick lasts until it may end.
+/// Each tick lasts until the test ends it.
 struct Ticking {
     told: mpsc::Sender<()>,
     ended: mpsc::Receiver<()>,

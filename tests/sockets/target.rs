@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The echo server under test: one of this process, or the one at `WSS_ADDR`, for instance `samples/echo_c` on
-//! a host or on Zephyr; then with `--test-threads=1`, since its clients may be few.
+//! The echo server under test: one in this process, or the one at `WSS_ADDR`, for example `samples/echo_c` on a host or
+//! on Zephyr; then with `--test-threads=1`, because it may have few slots.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -18,11 +18,11 @@ use super::server::{assert_unharmed, limited, watch_for_panics};
 /// The server under test.
 pub struct Server {
     pub addr: SocketAddr,
-    /// `None` for one that runs elsewhere.
+    /// `None` for one elsewhere.
     pub own: Option<host::Server>,
 }
 
-/// Echoes, and speaks `chat.v1`.
+/// Echoes, and supports `chat.v1`.
 struct Echo(Clients);
 
 impl Handler for Echo {
@@ -46,7 +46,7 @@ impl Handler for Echo {
 
     fn on_message(&mut self, (): &mut (), id: ClientId, kind: MessageKind, message: &Message<'_>) {
         let sent = self.0.send_piece(id, kind, message);
-        // The client may be gone by now.
+        // The client may have disconnected.
         assert!(
             matches!(sent, Ok(()) | Err(SendError::NotConnected)),
             "{sent:?}"
@@ -68,8 +68,8 @@ impl Server {
         }
     }
 
-    /// A connection on which `request` was sent, and the answer. A slot that a client before still has is
-    /// waited for.
+    /// Opens a connection, sends `request`, and returns the response. Waits for a slot that an earlier client still
+    /// has.
     fn request_on(&self, connect: fn(SocketAddr) -> Client, request: &[u8]) -> (Client, Response) {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -98,7 +98,7 @@ impl Server {
         self.open_on(Client::connect)
     }
 
-    /// Nothing is left of the clients that were there, and the next one is served.
+    /// Checks that nothing is left of earlier clients, and the next one is served.
     pub fn assert_unharmed(&self) {
         match &self.own {
             Some(server) => assert_unharmed(server),
@@ -106,7 +106,7 @@ impl Server {
         }
     }
 
-    /// These bytes on an open connection fail it with the code.
+    /// These bytes on an open connection must fail it with the code.
     pub fn assert_fails(&self, bytes: &[u8], code: u16) {
         let mut client = self.open();
         client.echo("before");
@@ -116,7 +116,7 @@ impl Server {
     }
 }
 
-/// Servers that take messages whole and in pieces.
+/// Servers with whole messages, and with pieces.
 pub fn each_server(test: impl Fn(&Server)) {
     for streaming in [false, true] {
         let server = Server::start(&limited(|limits| limits.streaming = streaming));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! TLS: clients that do as they should, and those that do not.
+//! TLS: regular clients, and others.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -47,7 +47,7 @@ impl Authority {
         (cert.pem(), key.serialize_pem())
     }
 
-    /// What a server proves itself with.
+    /// The credentials of a server.
     fn server(&self) -> Tls {
         let (cert, key) = self.issue("localhost", false);
         Tls::bytes(cert.as_bytes(), key.as_bytes()).build().unwrap()
@@ -98,7 +98,7 @@ fn assert_serves(server: &Server, config: &Arc<ClientConfig>) {
     open(server.local_addr(), config).echo("still there?");
 }
 
-/// What a client does to the server that has TLS fail; none of its clients is connected.
+/// Actions of a client that make TLS fail on the server; none of its clients is connected.
 fn assert_fails(act: impl FnOnce(Client)) -> Server {
     let (server, log, config) = tls_server(options());
     act(Client::connect(server.local_addr()));
@@ -273,7 +273,7 @@ fn silent_and_unfinished_handshakes_time_out_and_delay_no_client() {
     eventually("all have a slot", || {
         server.clients().stats().accepted == 17
     });
-    // Every slot is taken: without an answer, since that would take a handshake.
+    // Every slot is in use: there is no response, because that would need a handshake.
     let mut beyond = Client::connect(server.local_addr());
     beyond.expect_end();
     let worst = (0..200).map(|_| {
@@ -413,7 +413,7 @@ fn clients_without_a_valid_certificate_are_refused_where_one_is_required() {
             let mut client = Client::connect(server.local_addr()).secured(&config);
             let tls = client.tls.as_mut().unwrap();
             let mut stream = rustls::Stream::new(&mut **tls, &mut client.stream);
-            // The client learns it with its first read (RFC 8446 section 4.4.2.4).
+            // The client gets it with its first read (RFC 8446 section 4.4.2.4).
             let _ = stream.write_all(REQUEST.as_bytes());
             assert!(stream.read(&mut [0]).is_err());
         }
@@ -434,7 +434,7 @@ fn a_certificate_is_renewed_without_a_restart() {
     let (old_config, new_config) = (old.client(&TLS13, None), new.client(&TLS13, None));
     let mut client = open(server.local_addr(), &old_config);
     let (cert, key) = new.issue("localhost", false);
-    // A key of another certificate is refused, and changes nothing.
+    // A key of another certificate is rejected, and changes nothing.
     let wrong = Tls::bytes(cert.as_bytes(), old.issue("localhost", false).1.as_bytes());
     assert!(matches!(tls.replace(wrong), Err(TlsError::Unusable(_))));
     open(server.local_addr(), &old_config).echo("as before");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Scripted clients: what each sends comes from flash, and what it is sent is
-//! compared with flash, byte by byte.
+//! Scripted clients: their input comes from flash, and the output for them is compared with flash, byte by byte.
 
 use crate::{Alone, Outcome, check, tests, text};
 use core::cell::RefCell;
@@ -13,8 +12,7 @@ pub type Script = &'static [&'static [u8]];
 
 /// `script!(HELLO = [b"GET / HT", b"TP/1.1\r\n"]);`
 ///
-/// The bytes go into a section of their own, which `run` leaves out of the
-/// service's flash.
+/// The bytes go into a separate section, which `run` does not count as the service's flash.
 #[macro_export]
 macro_rules! script {
     ($name:ident = [$($bytes:expr),* $(,)?]) => {
@@ -27,7 +25,7 @@ macro_rules! script {
     };
 }
 
-/// The bytes of a script that are still to come.
+/// The rest of a script.
 struct Rest {
     piece: Option<&'static [u8]>,
     pieces: Option<Script>,
@@ -57,21 +55,21 @@ impl Iterator for Rest {
 pub struct Client {
     sends: Rest,
     expects: Rest,
-    /// The most bytes that one read gives.
+    /// The maximum number of bytes of one read.
     pub read_limit: usize,
-    /// How many more bytes the client takes.
+    /// The number of bytes that the client still takes.
     pub room: usize,
-    /// It was sent something that it did not expect.
+    /// It got something unexpected.
     wrong: bool,
-    /// It sends nothing behind its script. A client ends when the server does.
+    /// It sends nothing after its script, and ends when the server does.
     pub ended: bool,
     /// The server has closed the connection.
     pub closed: bool,
 }
 
 impl Client {
-    /// Nothing but zeroes, so that it lies in `.bss` and takes no flash (an
-    /// empty slice would not do, its address is not zero).
+    /// All zeros, so that it is in `.bss` and takes no flash (an empty slice would not do, because its address is not
+    /// zero).
     const fn new() -> Self {
         const NOTHING: Rest = Rest {
             piece: None,
@@ -88,13 +86,13 @@ impl Client {
         }
     }
 
-    /// A new connection with nothing to send and nothing to expect.
+    /// A new connection with nothing to send or to expect.
     pub fn reset(&mut self) {
         *self = Self::new();
         (self.read_limit, self.room) = (usize::MAX, usize::MAX);
     }
 
-    /// Goes on with a script, and with what is expected from now on.
+    /// Continues with a script, and with the expected output from now on.
     pub fn play(&mut self, sends: Script, expects: Script) {
         self.sends.pieces = Some(sends);
         self.expects.pieces = Some(expects);
@@ -104,7 +102,7 @@ impl Client {
         self.ended || !self.sends.is_empty()
     }
 
-    /// A read that does not block: `None` is nothing now, 0 is the end.
+    /// A non-blocking read: `None` means nothing now, 0 the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let mut len = 0;
         for (place, byte) in zip(buffer.iter_mut().take(self.read_limit), &mut self.sends) {
@@ -114,7 +112,7 @@ impl Client {
         (len > 0 || self.ended).then_some(len)
     }
 
-    /// A write that does not block: the number of bytes taken.
+    /// A non-blocking write: returns the number of bytes taken.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let len = bytes.len().min(self.room);
         self.room -= len;
@@ -124,26 +122,26 @@ impl Client {
         len
     }
 
-    /// Whether the whole script was read, and exactly what was expected was sent.
+    /// Whether the whole script was read, and exactly the expected output was sent.
     pub fn is_satisfied(&self) -> bool {
         !self.wrong && self.sends.is_empty() && self.expects.is_empty()
     }
 }
 
-/// Static, and in the baseline image too, so as not to count as the service's.
+/// Static, and also in the baseline image, to not count as the service's.
 static ALL: Alone<[RefCell<Client>; CLIENTS]> =
     Alone([const { RefCell::new(Client::new()) }; CLIENTS]);
 
-/// Does something as a client, or to it.
+/// Calls a function with a client.
 pub fn with<T>(client: usize, act: impl FnOnce(&mut Client) -> T) -> T {
-    // Not `borrow_mut`, whose panic would bring formatting into the baseline.
+    // Not `borrow_mut`, whose panic would add formatting to the baseline.
     match ALL.0.get(client).map(RefCell::try_borrow_mut) {
         Some(Ok(mut client)) => act(&mut client),
         _ => crate::give_up(text!("no such client, or it is in use\n")),
     }
 }
 
-// A client that were wrong could make the service's tests pass for nothing.
+// A wrong client could make the service's tests pass for no reason.
 tests![
     TESTS = client_sends_its_script,
     client_compares_what_it_is_sent,

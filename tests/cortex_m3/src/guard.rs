@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Makes wild accesses fault.
 //!
-//! On its own, QEMU's board lets an access to nothing pass, as a read of zero;
-//! so a test could return from a stack overflow, and its registers with it,
-//! as if all were well.
+//! By default, QEMU's board reads zero from an address where there is nothing. So a test could return from a stack
+//! overflow, with wrong registers, as if nothing had happened.
 
 use cortex_m::{asm, peripheral::MPU};
 
@@ -12,7 +11,7 @@ unsafe extern "C" {
     static _guard: u32;
 }
 
-// Region base address: of the region whose number is in the low bits.
+// Region base address, of the region whose number is in the low bits.
 const VALID: u32 = 1 << 4;
 // Region attributes.
 const ENABLE: u32 = 1;
@@ -25,17 +24,15 @@ const fn size(log2: u32) -> u32 {
     (log2 - 1) << 1
 }
 
-/// From here on there are only flash to read and RAM to read and write, and
-/// of the latter not the guard, for higher numbered regions win. The hard
-/// fault's handler is exempt.
+/// From here on there is only flash to read, and RAM to read and write, except for the guard, because higher numbered
+/// regions have priority. The hard fault handler is exempt.
 pub fn enable() {
     let regions = [
         (0x0000_0000, READ_ONLY | size(18)),
         (0x2000_0000, READ_WRITE | NO_EXECUTE | size(16)),
         ((&raw const _guard).addr() as u32, NO_ACCESS | size(10)),
     ];
-    // SAFETY: nothing else uses the MPU, and the program, which is all in flash
-    // and RAM, stays accessible.
+    // SAFETY: nothing else uses the MPU, and the whole program, which is in flash and RAM, stays accessible.
     unsafe {
         let mpu = &*MPU::PTR;
         for (number, (base, attributes)) in (0..).zip(regions) {

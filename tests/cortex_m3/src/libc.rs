@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `memmove` as the C library of a device has it, instead of Rust's, which is for speed and takes 700 bytes:
+//! `memmove` like that of a C library for devices, instead of Rust's, which is optimized for speed and takes 700 bytes.
 //! Zephyr's builds link that of picolibc, see `zephyr/library.cmake`. The compiler calls it by these names.
 
 use core::arch::global_asm;

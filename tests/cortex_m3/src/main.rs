@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Runs its tests on a bare Cortex-M3 and says how much stack they needed.
+//! Runs its tests on a bare Cortex-M3, and prints how much stack they needed.
 
 #![no_std]
 #![no_main]
@@ -16,7 +16,7 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use semihost::{exit, put, put_number};
 
-/// Passed, or the line of the check that failed: a text would take flash.
+/// Passed, or the line of the failed check: a text would take flash.
 pub type Outcome = Result<(), u32>;
 
 pub struct Test {
@@ -24,8 +24,8 @@ pub struct Test {
     pub run: fn() -> Outcome,
 }
 
-/// `tests![TESTS = first, second];`: a table of tests, beside the scripts, since it is no part of
-/// what the service costs.
+/// `tests![TESTS = first, second];`: a table of tests, in the section of the scripts, because it does not belong to the
+/// service.
 #[macro_export]
 macro_rules! tests {
     ($name:ident = $($test:ident),* $(,)?) => {
@@ -37,7 +37,7 @@ macro_rules! tests {
     };
 }
 
-/// A text of the tests, likewise.
+/// A text of the tests, in the same section.
 #[macro_export]
 macro_rules! text {
     ($text:expr) => {{
@@ -60,15 +60,14 @@ macro_rules! check {
     };
 }
 
-/// Something static in a program without threads.
+/// A static value in a program without threads.
 pub struct Alone<T>(pub T);
 
-// SAFETY: there is one core and no interrupt is enabled, so that there is no
-// second thread to share it with.
+// SAFETY: there is one core, and no interrupt is enabled, so no second thread can share it.
 unsafe impl<T> Sync for Alone<T> {}
 
-/// A module of tests is one line here; of the service's, one that the
-/// baseline image goes without: `#[cfg(feature = "service")]`.
+/// A module of tests is one line here. One of the service's, which the baseline image leaves out, has `#[cfg(feature =
+/// "service")]`.
 fn tests() -> impl Iterator<Item = &'static Test> {
     let tests = client::TESTS.iter();
     #[cfg(feature = "service")]
@@ -90,7 +89,7 @@ fn main() -> ! {
         put(text!(" ... "));
         stack::start();
         let outcome = (test.run)();
-        // Before anything is printed, which needs stack too.
+        // Before anything is printed, because printing needs stack, too.
         let peak = stack::peak();
         match outcome {
             Ok(()) => {
@@ -126,7 +125,7 @@ fn report(what: &[u8], figure: usize) {
     put(text!("\n"));
 }
 
-/// Where a test cannot go on: a panic without its formatting.
+/// The end of a test that cannot continue: a panic without its formatting.
 #[cold]
 #[inline(never)]
 pub fn give_up(why: &[u8]) -> ! {
@@ -142,8 +141,7 @@ fn panic(info: &PanicInfo) -> ! {
     give_up(text!("panicked\n"))
 }
 
-/// Also where a stack overflow ends, see `guard`. The default handler would only
-/// end at `run`'s timeout.
+/// A stack overflow ends here as well, see `guard`. The default handler would wait for `run`'s timeout.
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
     give_up(text!("hard fault\n"))

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Output and exit through the debugger (here QEMU).
 //!
-//! No `core::fmt` here: it would be in the baseline image too, and so hide
-//! what the service pays if it is the service that needs it.
+//! Without `core::fmt`: it would be in the baseline image, too, and hide its cost if the service needs it.
 
 #[cfg(feature = "service")]
 use cortex_m_semihosting::syscall;
 use cortex_m_semihosting::{debug, hio};
 
 pub fn put(bytes: &[u8]) {
-    // There is no way to report that the host does not take them.
+    // There is no way to report that the host did not take them.
     if let Ok(mut out) = hio::hstdout() {
         let _ = out.write_all(bytes);
     }
@@ -29,11 +28,11 @@ pub fn put_number(mut number: usize) {
     put(&digits[start..]);
 }
 
-/// Whether `run` has started the image with this argument.
+/// Returns whether `run` has started the image with this argument.
 #[cfg(feature = "service")]
 pub fn is_asked_to(what: &str) -> bool {
     let mut line = [0u8; 64];
-    // SAFETY: SYS_GET_CMDLINE takes the address and the length of a buffer, and fills that.
+    // SAFETY: SYS_GET_CMDLINE takes the address and the length of a buffer, and fills it.
     let failed = unsafe { syscall!(GET_CMDLINE, line.as_mut_ptr(), line.len()) } != 0;
     !failed && line.starts_with(what.as_bytes())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How deep the stack grew: everything below the stack pointer is painted
-//! first, and what lost its paint afterwards has been in use.
+//! Measures the stack: everything below the stack pointer is painted first; bytes that lost their paint have been in
+//! use.
 
 use core::arch::asm;
 use core::ptr;
@@ -14,7 +14,7 @@ unsafe extern "C" {
     static mut _guard_end: u32;
 }
 
-/// The deepest that was seen before the stack was painted again.
+/// The maximum before the stack was painted again.
 static DEEPEST: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts again.
@@ -23,14 +23,13 @@ pub fn start() {
     paint();
 }
 
-/// The most bytes of stack in use at any time since `start`, those that were
-/// in use by `start`'s callers included.
+/// Returns the maximum number of stack bytes in use since `start`, including those of `start`'s callers.
 pub fn peak() -> usize {
     DEEPEST.fetch_max(used(), Relaxed);
     DEEPEST.load(Relaxed)
 }
 
-/// Calls a function, and says how much stack it took.
+/// Calls a function, and returns how much stack it took.
 #[inline(never)]
 #[cfg(feature = "service")]
 pub fn of(call: impl FnOnce()) -> usize {
@@ -41,13 +40,12 @@ pub fn of(call: impl FnOnce()) -> usize {
     used().saturating_sub(before)
 }
 
-/// Paints all of the stack that is not in use now.
+/// Paints the unused stack.
 fn paint() {
-    // In assembly because only there nothing else is put on the stack between
-    // reading the stack pointer and painting up to it.
+    // In assembly, because only there nothing is pushed between reading the stack pointer and painting up to it.
     //
-    // SAFETY: the memory from `_guard_end` to the stack pointer is unused:
-    // there is no heap, and no interrupt is enabled.
+    // SAFETY: the memory from `_guard_end` to the stack pointer is unused: there is no heap, and no interrupt is
+    // enabled.
     unsafe {
         asm!(
             "mov {sp}, sp",
@@ -65,7 +63,7 @@ fn paint() {
     }
 }
 
-/// The most bytes of stack in use since `paint`.
+/// Returns the maximum number of stack bytes in use since `paint`.
 fn used() -> usize {
     let mut at = (&raw const _guard_end).expose_provenance();
     // SAFETY: reads aligned words of RAM; volatile, as no Rust object lies there.

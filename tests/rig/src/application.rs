@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Applications that misbehave, with a server in this process, and clients that behave.
+//! Applications that misbehave, with a server in this process and normal clients.
 
 use std::collections::HashMap;
 use std::sync::Barrier;
@@ -19,7 +19,7 @@ use crate::options;
 use crate::target::{open_when_free, refuses};
 use crate::watched::{self, Order};
 
-/// What each of them is called, and how it is run.
+/// Their names and functions.
 pub const SCENARIOS: &[(&str, fn())] = &[
     ("never_takes_events", never_takes_events),
     ("takes_events_late", takes_events_late),
@@ -29,14 +29,14 @@ pub const SCENARIOS: &[(&str, fn())] = &[
     ("shuts_down_under_load", shuts_down_under_load),
 ];
 
-/// Every slot of the server comes back.
+/// Every slot of the server is freed.
 fn settle(server: &Server) {
     let until = Instant::now() + crate::client::PATIENCE * 2;
     watched::settle(server.clients(), until, || None);
 }
 
-/// A queue of one event that is never taken: clients lose their connection at the hold timeout, and the
-/// slots come back for those that have nothing to tell.
+/// A queue of one event that is never taken: clients are disconnected at the hold timeout, and slots without an event
+/// in the queue are freed.
 fn never_takes_events() {
     let (server, queue) = Server::with_queue(&options(), EventMask::TEXT, 1).unwrap();
     let addr = server.local_addr();
@@ -53,8 +53,7 @@ fn never_takes_events() {
         client.expect_end();
     }
     drop(clients);
-    // Those whose event is on the queue, or waits for it, keep their slot until the application has had its
-    // time.
+    // A client whose event is on the queue, or waits for it, keeps its slot until the application's time is over.
     let mut client = open_when_free(addr);
     client.send(PING, b"served by the service");
     client.expect(PONG, b"served by the service");
@@ -63,7 +62,7 @@ fn never_takes_events() {
     settle(&server);
 }
 
-/// A queue that is emptied slowly: nothing is lost, and nothing comes in another order.
+/// A queue that is emptied slowly: nothing is lost, and the order is kept.
 fn takes_events_late() {
     const MESSAGES: u32 = 200;
     let (server, queue) = Server::with_queue(&options(), EventMask::all(), 2).unwrap();
@@ -103,8 +102,8 @@ fn takes_events_late() {
     settle(&server);
 }
 
-/// Eight threads that send to each and to all, whole messages and fragments, while clients come and go: every
-/// frame is whole, and what a thread sends arrives in the order in which it was sent.
+/// Eight threads that send to single clients and to all, whole messages and fragments, while clients connect and
+/// disconnect: every frame is whole, and the messages of a thread arrive in order.
 fn sends_from_eight_threads() {
     const THREADS: u32 = 8;
     let order = Order::new(&options());
@@ -126,7 +125,7 @@ fn sends_from_eight_threads() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// Waits for the clients, ends what goes on until then, and fails if one of them did.
+/// Waits for the clients, stops everything that runs until then, and fails if one of them failed.
 fn join_and_end(clients: Vec<thread::ScopedJoinHandle<'_, ()>>, over: &AtomicBool) {
     let joined = clients.into_iter().map(thread::ScopedJoinHandle::join);
     let failed: Vec<_> = joined.filter_map(Result::err).collect();
@@ -136,7 +135,7 @@ fn join_and_end(clients: Vec<thread::ScopedJoinHandle<'_, ()>>, over: &AtomicBoo
     }
 }
 
-/// Sends messages that say whose they are and which, to clients chosen at random, until it is over.
+/// Sends numbered messages with the sender's name, to random clients, until the end.
 fn keep_sending(clients: &Clients, thread: u32, over: &AtomicBool) {
     let mut numbers = Numbers::new(u64::from(thread) + 1);
     let mut count = 0_u32;
@@ -165,7 +164,7 @@ fn keep_sending(clients: &Clients, thread: u32, over: &AtomicBool) {
                 SendError::NotConnected
                 | SendError::WouldBlock
                 | SendError::Aborted
-                // The client that the first fragment was for has gone meanwhile.
+                // The client of the first fragment has disconnected meanwhile.
                 | SendError::Frame(wss::protocol::FrameError::NothingToContinue),
             ) => {}
             Err(error) => panic!("{error}"),
@@ -173,7 +172,7 @@ fn keep_sending(clients: &Clients, thread: u32, over: &AtomicBool) {
     }
 }
 
-/// Clients that come, look at what they get, and go.
+/// Clients that connect, check their messages, and disconnect.
 fn receive_in_order(addr: std::net::SocketAddr, seed: u64) {
     let mut numbers = Numbers::new(seed + 100);
     for _ in 0..10 {
@@ -219,8 +218,8 @@ fn receive_in_order(addr: std::net::SocketAddr, seed: u64) {
     }
 }
 
-/// Closes in the callback, from threads, of each and of all, with clients closing at the same time: each ends
-/// once, with one close frame.
+/// Closes in the callback and on threads, single clients and all of them, while clients close at the same time: each
+/// ends once, with one close frame.
 fn closes_from_everywhere() {
     let order = Order::new(&options());
     let seen = AtomicU32::new(0);
@@ -258,7 +257,7 @@ fn closes_from_everywhere() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// Clients that close by themselves, if they are not closed before.
+/// Clients that close by themselves, unless they are closed before.
 fn come_and_close(addr: std::net::SocketAddr, seed: u64) {
     use std::io::Write as _;
     let mut numbers = Numbers::new(seed + 50);
@@ -285,7 +284,7 @@ fn come_and_close(addr: std::net::SocketAddr, seed: u64) {
     }
 }
 
-/// Ends the server inside one of its callbacks.
+/// Stops the server inside one of its callbacks.
 fn shuts_down_in_a_callback() {
     for round in 0..30 {
         let order = Order::new(&options());
@@ -308,7 +307,7 @@ fn shuts_down_in_a_callback() {
     }
 }
 
-/// Ends the server on another thread while messages come and go.
+/// Stops the server on another thread while messages are exchanged.
 fn shuts_down_under_load() {
     use std::io::Write as _;
     for round in 0..10 {

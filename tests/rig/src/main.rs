@@ -6,10 +6,10 @@
 //! wss-rig --connect ADDR --slots N [--pid PID] [NAME...]  an echo server elsewhere
 //! ```
 //!
-//! Each scenario is run beside a client that behaves and that must not notice. After it every slot has to be
-//! usable, the events and the counters of clients have to add up, and memory and descriptors have to be
-//! as before. A server elsewhere is one that echoes messages of up to 1200 bytes, and whose timeouts are a few
-//! seconds; its process, if it is named, is looked at from outside.
+//! Each scenario runs together with a normal client, which must not be affected. After it every slot must be usable,
+//! the events and the counters of clients must add up, and memory and descriptors must be as before. A server elsewhere
+//! must echo messages of up to 1200 bytes, and have timeouts of a few seconds; if its process is named, it is observed
+//! from outside.
 
 mod application;
 #[allow(dead_code, reason = "the tests of sockets need the rest")]
@@ -78,7 +78,7 @@ fn with_tls() -> Target {
         .expect("the provider has them")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // Sessions would be kept on the heap of this process.
+    // Sessions would be stored on the heap of this process.
     config.resumption = Resumption::disabled();
     Target {
         addr: watched.server().local_addr(),
@@ -161,7 +161,7 @@ fn main() -> ExitCode {
             }
         }
     };
-    // Whatever is made once has been made after that.
+    // Everything that is allocated once was allocated by then.
     report.run("every_slot", || target.settle());
     for scenario in &peers::SCENARIOS[..2] {
         scenario.1(&target);
@@ -216,7 +216,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What became of the scenarios.
+/// The results of the scenarios.
 #[derive(Default)]
 struct Report {
     passed: u32,
@@ -226,7 +226,7 @@ struct Report {
 impl Report {
     fn run(&mut self, name: &str, scenario: impl FnOnce()) {
         let began = Instant::now();
-        // A scenario that found something wrong has panicked.
+        // A scenario that found a defect has panicked.
         let outcome = catch_unwind(AssertUnwindSafe(scenario));
         let (word, counter) = match outcome {
             Ok(()) => ("ok", &mut self.passed),

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Numbers that look random and are the same each time.
+//! Pseudo-random numbers, the same each time.
 
 /// Xorshift.
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// Those of a seed.
+    /// Creates the numbers of a seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed << 32 | 0x7f4a_7c15)
     }
 
-    /// The next one below `bound`.
+    /// Returns the next one below `bound`.
     pub const fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A process, as Linux reports its memory, its descriptors and its time.
+//! A process: its memory, its descriptors, and its time, as reported by Linux.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Another process, as Linux reports its memory and its descriptors.
+/// Another process, observed through Linux.
 pub struct Process {
     id: u32,
-    /// What is the most that it may have.
+    /// The maximum that it may use.
     memory: u64,
     descriptors: usize,
 }
@@ -16,7 +16,7 @@ pub struct Process {
 const SLACK_KB: u64 = 256;
 
 impl Process {
-    /// The process `id` as it is now.
+    /// Reads the process `id` now.
     pub fn now(id: u32) -> Self {
         Self {
             id,
@@ -25,7 +25,7 @@ impl Process {
         }
     }
 
-    /// Waits until it has no more than before.
+    /// Waits until it uses no more than before.
     pub fn settle(&self, until: Instant) {
         loop {
             let now = Self::now(self.id);
@@ -45,7 +45,7 @@ impl Process {
     }
 }
 
-/// The private memory of a process that is in use, in kilobytes.
+/// Returns the private memory in use, in kilobytes.
 pub fn memory_kb(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("RssAnon:"));
@@ -53,12 +53,12 @@ pub fn memory_kb(id: u32) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// How many descriptors a process (`self`, or its number) has open.
+/// Returns the number of open descriptors of a process (`self`, or its number).
 pub fn descriptors(id: &str) -> usize {
     std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
 }
 
-/// How long a process has been running, on all processors.
+/// Returns the processor time of a process, on all processors.
 pub fn time_running(id: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task"));
     let tasks = tasks.into_iter().flatten().flatten();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A session of a client that uses every kind of frame, and what an echo server answers.
+//! A session of a client that uses every kind of frame, and the answers of an echo server.
 
 use crate::client::{BINARY, CLOSE, CONTINUATION, PING, PONG, REQUEST, TEXT, close_body, frame};
 
 /// A session, and its answers.
 pub struct Session {
-    /// All that the client sends.
+    /// The input of the server.
     pub bytes: Vec<u8>,
-    /// What is answered once so many bytes were received.
+    /// The output after this many bytes were received.
     answers: Vec<(usize, Vec<u8>)>,
 }
 
@@ -54,7 +54,7 @@ impl Session {
         self.answers.push((self.bytes.len(), answer));
     }
 
-    /// The frames that a server has to answer if it receives no more than the first `cut` bytes.
+    /// Returns the frames that a server must answer if it receives only the first `cut` bytes.
     pub fn answer(&self, cut: usize) -> Vec<u8> {
         let answers = self.answers.iter();
         answers

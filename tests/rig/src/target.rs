@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is attacked, and what has to be true of it after each attack.
+//! The target of the attacks, and the conditions that must hold after each.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use crate::client::{CLOSE, Client, close_body};
 use crate::process::Process;
 use crate::watched::Watched;
 
-/// How long a server may take until an attack has left nothing behind: longer than any of its timeouts.
+/// The maximum time until an attack has left nothing behind: longer than any timeout of the server.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An echo server.
 pub struct Target {
-    /// Where it listens.
+    /// The address that it listens on.
     pub addr: SocketAddr,
-    /// It has TLS, and clients connect so.
+    /// It uses TLS, and so do its clients.
     pub tls: Option<Arc<ClientConfig>>,
-    /// How many clients it serves at one time.
+    /// The maximum number of clients.
     pub slots: usize,
-    /// It is in this process, where more can be seen of it.
+    /// It runs in this process, where more can be observed.
     pub watched: Option<Watched>,
     /// It is in this one.
     pub process: Option<Process>,
 }
 
 impl Target {
-    /// Nothing is left of those who were there: every slot can be used, counters add up, and memory and
+    /// Checks that nothing is left of earlier clients: every slot can be used, counters add up, and memory and
     /// descriptors are as before.
     pub fn settle(&self) {
         self.settle_slots();
@@ -44,7 +44,7 @@ impl Target {
         }
     }
 
-    /// Every slot can be used, and no more than there are.
+    /// Checks that every slot can be used, and no more than there are.
     pub fn settle_slots(&self) {
         let until = Instant::now() + PATIENCE;
         let mut clients = loop {
@@ -56,7 +56,7 @@ impl Target {
         };
         let mut refused = Client::connect(self.addr);
         if self.tls.is_some() {
-            // An answer would take a handshake.
+            // A response would need a handshake.
             refused.expect_end();
         } else {
             refused.write(crate::client::REQUEST.as_bytes());
@@ -73,11 +73,11 @@ impl Target {
         }
     }
 
-    /// A client on every slot, each of which echoes; or not, as long as some slot is in use.
+    /// Connects a client on every slot, each of which gets echoes. Returns false while some slot is in use.
     fn fill(&self) -> Option<Vec<Client>> {
         let mut clients: Vec<Client> = (0..self.slots).map(|_| self.connect()).collect();
         for client in &mut clients {
-            // One that was turned away may have been reset.
+            // A rejected client may have been reset.
             client.try_write(crate::client::REQUEST.as_bytes()).ok()?;
         }
         for client in &mut clients {
@@ -89,7 +89,7 @@ impl Target {
         Some(clients)
     }
 
-    /// A connection on which nothing was said yet.
+    /// Opens a connection, and sends nothing.
     pub fn connect(&self) -> Client {
         let client = Client::connect(self.addr);
         match &self.tls {
@@ -98,12 +98,12 @@ impl Target {
         }
     }
 
-    /// A client that is upgraded.
+    /// Connects a client, and upgrades it.
     pub fn open(&self) -> Client {
         self.connect().upgraded()
     }
 
-    /// A connection whose receive buffer is as small as the operating system has it.
+    /// Opens a connection with the smallest receive buffer of the operating system.
     pub fn connect_narrow(&self) -> Client {
         let socket = Socket::new(Domain::for_address(self.addr), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(1).unwrap();
@@ -112,7 +112,7 @@ impl Target {
     }
 }
 
-/// A client, as soon as there is a slot for it.
+/// Connects a client, as soon as there is a slot for it.
 pub fn open_when_free(addr: SocketAddr) -> Client {
     let until = Instant::now() + PATIENCE;
     loop {

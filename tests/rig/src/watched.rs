@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A server in this process: the events of its handler, its counters, and the memory.
+//! A server in this process: its events, its counters, and the memory.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -16,8 +16,8 @@ use crate::process::descriptors;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
-/// What threads, channels and the test harness itself may keep beside what there was before, in bytes. Far
-/// less than a receive buffer for every attacker of the smallest attack.
+/// Memory that threads, channels, and the test harness may keep, in bytes. Far less than a receive buffer for every
+/// attacker of the smallest attack.
 const SLACK: usize = 8 * 1024;
 
 /// Bytes on the heap of this process.
@@ -28,7 +28,7 @@ fn heap() -> usize {
         .saturating_sub(stats.bytes_deallocated)
 }
 
-/// A server, and what there was before the first attack.
+/// A server, and the state before the first attack.
 pub struct Watched {
     server: Server,
     order: Order,
@@ -49,7 +49,7 @@ impl Watched {
             };
             let Some(id) = client else { return };
             match clients.send(id, kind, message) {
-                // It may be gone by now.
+                // The client may have disconnected.
                 Ok(()) | Err(SendError::NotConnected) => {}
                 Err(error) => told.wrong(format!("{id}: an echo was not sent: {error}")),
             }
@@ -67,13 +67,12 @@ impl Watched {
         &self.server
     }
 
-    /// From now on there has to be as much memory, and there have to be as many descriptors, after each
-    /// attack.
+    /// From now on, memory and descriptors must be the same after each attack.
     pub fn set_baseline(&mut self) {
         (self.heap, self.descriptors) = (heap(), descriptors("self"));
     }
 
-    /// Nothing is left of any client.
+    /// Checks that nothing is left of any client.
     pub fn settle(&self, until: Instant) {
         let clients = self.server.clients();
         settle(clients, until, || self.more_than_before());
@@ -86,7 +85,7 @@ impl Watched {
         );
     }
 
-    /// What there is more of than before the first attack.
+    /// Returns what has grown since before the first attack.
     fn more_than_before(&self) -> Option<String> {
         let (heap, descriptors) = (heap(), descriptors("self"));
         let back = heap <= self.heap.saturating_add(SLACK) && descriptors <= self.descriptors;
@@ -99,8 +98,8 @@ impl Watched {
     }
 }
 
-/// Waits until every slot of a server is free, everybody who was accepted has gone, and `left` finds nothing
-/// else that is left of them.
+/// Waits until every slot of a server is free, all accepted clients have disconnected, and `left` finds nothing else
+/// that is left of them.
 pub fn settle(clients: &Clients, until: Instant, left: impl Fn() -> Option<String>) {
     loop {
         let stats = clients.stats();
@@ -118,8 +117,8 @@ pub fn settle(clients: &Clients, until: Instant, left: impl Fn() -> Option<Strin
     }
 }
 
-/// The order of events: every CONNECTING is followed by one CLOSING and then one CLOSED, and everything else
-/// of the client is between.
+/// The order of events: every CONNECTING is followed by one CLOSING and then one CLOSED, and all other events of the
+/// client are between.
 #[derive(Clone)]
 pub struct Order {
     shared: Arc<Mutex<Told>>,
@@ -140,7 +139,7 @@ enum Stage {
 }
 
 impl Order {
-    /// Of a server with these options.
+    /// Creates it for a server with these options.
     pub fn new(options: &Options) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Told {
@@ -151,7 +150,7 @@ impl Order {
         }
     }
 
-    /// Starts a server whose events are noted here, and then given to `react`.
+    /// Starts a server whose events are recorded here, and then passed to `react`.
     pub fn start(
         &self,
         options: &Options,
@@ -165,18 +164,18 @@ impl Order {
         closure::start(options, handler).expect("it listens")
     }
 
-    /// Something else that is wrong.
+    /// Another error.
     pub fn wrong(&self, what: String) {
         self.shared.lock().unwrap().wrong.push(what);
     }
 
-    /// How many clients have come and gone, and what was wrong.
+    /// Returns how many clients have connected and disconnected, and the errors.
     pub fn summary(&self) -> (u64, Vec<String>) {
         let told = self.shared.lock().unwrap();
         (told.ended, told.wrong.clone())
     }
 
-    /// Notes an event.
+    /// Records an event.
     pub fn tell(&self, client: Option<ClientId>, event: &Event<'_>) {
         let Some(id) = client else { return };
         let mut told = self.shared.lock().unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A server that does what its clients tell it, by text messages:
+//! A server that follows commands of its clients, sent as text messages:
 //!
 //! - `ping X`: pings the client with the payload X, and sends `pong X` when the client has answered;
 //! - `close CODE REASON`: closes the connection to the client;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `tungstenite` as a client of the tests: takes the scenarios as JSON on standard input, and prints what
-//! it saw of each. See `tests/clients/scenarios.py`.
+//! `tungstenite` as a client of the tests. Reads the scenarios as JSON on standard input, and prints what it observed.
+//! See `tests/clients/scenarios.py`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ use tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{HandshakeError, Message, WebSocket};
 
-/// How long anything may take before it is said that nothing was seen.
+/// The maximum time of any step. After it, nothing was observed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() {
@@ -33,7 +33,7 @@ fn main() {
     println!("{}", Value::Object(seen));
 }
 
-/// Plays a scenario; what was seen.
+/// Runs a scenario. Returns what was observed.
 fn run(scenario: &Value) -> Value {
     let mut seen = Vec::new();
     match open(scenario) {
@@ -155,7 +155,7 @@ fn close(socket: &mut WebSocket<Box<dyn Wire>>, how: &Value) -> Result<(), Error
     }))
 }
 
-/// Listens for some milliseconds, in which nothing is to be seen; pings are answered.
+/// Listens for some milliseconds, in which nothing must arrive; pings are answered.
 fn wait(
     socket: &mut WebSocket<Box<dyn Wire>>,
     ms: u64,
@@ -187,7 +187,7 @@ fn receive(socket: &mut WebSocket<Box<dyn Wire>>, seen: &mut Vec<Value>) {
             Ok(Message::Text(text)) => json!({"text": text.as_str()}),
             Ok(Message::Binary(bytes)) => json!({"binary": to_hex(&bytes)}),
             Ok(Message::Pong(payload)) => json!({"pong": String::from_utf8_lossy(&payload)}),
-            // It answers by itself, with the next thing that it does.
+            // It answers by itself, in its next action.
             Ok(Message::Ping(_)) => continue,
             Ok(Message::Close(frame)) => closed(socket, frame),
             Ok(Message::Frame(frame)) => panic!("never read: {frame}"),
@@ -198,9 +198,9 @@ fn receive(socket: &mut WebSocket<Box<dyn Wire>>, seen: &mut Vec<Value>) {
     }
 }
 
-/// The end of the connection behind a close frame.
+/// The end of the connection after a close frame.
 fn closed(socket: &mut WebSocket<Box<dyn Wire>>, frame: Option<CloseFrame>) -> Value {
-    // Clean is: closed both ways, and then the server has closed the connection.
+    // A clean end: both sides have closed, and then the server has closed the connection.
     let clean = matches!(socket.read(), Err(Error::ConnectionClosed));
     let (code, reason) = frame.map_or((1005, String::new()), |frame| {
         (frame.code.into(), frame.reason.to_string())

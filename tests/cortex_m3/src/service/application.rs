@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The application: notes every event and echoes every message.
+//! The application: records every event, and echoes every message.
 
 use core::cell::Cell;
 use core::hint::black_box;
@@ -19,7 +19,7 @@ const NOTES: usize = 16;
 pub struct Echo {
     noted: [Cell<(usize, Told)>; NOTES],
     len: Cell<usize>,
-    /// What is said to messages.
+    /// The reaction to messages.
     pub delivery: Cell<Delivery>,
 }
 
@@ -32,13 +32,13 @@ impl Echo {
         }
     }
 
-    /// Knows nothing of the test before.
+    /// Forgets the previous test.
     pub fn restart(&self) {
         self.forget();
         self.delivery.set(Delivery::Done);
     }
 
-    /// Whether these were all events of the client in `slot` since `forget`.
+    /// Returns whether these were all events of the client in `slot` since `forget`.
     pub fn told(&self, slot: usize, expected: &[Told]) -> bool {
         let noted = self.noted.iter().take(self.len.get()).map(Cell::get);
         let of_slot = noted.filter(|(of, _)| *of == slot);
@@ -50,7 +50,7 @@ impl Echo {
     }
 
     fn note(&self, slot: usize, told: Told) {
-        // One too many is found by the check: it is missing.
+        // The check detects an event too many, because it is missing.
         if let Some(place) = self.noted.get(self.len.get()) {
             place.set((slot, told));
             self.len.set(self.len.get() + 1);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bytes of the scripts, put together by the compiler.
+//! The bytes of the scripts, assembled by the compiler.
 
 /// A request that is accepted.
 pub const REQUEST: &[u8; 144] = b"GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// The answer to it.
+/// The response to it.
 pub const ACCEPTED: &[u8; 129] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
@@ -92,7 +92,7 @@ pub const fn pattern_from<const LEN: usize>(from: usize) -> [u8; LEN] {
 pub const fn long_request<const LEN: usize>() -> [u8; LEN] {
     let mut bytes = [b'a'; LEN];
     let mut i = 0;
-    // The last four bytes are the end of a line and the empty line.
+    // The last four bytes end the line, and the head.
     while i < REQUEST.len() - 2 {
         bytes[i] = REQUEST[i];
         i += 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What `run` counts the instructions of: echoed messages, between two marks.
+//! The workload whose instructions `run` counts: echoed messages, between two marks.
 
 use crate::{Outcome, check, client, script};
 use core::arch::asm;
@@ -11,7 +11,7 @@ use super::bytes::{ACCEPTED, REQUEST, masked, pattern, plain};
 use super::port::ScriptPort;
 use super::{Bench, with_service};
 
-/// How often the same is done before it is counted, and while it is.
+/// The number of repetitions before counting, and while counting.
 const TURNS: usize = 4;
 
 script!(CALL = [REQUEST]);
@@ -34,8 +34,7 @@ macro_rules! sixteen {
 sixteen!(SIXTEEN = masked!(0x82, pattern!(0, 16)));
 sixteen!(SIXTEEN_ECHOED = plain!(0x82, pattern!(0, 16)));
 
-/// A mark in the trace of the instructions. The text keeps the marks apart,
-/// which are one function otherwise.
+/// A mark in the trace of the instructions. The text makes the marks distinct functions.
 macro_rules! mark {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -48,11 +47,11 @@ macro_rules! mark {
 }
 
 mark!(
-    /// From here on messages are counted that arrive one at a time.
+    /// Counts messages that arrive one at a time, from here on.
     mark_depth_1
 );
 mark!(
-    /// From here on messages are counted of which 16 arrive in one receive.
+    /// Counts messages of which 16 arrive in one receive, from here on.
     mark_depth_16
 );
 mark!(
@@ -81,7 +80,7 @@ pub fn count() -> Outcome {
 }
 
 impl Bench<'_> {
-    /// Lets the client play the same several times, each with one poll.
+    /// Lets the client repeat the script several times, each with one poll.
     fn echo(&mut self, play: impl Fn()) -> Outcome {
         let run: fn(&Svc, Work) = black_box(Svc::run);
         let serve_once: fn(&Svc, &mut Serving<ScriptPort>) -> bool = black_box(Svc::serve_once);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The service on the Cortex-M3: its memory, and what drives it.
+//! The service on the Cortex-M3: its memory, and the test driver.
 //!
-//! The port's and the application's functions are not inlined, and the
-//! service's are called through `black_box`: so each stays a function with a
-//! size of its own, and none is shortened for what just these tests do. There
-//! is no logger, so that the service's log messages are left out of the image.
+//! The functions of the port and of the application are not inlined, and those of the service are called through
+//! `black_box`. So each stays a separate function with its own size, and none is specialized for these tests. There is
+//! no logger, so the image contains no log messages of the service.
 
 mod application;
 mod bytes;
@@ -25,7 +24,7 @@ pub use count::count;
 use port::{INLINE, NOW, ScriptPort, Single};
 pub use tests::TESTS;
 
-/// As many as the service is measured with.
+/// The number of clients for measuring the service.
 pub const CLIENTS: usize = 2;
 /// Their receive size.
 pub const RX: usize = 1400;
@@ -54,19 +53,19 @@ static MEMORY: Alone<UnsafeCell<Memory>> = Alone(UnsafeCell::new(Memory {
 static IN_USE: Alone<Cell<bool>> = Alone(Cell::new(false));
 static EQUIPPED: Alone<Cell<bool>> = Alone(Cell::new(false));
 
-/// The most stack that was seen.
+/// The maximum stack so far.
 static RUN_STACK: AtomicUsize = AtomicUsize::new(0);
 static SERVE_STACK: AtomicUsize = AtomicUsize::new(0);
 
-/// A service that is driven a step at a time.
+/// A service that is driven step by step.
 struct Bench<'a> {
     service: &'a Svc,
     serving: Serving<ScriptPort>,
 }
 
-/// Gives the service its memory.
+/// Sets the memory of the service.
 fn equip() {
-    // SAFETY: this is called once.
+    // SAFETY: called only once.
     let memory: &'static mut Memory = unsafe { &mut *MEMORY.0.get() };
     let inbound = memory
         .storage
@@ -81,7 +80,7 @@ fn equip() {
     SERVICE.0.equip(next, blocks);
 }
 
-/// Lends the service, opened and without clients, to a test.
+/// Passes the service to a test, open and without clients.
 fn with_service(config: Config, test: impl FnOnce(&mut Bench<'_>) -> Outcome) -> Outcome {
     let open: fn(&Svc, &Config, u32) -> bool = black_box(Svc::open);
     check!(!IN_USE.0.replace(true));
@@ -98,7 +97,7 @@ fn with_service(config: Config, test: impl FnOnce(&mut Bench<'_>) -> Outcome) ->
     };
     let outcome = test(&mut bench);
     service.stop_now();
-    // A client may be held up by the test.
+    // The test may hold up a client.
     bench.pass(1_000)?;
     check!(service.wait_stopped());
     IN_USE.0.set(false);
@@ -106,7 +105,7 @@ fn with_service(config: Config, test: impl FnOnce(&mut Bench<'_>) -> Outcome) ->
 }
 
 impl Bench<'_> {
-    /// A client connects, with a script.
+    /// Connects a client with a script.
     fn call(&self, client: usize, sends: client::Script, expects: client::Script) {
         client::with(client, |client| {
             client.reset();
@@ -115,7 +114,7 @@ impl Bench<'_> {
         self.service.port().call(client);
     }
 
-    /// Runs the service until nothing happens any more, at the present time.
+    /// Runs the service until nothing more happens at the current time.
     fn settle(&mut self) -> Outcome {
         let run: fn(&Svc, Work) = black_box(Svc::run);
         let serve_once: fn(&Svc, &mut Serving<ScriptPort>) -> bool = black_box(Svc::serve_once);
@@ -134,11 +133,11 @@ impl Bench<'_> {
                 return Ok(());
             }
         }
-        // It never comes to rest.
+        // It never becomes idle.
         Err(line!())
     }
 
-    /// What the work queue has to do next, if there is a work queue.
+    /// Takes the next item of the work queue, if there is a work queue.
     fn next_work(&self) -> Option<Work> {
         if INLINE {
             None
@@ -156,8 +155,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Every slot is free, every connection is closed and accounted for, and the
-    /// block has come back.
+    /// Checks that every slot is free, every connection is closed and accounted for, and the block is free.
     fn check_all_free(&self) -> Outcome {
         for slot in 0..CLIENTS {
             check!(self.service.client(slot).is_none());
@@ -171,7 +169,7 @@ impl Bench<'_> {
 
 /// Figures for `run`.
 pub fn report() {
-    // The tests' own part of the memory.
+    // The memory of the tests themselves.
     let own = size_of::<ScriptPort>() + size_of::<Echo>();
     crate::report(text!("own"), own);
     crate::report(text!("run-stack"), RUN_STACK.load(Relaxed));

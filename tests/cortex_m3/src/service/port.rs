@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The port: sockets are scripted clients, the clock and the work queue are
-//! the tests' to drive.
+//! The port: sockets are scripted clients, and the tests drive the clock and the work queue.
 //!
-//! It is not `tests/support`'s, which has a heap, and whose panics format what
-//! they say: here that would be measured as flash of the service.
+//! It is not that of `tests/support`, which has a heap, and whose panics format messages: here these would be measured
+//! as flash of the service.
 
 use crate::{Alone, client, give_up, text};
 use core::cell::{Cell, UnsafeCell};
@@ -37,8 +36,8 @@ impl<T> Single<T> {
     }
 }
 
-/// Whether a lock is taken. Apart from the value, so that there is one piece of
-/// code for all types of values, as in an operating system.
+/// Whether a lock is taken. Separate from the value, so that all types of values share the code, as in an operating
+/// system.
 struct Flag(Cell<bool>);
 
 impl Flag {
@@ -62,7 +61,7 @@ impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: the flag is set while there is a guard, and so this is the only one.
+        // SAFETY: the flag is set while there is a guard, so this is the only one.
         unsafe { &*self.0.value.get() }
     }
 }
@@ -102,8 +101,8 @@ impl<T> Lock<T> for Single<T> {
     fn notify_all(&self) {}
 }
 
-/// The server's end of a client's connection. What it answers is hidden from
-/// the compiler, as an operating system's answers would be.
+/// The server's end of a client's connection. Its results are hidden from the compiler, like those of an operating
+/// system.
 #[derive(Clone, Copy)]
 pub struct ScriptSocket(u8);
 
@@ -165,13 +164,13 @@ pub struct ScriptPort {
     calling: Cell<u8>,
     listening: Cell<bool>,
     listener_watched: Cell<bool>,
-    /// Every client's and the service's, once each, by its [`number`].
+    /// The items of all clients and of the service, once each, by [`number`].
     work: [Cell<Option<NonZeroUsize>>; CLIENTS + 1],
     /// One more than there are slots, for the lobby.
     watched: [Cell<Option<(ScriptSocket, Interest)>>; CLIENTS + 1],
     timer: Cell<Option<Instant>>,
     woken: Cell<bool>,
-    /// Something was ready since this was last looked at.
+    /// Something was ready since the last check.
     pub told: Cell<bool>,
     pub on_service_thread: Cell<bool>,
 }
@@ -191,7 +190,7 @@ impl ScriptPort {
         }
     }
 
-    /// Listens, and knows nothing of the test before.
+    /// Listens, and forgets the previous test.
     pub fn restart(&self) {
         self.calling.set(0);
         self.listening.set(true);
@@ -204,12 +203,12 @@ impl ScriptPort {
         self.on_service_thread.set(false);
     }
 
-    /// A client connects.
+    /// Connects a client.
     pub fn call(&self, client: usize) {
         self.calling.set(self.calling.get() | 1 << client);
     }
 
-    /// What is first on the work queue.
+    /// Returns the first item of the work queue.
     pub fn next_work(&self) -> Option<Work> {
         let first = self.work[0].take()?.get() - 1;
         for pair in self.work.windows(2) {
@@ -258,7 +257,7 @@ impl ScriptPort {
     }
 }
 
-/// A number that is not 0, so that no work is all zeros.
+/// A number other than 0, so that no work is all zeros.
 const fn number(work: Work) -> Option<NonZeroUsize> {
     NonZeroUsize::new(match work {
         Work::Client(slot) | Work::Tls(slot) => slot + 1,

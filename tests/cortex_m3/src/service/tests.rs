@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What clients send, what they have to be sent, and the events that have to
-//! be emitted.
+//! The input of clients, their expected output, and the expected events.
 
 use crate::client::{self, Script};
 use crate::{Outcome, check, script, tests};
@@ -31,7 +30,7 @@ tests![
     stopping_closes_both,
 ];
 
-/// The events of a connection; in flash, beside the scripts.
+/// The events of a connection; in flash, in the section of the scripts.
 macro_rules! told {
     ($name:ident = [$($event:ident $(($detail:expr))?),* $(,)?]) => {
         #[unsafe(link_section = ".script")]
@@ -40,8 +39,7 @@ macro_rules! told {
     };
 }
 
-/// Plays a connection in one go, byte by byte and seven bytes at a time, each on
-/// a slot that was used before.
+/// Runs a connection in one go, byte by byte, and seven bytes at a time, each on a slot that was used before.
 #[inline(never)]
 fn session(config: Config, sends: Script, expects: Script, told: &[Told]) -> Outcome {
     with_service(config, |bench| {
@@ -191,7 +189,7 @@ told!(
     ]
 );
 
-/// A valid message, then what may not be sent, then one more message.
+/// A valid message, then an invalid frame, then another message.
 macro_rules! violation {
     ($bytes:expr, $code:expr) => {{
         script!(
@@ -214,7 +212,7 @@ fn violations_fail_the_connection() -> Outcome {
     // Text that is not UTF-8; a close reason that is not.
     violation!(masked!(0x81, b"\xc3\x28"), b"\x03\xef");
     violation!(masked!(0x88, b"\x03\xe8\xff"), b"\x03\xef");
-    // A byte too many.
+    // One byte too many.
     violation!(masked!(0x82, pattern!(0, 1401)), b"\x03\xf1");
     Ok(())
 }
@@ -292,7 +290,7 @@ fn a_subprotocol_is_chosen() -> Outcome {
     session(Config::default(), &OFFER, &CHOICE, &ACCEPTED_TOLD)
 }
 
-/// Goes on with a client's script, and checks that all of the last one was played.
+/// Continues with a client's script, and checks that all of the last one was used.
 fn play(number: usize, sends: Script, expects: Script) -> Outcome {
     client::with(number, |client| {
         check!(client.is_satisfied());
@@ -321,7 +319,7 @@ fn a_third_client_is_turned_away() -> Outcome {
         bench.settle()?;
         end(2)?;
         check!(client::with(2, |client| client.closed));
-        // The others have not noticed, and who leaves makes room.
+        // The others are not affected, and a client that disconnects makes room.
         play(0, &CLOSE, &CLOSED_1000)?;
         play(1, &A_TEXT, &ITS_ECHO)?;
         bench.settle()?;
@@ -370,7 +368,7 @@ fn a_silent_client_is_pinged_then_closed() -> Outcome {
         bench.pass(14_900)?;
         play(0, &[], &PING_1)?;
         bench.pass(200)?;
-        // It answers, and is left alone for as long again.
+        // It answers, and is not pinged again for as long.
         play(0, &PONG_1, &[])?;
         bench.pass(14_900)?;
         play(0, &[], &PING_2)?;
@@ -379,7 +377,7 @@ fn a_silent_client_is_pinged_then_closed() -> Outcome {
         bench.pass(14_800)?;
         play(0, &[], &CLOSED_1000)?;
         bench.pass(200)?;
-        // It is owed no closing handshake (interface.md, event 11).
+        // It gets no closing handshake (interface.md, event 11).
         check!(client::with(0, |client| client.closed));
         check!(bench.service.application().told(0, &SILENT));
         bench.check_all_free()
@@ -471,7 +469,7 @@ script!(
 );
 script!(BYE = [masked!(0x88, b"\x0f\xa0")]);
 
-/// As a thread of the application's own does it.
+/// Like a thread of the application.
 fn the_application_sends_and_closes() -> Outcome {
     type Send = fn(&Svc, ClientId, &str) -> Result<(), SendError>;
     type Ping = fn(&Svc, ClientId, &[u8]) -> Result<(), SendError>;

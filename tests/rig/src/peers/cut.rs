@@ -15,7 +15,7 @@ pub fn reset_at_every_byte(target: &Target) {
     at_every_byte(target, |client, _, _| client.reset());
 }
 
-/// Ends as it should; and what was received whole before is answered, whole.
+/// Ends regularly. Messages that were received whole before are answered, whole.
 pub fn end_at_every_byte(target: &Target) {
     at_every_byte(target, |mut client, session, cut| {
         client.end_of_stream();
@@ -39,8 +39,7 @@ pub fn end_at_every_byte(target: &Target) {
     });
 }
 
-/// Ends without reading what was answered, so that the operating system resets the connection sooner or
-/// later.
+/// Ends without reading the answers, so that the operating system sooner or later resets the connection.
 pub fn gone_at_every_byte(target: &Target) {
     at_every_byte(target, |client, _, _| drop(client));
 }
@@ -50,7 +49,7 @@ fn at_every_byte(target: &Target, end: impl Fn(Client, &Session, usize) + Sync) 
     let session = Session::new();
     let (session, end) = (&session, &end);
     beside_a_good_client(target, || {
-        // One slot is the good client's; where there are many, no more than a few have their share.
+        // One slot is for the normal client; of many slots, only a few are used.
         let threads = (target.slots - 1).clamp(1, 4);
         thread::scope(|scope| {
             for first in 0..threads {
@@ -85,7 +84,7 @@ fn session_until(target: &Target, session: &Session, cut: usize) -> Client {
                 thread::sleep(Duration::from_millis(5));
                 continue;
             }
-            // The session ends with a close, after which the server may have gone.
+            // The session ends with a close, after which the server may have closed the connection.
             let _ = client.stream.write_all(&session.bytes[request..cut]);
         }
         return client;

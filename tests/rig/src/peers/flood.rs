@@ -10,7 +10,7 @@ use crate::client::{BINARY, CONTINUATION, Client, PING, PONG, REQUEST, TEXT, fra
 use crate::numbers::Numbers;
 use crate::target::Target;
 
-/// Thousands of connections that come and go.
+/// Thousands of connections that open and close.
 pub fn connects(target: &Target) {
     beside_a_good_client(target, || {
         on_threads(8, |number| {
@@ -33,7 +33,7 @@ pub fn more_clients_than_slots(target: &Target) {
                 if client.stream.write_all(REQUEST.as_bytes()).is_err() {
                     continue;
                 }
-                // One that was turned away may see its connection reset instead.
+                // A rejected client may see a reset instead.
                 match client.try_response().map(|response| response.status) {
                     Some(101) => client.echo("in"),
                     Some(503) | None => {}
@@ -49,7 +49,7 @@ pub fn refused_handshakes(target: &Target) {
     let long = request_with(&format!("Cookie: {}\r\n", "x".repeat(9000)));
     let plain = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     let answered = status_of(target, plain);
-    // A server with pages answers with one, or that there is none.
+    // A server with pages answers with a page, or with 404.
     assert!(matches!(answered, 426 | 200 | 404), "{answered}");
     let requests = [
         ("POST / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 405),
@@ -82,7 +82,7 @@ pub fn refused_handshakes(target: &Target) {
     });
 }
 
-/// The status that a request gets once there is a slot for it.
+/// Returns the status of a request once there is a slot for it.
 fn status_of(target: &Target, request: &str) -> u16 {
     loop {
         let mut client = Client::connect(target.addr);
@@ -128,7 +128,7 @@ pub fn empty_fragments(target: &Target) {
     fragments(target, b"", 50_000);
 }
 
-/// A message of one byte a fragment is one message.
+/// A message with one byte per fragment is one message.
 pub fn tiny_fragments(target: &Target) {
     fragments(target, b"x", 1000);
 }
@@ -167,7 +167,7 @@ pub fn tiny_messages(target: &Target) {
     });
 }
 
-/// Bytes that mean nothing.
+/// Random bytes.
 pub fn garbage(target: &Target) {
     beside_a_good_client(target, || {
         on_threads((target.slots - 1).min(4), |number| {
@@ -188,7 +188,7 @@ pub fn garbage(target: &Target) {
     });
 }
 
-/// Writes on another thread while `read` reads, since a server that is not read from does not read.
+/// Writes on another thread while `read` reads, because a server that cannot write does not read.
 fn write_beside(client: &mut Client, bytes: &[u8], read: impl FnOnce(&mut Client)) {
     let mut stream = client.stream.try_clone().unwrap();
     thread::scope(|scope| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Attacks from outside: they need nothing but the address of an echo server.
+//! Attacks from outside: they need only the address of an echo server.
 
 mod cut;
 mod flood;
@@ -41,11 +41,11 @@ pub const SCENARIOS: &[Scenario] = &[
     ("garbage", flood::garbage),
 ];
 
-/// How long the echo of a client that behaves may take while others do not. It is no measurement: the
-/// machine may have much else to do. A client that is held up by another one waits for a timeout.
+/// The maximum time of a normal client's echo during an attack. This is not a measurement: the machine may be busy. A
+/// client that another one holds up would wait for a timeout.
 const BOUND: Duration = Duration::from_secs(3);
 
-/// Runs `attack` while a client that behaves has its messages echoed.
+/// Runs `attack` while a normal client has its messages echoed.
 pub fn beside_a_good_client(target: &Target, attack: impl FnOnce()) {
     let over = AtomicBool::new(false);
     let over = &over;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Clients that ask for pages, and connections that ask for nothing: of a server with few slots and with pages.
+//! Clients that request pages, and connections that send nothing, on a server with few slots and with pages.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -26,7 +26,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// More than the buffers of a socket take.
 static BIG: [u8; 16_000_000] = [b'x'; 16_000_000];
-/// What the server has.
+/// The pages of the server.
 pub static PAGES: [Page<'static>; 2] = [
     Page::new("/", "text/html", b"<p>hello").etag("v1"),
     Page::new("/big", "application/octet-stream", &BIG).etag("v1"),
@@ -35,15 +35,15 @@ pub static PAGES: [Page<'static>; 2] = [
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const GET_BIG: &str = "GET /big HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// A client that has asked.
+/// A client that has sent a request.
 fn asking(target: &Target, request: &str) -> Client {
     let mut client = Client::connect(target.addr);
-    // One that is turned away may be reset before.
+    // A rejected one may be reset before.
     let _ = client.try_write(request.as_bytes());
     client
 }
 
-/// Asks for the page; whether there was a slot for that. A response is whole.
+/// Requests the page. Returns whether there was a slot for that. A response is whole.
 fn fetch(target: &Target) -> bool {
     match asking(target, GET).try_response() {
         Some(response) if response.status == 200 => {
@@ -58,7 +58,7 @@ fn fetch(target: &Target) -> bool {
     }
 }
 
-/// How long the response to `GET` is.
+/// Returns the length of the response to `GET`.
 fn response_size(target: &Target) -> usize {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -70,7 +70,7 @@ fn response_size(target: &Target) -> usize {
     }
 }
 
-/// Runs `attack` beside a good client, while further ones connect again and again: each of them in time.
+/// Runs `attack` together with a normal client, while further ones connect repeatedly, each of them in time.
 fn beside_clients_that_come(target: &Target, attack: impl FnOnce(&AtomicBool)) {
     let over = AtomicBool::new(false);
     beside_a_good_client(target, || {
@@ -108,7 +108,7 @@ fn cut_at_every_byte(target: &Target) {
             for cut in (first..=size).step_by(target.slots - 1) {
                 let mut client = asking(target, GET);
                 let mut taken = vec![0; cut];
-                // Without a slot there is less.
+                // Without a slot the response is shorter.
                 let _ = client.stream.read_exact(&mut taken);
                 client.reset();
             }
@@ -116,7 +116,7 @@ fn cut_at_every_byte(target: &Target) {
     });
 }
 
-/// Downloads that take their time go on for longer than any timeout, and are not cut off to make room.
+/// Slow downloads continue for longer than any timeout, and are not aborted to make room.
 fn slow_downloads(target: &Target) {
     let limits = options().limits;
     let long = Duration::from_millis((limits.send_timeout_ms * 2).into());
@@ -140,7 +140,7 @@ fn slow_downloads(target: &Target) {
     });
 }
 
-/// Downloads that stop lose their slot when the send timeout is over.
+/// Downloads that stall lose their slot after the send timeout.
 fn readers_that_stop(target: &Target) {
     let mut stopped = Vec::new();
     beside_a_good_client(target, || {
@@ -153,7 +153,7 @@ fn readers_that_stop(target: &Target) {
     target.settle_slots();
 }
 
-/// Thousands of requests: most get the page, none gets a part of one, and WebSocket clients are not kept out.
+/// Thousands of requests: most get the page, none gets part of one, and WebSocket clients are not kept out.
 fn requests(target: &Target) {
     let (served, count) = (AtomicU32::new(0), AtomicU32::new(0));
     beside_clients_that_come(target, |over| {
@@ -168,7 +168,7 @@ fn requests(target: &Target) {
     assert!(served > count / 2, "{served} of {count} got the page");
 }
 
-/// Connections that browsers open in advance: they make room, also if there are always more of them.
+/// Connections that browsers open in advance: they make room, even if there are always more of them.
 fn silent_connections(target: &Target) {
     beside_clients_that_come(target, |over| {
         super::flood::on_threads(target.slots, |_| {
@@ -184,9 +184,9 @@ fn silent_connections(target: &Target) {
     });
 }
 
-/// Browsers that reload: each visit has a page, a WebSocket, and a connection that is not used.
+/// Browsers that reload: each visit has a page, a WebSocket, and an unused connection.
 fn reloads(target: &Target) {
-    // One slot is for the good client, and one for those that come.
+    // One slot is for the normal client, and one for further ones.
     beside_clients_that_come(target, |over| {
         super::flood::on_threads(target.slots - 2, |_| {
             while !over.load(Ordering::SeqCst) {

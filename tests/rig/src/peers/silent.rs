@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Peers that say nothing: not yet, or never again.
+//! Peers that are silent: not yet, or never again.
 
 use std::io::Write as _;
 
@@ -9,14 +9,14 @@ use super::beside_a_good_client;
 use crate::client::{BINARY, Client, REQUEST, frame};
 use crate::target::{Target, open_when_free};
 
-/// Connections on which no request is completed hold no slot for longer than the handshake's timeout.
+/// Connections without a complete request hold no slot for longer than the handshake timeout.
 pub fn silent_connections(target: &Target) {
     let mut silent = Vec::new();
     beside_a_good_client(target, || {
         for number in 0..target.slots * 3 {
             let mut client = Client::connect(target.addr);
             let sent = number * 7 % REQUEST.len();
-            // Those for whom there is no slot are turned away.
+            // Connections without a slot are rejected.
             let _ = client.stream.write_all(&REQUEST.as_bytes()[..sent]);
             silent.push(client);
         }
@@ -24,7 +24,7 @@ pub fn silent_connections(target: &Target) {
     target.settle_slots();
 }
 
-/// Hosts that vanish, without the end of a stream or a reset, are found out.
+/// Hosts that disappear, without the end of a stream or a reset, are detected.
 pub fn half_open_peers(target: &Target) {
     let mut gone = Vec::new();
     beside_a_good_client(target, || {
@@ -39,7 +39,7 @@ pub fn half_open_peers(target: &Target) {
     target.settle_slots();
 }
 
-/// The same where the server has something to send to them.
+/// The same if the server has data to send to them.
 pub fn half_open_peers_with_output(target: &Target) {
     let mut gone = Vec::new();
     beside_a_good_client(target, || {
@@ -49,7 +49,7 @@ pub fn half_open_peers_with_output(target: &Target) {
             let stream = client.stream.try_clone().unwrap();
             stream.set_nonblocking(true).unwrap();
             let message = frame(true, BINARY, &[5; 1000]);
-            // Nothing is acknowledged, so that it stops where the socket's buffer is full.
+            // Nothing is acknowledged, so it stops when the socket's buffer is full.
             for _ in 0..10_000 {
                 if (&stream).write(&message).is_err() {
                     break;
@@ -62,7 +62,7 @@ pub fn half_open_peers_with_output(target: &Target) {
     target.settle_slots();
 }
 
-/// Has the client's host drop whatever comes for it, as if it was no longer there.
+/// Makes the client's host drop all packets, as if it no longer existed.
 fn vanish(client: &Client) {
     const RETURN: u16 = 0x06;
     let nothing = SockFilter::new(RETURN, 0, 0, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Peers that take their time.
+//! Slow peers.
 
 use std::io::Write as _;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::client::{BINARY, Client, PATIENCE, REQUEST, TEXT, frame};
 use crate::session::Session;
 use crate::target::Target;
 
-/// A whole session that arrives byte by byte is answered as if it had come at once.
+/// A whole session that arrives byte by byte is answered as if it had arrived at once.
 pub fn one_byte_at_a_time(target: &Target) {
     let session = Session::new();
     beside_a_good_client(target, || {
@@ -24,8 +24,7 @@ pub fn one_byte_at_a_time(target: &Target) {
     });
 }
 
-/// A request that is dripped, a byte now and then, does not hold a slot beyond the handshake's timeout, however
-/// much is being said.
+/// A request that arrives slowly, byte by byte, does not hold a slot beyond the handshake timeout.
 pub fn slow_drip(target: &Target) {
     beside_a_good_client(target, || {
         thread::scope(|scope| {
@@ -48,7 +47,7 @@ pub fn slow_drip(target: &Target) {
     });
 }
 
-/// Readers that take a few bytes at a time, through the smallest window there is, get everything.
+/// Readers that take a few bytes at a time, through the smallest window, get everything.
 pub fn slow_readers(target: &Target) {
     const MESSAGES: usize = 40;
     beside_a_good_client(target, || {
@@ -63,8 +62,8 @@ pub fn slow_readers(target: &Target) {
                                 let payload = vec![number as u8; 1000];
                                 stream.write_all(&frame(true, BINARY, &payload)).unwrap();
                             }
-                            // Not when all of that was read: the server, which has heard nothing new
-                            // meanwhile, may have sent a ping by then.
+                            // Not after reading everything: the server, which has received nothing meanwhile, may have
+                            // sent a ping by then.
                             stream.write_all(&frame(true, TEXT, b"as ever")).unwrap();
                         });
                         for number in 0..MESSAGES {
@@ -78,7 +77,7 @@ pub fn slow_readers(target: &Target) {
     });
 }
 
-/// Readers that stop lose their slot, and no other client notices.
+/// Readers that stop lose their slot, and no other client is affected.
 pub fn readers_that_stop(target: &Target) {
     let mut stopped = Vec::new();
     beside_a_good_client(target, || {

@@ -27,7 +27,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ("tls_plain_requests", plain_requests),
 ];
 
-/// A client's side of TLS, apart from its connection, that says `bytes` after its handshake.
+/// A client's side of TLS, without its connection, that sends `bytes` after its handshake.
 fn session(target: &Target, bytes: &[u8]) -> ClientConnection {
     let config = target.tls.as_ref().expect("it has TLS");
     let name = "localhost".try_into().unwrap();
@@ -43,7 +43,7 @@ fn client_hello(target: &Target) -> Vec<u8> {
     hello
 }
 
-/// Ends after each byte of a session: with a reset, as it should, or without reading.
+/// Ends after each byte of a session: with a reset, regularly, or without reading.
 fn cut_at_every_byte(target: &Target) {
     let bytes = [REQUEST.as_bytes(), &frame(true, TEXT, &[b'x'; 300])].concat();
     let bytes = &bytes;
@@ -71,7 +71,7 @@ fn cut_at_every_byte(target: &Target) {
     });
 }
 
-/// How far a client came.
+/// The progress of a client.
 #[derive(PartialEq, Eq)]
 enum End {
     /// All was sent.
@@ -82,7 +82,7 @@ enum End {
     TurnedAway,
 }
 
-/// Sends what TLS has to say, up to so many bytes.
+/// Sends pending TLS data, up to this many bytes.
 fn drive(client: &mut Client, tls: &mut ClientConnection, mut left: usize) -> End {
     loop {
         let mut bytes = Vec::new();
@@ -107,7 +107,7 @@ fn drive(client: &mut Client, tls: &mut ClientConnection, mut left: usize) -> En
     }
 }
 
-/// Connections that say nothing, or part of the first record, hold no slot for longer than the deadline.
+/// Silent connections, or ones with part of the first record, hold no slot for longer than the deadline.
 fn silent_handshakes(target: &Target) {
     let hello = client_hello(target);
     let mut silent = Vec::new();
@@ -121,7 +121,7 @@ fn silent_handshakes(target: &Target) {
     target.settle_slots();
 }
 
-/// A handshake that never ends is cut off.
+/// A handshake that never ends is aborted.
 fn slow_drip(target: &Target) {
     let hello = client_hello(target);
     let hello = &hello;
@@ -156,7 +156,7 @@ fn handshakes(target: &Target) {
     });
 }
 
-/// A client that finds no slot gets no answer, since that would take a handshake; one that does is served.
+/// A client without a slot gets no response, because that would need a handshake; one with a slot is served.
 fn more_clients_than_slots(target: &Target) {
     beside_a_good_client(target, || {
         on_threads(target.slots + 4, |_| {
@@ -173,7 +173,7 @@ fn more_clients_than_slots(target: &Target) {
     });
 }
 
-/// Bytes that are no TLS, some behind what looks like it.
+/// Bytes that are not TLS, some after a valid beginning.
 fn garbage(target: &Target) {
     beside_a_good_client(target, || {
         on_threads(4, |number| {
@@ -199,7 +199,7 @@ fn plain_requests(target: &Target) {
                 if client.stream.write_all(REQUEST.as_bytes()).is_err() {
                     continue;
                 }
-                // One that was turned away may see its connection reset instead.
+                // A rejected client may see a reset instead.
                 if let Some(response) = client.try_response() {
                     assert_eq!(response.status, 400);
                     client.expect_end();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A thousand clients that send, beside others that do not.
+//! A thousand clients that send, together with others that do not.
 
 use std::path::Path;
 use std::thread;
@@ -59,7 +59,7 @@ pub fn run(program: &Path) {
     }
 }
 
-/// Rounds in which every client has a message echoed; how many messages.
+/// Runs rounds in which every client gets an echo. Returns the number of messages.
 fn keep_busy(clients: &mut [Client], began: Instant) -> usize {
     let mut echoes = 0;
     while began.elapsed() < MEASURED {

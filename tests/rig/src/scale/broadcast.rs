@@ -10,11 +10,11 @@ use crate::server::Server;
 
 const CLIENTS: usize = 1_000;
 const SILENT: [usize; 2] = [0, 50];
-/// Enough to fill the buffers of those that do not read many times over.
+/// Enough to fill the buffers of clients that do not read many times over.
 const MESSAGES: usize = 3_000;
 const PAYLOAD: usize = 1_000;
 
-/// The rate at which messages reach those that read, and how many of them did not.
+/// Measures the rate of messages to the clients that read, and the number of missing ones.
 pub fn run(program: &Path) {
     println!(
         "\n{MESSAGES} messages of {PAYLOAD} bytes to each of {CLIENTS} clients, each sent when the last has come back\n"
@@ -24,7 +24,7 @@ pub fn run(program: &Path) {
         "not reading", "delivered/s", "missing", "ms/message"
     );
     for silent in SILENT {
-        // Long enough for no pings between.
+        // Long enough to have no pings between.
         let server = Server::start(
             program,
             &[
@@ -73,7 +73,7 @@ fn message(number: usize) -> Vec<u8> {
     message
 }
 
-/// Receives until each of the clients has the last message; how many came.
+/// Receives until each client has the last message. Returns the number of messages.
 fn receive(clients: &mut [Client]) -> usize {
     let mut count = 0;
     let mut next = vec![0; clients.len()];

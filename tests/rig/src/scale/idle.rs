@@ -11,14 +11,15 @@ use crate::server::Server;
 const CLIENTS: [usize; 4] = [1_000, 2_000, 5_000, 10_000];
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// What each costs: memory of the process (not the kernel's for the socket), and time, without and with pings.
+/// Measures the cost of each client: memory of the process (not the kernel's for the socket), and time, without and
+/// with pings.
 pub fn run(program: &Path) {
     println!("\nIdle clients, over {} s\n", WATCHED.as_secs());
     println!(
         "{:>8}{:>16}{:>22}{:>26}",
         "clients", "bytes/client", "CPU ms/s, no pings", "CPU us/ping, one a second"
     );
-    // Buffers are allocated for all clients as the server starts.
+    // The server allocates the buffers for all clients when it starts.
     let base = memory_kb(server(program, 1, "0").id());
     for count in CLIENTS {
         let quiet = server(program, count, "0");
@@ -28,7 +29,7 @@ pub fn run(program: &Path) {
         drop((clients, quiet));
         let pinging = server(program, count, "1000");
         let clients = pinging.clients(count);
-        // They answer none, which counts for nothing before the timeout.
+        // They answer none, which does not matter before the timeout.
         let pings = WATCHED.as_secs() * count as u64;
         let time_pinging = time_of(&pinging);
         drop((clients, pinging));
@@ -53,7 +54,7 @@ fn server(program: &Path, clients: usize, ping_interval_ms: &str) -> Server {
     Server::start(program, &arguments)
 }
 
-/// How long the server runs while nothing happens.
+/// Returns the processor time of the server while nothing happens.
 fn time_of(server: &Server) -> Duration {
     thread::sleep(Duration::from_millis(500));
     let before = time_running(server.id());

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Many clients: what an idle one costs, what the others notice of it, broadcasts, and a soak.
+//! Many clients: the cost of an idle one, its effect on others, broadcasts, and a soak test.
 //!
 //! ```text
 //! wss-scale SERVER [idle] [active] [broadcast] [soak[=CONNECTS]]
 //! ```
 //!
-//! SERVER is the default server's program, which runs as another process. With no more said, everything but
-//! the soak is measured. Figures are printed side by side for several numbers of clients: what is flat is flat
-//! there, however fast the machine is.
+//! SERVER is the default server's program, which runs as another process. Without further arguments, everything except
+//! the soak test is measured. Figures for several numbers of clients are printed side by side, to show whether they are
+//! flat, independent of the machine's speed.
 
 mod active;
 mod broadcast;
@@ -24,7 +24,7 @@ mod soak;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The connects of a soak if none are said.
+/// The default number of connects of a soak test.
 const CONNECTS: u64 = 1_000_000;
 
 fn main() -> ExitCode {

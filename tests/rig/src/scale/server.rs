@@ -11,19 +11,19 @@ use crate::client::Client;
 /// A server that runs until it is dropped.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// The address that it listens on.
     pub addr: SocketAddr,
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
-    /// Starts it with these arguments, at any free port.
+    /// Starts it with these arguments, on any free port.
     pub fn start(program: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(program)
             .args(["--port", "0"])
             .args(arguments)
             .stdout(Stdio::piped())
-            // It warns of every client that a broadcast leaves out.
+            // It warns of every client that a broadcast skips.
             .stderr(Stdio::null())
             .spawn()
             .expect("the server's program");
@@ -39,13 +39,13 @@ impl Server {
         }
     }
 
-    /// The number of its process.
+    /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// So many clients that are upgraded. An address has not enough ports for all that one may want, so that
-    /// they come from several.
+    /// Connects and upgrades this many clients. They use several addresses, because one address does not have enough
+    /// ports.
     pub fn clients(&self, count: usize) -> Vec<Client> {
         (0..count)
             .map(|number| Client::connect_from(source(number), self.addr).upgraded())
@@ -53,7 +53,7 @@ impl Server {
     }
 }
 
-/// The address from which a client comes.
+/// Returns the address of a client.
 pub fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 1, (number / 1000 % 200) as u8 + 1)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Clients that come, say something, and go, for a long time.
+//! Clients that connect, send, and disconnect, for a long time.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +12,7 @@ use crate::server::{Server, source};
 
 const THREADS: u64 = 4;
 
-/// Connects so often, by turns with each way to leave, and prints what the server has of memory and
-/// descriptors meanwhile.
+/// Connects this often, with each way to disconnect in turn, and prints the server's memory and descriptors.
 pub fn run(program: &Path, connects: u64) {
     let server = Server::start(program, &["--max-clients", "64"]);
     println!("\n{connects} connects, by {THREADS} clients at a time\n");
@@ -45,7 +44,7 @@ pub fn run(program: &Path, connects: u64) {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    // The last ones have left.
+    // The last ones have disconnected.
     thread::sleep(Duration::from_secs(1));
     report(&server, done.load(Ordering::Relaxed), began);
     let mut all: Vec<_> = (0..64)

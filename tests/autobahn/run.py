@@ -62,11 +62,11 @@ SOCKET_SECONDS = 10  # for one step of the closing echo check
 
 
 class Problem(Exception):
-    """Something that makes the run fail, as one line."""
+    """An error that fails the run, as one line."""
 
 
 def start_server(command, log_path):
-    """Start the server; return its process and its URL."""
+    """Starts the server. Returns its process and its URL."""
     with open(log_path, "wb") as log:
         try:
             server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -143,7 +143,7 @@ def run_kosoku(url, include, exclude, out, seconds, parallel=1, server=None):
             kosoku.wait()
     if not index.exists():
         return {}
-    # One entry for each name the server gave itself: join them.
+    # There is one entry for each name that the server gave itself: join them.
     return {case: entry for agent in json.loads(index.read_text()).values() for case, entry in agent.items()}
 
 
@@ -231,13 +231,13 @@ def read_exactly(stream, count):
 
 
 def run(args, profile, expected_path, out):
-    """Run the profile; return the outcomes had and expected, and a line for each problem."""
+    """Runs the profile. Returns the outcomes, the expected ones, and a line for each problem."""
     expected = {}
     if not args.update:
         if not expected_path.exists():
             raise Problem(f"{expected_path} does not exist, make it with --update")
         expected = json.loads(expected_path.read_text())
-    # A pattern with a `*` need only match the beginning of a name, as in kosoku.
+    # A pattern with a `*` matches the beginning of a name, as in kosoku.
     chosen = [p + "*" if "*" in p else p for p in args.cases]
     if chosen:
         expected = {c: e for c, e in expected.items() if any(fnmatchcase(c, p) for p in chosen)}

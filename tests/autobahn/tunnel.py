@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries connections of a client without TLS to a server with it: kosoku has none of its own."""
+"""Connects clients without TLS to a server with TLS, because kosoku does not support TLS."""
 
 import asyncio
 import ssl
@@ -12,7 +12,7 @@ class Tunnel:
     def __init__(self, server_port, ca):
         self.server_port = server_port
         self.context = ssl.create_default_context(cafile=ca)
-        # A device has no name here.
+        # A device has no host name here.
         self.context.check_hostname = False
         self.loop = asyncio.new_event_loop()
         self.listener = self.loop.run_until_complete(asyncio.start_server(self.carry, "127.0.0.1", 0))
@@ -27,12 +27,12 @@ class Tunnel:
             return
         to_server = asyncio.create_task(copy(reader, server[1]))
         await copy(server[0], writer)
-        # What the client still sends has nowhere to go.
+        # There is nowhere to send the rest of the client's data.
         to_server.cancel()
 
 
 async def copy(reader, writer):
-    """Copies up to the end, which TLS cannot say in one direction only: both end."""
+    """Copies to the end. TLS cannot end only one direction, so both end."""
     try:
         while data := await reader.read(65536):
             writer.write(data)

@@ -33,7 +33,7 @@ class Server:
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def tell(self, *words):
-        """Has it do something; the number that it answers."""
+        """Sends a command. Returns the number in the answer."""
         print(*words, file=self.process.stdin, flush=True)
         return int(self.process.stdout.readline())
 
@@ -42,7 +42,7 @@ class Server:
         assert answer == number, f"{words}: {answer} instead of {number}"
 
     def expect_failure(self):
-        """TLS has failed once since the server started, or does now."""
+        """Checks that TLS has failed once since the server started, or does now."""
         until = time.monotonic() + 10
         while self.tell("failures") != 1:
             assert time.monotonic() < until, "TLS has not failed once"
@@ -55,7 +55,7 @@ class Server:
 
 @contextmanager
 def connected(port, ca, own=None):
-    """A client that trusts an authority, and has a certificate of its own, or not."""
+    """A client that trusts an authority, perhaps with its own certificate."""
     context = ssl.create_default_context(cafile=ca)
     if own:
         context.load_cert_chain(own.cert, own.key)
@@ -87,7 +87,7 @@ def main():
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         own, other = Certificate(one), Certificate(two)
 
-        # No certificate, half of one, and one with another's key.
+        # No certificate, only one half, and one with another key.
         server.expect(-errno.EINVAL, "start")
         server.expect(-1, "initialize", 1)
         server.expect(0, "cert", own.cert)
@@ -104,7 +104,7 @@ def main():
             fails(lambda: connected(port, other.ca).__enter__())
             server.expect_failure()
 
-            # The certificate is renewed, but not with another's key.
+            # The certificate is replaced, but not with one that has another key.
             server.expect(0, "cert", other.cert)
             server.expect(-errno.EINVAL, "replace")
             server.expect(0, "key", other.key)
@@ -136,7 +136,7 @@ def main():
         server.expect(-errno.EINVAL, "start")
         server.expect(0, "auth", 0)
 
-        # By the original interface: with what was configured, or without TLS.
+        # The original interface, with the configured credentials, or without TLS.
         server.expect(0, "configure")
         for enabled in (True, False):
             server.expect(0, "initialize", int(enabled))

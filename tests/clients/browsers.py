@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Browsers as clients: each gets a page from here, plays the scenarios in it, and sends back what it saw."""
+"""Browsers as clients: each loads a page from here, runs the scenarios in it, and returns its observations."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 HERE = pathlib.Path(__file__).resolve().parent
-# A browser takes its time to start on a busy machine.
+# A browser may start slowly on a busy machine.
 PATIENCE = 150
 
-# What a browser does on its own, and a page does not need: it is kept from asking the network for anything.
+# Disables what a browser does by itself and a page does not need, such as requests to the network.
 FIREFOX_PREFERENCES = {
     "app.normandy.enabled": False,
     "app.update.disabledForTesting": True,
@@ -64,7 +64,7 @@ BROWSERS = {"chromium": chromium, "firefox": firefox}
 
 
 class Pages(BaseHTTPRequestHandler):
-    """Serves the page, what it shall do, and takes what it saw."""
+    """Serves the page and its scenarios, and receives the observations."""
 
     FILES = {"/": ("page.html", "text/html"), "/session.mjs": ("session.mjs", "text/javascript")}
 
@@ -97,7 +97,7 @@ class Pages(BaseHTTPRequestHandler):
 
 @contextmanager
 def pages():
-    """Where pages come from; their origin is known before it is known what they shall do."""
+    """The origin of the pages, which is known before their scenarios."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
         server.daemon_threads = True
         server.seen = queue.Queue()
@@ -109,12 +109,12 @@ def pages():
 
 
 def database(browser, home, profile):
-    """Where a browser keeps the authorities that it trusts."""
+    """The directory where a browser stores the authorities that it trusts."""
     return pathlib.Path(profile if browser == "firefox" else home / ".pki" / "nssdb")
 
 
 def trust(certificate, database):
-    """Has a browser trust an authority: both keep them as NSS does."""
+    """Makes a browser trust an authority: both use NSS for that."""
     database.mkdir(parents=True, exist_ok=True)
     for arguments in (
         ["-N", "--empty-password"],
@@ -124,7 +124,7 @@ def trust(certificate, database):
 
 
 def play(browser, server, scenarios, certificate=None):
-    """What a page of the server sees in a browser."""
+    """Returns what a page of the server observes in a browser."""
     server.scenarios = scenarios
     home = tempfile.mkdtemp(prefix=f"wss-{browser}-")
     log = pathlib.Path(home) / "log"
@@ -134,7 +134,7 @@ def play(browser, server, scenarios, certificate=None):
         trust(certificate, database(browser, pathlib.Path(home), profile))
     command = BROWSERS[browser](str(profile), f"{server.origin}/")
     with log.open("wb") as output:
-        # In a group of its own, so that what it starts ends with it.
+        # In its own process group, so that its children end with it.
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates for a test: an authority, and what it has signed for a server on this machine, made by openssl."""
+"""Certificates for a test: an authority, and a server's certificate signed by it, created by openssl."""
 
 import pathlib
 import subprocess
@@ -25,12 +25,12 @@ class Certificate:
 
     @property
     def options(self):
-        """The default server's."""
+        """The certificate of the default server."""
         return ["--tls-cert", str(self.cert), "--tls-key", str(self.key)]
 
     @property
     def trust(self):
-        """What has clients trust it, of the environment: OpenSSL and Python, Node, and ours in Rust."""
+        """Environment variables that make clients trust it: OpenSSL and Python, Node, and ours in Rust."""
         return dict.fromkeys(["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "WSS_TEST_CA"], str(self.ca))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python's `websockets` as a client: scenarios as JSON on standard input, what it saw on standard output."""
+"""Python's `websockets` as a client: scenarios as JSON on standard input, observations on standard output."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ PATIENCE = 30
 
 
 async def play(scenario):
-    """Plays a scenario; what was seen."""
+    """Runs a scenario. Returns the observations."""
     try:
         client = await connect(
             scenario["url"],
@@ -38,7 +38,7 @@ async def play(scenario):
             elif what == "ping":
                 pongs.append((await client.ping(value), value))
             elif what == "close":
-                # It waits for the server to close, too.
+                # It also waits for the server to close.
                 code = 1005 if value["code"] is None else value["code"]
                 await close(client, code, value["reason"])
             elif what == "wait":
@@ -54,7 +54,7 @@ async def close(client, code, reason):
     if code != 1005:
         await client.close(code, reason)
         return
-    # Its own close() always has a code.
+    # Its own close() always sends a code.
     async with client.send_context():
         client.protocol.send_close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A page in a headless browser that a test can look into: Chromium by its DevTools protocol, Firefox by BiDi."""
+"""A page in a headless browser, controlled by a test: Chromium by its DevTools protocol, Firefox by BiDi."""
 
 import base64
 import json
@@ -19,11 +19,11 @@ from websockets.sync.client import connect
 
 
 class Refused(Exception):
-    """What the browser was asked it does not do now, as between two pages."""
+    """The browser cannot run the command now, for example between two pages."""
 
 
 class Page:
-    """A page in a browser of its own, which trusts a certificate, or with `verify=False` any."""
+    """A page in its own browser, which trusts a certificate, or with `verify=False` any."""
 
     def __init__(self, browser, url, certificate=None, verify=True):
         self.browser, self.number = browser, 0
@@ -63,7 +63,7 @@ class Page:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def said(self, pattern):
-        """Waits for what the browser says about its debugging port."""
+        """Waits until the browser reports its debugging port."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             found = re.search(pattern, self.log.read_text(errors="replace"))
@@ -88,7 +88,7 @@ class Page:
         self.ask("browsingContext.navigate", context=self.context, url=url, wait="complete")
 
     def ask(self, method, **parameters):
-        """What the browser answers; its events are passed over."""
+        """Returns the browser's answer, and skips events."""
         self.number += 1
         self.link.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
         while True:
@@ -99,7 +99,7 @@ class Page:
                 return answer["result"]
 
     def evaluate(self, expression):
-        """The value of an expression in JavaScript, as JSON has it."""
+        """Returns the value of a JavaScript expression, as JSON."""
         expression = f"JSON.stringify({expression})"
         if self.browser == "chromium":
             result = self.ask("Runtime.evaluate", expression=expression)
@@ -115,7 +115,7 @@ class Page:
         return None if value is None else json.loads(value)
 
     def reload(self):
-        """Has the browser begin to load the page again, unless it does that already."""
+        """Makes the browser reload the page, unless it is loading already."""
         try:
             if self.browser == "chromium":
                 self.ask("Page.reload")
@@ -125,14 +125,14 @@ class Page:
             pass
 
     def tries(self, expression):
-        """The value of the expression, or nothing: the page may still be loading."""
+        """Returns the value of the expression, or nothing, because the page may still be loading."""
         try:
             return self.evaluate(f"(() => {{ try {{ return {expression} }} catch {{ return null }} }})()")
         except Refused:
             return None
 
     def wait_for(self, expression, seconds=30):
-        """The value of the expression, once it is one that counts as true."""
+        """Waits until the value of the expression is truthy, and returns it."""
         end = time.monotonic() + seconds
         while True:
             value = self.tries(expression)

@@ -26,7 +26,7 @@ BROWSERS = ("chromium", "firefox")
 # The WebSocket API has no ping: pages cannot send one, nor see a pong.
 WITH_PING = ("python", "node", "tungstenite")
 
-# The default server with its options; or the program beside it that follows commands (`told.rs`).
+# The default server with its options, or `told.rs`, a program that follows commands.
 SERVERS = {
     "echo": ["wss", "--streaming", "--subprotocol", "v2.chat", "--subprotocol", "v1.chat"],
     "whole messages": ["wss"],
@@ -69,7 +69,7 @@ def close(code=None, reason=""):
 
 
 def opened(protocol=""):
-    # All but tungstenite offer to compress: no extension is ever accepted.
+    # All except tungstenite offer compression, but the server accepts no extension.
     return {"open": {"protocol": protocol, "extensions": ""}}
 
 
@@ -81,7 +81,7 @@ def refused(why):
     return {"refused": why}
 
 
-# Pages do not learn why.
+# Pages do not learn the reason.
 FAILED = [closed(1006, clean=False)]
 
 MEGABYTE = bytes(range(256)) * 4096
@@ -96,7 +96,7 @@ class Scenario:
     seen: list
     protocols: list = field(default_factory=list)
     clients: tuple = CLIENTS
-    # What these clients see instead.
+    # These clients observe something else.
     otherwise: dict = field(default_factory=dict)
 
     def expected(self, client):
@@ -145,7 +145,7 @@ SCENARIOS = [
         [opened(), text("still here"), closed(1000)],
     ),
     Scenario(
-        # The server's close frame has the code, and no reason.
+        # The server's close frame has the code, but no reason.
         "client_closes_with_a_code_and_a_reason",
         "echo",
         [close(4999, "fertig, schöne Grüße"), receive()],
@@ -189,8 +189,8 @@ SCENARIOS = [
         "whole messages",
         [binary(bytes(1401)), receive()],
         [opened(), closed(1009)],
-        # A server that fails the connection closes its side without waiting for an answer (RFC 6455
-        # section 7.1.7). Firefox does not call that clean, unless it was faster.
+        # A server that fails the connection closes its side without waiting for an answer (RFC 6455 section 7.1.7).
+        # Firefox considers that unclean, unless it was faster.
         otherwise={"firefox": [opened(), closed(1009, clean=ANY)]},
     ),
     Scenario(

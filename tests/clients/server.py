@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server as a process: the default one, or another program that says where it listens."""
+"""A server as a process: the default one, or another program that prints its address."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ PATIENCE = 15
 
 
 class Server:
-    """A running server; `url` is where."""
+    """A running server with its URL in `url`."""
 
     def __init__(self, *options, command=(SERVER, "--port", "0")):
         self.process = subprocess.Popen(
@@ -33,7 +33,7 @@ class Server:
         self.process.communicate()
 
     def terminate(self):
-        """Asks the server to end; its exit code and what it said on stderr."""
+        """Stops the server. Returns its exit code and its stderr output."""
         self.process.send_signal(signal.SIGTERM)
         _, stderr = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, stderr

@@ -69,14 +69,14 @@ def test_dashboard_shows_a_server_that_is_alive(browser):
                 client.recv()
             page.wait_for(f"parseFloat({TILES}['Messages in']) > 1")
         page.wait_for(f"{TILES}.Clients === '1'")
-        # A command gets its answer. What comes is text, whatever it looks like.
+        # A command gets its answer. All data is shown as text.
         markup = '<img src=x onerror="document.title=1">'
         for command in ['{"led":true}', markup]:
             send(page, command)
             page.wait_for(f"{LOG}.filter(line => line.endsWith({json.dumps(command)})).length === 2")
         assert page.evaluate("document.querySelectorAll('#log img').length") == 0
         assert page.evaluate("document.title") == "WSS dashboard"
-        # It reconnects after the server was away.
+        # It reconnects after the server was stopped.
         server.terminate()
         page.wait_for(f"{STATE}.startsWith('reconnecting')")
         assert page.evaluate("document.querySelector('#send button').disabled")
@@ -132,7 +132,7 @@ def test_auth_is_for_the_page_and_for_websockets():
         with connect(server.url, additional_headers=login) as client:
             client.send("hi")
             assert client.recv() == "hi"
-        # A page of another site has the login of its browser.
+        # A page of another site uses the login of its browser.
         with pytest.raises(InvalidStatus) as refused:
             connect(server.url, additional_headers=login, origin="http://evil.example")
         assert refused.value.response.status_code == 403

@@ -13,7 +13,7 @@ from test_device import *  # noqa: E402, F403
 
 
 class Device:
-    """The device as a process, which can be read as those of pytest-twister-harness."""
+    """The device as a process, with the output methods of pytest-twister-harness."""
 
     def __init__(self):
         self.process = subprocess.Popen(
@@ -35,6 +35,6 @@ class Device:
 def dut():
     device = Device()
     yield device
-    # Its last client has ended it.
+    # Its last client has stopped it.
     device.process.stdout.close()
     assert device.process.wait(timeout=10) == 0

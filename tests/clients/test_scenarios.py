@@ -38,7 +38,7 @@ def started(name, origin, certificate, stack):
 
 
 def run(command, scenarios, certificate):
-    """What a client that is a program sees."""
+    """Returns what a client that is a program observes."""
     done = subprocess.run(
         command,
         input=json.dumps(scenarios),
@@ -61,7 +61,7 @@ def has(client, scheme, scenario):
 
 
 def play(client, scheme, directory):
-    """What a client sees of each scenario. It plays them all in one go, on servers of its own."""
+    """Returns what a client observes in each scenario. It runs all of them at once, on its own servers."""
     mine = [scenario for scenario in SCENARIOS if has(client, scheme, scenario)]
     certificate = Certificate(directory) if scheme == "wss" else None
     with ExitStack() as stack:
@@ -82,7 +82,7 @@ def play(client, scheme, directory):
         return run(PROGRAMS[client], told, certificate)
 
 
-# What each client saw; nothing for one that failed, which is started once, too.
+# The observations of each client; none for one that failed, which is started only once, too.
 SEEN = {}
 
 EACH = [

@@ -78,7 +78,7 @@ def test_renegotiation_is_refused(certificate):
     with Server(*certificate.options) as server:
         client = s_client(server, certificate, "-tls1_2")
         time.sleep(0.5)
-        # A line that has openssl renegotiate.
+        # A line that makes openssl renegotiate.
         seen, _ = client.communicate(b"R\n", timeout=PATIENCE)
         assert b"RENEGOTIATING" in seen
         assert client.returncode != 0
@@ -92,7 +92,7 @@ def test_a_signal_has_the_certificate_read_again(certificate, tmp_path):
 
     async def renew(server):
         async with connect(server.url, ssl=trusting(certificate), open_timeout=PATIENCE) as client:
-            # Half of it is no certificate: everything stays.
+            # Half of it is not a certificate: nothing changes.
             shutil.copy(renewed.cert, certificate.cert)
             server.process.send_signal(signal.SIGHUP)
             await asyncio.sleep(0.2)

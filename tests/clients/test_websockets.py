@@ -31,7 +31,7 @@ class Server(Process):
 
 
 def run(*options):
-    """Runs the server with options with which it must end by itself."""
+    """Runs the server with options with which it must exit by itself."""
     return subprocess.run(
         [SERVER, *options], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -43,7 +43,7 @@ def echo(client, message):
 
 
 def closed(client):
-    """The code and the reason with which the server closes."""
+    """Returns the code and the reason of the server's close frame."""
     with pytest.raises(ConnectionClosed) as closing:
         client.recv(PATIENCE)
     frame = closing.value.rcvd

@@ -23,7 +23,7 @@ from pykwalify.errors import SchemaError
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What the module's Kconfig refers to in Zephyr's, as far as it matters here.
+# The symbols of Zephyr's Kconfig that the module refers to, as far as needed here.
 SWITCHES = ("RUST", "NETWORKING", "NET_TCP", "NET_SOCKETS", "NET_IPV4", "NET_IPV6", "SHELL", "SIZE_OPTIMIZATIONS",
             "NET_BUF_POOL_USAGE")
 NUMBERS = (
@@ -39,7 +39,7 @@ AROUND = "".join([
     'config MBEDTLS_USER_CONFIG_FILE\n\tstring "MBEDTLS_USER_CONFIG_FILE"\n',
     'source "wss/Kconfig"\n',
 ])
-# Of Zephyr's network buffers.
+# For Zephyr's network buffers.
 BUFFER_SIZE = 128
 TEMPLATE = """
 config $(module)_LOG_LEVEL
@@ -103,7 +103,7 @@ mapping:
 
 
 def kconfig(switched_on):
-    """The module's Kconfig, with these options on."""
+    """Returns the module's Kconfig with these options on."""
     with tempfile.TemporaryDirectory() as directory:
         files = {
             "Kconfig": AROUND,
@@ -149,18 +149,18 @@ def check_kconfig():
             yield f"Kconfig: {name} has no help"
         if symbol.type == kconfiglib.INT and symbol.nodes[0].prompt and not symbol.ranges:
             yield f"Kconfig: {name} has no range"
-    # What the Rust side believes without Zephyr.
+    # The defaults that the Rust side uses without Zephyr.
     defaults = kconfig(["WSS", "NET_IPV4"])
     build = (ROOT / "zephyr/port/build.rs").read_text()
     for name, value in re.findall(r'\("(WSS_\w+)", ([\d_]+|true|false)\)', build):
         value = {"true": "y", "false": "n"}.get(value, value.replace("_", ""))
-        # Without what the check has switched on.
+        # Without the options that the check has enabled.
         symbol = defaults.syms.get(name)
         if symbol is None or not symbol.nodes:
             yield f"zephyr/port/build.rs: there is no option {name}"
         elif symbol.str_value not in (value, ""):
             yield f"zephyr/port/build.rs: {name} is {value}, and {symbol.str_value} in Kconfig"
-    # A client that only listens is pinged before it is closed, and not at all without a timeout.
+    # A client that only listens is pinged before the timeout, and never pinged without one.
     made.syms["WSS_CLIENT_TIMEOUT_MS"].set_value("0")
     if made.syms["WSS_PING_INTERVAL_MS"].str_value != "0":
         yield "Kconfig: WSS_PING_INTERVAL_MS is not 0 with a timeout of 0"
@@ -169,7 +169,7 @@ def check_kconfig():
         interval = int(made.syms["WSS_PING_INTERVAL_MS"].str_value)
         if not 0 < 2 * interval <= timeout:
             yield f"Kconfig: WSS_PING_INTERVAL_MS is {interval} with a timeout of {timeout}, and not half of it"
-    # Enough of everything, for every number of servers and of clients, with IPv4 and IPv6.
+    # The defaults are sufficient for every number of servers and of clients, with IPv4 and IPv6.
     made.syms["NET_IPV6"].set_value("y")
     for servers, clients in itertools.product(range(1, 5), range(1, 65)):
         made.syms["WSS_SERVERS"].set_value(str(servers))
@@ -177,7 +177,7 @@ def check_kconfig():
         polls = clients + 4
         needed = {
             "ZVFS_POLL_MAX": polls,
-            # Those that were closed keep theirs for a while.
+            # Closed connections keep theirs for a while.
             "NET_MAX_CONTEXTS": servers * (polls + clients - 1),
             "ZVFS_OPEN_MAX": max(servers * (polls + 1), int(made.syms["NET_MAX_CONTEXTS"].str_value) + servers),
         }
@@ -195,7 +195,7 @@ def check_kconfig():
 
 
 def check_references(made):
-    """Every option of the module that a file names exists."""
+    """Checks that every option of the module that a file names exists."""
     files = [*ROOT.glob("zephyr/*.[ch]"), *ROOT.glob("zephyr/*.cmake"), ROOT / "zephyr/CMakeLists.txt"]
     for folder in ("samples", "tests/zephyr", "boards", "benches/zephyr"):
         for ending in ("c", "conf", "yaml", "cmake"):
@@ -223,7 +223,7 @@ def check_yaml(path, schema):
 
 
 def check_boards():
-    """Boards with settings are those that the sample is built for, and tests/zephyr/boards."""
+    """Checks that the boards with settings are those of the sample, and of tests/zephyr/boards."""
     settings = {path.stem for path in (ROOT / "boards").glob("*.conf")}
     scenarios = yaml.safe_load((ROOT / "samples/echo_c/sample.yaml").read_text())["tests"].values()
     lists = {
@@ -233,7 +233,7 @@ def check_boards():
     for file, boards in lists.items():
         for name in settings ^ {board.replace("/", "_") for board in boards}:
             yield f"{file}: {name} is not in both this and boards/"
-    # Every sample has the settings of the root, so that it can be copied by itself.
+    # Every sample has the settings of the root, so that it can be copied alone.
     ours = {path.name: path.read_bytes() for path in (ROOT / "boards").iterdir()}
     overlay = (ROOT / "overlay-tls.conf").read_bytes()
     for copy in ROOT.glob("samples/*/overlay-tls.conf"):
@@ -255,7 +255,7 @@ def main():
     revisions = {project["name"]: project["revision"] for project in west["projects"]}
     if revisions.get("zephyr") != "v4.3.0":
         problems.append("west.yml: Zephyr is not pinned to v4.3.0")
-    # That of Zephyr is another one, of which the locks of applications in Rust are not.
+    # Zephyr's own revision is different, and not the one in the lock files of applications in Rust.
     if not re.fullmatch("[0-9a-f]{40}", revisions.get("zephyr-lang-rust", "")):
         problems.append("west.yml: zephyr-lang-rust is not pinned to a commit")
     for problem in problems:

@@ -27,25 +27,25 @@ import time
 
 FRAME_BYTES = 1460  # one segment
 FRAME_SECONDS = 0.001
-# Of 11 connections each may stay for 500 ms: until its last frame was sent again, and then in TIME-WAIT.
+# Each of 11 connections may stay for 500 ms: until its last frame was sent again, and then in TIME-WAIT.
 CONNECTION_SECONDS = 0.06
 
 
 def reset(connection):
-    """Closes so that the other side gets a reset."""
+    """Closes with a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 def pass_on(source, sink, pause):
-    """Passes on what comes until the end of the stream; False if one of the two was reset."""
+    """Forwards bytes to the end of the stream. Returns False if one of the two was reset."""
     try:
         while data := source.recv(FRAME_BYTES):
             sink.sendall(data)
             time.sleep(pause)
         sink.shutdown(socket.SHUT_WR)
     except OSError:
-        # The thread of the other direction finds out by this; the other side does not.
+        # This stops the thread of the other direction; the other side gets no reset.
         for connection in (source, sink):
             try:
                 connection.shutdown(socket.SHUT_RD)

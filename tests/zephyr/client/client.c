@@ -33,7 +33,7 @@ int client_dial(const char *address, uint16_t port)
 	return fd;
 }
 
-/* Connects and asks for a path. */
+/* Connects and requests a path. */
 static int ask(const char *address, uint16_t port, const char *path)
 {
 	int fd = client_dial(address, port);
@@ -60,7 +60,7 @@ int client_connect_at(const char *address, uint16_t port, const char *path)
 	int ends = 0;
 
 	client_receives(fd, answer, strlen(answer));
-	/* The empty line at the end. */
+	/* The empty line ends the head. */
 	while (ends < 2) {
 		char byte;
 
@@ -85,7 +85,7 @@ void client_says(int fd, const char *text)
 
 void client_sends_frame(int fd, uint8_t opcode, const void *payload, size_t len)
 {
-	/* Whole, and masked with 0. */
+	/* One frame, masked with 0. */
 	const uint8_t header[6] = {0x80 | opcode, (uint8_t)(0x80 | len)};
 
 	zassert_true(len <= 125);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client of the server, in the same image. What goes wrong fails the test. */
+/* A client of the server, in the same image. A failure fails the test. */
 #ifndef CLIENT_H
 #define CLIENT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Connects to an IPv4 or IPv6 address, and says nothing. */
+/* Connects to an IPv4 or IPv6 address, and sends nothing. */
 int client_dial(const char *address, uint16_t port);
-/* Says something that is no frame. */
+/* Sends bytes that are not a frame. */
 void client_says(int fd, const char *text);
 
-/* Connects to CONFIG_WSS_PORT at an IPv4 or IPv6 address, and asks for a path. */
+/* Connects to CONFIG_WSS_PORT at an IPv4 or IPv6 address, and requests a path. */
 int client_connect(const char *address, const char *path);
-/* The same at another port. */
+/* The same on another port. */
 int client_connect_at(const char *address, uint16_t port, const char *path);
 
-/* Connects and asks, and is answered with something that begins with `answer`, a line at most. */
+/* Connects and sends a request. The response must begin with `answer`, at most a line. */
 void client_is_refused(const char *address, const char *answer);
 
 /* Sends a frame of up to 125 bytes. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Compiles `zephyr/port.h` of POSIX, that the tests in C have.
+//! Compiles the implementation of `zephyr/port.h` on POSIX, which the tests in C have.
 
 fn main() {
     let root = "../../..";

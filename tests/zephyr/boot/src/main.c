@@ -39,7 +39,7 @@ ZTEST(boot, test_initialize_takes_over_what_does_not_listen)
 	zassert_ok(wss_port(server), "it runs, and does not listen");
 	zassert_ok(wss_get_stats(server, &stats));
 	zassert_equal(wss_configure(server, NULL), -EBUSY);
-	/* The port is of no meaning. */
+	/* The port is ignored. */
 	service = SYS_WSS_Initialize(&config, NULL, NULL);
 	zassert_not_equal(service, SYS_MODULE_OBJ_INVALID);
 	zassert_equal(SYS_WSS_Initialize(NULL, NULL, NULL), SYS_MODULE_OBJ_INVALID,

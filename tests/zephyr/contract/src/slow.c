@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients that leave undone what they have begun delay no other, and their slots come back. */
+/* Clients that do not finish what they have begun delay no other client, and their slots are freed. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 #include "service.h"
 #include "wire.h"
 
-/* Longer than another client waits, by far. */
+/* Much longer than another client waits. */
 #define TIMEOUT_MS 10000
-/* The longest that another client waits: for a machine that is busy with other things as well. */
+/* The maximum time that another client waits, also on a busy machine. */
 #define BOUND_MS   2000
 
 static atomic_int closed;
@@ -22,14 +22,14 @@ static void echo(SYS_WSS_EVENTS event, void *data, int32_t client, void *unused)
 
 	(void)unused;
 	if (event == SYS_WSS_EVENT_CLIENT_TXT_DATA_RX) {
-		/* Which the client that does not read has no room for, at last. */
+		/* A client that does not read has no room for this in the end. */
 		(void)SYS_WSS_sendMessage(true, SYS_WSS_FRAME_TEXT, rx->data, (size_t)rx->datalen,
 					  client);
 	}
 	closed += event == SYS_WSS_EVENT_CLIENT_CLOSED;
 }
 
-/* Sends messages until there is no room for more on the way. */
+/* Sends messages until there is no more room in transit. */
 static void flood(int fd)
 {
 	static uint8_t messages[10 * 1008];
@@ -48,7 +48,7 @@ static void flood(int fd)
 	} while (sent > 0);
 }
 
-/* A broadcast and an echo reach this client in time: whether the broadcast reached all. */
+/* A broadcast and an echo must reach this client in time. Returns whether the broadcast reached all clients. */
 static bool served(int fd)
 {
 	static uint8_t data[100];
@@ -100,7 +100,7 @@ static void clients_that_stall_delay_no_other_and_their_slots_come_back(void)
 	}
 	CHECK(refused > 0);
 	while (closed < 3) {
-		/* A byte now and then keeps no slot. */
+		/* Sending a byte from time to time does not keep a slot. */
 		(void)send(fds[1], "x", 1, MSG_NOSIGNAL);
 		(void)served(fds[3]);
 		CHECK(now_ms() < until + PATIENCE * 1000);

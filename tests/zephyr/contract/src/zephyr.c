@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of tests/c need of Zephyr: ztest instead of a program, and what only the kernel knows. */
+/* The Zephyr part of the tests in tests/c: ztest instead of a program, and functions that need the kernel. */
 #include <string.h>
 
 #include <zephyr/kernel.h>
@@ -13,7 +13,7 @@
 void test_fail(const char *file, int line, const char *what)
 {
 	TC_PRINT("%s:%d: failed: %s\n", file, line, what);
-	/* Ends the test, and this thread, whichever it is. */
+	/* Ends the test, and this thread. */
 	ztest_test_fail();
 }
 
@@ -21,7 +21,7 @@ void test_case(const char *name, void (*run)(void))
 {
 	const char *found = strstr(NOT_ON_ZEPHYR, name);
 
-	/* Spaces stand around each name. */
+	/* There are spaces around each name. */
 	if (found != NULL && found[-1] == ' ' && found[strlen(name)] == ' ') {
 		ztest_test_skip();
 	}
@@ -72,7 +72,7 @@ int running_threads(void)
 	return threads;
 }
 
-/* There is none: the log is Zephyr's. For the linker. */
+/* There is none, because lines go to Zephyr's log. This is for the linker. */
 void wss_set_log(enum wss_log_level level, wss_log_handler handler, void *given)
 {
 	ARG_UNUSED(level);

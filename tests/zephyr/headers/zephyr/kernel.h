@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the module's C uses of Zephyr's kernel, declared: see tests/zephyr/compile. */
+/* Declarations of the kernel functions that the module's C code uses: see tests/zephyr/compile. */
 #ifndef ZEPHYR_KERNEL_H
 #define ZEPHYR_KERNEL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits against abuse: whom a connection is with, and limits that Kconfig has at 0. */
+/* Limits against abuse: the address of a connection, and limits that are 0 in Kconfig. */
 #include <zephyr/kernel.h>
 #include <zephyr/net/socket.h>
 #include <zephyr/ztest.h>
@@ -18,7 +18,7 @@ static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *coo
 	ARG_UNUSED(cookie);
 }
 
-/* One more would be refused: there is room for it again once the service has noticed. */
+/* One more would be refused. There is room for it again once the service has noticed the close. */
 static void closes(int fd, uint32_t closed)
 {
 	struct wss_stats stats;
@@ -56,7 +56,7 @@ ZTEST(limits, test_1_limits_that_kconfig_has_at_0_are_refused)
 	wss_limits_init(&limits);
 	limits.fragments_per_message = 1;
 	zassert_equal(configure(&limits), -EINVAL);
-	/* So are other sizes than those of Kconfig. */
+	/* Sizes other than those of Kconfig are rejected, too. */
 	wss_limits_init(&limits);
 	limits.rx_buffer_size++;
 	zassert_equal(configure(&limits), -EINVAL);
@@ -100,7 +100,7 @@ ZTEST(limits, test_2_each_address_has_as_many_clients_as_it_may)
 	struct wss_stats stats;
 
 	zassert_not_equal(object, SYS_MODULE_OBJ_INVALID);
-	/* Over loopback a connection comes from the address that it goes to. */
+	/* Over loopback, a connection comes from the address that it connects to. */
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
 		fds[i] = client_connect(addresses[i], "/");
 		for (size_t j = 0; j <= i; j++) {

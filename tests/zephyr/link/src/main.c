@@ -52,7 +52,7 @@ static void serves(const char *address)
 	expect(SYS_WSS_EVENT_CLIENT_CLOSED, 0);
 }
 
-/* Before anything is registered, so that the interface coming up at boot is of no interest. */
+/* Before anything is registered, so that the interface event at boot does not matter. */
 static void *set_up(void)
 {
 	zassert_equal(wss_port(wss_default_server()), -ENOTCONN, "nothing has started it yet");

@@ -33,7 +33,7 @@ int connects(const char *address)
 	int fd = client_connect(address, "/");
 	const struct timeval limit = {.tv_sec = 2};
 
-	/* A client that is not served is to fail, not to hang. */
+	/* A client that is not served must fail, and not hang. */
 	zassert_ok(zsock_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
 	echoes(fd);
 	return fd;

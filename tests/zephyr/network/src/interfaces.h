@@ -4,15 +4,15 @@
 
 #include <stdint.h>
 
-/* Connects a client to an address, and checks that it is echoed. Its descriptor. */
+/* Connects a client to an address, and checks its echo. Returns its descriptor. */
 int connects(const char *address);
-/* Checks that a client is echoed. */
+/* Checks the echo of a client. */
 void echoes(int fd);
-/* Connects a client, which is served, and closes it. */
+/* Connects a client, checks its echo, and closes it. */
 void serves(const char *address);
-/* accept_errors of the service. */
+/* Returns accept_errors of the service. */
 uint32_t accept_errors(void);
-/* Each message is sent back. */
+/* Sends each message back. */
 void echo_on(void);
 
 #endif

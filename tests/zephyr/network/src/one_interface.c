@@ -30,7 +30,7 @@ static void is_quiet(void)
 	service_told(SYS_WSS_EVENT_ERR, 0);
 	service_told(SYS_WSS_EVENT_SOCK_OPEN_FAILED, 0);
 	zassert_equal(accept_errors(), 0);
-	/* One for the listener that reports the link, and one for the next poll. */
+	/* One poll for the listener that reports the link, and the next one. */
 	zassert_true(atomic_get(&service_polls) <= 2, "%ld wake-ups", atomic_get(&service_polls));
 }
 
@@ -160,7 +160,7 @@ static void take_long(const char *data, size_t len, int32_t client)
 	k_sleep(K_SECONDS(20));
 }
 
-/* The service ends without it, but the client's CLOSED is delivered all the same. */
+/* The service stops without it, but still delivers the client's CLOSED. */
 ZTEST(one_interface, test_a_callback_outlasts_the_end)
 {
 	int fd;

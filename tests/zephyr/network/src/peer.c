@@ -47,7 +47,7 @@ static uint16_t folded(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/* Has the image receive a segment. */
+/* Lets the image receive a segment. */
 static void transmit(struct peer *peer, uint8_t flags, const void *data, size_t len)
 {
 	uint8_t bytes[HEADERS + 256] = {0};
@@ -89,7 +89,7 @@ static void transmit(struct peer *peer, uint8_t flags, const void *data, size_t 
 	peer->seq += (uint32_t)len + ((flags & (SYN | FIN)) != 0 ? 1 : 0);
 }
 
-/* A byte of the server's: of its answer, of a frame's header, or of a payload. */
+/* Handles a byte of the server: of its response, of a frame header, or of a payload. */
 static void take(struct peer *peer, uint8_t byte)
 {
 	if (peer->skip > 0) {
@@ -125,7 +125,7 @@ static void take(struct peer *peer, uint8_t byte)
 	}
 }
 
-/* Takes what the image sends. It is answered later, with no lock of the stack held. */
+/* Handles the image's output. The answer follows later, with no lock of the stack held. */
 static int receive(const struct device *dev, struct net_pkt *pkt)
 {
 	static uint8_t bytes[1600];
@@ -183,7 +183,7 @@ static void answer(void *a, void *b, void *c)
 	ARG_UNUSED(c);
 	for (;;) {
 		(void)k_sem_take(&owed, K_FOREVER);
-		/* The way to a peer and back takes time. */
+		/* The path to a peer and back takes time. */
 		k_msleep(1);
 		(void)k_mutex_lock(&lock, K_FOREVER);
 		for (size_t i = 0; i < PEERS; i++) {

@@ -15,10 +15,10 @@
 #define PEERS 10
 
 struct peer {
-	/* Of the next byte that it sends, and of the next one that it receives. */
+	/* The sequence numbers of the next byte that it sends, and of the next one that it receives. */
 	uint32_t seq;
 	uint32_t ack;
-	/* The end of what was received: the handshake's, then a frame's. */
+	/* The end of the received bytes: of the handshake, then of a frame. */
 	size_t skip;
 	uint8_t head[4];
 	size_t head_len;
@@ -26,7 +26,7 @@ struct peer {
 	bool known;
 	bool upgraded;
 	bool closed;
-	/* It acknowledges nothing, though its window stays open. */
+	/* It acknowledges nothing, although its window stays open. */
 	bool stalled;
 	bool owes_ack;
 	bool owes_request;
@@ -39,7 +39,7 @@ struct peer {
 
 extern struct peer peers[PEERS];
 
-/* Connects, and waits for the answer. */
+/* Connects, and waits for the response. */
 void peer_connect(struct peer *peer);
 /* Sends a text of up to 100 bytes. */
 void peer_text(struct peer *peer, const char *text, size_t len);

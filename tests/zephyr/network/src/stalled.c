@@ -13,11 +13,11 @@
 #define ACTIVE   (PEERS - STALLED)
 #define MESSAGES 400
 
-/* How often the active peers send, and the application. */
+/* The send periods of the active peers, and of the application. */
 #define MESSAGE_MS   20
 #define BROADCAST_MS 50
 
-/* By message: when it was sent, and when it reached the callback, or came back. */
+/* For each message: the time of sending, of the callback, and of the echo. */
 static int64_t sent_at[MESSAGES];
 static int64_t arrived_at[MESSAGES];
 static int64_t answered_at[MESSAGES];
@@ -68,10 +68,10 @@ static void broadcast(void *a, void *b, void *c)
 	}
 }
 
-/* Above the service's own: that it does not wait there is what is tested. */
+/* Higher than the service's priority, to test that it does not wait there. */
 K_THREAD_DEFINE(broadcaster, 4096, broadcast, NULL, NULL, NULL, K_PRIO_PREEMPT(5), 0, 0);
 
-/* The active peers send messages in turn; the longest times until they arrive, and are answered. */
+/* The active peers send messages in turn. Measures the maximum times until they arrive, and are answered. */
 static void exchange(int messages, int64_t *longest_arrival, int64_t *longest_answer)
 {
 	*longest_arrival = 0;
@@ -135,7 +135,7 @@ ZTEST(stalled, test_peers_that_stop_acknowledging)
 			     peers[STALLED].binaries - received);
 	}
 
-	/* Those that stalled are cut off, and the others are served as before. */
+	/* The stalled ones are aborted, and the others are served as before. */
 	k_sleep(K_SECONDS(90));
 	for (int i = 0; i < PEERS; i++) {
 		zassert_equal(wss_client_at(wss_default_server(), i) == WSS_NO_CLIENT, i < STALLED,

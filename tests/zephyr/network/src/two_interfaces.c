@@ -25,7 +25,7 @@ static void tear_down(void *fixture)
 	k_msleep(100);
 }
 
-/* One goes down and stays down; then it comes up again. */
+/* One goes down and stays down; later it comes up again. */
 static void goes_down(struct wire *wire, struct wire *other)
 {
 	int fd = connects(wire->peer4);
@@ -37,7 +37,7 @@ static void goes_down(struct wire *wire, struct wire *other)
 	service_told(SYS_WSS_EVENT_LL_INTF_DOWN, 1);
 	service_told(SYS_WSS_EVENT_CLIENT_CLOSED, 1);
 	zsock_close(fd);
-	/* Clients of the other one, old and new, notice nothing. */
+	/* Clients of the other one, old and new, are not affected. */
 	echoes(fd_other);
 	serves(other->peer4);
 	serves(other->peer6);
@@ -110,7 +110,7 @@ ZTEST(two_interfaces, test_both_go_down)
 	service_told(SYS_WSS_EVENT_ERR, 0);
 }
 
-/* The server is not there. */
+/* The server does not listen there. */
 ZTEST(two_interfaces, test_an_unrelated_interface)
 {
 	service_start(wires[0].own4, 0);
@@ -153,7 +153,7 @@ ZTEST(two_interfaces, test_a_connection_waits_while_an_unrelated_interface_chang
 	connection_waits(wires[0].own4);
 }
 
-/* Peers reconnect with IPv6 as soon as they were answered: there is always a connection to accept. */
+/* Peers reconnect with IPv6 as soon as they are answered, so there is always a connection to accept. */
 #define FLOODERS 3
 #define FLOOD    600
 
@@ -202,7 +202,7 @@ ZTEST(two_interfaces, test_ipv4_beside_a_flood_of_ipv6)
 				K_THREAD_STACK_SIZEOF(flood_stacks[i]), flood, NULL, NULL, NULL,
 				CONFIG_WSS_THREAD_PRIORITY - 3, 0, K_NO_WAIT);
 	}
-	/* In the middle of it: no time passes while it goes on. */
+	/* In the middle of it: no time passes meanwhile. */
 	zassert_ok(k_sem_take(&flood_runs, K_SECONDS(10)));
 	before = atomic_get(&flooded);
 	fd = client_connect(wires[0].peer4, "/");

@@ -64,7 +64,7 @@ static void init(struct net_if *iface)
 #endif
 }
 
-/* As Zephyr's loopback driver does it. */
+/* Like Zephyr's loopback driver. */
 static int turn_around(const struct device *dev, struct net_pkt *pkt)
 {
 	struct net_pkt *back = net_pkt_rx_clone(pkt, K_NO_WAIT);

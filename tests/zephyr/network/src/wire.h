@@ -10,7 +10,7 @@
 
 struct wire {
 	struct net_if *iface;
-	/* The image's own address, and the one that clients connect to. */
+	/* The image's own address, and the address that clients connect to. */
 	const char *own4;
 	const char *peer4;
 	const char *own6;
@@ -19,11 +19,11 @@ struct wire {
 
 extern struct wire wires[];
 
-/* Gives an interface an IPv4 address of its network, and takes it away. */
+/* Adds an IPv4 address of its network to an interface, and removes it. */
 void wire_add(struct wire *wire, const char *address);
 void wire_remove(struct wire *wire, const char *address);
 
-/* Has it as it was at first, after a test that failed. */
+/* Restores the initial state, after a test that failed. */
 void wire_restore(struct wire *wire);
 
 #endif

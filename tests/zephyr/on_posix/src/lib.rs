@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! See `tests/server.rs`. What is linked from here is `zephyr/port.h` of POSIX.
+//! See `tests/server.rs`. This links the implementation of `zephyr/port.h` on POSIX.
 
 /// The examples of the guide are tested here; see `tests/doc_blocks`.
 #[cfg(doctest)]

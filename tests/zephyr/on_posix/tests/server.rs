@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Servers in Rust as on Zephyr, on a host.
+//! Servers in Rust with the Zephyr port, on a host.
 
 use std::net::{TcpListener, TcpStream};
 use std::ops::Deref;
@@ -17,10 +17,10 @@ use wss::{
 use wss_on_posix as _;
 use wss_zephyr::{EventQueue, ListenError, MessageBuffer, Options, StartError, kconfig};
 
-/// How long anything may take.
+/// The maximum time of any step.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// There are only so many servers at a time, and queues.
+/// The numbers of servers and queues are limited.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,7 +34,7 @@ fn options() -> Options<'static> {
     options
 }
 
-/// Every handler here, since all servers have one type of it.
+/// All handlers in one type, because all servers have the same one.
 struct App {
     clients: Clients,
     role: Role,
@@ -46,21 +46,21 @@ enum Role {
     Echo,
     /// Sends only texts back.
     EchoText,
-    /// Refuses `/no`, and sends messages back with the number of its client's messages.
+    /// Refuses `/no`, and sends messages back with the client's number of messages.
     Count,
-    /// Sends messages on to the clients of another server, and ends it.
+    /// Forwards messages to the clients of another server, and stops it.
     Relay(&'static Mutex<Option<Running>>),
-    /// Does not return from a text before the test lets it.
+    /// Does not return from a text before the test allows it.
     Slow(&'static AtomicBool),
-    /// Puts off every answer, and sends messages back.
+    /// Defers every answer, and sends messages back.
     Later(&'static Mutex<Vec<ClientId>>),
-    /// Counts the handlers that there are.
+    /// Counts the existing handlers.
     Alive(&'static AtomicUsize),
-    /// Sends to all.
+    /// Sends to all clients.
     Tick,
 }
 
-/// How many messages came.
+/// The number of messages.
 #[derive(Default)]
 struct Session(usize);
 
@@ -151,7 +151,7 @@ type Server = wss_zephyr::Server<App>;
 
 static SERVERS: [Server; kconfig::SERVERS as usize] = [const { Server::new() }; 3];
 
-/// A server that runs, until this is dropped.
+/// A running server, which is stopped when this is dropped.
 struct Running(&'static Server);
 
 impl Running {
@@ -174,7 +174,7 @@ impl Drop for Running {
     }
 }
 
-/// Starts a server that does not run. What is left of the time before may take a moment to go.
+/// Starts a server that does not run. The end of its previous run may take a moment.
 fn until_started<T>(start: impl Fn(&'static Server) -> Result<T, StartError>) -> (Running, T) {
     let since = Instant::now();
     loop {
@@ -215,7 +215,7 @@ fn connect(server: &Server) -> Client {
     try_connect(server.local_port(), "/").expect("a connection")
 }
 
-/// The next event, as text.
+/// Returns the next event, as text.
 fn next(queue: &EventQueue) -> Option<(Option<ClientId>, String)> {
     let mut buffer: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
     let (client, event) = queue.recv_timeout(&mut buffer, PATIENCE).ok()?;
@@ -421,8 +421,8 @@ fn a_server_starts_again_once_it_has_ended() {
     let gone = Err(wss::SendError::NotConnected);
     assert_eq!(clients.send_text(id, "x"), gone);
     for _ in 0..20 {
-        // The queue of before is at its end, although not all of it was taken, and dropping it is nothing
-        // to the next one.
+        // The previous queue has ended, although not all of its events were taken. Dropping it does not affect the next
+        // one.
         let next_queue = this.start_with_queue(&options(), EventMask::all(), 8);
         let next_queue = next_queue.expect("it starts");
         assert_eq!(next(&queue), None);
@@ -492,7 +492,7 @@ fn servers_have_clients_queues_and_limits_of_their_own() {
     assert_eq!(carol.read().expect("read"), Message::text("carol"));
     alice.send(Message::text("alice")).expect("sent");
     expect(&first, &["Text alice"]);
-    // Bob says nothing for too long; the other servers do not mind.
+    // Bob is silent for too long; the other servers are not affected.
     assert!(matches!(bob.read(), Ok(Message::Close(_))));
     expect(&second, &["Timeout", "Closing"]);
     assert!(two.stop());
@@ -561,7 +561,7 @@ fn a_server_goes_on_without_its_queue() {
     let _alone = alone();
     let (server, queue) = with_queue(EventMask::all(), 1);
     let mut before = connect(&server);
-    // All but the first event are waiting for room.
+    // All events except the first one wait for room.
     drop(queue);
     let mut after = connect(&server);
     for client in [&mut before, &mut after] {
@@ -661,7 +661,7 @@ fn a_handler_and_queues_get_the_events_of_their_masks() {
     expect(&states, &["Connected", "Closed"]);
     expect_nothing(&states);
     expect_nothing(&messages);
-    // A queue without a reader is gone.
+    // A queue without a reader is abandoned.
     drop(messages);
     let mut client = connect(&server);
     for _ in 0..10 {
@@ -702,7 +702,7 @@ fn there_are_as_many_sinks_as_the_service_has() {
     }));
     let too_many = SERVERS[0].builder(&options()).start([queue; 4]).map(|_| ());
     assert_eq!(too_many, Err(StartError::NoQueue));
-    // What was taken for it was given back.
+    // The queues that were taken for it were returned.
     drop(until_started(|server| {
         server.builder(&options()).start([queue; 3])
     }));
@@ -770,16 +770,16 @@ fn connections_of_the_application_are_adopted() {
     assert_eq!(server.local_port(), 0);
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a listener");
     let port = listener.local_addr().expect("an address").port();
-    // As often as slots are taken over from one another.
+    // As often as slots change between servers.
     for round in 0..200 {
         let connecting = thread::spawn(move || try_connect(port, "/"));
         let (stream, _) = listener.accept().expect("a connection");
         let fd = stream.into_raw_fd();
         let id = loop {
-            // SAFETY: the descriptor is the test's, until it is adopted.
+            // SAFETY: the test owns the descriptor until it is adopted.
             let adopted = unsafe { server.adopt(fd, b"", Opening::Request) };
             match adopted {
-                // The WSS thread has not closed the one before yet.
+                // The WSS thread has not closed the previous one yet.
                 Err(AdoptError::Full) => thread::sleep(Duration::from_millis(1)),
                 adopted => break adopted.expect("adopted"),
             }
@@ -792,7 +792,7 @@ fn connections_of_the_application_are_adopted() {
             Message::text(round.to_string())
         );
     }
-    // SAFETY: -1 is no descriptor.
+    // SAFETY: -1 is not a descriptor.
     let none = unsafe { server.adopt(-1, b"", Opening::Request) };
     assert_eq!(none, Err(AdoptError::Failed));
     assert!(server.stop());
@@ -828,7 +828,7 @@ fn a_handler_is_dropped_before_the_next_one_is_made() {
     let _alone = alone();
     let server = with_handler(&options(), Role::Alive(&ALIVE));
     let this = server.0;
-    // One that does not start makes none.
+    // A failed start creates no handler.
     let again = this.start(&options(), |clients| App::new(clients, Role::Alive(&ALIVE)));
     assert!(again.is_err());
     for _ in 0..3 {

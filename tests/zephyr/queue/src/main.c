@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events on a message queue of the application's own. */
+/* Events on a message queue of the application. */
 #include <string.h>
 
 #include <zephyr/kernel.h>
@@ -109,7 +109,7 @@ ZTEST(queue, test_1_a_text_ends_with_nul_and_may_be_changed)
 	zassert_mem_equal(held[1].data, "#", 1);
 	zassert_ok(wss_send(held[0].client, WSS_TEXT, held[0].data, 4, 0));
 	client_receives(fd, "\x81\x04####", 6);
-	/* What is no UTF-8 any more is not sent. */
+	/* A text that is no longer UTF-8 is not sent. */
 	memset(held[0].data, 0xff, 3);
 	zassert_equal(wss_send(held[0].client, WSS_TEXT, held[0].data, 3, 0), -EBADMSG);
 	zassert_equal(wss_send(held[0].client, WSS_TEXT, held[0].data, 3, 100), -EBADMSG);
@@ -145,7 +145,7 @@ ZTEST(queue, test_2_it_can_be_waited_for_with_other_things)
 ZTEST(queue, test_3_a_port_in_use_is_reported_once_there_is_room)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(CONFIG_WSS_PORT)};
-	/* As the library's are: releasing it says that there is room. */
+	/* Like the library's queues: releasing an event makes room. */
 	const struct wss_event nothing = {.type = WSS_EVENT_ERROR,
 					  .index = -1,
 					  .server = wss_default_server(),
@@ -199,7 +199,7 @@ ZTEST(queue, test_5_it_can_be_taken_back)
 	SYS_MODULE_OBJ object;
 	int fd;
 
-	/* wss_queue_get() is as good. */
+	/* wss_queue_get() works as well. */
 	object = start();
 	fd = client_connect("127.0.0.1", "/");
 	zassert_ok(wss_queue_get(queue, &event, 5000));

@@ -15,7 +15,7 @@ unsafe extern "C" {
     safe fn application_closes(fd: i32);
 }
 
-/// Where the application listens.
+/// The port of the application's listener.
 const PORT: u16 = kconfig::PORT as u16 + 1;
 
 /// A server that does not listen. It greets with the path of the request.
@@ -31,7 +31,7 @@ impl Listener {
         Self(application_listens(PORT))
     }
 
-    /// A client that connects, and the application's descriptor of it.
+    /// Connects a client. Returns it with the application's descriptor.
     #[track_caller]
     fn accept(&self) -> (Client, i32) {
         let client = Client::dial(PORT);
@@ -45,7 +45,7 @@ impl Drop for Listener {
     }
 }
 
-/// Has the server take over a connection.
+/// Lets the server take over a connection.
 #[track_caller]
 fn adopt(
     server: &Server,
@@ -53,7 +53,7 @@ fn adopt(
     received: &[u8],
     opening: Opening,
 ) -> Result<ClientId, AdoptError> {
-    // SAFETY: the descriptor is the test's, until it is adopted.
+    // SAFETY: the test owns the descriptor until it is adopted.
     unsafe { server.adopt(fd, received, opening) }
 }
 
@@ -108,7 +108,7 @@ extern "C" fn a_connection_that_is_not_adopted_stays_the_applications() {
         other.closes();
     }
 
-    // A slot whose last connection the WSS thread is still to close is taken.
+    // A slot is in use until the WSS thread has closed its last connection.
     wait_until("there is a place", || {
         adopt(&server, fd, b"", Opening::Upgraded).is_ok()
     });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The handler of the servers here, which have one type, and what it was asked and told.
+//! The handler of the servers here, which have one type, and its calls.
 
 use wss::service::Lock as _;
 use wss::{
@@ -11,10 +11,10 @@ use wss_zephyr::{on_service_thread, uptime_ms};
 
 use crate::PATIENCE_MS;
 
-/// What the handler does.
+/// The role of the handler.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Does what texts ask for, and otherwise echoes.
+    /// Runs the commands in texts, and otherwise echoes.
     Judge,
     /// The same, and greets with the path of the request.
     Greet,
@@ -24,14 +24,14 @@ pub enum Role {
     Tick,
 }
 
-/// What the handler was asked and told.
+/// The calls of the handler.
 #[derive(Debug)]
 pub struct Seen {
-    /// Whose answer is still to come.
+    /// The client whose answer is still to come.
     pub asked: Option<ClientId>,
     calls: [&'static str; 16],
     pub count: usize,
-    /// Of the last client that has gone.
+    /// The close code of the last client that has disconnected.
     pub code: Option<CloseCode>,
 }
 
@@ -51,7 +51,7 @@ impl Seen {
     }
 }
 
-/// Waits for something to be seen.
+/// Waits for a condition.
 #[track_caller]
 pub fn seen<T>(what: &str, look: impl Fn(&Seen) -> Option<T>) -> T {
     let until = uptime_ms() + u64::from(PATIENCE_MS);
@@ -102,7 +102,7 @@ impl App {
 }
 
 impl Handler for App {
-    /// How many messages came.
+    /// Returns the number of messages.
     type Session = u8;
 
     fn on_request(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client of the server, in the same image: that of `tests/zephyr/client`, in C. What goes wrong, or
-//! does not come in time, fails the case, and says which step of it that was.
+//! A client of the server, in the same image: that of `tests/zephyr/client`, in C. If something is wrong, or does not
+//! arrive in time, the case fails, and reports the step.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::panic::Location;
@@ -17,7 +17,7 @@ pub const PONG: u8 = 0xa;
 /// The body of a close frame with 1000.
 const NORMAL: [u8; 2] = 1000_u16.to_be_bytes();
 
-/// The key in RFC 6455, section 1.3, and the answer to it.
+/// The key in RFC 6455, section 1.3, and its accept key.
 const FIELDS: &CStr = c" HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const ACCEPTED: [&[u8]; 2] = [
@@ -37,11 +37,11 @@ unsafe extern "C" {
     fn client_steps(file: *const u8, len: usize, line: u32);
 }
 
-/// Reports where the next step of a client is, in case that it fails.
+/// Reports the location of the client's next step, in case it fails.
 #[track_caller]
 fn step() {
     let here = Location::caller();
-    // SAFETY: the name of a file lasts.
+    // SAFETY: file names are static.
     unsafe { client_steps(here.file().as_ptr(), here.file().len(), here.line()) };
 }
 
@@ -63,7 +63,7 @@ impl Client {
         client
     }
 
-    /// Connects and asks, with further fields of the request.
+    /// Connects and sends a request, with further fields.
     #[track_caller]
     pub fn ask(target: &CStr, fields: &CStr) -> Self {
         Self::ask_at(kconfig::PORT as u16, target, fields)
@@ -77,17 +77,17 @@ impl Client {
         client
     }
 
-    /// Connects, and says nothing.
+    /// Connects, and sends nothing.
     #[track_caller]
     pub fn dial(port: u16) -> Self {
         step();
-        // SAFETY: the address is a string of C.
+        // SAFETY: the address is a C string.
         let fd = unsafe { client_dial(c"127.0.0.1".as_ptr(), port) };
         client_is_impatient(fd);
         Self(fd)
     }
 
-    /// Says the request from (the rest of) the target on, with further fields.
+    /// Sends (the rest of) the request from the target on, with further fields.
     #[track_caller]
     pub fn asks(&self, target: &CStr, fields: &CStr) {
         for part in [target, FIELDS, fields, c"\r\n"] {
@@ -98,18 +98,18 @@ impl Client {
     #[track_caller]
     pub fn says(&self, text: &CStr) {
         step();
-        // SAFETY: it is a string of C.
+        // SAFETY: it is a C string.
         unsafe { client_says(self.0, text.as_ptr()) };
     }
 
-    /// Nothing has arrived yet.
+    /// Checks that nothing has arrived yet.
     #[track_caller]
     pub fn has_nothing(&self) {
         step();
         client_has_nothing(self.0);
     }
 
-    /// Is answered with 101, with these fields behind those that are in every such answer.
+    /// Expects a 101 response with these fields after those of every such response.
     #[track_caller]
     pub fn accepted_with(&self, fields: &[u8]) {
         for part in ACCEPTED.into_iter().chain([fields, b"\r\n"]) {
@@ -117,7 +117,7 @@ impl Client {
         }
     }
 
-    /// Is answered with this, no more, and the connection ends.
+    /// Expects exactly this response, and the end of the connection.
     #[track_caller]
     pub fn refused_with(self, answer: &[u8]) {
         self.receives(answer);
@@ -127,7 +127,7 @@ impl Client {
     #[track_caller]
     pub fn sends(&self, opcode: u8, payload: &[u8]) {
         step();
-        // SAFETY: the bytes are there.
+        // SAFETY: the bytes are valid.
         unsafe { client_sends_frame(self.0, opcode, payload.as_ptr().cast(), payload.len()) };
     }
 
@@ -147,11 +147,11 @@ impl Client {
     #[track_caller]
     fn receives(&self, bytes: &[u8]) {
         step();
-        // SAFETY: the bytes are there.
+        // SAFETY: the bytes are valid.
         unsafe { client_receives(self.0, bytes.as_ptr().cast(), bytes.len()) };
     }
 
-    /// Closes with 1000, is answered, and the connection ends.
+    /// Closes with 1000, expects the answer, and the end of the connection.
     #[track_caller]
     pub fn closes(self) {
         self.sends(CLOSE, &NORMAL);
@@ -159,7 +159,7 @@ impl Client {
         self.ends();
     }
 
-    /// Is closed with this, answers, and the connection ends.
+    /// Expects a close with this body, answers it, and expects the end of the connection.
     #[track_caller]
     pub fn closed_with(self, body: &[u8]) {
         self.gets(CLOSE, body);
@@ -167,7 +167,7 @@ impl Client {
         self.ends();
     }
 
-    /// The connection ends.
+    /// Expects the end of the connection.
     #[track_caller]
     pub fn ends(self) {
         step();

@@ -11,7 +11,7 @@ use crate::app::{Role, SEEN, expect_calls, seen};
 use crate::client::{BINARY, CONTINUATION, Client, PING, PONG, TEXT};
 use crate::{Running, connected, pause, start_as, wait_until};
 
-/// The responses of a small build have one phrase for every status.
+/// The responses of a size-optimized build share one reason phrase.
 const FORBIDDEN: &[u8] = if cfg!(feature = "wss_packages") {
     b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 } else {
@@ -80,7 +80,7 @@ extern "C" fn the_application_closes() {
     });
     wait_until("the slot is free", || clients.client(0).is_none());
 
-    // On a thread of its own.
+    // On another thread.
     let client = Client::connect(c"/");
     let id = connected(&clients, 0);
     assert_ne!(id, first);
@@ -102,7 +102,7 @@ extern "C" fn all_clients_are_sent_to() {
         connected(&server.clients(), slot);
     }
 
-    // On a thread of its own.
+    // On another thread.
     assert_eq!(server.clients().send_text(Target::All, "one"), Ok(()));
     assert_eq!(
         server.clients().send_binary(Target::Slot(1), b"two"),
@@ -142,7 +142,7 @@ extern "C" fn messages_wait_for_each_other_until_they_are_flushed() {
     assert_eq!(clients.flush(id), Ok(()));
     client.gets(TEXT, b"one");
     client.gets(BINARY, b"two");
-    // One that does not wait takes what is in front of it along.
+    // One that does not wait also sends what is queued before it.
     assert_eq!(clients.send_more(id, MessageKind::Text, b"three"), Ok(()));
     assert_eq!(clients.send_text(id, "four"), Ok(()));
     client.gets(TEXT, b"three");
@@ -159,7 +159,7 @@ extern "C" fn a_message_is_sent_in_fragments() {
     let text = |fin, opcode, part: &[u8]| clients.send_frame(id, fin, opcode, part);
     assert_eq!(text(false, Opcode::Text, b"a message "), Ok(()));
     client.gets_fragment(TEXT, b"a message ");
-    // Control frames go in between.
+    // Control frames may come in between.
     assert_eq!(clients.ping(id, b"there?"), Ok(()));
     client.gets(PING, b"there?");
     assert_eq!(text(false, Opcode::Continuation, b"in "), Ok(()));

@@ -2,7 +2,7 @@
 //! The interface of `wss_zephyr` on Zephyr, over Zephyr's own TCP: server and clients are in one image.
 //! `main.c` has a case of ztest for each function here that C can call.
 //!
-//! Assertions may be anywhere, in handlers too: one that fails ends the case.
+//! Assertions may be anywhere, also in handlers: one that fails ends the case.
 #![no_std]
 
 mod adopting;
@@ -18,7 +18,7 @@ use core::ops::Deref;
 use wss::service::Lock as _;
 use wss::{ClientId, ClientState, Clients};
 use wss_zephyr::{ListenError, Options, StartError, kconfig, uptime_ms};
-// It has the panic handler.
+// For its panic handler.
 use zephyr as _;
 
 use app::{App, Role, SEEN, Seen};
@@ -26,7 +26,7 @@ use app::{App, Role, SEEN, Seen};
 /// Longer than anything takes, in milliseconds.
 const PATIENCE_MS: u32 = 5000;
 
-/// Looks every millisecond whether something is so.
+/// Checks a condition every millisecond.
 #[track_caller]
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let until = uptime_ms() + u64::from(PATIENCE_MS);
@@ -36,7 +36,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Lets the other threads go on.
+/// Lets the other threads run.
 fn pause(ms: u32) {
     wss_port_sleep_ms(ms);
 }
@@ -51,7 +51,7 @@ type Server = wss_zephyr::Server<app::App>;
 static SERVERS: [Server; kconfig::SERVERS as usize] =
     [const { Server::new() }; kconfig::SERVERS as usize];
 
-/// A server that runs, until this is dropped.
+/// A running server, which is stopped when this is dropped.
 struct Running(&'static Server);
 
 impl Running {
@@ -88,7 +88,7 @@ fn started<T>(
     outcome
 }
 
-/// The client that has this slot, once it is connected.
+/// Returns the client in this slot, once it is connected.
 #[track_caller]
 fn connected(clients: &Clients, slot: usize) -> ClientId {
     let is_connected = || clients.state(slot) == ClientState::Connected;
@@ -96,7 +96,7 @@ fn connected(clients: &Clients, slot: usize) -> ClientId {
     clients.client(slot).expect("there is a client")
 }
 
-/// What Kconfig says, with another port.
+/// Returns the options of Kconfig, with another port.
 fn at_port(port: u16) -> Options<'static> {
     Options::new().port(port)
 }

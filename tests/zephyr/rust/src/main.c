@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cases of src/lib.rs, as a suite of ztest. An assertion that fails in Rust is one that fails here. */
+/* The cases of src/lib.rs, as a ztest suite. An assertion that fails in Rust fails here. */
 #include <errno.h>
 #include <string.h>
 
@@ -41,11 +41,11 @@ void a_port_in_use_is_told(void);
 void limits_that_kconfig_has_at_0_are_refused(void);
 void the_shell_knows_servers_and_clients(void);
 
-/* What these are for Rust is of another C library than that of native_sim. */
+/* Rust's values of these are for another C library than native_sim's. */
 const uint32_t errno_invalid = EINVAL;
 const int errno_no_entry = ENOENT;
 
-/* Where in Rust the client's last step is, until the case is over. */
+/* The location of the client's last step in Rust, until the case is over. */
 static struct {
 	const char *file;
 	size_t len;
@@ -74,7 +74,7 @@ void client_has_nothing(int fd)
 	zassert_equal(errno, EAGAIN);
 }
 
-/* Connections that the application accepts by itself. */
+/* Connections that the application accepts itself. */
 
 int32_t application_listens(uint16_t port)
 {
@@ -82,7 +82,7 @@ int32_t application_listens(uint16_t port)
 	const int on = 1;
 	int fd = zsock_socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 
-	/* Connections of the case before may be left. */
+	/* Connections of the previous case may be left. */
 	zassert_ok(zsock_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
 	zassert_ok(zsock_bind(fd, (struct sockaddr *)&address, sizeof(address)));
 	zassert_ok(zsock_listen(fd, 1));
@@ -102,7 +102,7 @@ void application_closes(int32_t fd)
 	zassert_ok(zsock_close(fd));
 }
 
-/* Runs a command, which prints this among other things. */
+/* Runs a command, whose output must contain this. */
 void shell_prints(const char *command, int result, const char *text)
 {
 	const struct shell *sh = shell_backend_dummy_get_ptr();
@@ -116,7 +116,7 @@ void shell_prints(const char *command, int result, const char *text)
 	zassert_not_null(strstr(output, text), "%s: %s", command, output);
 }
 
-/* Rust has panicked, on whatever thread, and has said where. */
+/* Called after a panic of Rust on any thread, with its location. */
 FUNC_NORETURN void rust_panic_wrap(void)
 {
 	ztest_test_fail();

@@ -13,7 +13,7 @@ use crate::{PATIENCE_MS, Running, connected, pause, started, wait_until};
 const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 const BUFFER: MessageBuffer = [0; kconfig::RX_BUFFER_SIZE as usize];
 
-/// The next event, which is one of this client, or of the first.
+/// Returns the next event, which must belong to this client, or to the first one.
 #[track_caller]
 fn take<'a>(queue: &EventQueue, buffer: &'a mut MessageBuffer) -> (ClientId, Event<'a>) {
     let taken = queue.recv_timeout(buffer, PATIENCE);
@@ -21,7 +21,7 @@ fn take<'a>(queue: &EventQueue, buffer: &'a mut MessageBuffer) -> (ClientId, Eve
     (client.expect("it is of a client"), event)
 }
 
-/// The next event, without bytes.
+/// Returns the next event, without bytes.
 #[track_caller]
 fn expect(queue: &EventQueue, wanted: EventMask) {
     let mut buffer = BUFFER;
@@ -29,7 +29,7 @@ fn expect(queue: &EventQueue, wanted: EventMask) {
     assert_eq!(event.mask(), wanted);
 }
 
-/// The next event, a text.
+/// Returns the next event, a text.
 #[track_caller]
 fn expect_text(queue: &EventQueue, wanted: &str) {
     let mut buffer = BUFFER;
@@ -42,7 +42,7 @@ fn expect_text(queue: &EventQueue, wanted: &str) {
     }
 }
 
-/// There is no event, and there will be none.
+/// Checks that there is no event, and will be none.
 #[track_caller]
 fn expect_end(queue: &EventQueue) {
     let began = uptime_ms();
@@ -52,7 +52,7 @@ fn expect_end(queue: &EventQueue) {
         uptime_ms() - began < u64::from(PATIENCE_MS),
         "waited in vain"
     );
-    // Nor is this waited for.
+    // This does not wait either.
     assert!(queue.recv(&mut { BUFFER }).is_none());
 }
 
@@ -104,7 +104,7 @@ extern "C" fn a_queue_has_the_events() {
     expect(&queue, EventMask::CLOSING);
     client.gets(CLOSE, b"\x03\xe9bye");
     client.sends(CLOSE, b"\x03\xe9");
-    // Held until it is taken, like a message.
+    // Held like a message until it is taken.
     let (_, event) = take(&queue, &mut buffer);
     let code = match event {
         Event::CloseFrame { code, .. } => code,
@@ -118,7 +118,7 @@ extern "C" fn a_queue_has_the_events() {
     expect_end(&queue);
 }
 
-/// How many messages the server has received.
+/// Returns the number of messages that the server has received.
 fn received(clients: &Clients) -> u32 {
     clients.stats().traffic.messages_received
 }
@@ -134,7 +134,7 @@ extern "C" fn a_message_on_a_queue_is_held() {
 
     client.sends(TEXT, b"one");
     wait_until("it is received", || received(&clients) == 1);
-    // While it is held this client is not received from, but another one is.
+    // While it is held, the server does not read from this client, but from another one.
     client.sends(TEXT, b"two");
     pause(50);
     assert_eq!(received(&clients), 1);
@@ -178,7 +178,7 @@ extern "C" fn a_full_queue_loses_nothing() {
         }
     }
 
-    // What is on it is not taken, nor what there is no room for.
+    // Its events are not taken, nor those that had no room.
     for client in &all {
         client.sends(TEXT, b"four");
     }
@@ -232,7 +232,7 @@ extern "C" fn there_are_as_many_queues_as_kconfig_says() {
     assert_eq!(start.err(), Some(StartError::NoQueue));
     let start = started(|server| server.builder(&options).start([wanted; QUEUES + 1]));
     assert_eq!(start.err(), Some(StartError::NoQueue));
-    // Those that it had got meanwhile are free again.
+    // Its queues are free again.
     let start = started(|server| server.builder(&options).start([wanted; QUEUES]));
     let (server, queues) = start.expect("it starts");
     let start = started(|server| server.start_with_queue(&crate::at_port(0), EventMask::all(), 1));

@@ -15,15 +15,15 @@ unsafe extern "C" {
     safe static errno_no_entry: c_int;
 }
 
-/// The command succeeds, and prints this among other things.
+/// The command must succeed, and its output must contain this.
 fn prints(command: &CStr, text: &CStr) {
-    // SAFETY: both are strings of C.
+    // SAFETY: both are C strings.
     unsafe { shell_prints(command.as_ptr(), 0, text.as_ptr()) };
 }
 
-/// The command fails with ENOENT, and prints this among other things.
+/// The command must fail with ENOENT, and its output must contain this.
 fn fails(command: &CStr, text: &CStr) {
-    // SAFETY: both are strings of C.
+    // SAFETY: both are C strings.
     unsafe { shell_prints(command.as_ptr(), -errno_no_entry, text.as_ptr()) };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Starting and ending servers.
+//! Starting and stopping servers.
 
 use wss::service::Config;
 use wss::{ClientState, Clients};
@@ -30,7 +30,7 @@ fn judge(clients: Clients) -> App {
     App::new(clients, Role::Judge)
 }
 
-/// Why a server does not start.
+/// Returns the error of a start.
 #[track_caller]
 fn refused(options: &Options<'_>) -> ListenError {
     match started(|server| server.start(options, judge)) {
@@ -40,7 +40,7 @@ fn refused(options: &Options<'_>) -> ListenError {
     }
 }
 
-/// A client is served there.
+/// Checks that a client is served on this port.
 #[track_caller]
 fn works(port: u16) {
     let client = Client::connect_at(port, c"/");
@@ -75,7 +75,7 @@ extern "C" fn a_stopped_server_closes_with_1001() {
     let stats = clients.stats();
     assert_eq!((stats.connected, stats.closed, stats.aborted), (1, 1, 0));
 
-    // One that does not answer is cut off.
+    // A client that does not answer is aborted.
     let mut options = Options::new();
     options.limits.close_timeout_ms = 200;
     let server = start_with(&options);
@@ -123,7 +123,7 @@ extern "C" fn a_port_in_use_is_told() {
 
     let options = Options::new().addr(c"no address");
     assert_eq!(refused(&options), ListenError::Failed(errno_invalid));
-    // Without a listener nothing is in use, and there is no port.
+    // Without a listener no port is in use.
     let (first, options) = (start(PORT), Options::new().listen(false));
     let second = start_with(&options);
     assert_eq!((first.local_port(), second.local_port()), (PORT, 0));

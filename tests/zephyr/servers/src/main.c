@@ -43,7 +43,7 @@ static struct wss_event expect(struct k_msgq *queue, uint32_t type, int32_t inde
 	return event;
 }
 
-/* An event of a client that may have gone. */
+/* An event of a client that may have disconnected. */
 static void expect_last(struct k_msgq *queue, uint32_t type)
 {
 	struct wss_event event;
@@ -167,7 +167,7 @@ ZTEST(servers, test_each_gets_the_events_of_the_network_interface_and_listens_ag
 	zassert_ok(net_if_up(iface));
 	expect(&own, WSS_EVENT_LINK_UP, -1, NULL);
 	expect(&others, WSS_EVENT_LINK_UP, -1, NULL);
-	/* The WSS threads listen again meanwhile. */
+	/* Meanwhile the WSS threads listen again. */
 	k_msleep(100);
 	close_client(&own, open_client(&own, CONFIG_WSS_PORT));
 	close_client(&others, open_client(&others, OTHER_PORT));

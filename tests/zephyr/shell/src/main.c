@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shell command `wss`, with a client that is really there. */
+/* The shell command `wss`, with a real client. */
 #include <string.h>
 
 #include <zephyr/kernel.h>
@@ -24,7 +24,7 @@ static void callback(SYS_WSS_EVENTS event, void *data, int32_t client, void *coo
 #define TEN  "0123456789"
 #define LONG TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
-/* What the command prints. */
+/* The output of the command. */
 static const char *output_of(const char *command, int expected)
 {
 	const struct shell *sh = shell_backend_dummy_get_ptr();
@@ -46,7 +46,7 @@ static int fd;
 
 static void *set_up(void)
 {
-	/* The shell's own thread is to be ready. */
+	/* The shell's own thread must be ready. */
 	k_msleep(100);
 	prints("wss status", 0, "No server is running");
 	prints("wss stats", 0, "No server is running");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The least that a server does, small enough for 64 KB of RAM: client and server over loopback. */
+/* A minimal server test, small enough for 64 KB of RAM: client and server over loopback. */
 #include <string.h>
 
 #include <zephyr/kernel.h>
@@ -54,7 +54,7 @@ static void expect_closed(void)
 {
 	expect(SYS_WSS_EVENT_CLIENT_CLOSING);
 	expect(SYS_WSS_EVENT_CLIENT_CLOSED);
-	/* The slot is free after that was delivered. */
+	/* The slot is free after that event was delivered. */
 	k_msleep(10);
 }
 

@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 REQUEST = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
-# A connected client's worst echo, in seconds, beyond that of an idle run.
+# The maximum delay of a connected client's echo, in seconds, beyond an idle run.
 WORST = 0.05
 
 
@@ -40,7 +40,7 @@ def image(dut):
 
 @pytest.fixture(params=VERSIONS)
 def client(request, image):
-    """Connects with a version of TLS, if it is built in."""
+    """Connects with a version of TLS, if it is enabled."""
     if request.param not in image[2]:
         pytest.skip(f"TLS {request.param} is not built in")
     return Client(image, request.param)
@@ -70,7 +70,7 @@ class Client:
         return self.context.wrap_socket(self.tcp(server), server_hostname="localhost", suppress_ragged_eofs=False)
 
     def hello(self):
-        """The first message, and nothing of what follows."""
+        """Returns the first message of a client, and nothing after it."""
         outgoing = ssl.MemoryBIO()
         session = self.context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
         with contextlib.suppress(ssl.SSLWantReadError):
@@ -78,7 +78,7 @@ class Client:
         return outgoing.read()
 
     def works(self):
-        """The server goes on."""
+        """Checks that the server still works."""
         with self.connect() as websocket:
             websocket.send("still there")
             assert websocket.recv(timeout=5) == "still there"
@@ -89,7 +89,7 @@ def failed(dut):
 
 
 def drained(sock):
-    """What comes until the end of the stream."""
+    """Returns all bytes before the end of the stream."""
     received = b""
     with contextlib.suppress(OSError):
         while data := sock.recv(4096):
@@ -98,7 +98,7 @@ def drained(sock):
 
 
 def frame(payload):
-    """A binary frame, masked with zeros."""
+    """Returns a binary frame, masked with zeros."""
     if len(payload) < 126:
         return struct.pack("!BB4x", 0x82, 0x80 | len(payload)) + payload
     return struct.pack("!BBH4x", 0x82, 0x80 | 126, len(payload)) + payload
@@ -195,7 +195,7 @@ def worst_echo(websocket, turns=200):
 
 
 def worst_beside_silent_peers(client, websocket):
-    """The worst echo while 16 peers are silent, or stop with half of a hello, or with a whole one."""
+    """Measures the worst echo while 16 peers are silent, or stop with half of a hello, or with a whole one."""
     hello = client.hello()
     with contextlib.ExitStack() as stack:
         for number in range(16):
@@ -203,7 +203,7 @@ def worst_beside_silent_peers(client, websocket):
             sock.sendall([b"", hello[:1], hello[:len(hello) // 2], hello][number % 4])
         start = time.monotonic()
         worst = worst_echo(websocket)
-        # One with a whole hello is in the way for a second.
+        # One with a whole hello occupies a place for a second.
         client.works()
         assert time.monotonic() - start < 10
         return max(worst, worst_echo(websocket))
@@ -212,7 +212,7 @@ def worst_beside_silent_peers(client, websocket):
 def test_silent_peers_keep_no_other_waiting(client):
     with client.connect() as websocket:
         idle = worst_echo(websocket)
-        # What native_sim computes is not interrupted, and other programs have the processor, too.
+        # Computations of native_sim are not interrupted, and other programs use the processor, too.
         assert any(worst_beside_silent_peers(client, websocket) < idle + WORST for _ in range(3))
 
 
@@ -222,7 +222,7 @@ def test_peers_that_never_finish_free_their_slots(any_client):
         for sock in socks:
             sock.sendall(any_client.hello()[:100])
         start = time.monotonic()
-        # No slot, and no answer but the end.
+        # There is no slot, and no response.
         with any_client.tcp() as refused, pytest.raises(OSError):
             any_client.context.wrap_socket(refused, server_hostname="localhost")
         for sock in socks:
@@ -315,7 +315,7 @@ def test_a_slow_reader_gets_everything(client):
             while sent < 200:
                 sock.sendall(frame(payload))
                 sent += 1
-        # As far as it was sent whole.
+        # As far as the messages were sent whole.
         sock.settimeout(5)
         time.sleep(0.5)
         client.works()

@@ -76,7 +76,7 @@ int main(void)
 	no_key.key = NULL;
 	no_key.key_len = 0;
 	printk("no key: %d\n", wss_configure(wss_server_at(0), &config));
-	/* Not that of the certificate, nor a key at all. */
+	/* A key of another certificate, and bytes that are not a key. */
 	other_key.key = client_cert;
 	other_key.key_len = sizeof(client_cert);
 	start(0, &other_key);

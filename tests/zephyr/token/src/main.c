@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests with a long Bearer token, which lies in the receive buffer. */
+/* Requests with a long Bearer token, which is kept in the receive buffer. */
 #include <string.h>
 
 #include <zephyr/kernel.h>
@@ -13,9 +13,9 @@
 #define ACCEPTED "HTTP/1.1 101 Switching Protocols\r\n"
 #define TOO_LONG "HTTP/1.1 431 "
 
-/* The token that the next client sends. */
+/* The token of the next client. */
 static char token[8192];
-/* How often the hook was called. */
+/* The number of calls of the hook. */
 static int asked;
 
 static int on_request(struct wss_request *request, void *cookie)
@@ -28,7 +28,7 @@ static int on_request(struct wss_request *request, void *cookie)
 	zassert_not_null(field);
 	zassert_mem_equal(field, scheme, strlen(scheme));
 	zassert_str_equal(field + strlen(scheme), token);
-	/* It is compared to its end. */
+	/* It is compared completely. */
 	zassert_true(wss_request_is_bearer(request, token));
 	token[strlen(token) - 1] ^= 1;
 	zassert_false(wss_request_is_bearer(request, token));
@@ -51,7 +51,7 @@ static void tear_down(void *unused)
 	zassert_ok(wss_stop(wss_default_server()));
 }
 
-/* In pieces, since a window is smaller. The server may answer, and close, before the last one. */
+/* In pieces, because a window is smaller. The server may answer, and close, before the last one. */
 static void says(int fd, const char *text)
 {
 	size_t left = strlen(text);
@@ -67,7 +67,7 @@ static void says(int fd, const char *text)
 	}
 }
 
-/* Asks with a token of so many characters, and expects what the answer begins with. */
+/* Sends a request with a token of this length, and expects a response that begins like this. */
 static int asks(size_t len, const char *answer)
 {
 	int fd = client_dial("127.0.0.1", CONFIG_WSS_PORT);

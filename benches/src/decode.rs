@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Decoding: masked client frames to messages, unmasked and, if text, checked to be UTF-8.
 //!
-//! All candidates read the same frames from the same endless [`Stream`] in memory. It fills the buffer
-//! that they offer, as a busy socket would: with many small frames at once, and with frames that are
-//! cut in two. Each candidate drops a message before it decodes the next one.
+//! All candidates read the same frames from the same endless [`Stream`] in memory. Like a busy socket, it fills the
+//! buffer that they provide: with many small frames at once, and with frames that are cut in two. Each candidate drops
+//! a message before it decodes the next one.
 
 use std::hint::black_box;
 
@@ -31,7 +31,7 @@ pub fn run(run: &Run) {
     });
 }
 
-/// Copies the stream into a buffer, which is part of the work of all others.
+/// Copies the stream into a buffer, which all others have to do as well.
 fn memcpy(mut stream: Stream) -> impl FnMut(u64) {
     let mut buffer = vec![0; BUFFER];
     let mut ahead = 0;

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Echo over TCP on the loopback interface: whole messages in a second, there and back.
+//! Echo over TCP on the loopback interface: whole messages per second, there and back.
 //!
-//! All servers run in this process beside the generator of [`load`], which is the same for all. They
-//! are measured by turns. Each has the buffers that it has by default, except that the receive buffers
-//! of wss are as large as tungstenite's. wss and the servers on tokio have one thread, or with
-//! `--threads` one for each processor. See [`peers`](crate::peers) for how each works.
+//! All servers run in this process, with the same generator, [`load`]. They are measured in turn. Each has its default
+//! buffers, except that the receive buffers of wss are as large as tungstenite's. wss and the servers on tokio have one
+//! thread, or with `--threads` one for each processor. See [`peers`](crate::peers) for each.
 //!
-//! Messages per second depend on what it takes to wake a thread. On a virtual machine with an idle
-//! processor that can be far more than all the rest, so the processor time of the server for a message
-//! is printed too. A `*` marks a rate at which the generator was running nearly all of the time: it is
-//! more the generator's than the server's.
+//! Messages per second depend on the time to wake a thread. On a virtual machine with an idle processor, that can be
+//! far more than everything else, so the processor time of the server for a message is printed, too. A `*` marks a rate
+//! at which the generator was running nearly all of the time: it shows the limit of the generator, not of the server.
 
 use std::iter::zip;
 use std::net::SocketAddr;
@@ -20,10 +18,10 @@ use crate::measure::{Quartiles, Role, Run};
 use crate::peers::{fastwebsockets, tokio_tungstenite, tungstenite, wss};
 use crate::servers::Threads;
 
-/// tokio-tungstenite, flushing once for all messages that have come, as wss does.
+/// tokio-tungstenite, flushing once for all messages that have arrived, like wss.
 const IN_BATCHES: &str = "tt, in batches";
 
-/// A generator that runs for a larger share of the time is the limit.
+/// If the generator runs for a larger share of the time, it is the limit.
 const BUSY: f64 = 0.9;
 
 struct Server {
@@ -32,7 +30,7 @@ struct Server {
     has_tls: bool,
 }
 
-/// A name, what it is compared as, and how it starts.
+/// A name, its kind in the comparison, and the function that starts it.
 type Candidate = (&'static str, Role, fn(Threads) -> SocketAddr);
 
 const PLAIN: [Candidate; 5] = [
@@ -48,7 +46,7 @@ const WITH_TLS: [Candidate; 2] = [
     ("tungstenite", Role::Peer, |_| tungstenite::echo_with_tls()),
 ];
 
-/// A load, and what came of it: for each server, turn by turn.
+/// A load, and the outcomes of each server, turn by turn.
 struct Cell {
     load: Load,
     outcomes: Vec<Vec<Outcome>>,
@@ -95,7 +93,7 @@ fn measure(run: &Run, title: &str, candidates: &[Candidate], has_tls: bool) {
     }
 }
 
-/// Starts the servers that are wanted, wss first.
+/// Starts the selected servers, wss first.
 fn start(run: &Run, candidates: &[Candidate], has_tls: bool) -> Vec<Server> {
     let wanted = candidates
         .iter()
@@ -108,7 +106,7 @@ fn start(run: &Run, candidates: &[Candidate], has_tls: bool) -> Vec<Server> {
     wanted.map(start).collect()
 }
 
-/// Puts `load` on all servers by turns. Returns their outcomes, turn by turn.
+/// Runs `load` on all servers in turn. Returns their outcomes, turn by turn.
 fn by_turns(servers: &[Server], load: Load, time: Duration, turns: usize) -> Vec<Vec<Outcome>> {
     let mut outcomes = vec![Vec::new(); servers.len()];
     for _ in 0..turns {
@@ -156,8 +154,7 @@ fn print_costs(servers: &[Server], cell: &Cell) {
     print_ratios(servers, cell, |outcome| 1.0 / outcome.server_time);
 }
 
-/// Prints how `good` wss is in relation to the best peer, and to the best that sends each message by
-/// itself, turn by turn.
+/// Prints the ratio of wss to the best peer, and to the best one that sends each message separately, turn by turn.
 fn print_ratios(servers: &[Server], cell: &Cell, good: fn(&Outcome) -> f64) {
     let median = |outcomes: &[Outcome]| Quartiles::of(outcomes.iter().map(good)).middle;
     for batches in [true, false] {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Encoding: messages to server frames.
 //!
-//! Each candidate lays out frames in a buffer of its own, from payloads that exist already. No peer
-//! checks text that it sends: their types or their callers vouch for it. So wss gets its text as a
-//! `str`, too. "wss, bytes" gets bytes, as from an application in C, and checks that they are UTF-8.
+//! Each candidate creates frames in its own buffer, from existing payloads. No peer checks text that it sends: types or
+//! callers guarantee it. So wss gets its text as a `str`, too. "wss, bytes" gets bytes, as from an application in C,
+//! and checks that they are UTF-8.
 
 use std::hint::black_box;
 

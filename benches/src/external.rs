@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Echo servers in processes of their own, side by side, under the load of [`load`].
+//! Echo servers in separate processes, side by side, under the load of [`load`].
 //!
 //! ```text
 //! cargo run --release -p wss-bench -- [--quick] connect NAME ADDRESS COMMAND [NAME ADDRESS COMMAND]...
 //! ```
 //!
-//! `COMMAND`, a program and its arguments with spaces between them, is started for each load and ended
-//! after it, so that no server takes processor time while another one is measured: a simulated board is
-//! never idle. `-` stands for a server that runs already.
+//! `COMMAND`, a program and its arguments separated by spaces, is started for each load and stopped after it, so that
+//! no server takes processor time while another one is measured: a simulated board is never idle. `-` means a server
+//! that runs already.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -23,7 +23,7 @@ struct Server<'a> {
     command: Option<&'a str>,
 }
 
-/// Measures the servers that `arguments` tell of, and prints the table.
+/// Measures the servers in `arguments`, and prints the table.
 pub fn run(quick: bool, arguments: &[String]) -> ExitCode {
     let servers: Option<Vec<_>> = arguments.chunks(3).map(Server::parse).collect();
     let Some(servers) = servers.filter(|servers| !servers.is_empty()) else {
@@ -104,13 +104,13 @@ fn start(command: &str) -> Child {
         .unwrap_or_else(|error| panic!("{program}: {error}"))
 }
 
-/// The server that was started, if one was.
+/// The server that was started, if there is one.
 fn running() -> MutexGuard<'static, Option<Child>> {
     static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
     RUNNING.lock().expect("no thread panics with it")
 }
 
-/// Ends the server that was started, if one was; also before the benchmark gives up.
+/// Stops the server that was started, if there is one, also before the benchmark fails.
 pub fn end_server() {
     if let Some(mut server) = running().take() {
         server.kill().expect("it can be ended");

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Frames made by hand, so that no candidate makes what all are given.
+//! Hand-made frames, so that no candidate produces the input of the others.
 
-/// What messages consist of.
+/// The content of messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// Bytes that look random, in binary messages.
+    /// Pseudo-random bytes, in binary messages.
     Binary,
-    /// Text of ASCII alone.
+    /// ASCII text.
     Ascii,
-    /// Text whose characters have two bytes each, as many as fit.
+    /// Text with as many two-byte characters as fit.
     TwoBytes,
     /// The same with three bytes.
     ThreeBytes,

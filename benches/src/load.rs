@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A generator of load for an echo server: clients that keep a number of messages on their way.
+//! A load generator for an echo server: clients that keep a number of messages in flight.
 //!
-//! Clients are blocking sockets, and their frames are made beforehand. A thread serves its clients
-//! one after the other: it reads whatever of the echo is there, waiting for the first byte, and writes
-//! as many new messages as came back. So a client costs one `read` and one `write` for a burst of
-//! messages, and the generator keeps no server waiting that gives every client its turn.
+//! Clients are blocking sockets, and their frames are prepared. A thread serves its clients one after the other: it
+//! reads the available part of the echo, waiting for the first byte, and writes as many new messages as came back. So a
+//! client costs one `read` and one `write` for a burst of messages, and the generator does not delay a server that
+//! gives every client its turn.
 //!
-//! There are as many threads as processors, but not more than clients. With fewer, a server always
-//! has to be woken on another processor than the one that is done with the client; with a thread for
-//! each of many clients, more time goes into switching between them.
+//! There are as many threads as processors, but not more than clients. With fewer, a server must always be woken on
+//! another processor than the one that has finished with the client; with a thread for each of many clients, switching
+//! between them takes more time.
 //!
-//! The first echo of each connection is compared byte by byte, after that the bytes are counted; at
-//! the end everything sent must have come back, and nothing else.
+//! The first echo of each connection is compared byte by byte, after that the bytes are counted. At the end everything
+//! that was sent must have come back, and nothing else.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -30,29 +30,29 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-/// A close frame with code 1000, masked with zeros, and the answer.
+/// A close frame with code 1000, masked with zeros, and its answer.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 const CLOSE_ECHO: [u8; 4] = [0x88, 2, 0x03, 0xe8];
 
 /// The size of the receive buffer of wss: tungstenite's default.
 pub const ECHO_BUFFER: usize = 128 * 1024;
 
-/// A server that answers nothing for this long, or does not listen, has failed.
+/// A server that does not answer for this long, or does not listen, has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The load.
+/// A load.
 #[derive(Clone, Copy)]
 pub struct Load {
     /// The size of a message, in bytes.
     pub payload: usize,
-    /// How many clients.
+    /// The number of clients.
     pub clients: usize,
-    /// How many messages of each client are on their way at a time.
+    /// The number of messages in flight of each client.
     pub depth: usize,
 }
 
 impl Load {
-    /// All loads of these sizes and numbers of clients, with one and with many messages on their way.
+    /// Returns all loads of these sizes and numbers of clients, with one and with many messages in flight.
     pub fn grid(sizes: &[usize], clients: &[usize]) -> impl Iterator<Item = Self> {
         let with_clients = sizes.iter().flat_map(move |payload| {
             let each = clients.iter();
@@ -85,7 +85,7 @@ impl fmt::Display for Load {
     }
 }
 
-/// How clients leave.
+/// The way clients disconnect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// With a closing handshake, by RFC 6455.
@@ -94,20 +94,20 @@ pub enum End {
     Connection,
 }
 
-/// What came of a load.
+/// The outcome of a load.
 #[derive(Clone, Copy)]
 pub struct Outcome {
-    /// Messages that came back in a second.
+    /// The number of messages per second that came back.
     pub per_second: f64,
-    /// Processor time that the server took for a message, in microseconds. This and the next are zero
-    /// where the operating system is not Linux.
+    /// The server's processor time for a message, in microseconds. This and the next one are zero on operating systems
+    /// other than Linux.
     pub server_time: f64,
     /// The share of the time in which a thread of the generator was running.
     pub busy: f64,
 }
 
-/// Puts a load on the echo server at `addr` for some time. Its processor time is only known if it runs in
-/// this process.
+/// Runs the load on the echo server at `addr` for some time. Its processor time is only known if it runs in this
+/// process.
 pub fn run(addr: SocketAddr, has_tls: bool, load: Load, time: Duration, end: End) -> Outcome {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let number_of_threads = load.clients.min(processors);
@@ -154,7 +154,7 @@ pub fn run(addr: SocketAddr, has_tls: bool, load: Load, time: Duration, end: End
     })
 }
 
-/// Lets `clients` work for some time; how many messages came back.
+/// Lets `clients` work for some time. Returns how many messages came back.
 fn keep_busy(clients: &mut [Client], time: Duration) -> io::Result<usize> {
     let mut buffer = vec![0; 256 * 1024];
     let start = Instant::now();
@@ -170,7 +170,7 @@ fn keep_busy(clients: &mut [Client], time: Duration) -> io::Result<usize> {
     Ok(messages)
 }
 
-/// How long the threads of this process have been running, as Linux reports it.
+/// Returns the processor time of the threads of this process, as reported by Linux.
 fn time_all_running() -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
     tasks.flatten().map(|task| time_running(task.path())).sum()
@@ -182,7 +182,7 @@ fn time_running(task: impl AsRef<Path>) -> Duration {
     Duration::from_nanos(nanos.unwrap_or_default())
 }
 
-/// Ends the benchmark if the server does not do what it should: other threads wait for this one.
+/// Ends the benchmark if the server fails, because other threads wait for this one.
 fn unless_failed<T>(outcome: io::Result<T>) -> T {
     outcome.unwrap_or_else(|error| {
         eprintln!("the server does not echo: {error}");
@@ -194,12 +194,12 @@ fn unless_failed<T>(outcome: io::Result<T>) -> T {
 struct Client {
     stream: Wire,
     depth: usize,
-    /// As many frames as go out at once.
+    /// The frames that are sent at once.
     frames: Vec<u8>,
     frame_len: usize,
     /// The length of the echo of one of them.
     echo_len: usize,
-    /// How many bytes of an echo have come that is not complete.
+    /// The number of received bytes of an incomplete echo.
     partial: usize,
 }
 
@@ -241,7 +241,7 @@ impl Client {
             .write_all(&self.frames[..messages * self.frame_len])
     }
 
-    /// Reads once, and sends as many messages as have come back; how many.
+    /// Reads once, and sends as many messages as have come back. Returns their number.
     fn turn(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer)?;
         check(count > 0, "closed")?;
@@ -253,7 +253,7 @@ impl Client {
         Ok(messages)
     }
 
-    /// Closes the connection, and sees what comes before its end.
+    /// Closes the connection, and checks everything that arrives before its end.
     fn finish(mut self, end: End) -> io::Result<()> {
         let missing = self.depth * self.echo_len - self.partial;
         if end == End::Handshake {
@@ -266,7 +266,7 @@ impl Client {
         }
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
-            // tungstenite leaves TLS without a word.
+            // tungstenite ends TLS without close_notify.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
             read => _ = read?,
         }

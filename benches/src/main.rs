@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Benchmarks of wss beside other WebSocket implementations.
+//! Benchmarks of wss and other WebSocket implementations.
 //!
 //! ```text
 //! cargo run --release -p wss-bench [-- [OPTION]... [decode] [encode] [echo] [tls]]
@@ -13,15 +13,15 @@
 //! | `--peer NAME` | measures only this peer beside wss |
 //! | `--threads` | runs the echo servers on a thread for each processor instead of one; tungstenite has one for each client |
 //!
-//! Both filters may be repeated. One run measures all candidates by turns, so that whatever else the
-//! machine does affects all of them. The modules say what they measure and how:
+//! Both filters may be repeated. One run measures all candidates in turn, so that other load on the machine affects all
+//! of them. The modules document the measurements:
 //!
 //! - [`decode`]: masked client frames to messages;
 //! - [`encode`]: messages to server frames;
 //! - [`echo`]: an echo server over TCP on the loopback interface, under the load of [`load`];
 //! - [`tls`]: the same echo over TLS;
 //! - [`external`]: the same load on servers in other processes;
-//! - [`peers`]: how each candidate is used.
+//! - [`peers`]: the use of each candidate.
 
 mod decode;
 mod echo;
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Returns the options, and the words that are not options.
+/// Returns the options, and the other arguments.
 fn parse(mut parser: Parser) -> Result<(Run, Vec<String>), lexopt::Error> {
     let (mut run, mut words) = (Run::default(), Vec::new());
     while let Some(argument) = parser.next()? {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Timing: candidates by turns, medians, and how far the turns are apart.
+//! Timing: candidates in turn, medians, and the spread of the turns.
 
 use std::iter::zip;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::frames::Content;
 use crate::servers::Threads;
 
-/// What the command line asks for.
+/// The command line.
 #[derive(Default)]
 pub struct Run {
     /// Measure briefly.
@@ -43,22 +43,22 @@ impl Run {
     }
 }
 
-/// What a candidate is compared as.
+/// The kind of a candidate in the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// This project.
     Own,
     /// Another implementation that does the same work.
     Peer,
-    /// Less or more work, listed to compare with.
+    /// Less or more work, listed for comparison.
     Reference,
 }
 
-/// Something that does the work of a subject in memory.
+/// Work in memory that is measured.
 pub struct Candidate {
     name: &'static str,
     role: Role,
-    /// Does something with the given number of messages.
+    /// Processes the given number of messages.
     work: Box<dyn FnMut(u64)>,
 }
 
@@ -106,8 +106,8 @@ pub fn compare_in_memory(
     }
 }
 
-/// Returns a payload that is at another place in its page at each turn: how far it is from where it is
-/// copied to, modulo 4096, can change the speed of copying by a third.
+/// Returns a payload with a different offset in its page at each turn: its distance from the destination, modulo 4096,
+/// can change the speed of copying by a third.
 fn payload(content: Content, len: usize, turn: usize) -> Bytes {
     let place = turn * 1048 % 4096;
     let mut bytes = vec![0; place];
@@ -139,7 +139,7 @@ fn ratio_to_best(results: &[Measured]) -> String {
     Quartiles::of(zip(&best.times, &own.times).map(|(best, own)| best / own)).ratio()
 }
 
-/// Times the candidates that are wanted by turns.
+/// Times the selected candidates in turn.
 fn by_turns(run: &Run, candidates: impl Fn(usize) -> Vec<Candidate>) -> Vec<Measured> {
     let (turn, turns) = if run.quick {
         (Duration::from_millis(1), 3)
@@ -159,7 +159,7 @@ fn by_turns(run: &Run, candidates: impl Fn(usize) -> Vec<Candidate>) -> Vec<Meas
     let mut results: Vec<_> = wanted(0).map(start).collect();
     for turn in 0..turns {
         for (mut candidate, (messages, result)) in zip(wanted(turn), &mut results) {
-            // The caches and the buffers first.
+            // Warm up the caches and the buffers first.
             time(*messages / 8 + 1, &mut candidate);
             let time = time(*messages, &mut candidate);
             result.times.push(time.as_nanos() as f64 / *messages as f64);
@@ -181,7 +181,7 @@ fn messages_in(turn: Duration, candidate: &mut Candidate) -> u64 {
     }
 }
 
-/// Returns the processor time of `messages`: other processes of the machine do not count.
+/// Returns the processor time of `messages`, without other processes of the machine.
 fn time(messages: u64, candidate: &mut Candidate) -> Duration {
     let now = || {
         let now = clock_gettime(ClockId::ThreadCPUTime);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Streams in memory: frames without end to decode, and buffers for what is encoded.
+//! Streams in memory: endless frames to decode, and buffers for encoding.
 
 use std::hint::black_box;
 use std::io::{self, Read, Write};
@@ -17,7 +17,7 @@ pub const BUFFER: usize = 128 * 1024;
 /// The longest header for which a candidate reserves room, in bytes.
 pub const MAX_HEADER: usize = 16;
 
-/// Returns the output of a future that never has to wait.
+/// Returns the output of a future that is always ready.
 pub fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -25,7 +25,7 @@ pub fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Frames without end.
+/// An endless sequence of frames.
 #[derive(Clone)]
 pub struct Stream {
     bytes: Vec<u8>,
@@ -34,11 +34,11 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream of frames with this payload.
+    /// Creates a stream of frames with this payload.
     pub fn new(content: Content, payload: &[u8]) -> Self {
         let mut bytes = Vec::new();
         let mut frame_len = 0;
-        // Not a multiple of the buffer, so that every frame is cut somewhere sometime.
+        // Not a multiple of the buffer, so that frames are cut at varying positions.
         while bytes.len() < BUFFER * 5 / 4 {
             let mask = (bytes.len() as u32).wrapping_mul(0x9e37_79b9) | 1;
             let frame = content.client_frame(payload, mask.to_be_bytes());
@@ -72,7 +72,7 @@ impl Stream {
         self.next(len, |_, part| buffer.put_slice(part));
     }
 
-    /// Takes the next `len` bytes, in one or more parts; each with what came before it.
+    /// Takes the next `len` bytes, in one or more parts; each with the bytes before it.
     fn next(&mut self, len: usize, mut take: impl FnMut(usize, &[u8])) {
         let mut taken = 0;
         while taken < len {
@@ -131,8 +131,8 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Returns the size of a buffer for frames with this payload: one frame, or as many small ones as stay
-/// in the first-level cache.
+/// Returns the size of a buffer for frames with this payload: one frame, or as many small ones as fit into the
+/// first-level cache.
 pub fn output_size(payload: &[u8]) -> usize {
     (MAX_HEADER + payload.len()).max(16 * 1024)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the echo servers of the peers have in common: sockets, threads, and the opening handshake.
+//! The common part of the peers' echo servers: sockets, threads, and the opening handshake.
 //!
 //! The sockets have `TCP_NODELAY`, which wss sets, too. Servers end with the process.
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writes the inputs that fuzzing began with to where `fuzz/run` keeps what it finds: what the scripts
-//! of bytes in the tests send. They are part of the corpus since; this is for a new one.
+//! Writes the first inputs for fuzzing, from the byte scripts of the tests, into the directory of `fuzz/run`. They are
+//! in the corpus by now; this is for a new one.
 //!
-//!     cargo run --example seeds      # it prints the plans
+//!     cargo run --example seeds      # also prints the plans
 
 use std::fs;
 use std::path::Path;
@@ -124,9 +124,9 @@ fn requests() -> Vec<String> {
     ]
 }
 
-/// The bytes of which `arbitrary` makes a plan for the service (`src/service/plan.rs`): fields in their
-/// order, little-endian; the variant of an enumeration as its share of `u32`; a byte that is 1 before
-/// each element of a list, and 0 behind the last.
+/// The bytes that `arbitrary` converts to a plan for the service (`src/service/plan.rs`): fields in order,
+/// little-endian; the variant of an enumeration as its share of `u32`; a byte 1 before each element of a list, and 0
+/// after the last.
 #[derive(Default)]
 struct Bytes(Vec<u8>);
 
@@ -209,7 +209,7 @@ fn step(index: u64) -> Vec<u8> {
     act(4).variant(index, 4).0
 }
 
-/// A plan with one client that is connected, or one of two.
+/// A plan with one connected client, or two.
 fn plan(slots: u8, [streaming, stepwise]: [u8; 2], reaction: u64, acts: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Bytes::default().bytes(&[slots - 1, 0, 2, 0, slots, 1, 0, 0]);
     for _ in 0..4 {
@@ -241,7 +241,7 @@ fn plans() -> Vec<Vec<u8>> {
         client_frame(1, 300),
     ];
     let fragments = [client_frame(2, 20), client_frame(6, 5), client_frame(5, 30)];
-    // A close, an end and a reset in the middle of a frame whose sender waits.
+    // A close, an end, and a reset in the middle of a frame whose sender waits.
     let in_the_middle = |what| {
         [
             window(Some(3)),
@@ -285,7 +285,7 @@ fn plans() -> Vec<Vec<u8>> {
         other_client(6, &[0]),
     ];
     let unfinished = [fragment(2), client_frame(0, 20), fragment(5)];
-    // A sender that waits for room does not get that of the next client.
+    // A sender that waits for room does not get the room of the next client.
     let reused = [
         window(Some(3)),
         send(0, 100),

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The frames of an upgraded connection, on the protocol alone.
+//! The frames of an upgraded connection, with the protocol only.
 //!
-//! An input is: a byte of options, a size, a seed of four bytes, and the client's bytes after its
-//! opening request. They are replayed as large pieces and in random pieces, by an owner that holds
-//! nothing and by one that holds messages, and have to come to the same each time; and to what the
-//! oracle reads in them.
+//! An input is: a byte of options, a size, a seed of four bytes, and the client's bytes after its opening request. They
+//! are replayed in large and in random pieces, by an owner that holds nothing and by one that holds messages. The
+//! result must be the same each time, and must agree with the oracle.
 
 use std::ops::Range;
 
@@ -28,16 +27,16 @@ enum Seen {
     Fail(u16),
 }
 
-/// How the bytes are replayed.
+/// The way the bytes are replayed.
 #[derive(Clone, Copy)]
 struct Replay {
     size: usize,
     streaming: bool,
-    /// The most fragments of a message; 0: any number.
+    /// The maximum number of fragments of a message; 0: no limit.
     fragments: u16,
-    /// Cut by chance.
+    /// Random cuts.
     cut: bool,
-    /// Hold messages, by chance.
+    /// Messages are held at random.
     hold: bool,
 }
 
@@ -61,7 +60,7 @@ pub fn check(input: &[u8]) {
     check_against_oracle(base, stream, &whole);
 }
 
-/// With a byte in front, as for applications that may write to texts.
+/// With a byte in front, for applications that may write to texts.
 struct Fronted(Vec<u8>);
 
 impl Storage for Fronted {
@@ -80,7 +79,7 @@ impl Storage for Fronted {
     }
 }
 
-/// A connection, with an owner that holds messages and checks that they stay as they are.
+/// A connection, with an owner that holds messages and checks that they do not change.
 struct Owner {
     incoming: Incoming<Fronted>,
     chance: Chance,
@@ -97,7 +96,7 @@ impl Owner {
         self.incoming.release();
     }
 
-    /// Takes every step there is.
+    /// Takes all steps.
     fn drain(&mut self) {
         loop {
             let step = self.incoming.step();
@@ -145,7 +144,7 @@ impl Owner {
         }
     }
 
-    /// Ends a text with NUL, and writes to it, as its holder may; where it is then, with the NUL.
+    /// Ends a text with a NUL, and writes to it, like its holder. Returns its new range, with the NUL.
     fn end_text(&mut self, range: &Range<usize>, seen: &Seen) -> Range<usize> {
         let range = self.incoming.end_text(range);
         let with_nul = range.start..range.end + 1;
@@ -158,7 +157,7 @@ impl Owner {
         with_nul
     }
 
-    /// Uses the spare room for output, as the service does; that must not disturb anything.
+    /// Uses the spare room for output, like the service; this must not disturb anything.
     fn lend(&mut self) {
         if !self.holds || self.chance.below(4) > 0 {
             return;
@@ -208,7 +207,7 @@ fn replay(how: Replay, stream: &[u8], seed: u32) -> Vec<Seen> {
     owner.seen
 }
 
-/// Compares what was seen with what the oracle reads.
+/// Compares the steps with the oracle.
 fn check_against_oracle(how: Replay, stream: &[u8], seen: &[Seen]) {
     let limits = Limits {
         message: (!how.streaming).then_some(how.size),

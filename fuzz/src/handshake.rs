@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The opening request, on the protocol alone.
+//! The opening request, with the protocol only.
 //!
-//! An input is: a size, a limit and the fields to keep, a seed of four bytes, and the client's bytes. They are
-//! replayed as large pieces and in random pieces, and have to come to the same; and to what a naive reading of the
-//! whole request says.
+//! An input is: a size, a limit and the fields to keep, a seed of four bytes, and the client's bytes. They are replayed
+//! in large and in random pieces. The result must be the same, and must agree with a naive parser of the whole request.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -18,7 +17,7 @@ use crate::splits::Chance;
 
 const SIZES: [usize; 6] = [4, 16, 64, 300, 1400, 5000];
 const LIMITS: [u16; 6] = [4096, 100, 200, 1000, 10_000, u16::MAX];
-/// The names of fields that an application asks for.
+/// The names of fields that an application requests.
 const NAMES: [&str; 4] = [
     "",
     "Authorization Cookie",
@@ -26,16 +25,16 @@ const NAMES: [&str; 4] = [
     " cookie  A-Name-That-Is-Longer-Than-Any-With-A-Meaning X ",
 ];
 
-/// What a request comes to.
+/// The result of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Incomplete,
     Refused(u16),
-    /// With so many of the bytes.
+    /// Contains the number of bytes.
     Accepted(Asked, usize),
 }
 
-/// What a client asks for.
+/// The request of a client.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     path: String,
@@ -44,7 +43,7 @@ struct Asked {
     origin: Option<String>,
     key: String,
     subprotocols: Vec<String>,
-    /// The fields asked for, with their values.
+    /// The requested fields, with their values.
     fields: Vec<(String, Vec<u8>)>,
 }
 
@@ -67,7 +66,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// Replays the bytes; what became of the request, and then of the frames behind it.
+/// Replays the bytes. Returns the result of the request, and then of the frames after it.
 fn replay(
     (size, limit, names): (usize, u16, &str),
     stream: &[u8],
@@ -94,7 +93,7 @@ fn replay(
                 Step::Request => {
                     let asked = asked(&incoming.request().expect("the request is complete"), names);
                     incoming.upgrade();
-                    // What is left of what was received are frames.
+                    // The rest of the received bytes are frames.
                     let unparsed = incoming.space().len();
                     let left = (size + OVERHEAD) - unparsed;
                     outcome = Outcome::Accepted(asked, at - left);
@@ -106,7 +105,7 @@ fn replay(
     (outcome, frames)
 }
 
-/// A step with its bytes instead of where they are.
+/// A step with its bytes instead of their range.
 fn with_bytes(incoming: &Incoming<Vec<u8>>, step: Step) -> (&'static str, Vec<u8>) {
     match step {
         Step::Data(data) => ("data", incoming.bytes(data.range).to_vec()),
@@ -147,7 +146,7 @@ fn asked(request: &Request<'_>, names: &str) -> Asked {
     }
 }
 
-/// What a request has of the fields asked for.
+/// The requested fields of a request.
 fn fields(request: &Request<'_>, names: &str) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for name in names.split_whitespace().map(str::to_lowercase) {
@@ -167,7 +166,7 @@ fn fields(request: &Request<'_>, names: &str) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// What reads a request says the same as naive readings of its texts.
+/// The functions of a request must agree with naive parsers of its texts.
 fn check_readers(request: &Request<'_>) {
     let mut buffer = vec![0; request.to_bytes().len()];
     let query = request.query().unwrap_or_default();
@@ -240,7 +239,7 @@ fn check_readers(request: &Request<'_>) {
         assert!(!request.is_basic(&format!("{user}x"), password));
     }
     if let Some(origin) = request.origin() {
-        // Whatever it is, it is the only one of a list that has it.
+        // Whatever it is, only one element of a list has it.
         assert_eq!(OriginMatch::of(Some(origin), [origin]), OriginMatch::Listed);
         let is_of_host = origin
             .split_once("://")
@@ -259,7 +258,7 @@ fn check_readers(request: &Request<'_>) {
     }
 }
 
-/// The bytes that a part of a query stands for.
+/// Decodes a part of a query.
 fn decode_query(text: &str) -> Vec<u8> {
     let text = text.replace('+', " ");
     let mut parts = text.split('%');
@@ -272,7 +271,7 @@ fn decode_query(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The bytes of Base64 with padding, of which every unused bit is 0.
+/// Decodes Base64 with padding, where every unused bit must be 0.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = text.trim_end_matches('=');
@@ -311,7 +310,7 @@ fn check_against_oracle(
     }
 }
 
-/// Reads a whole opening request, and how long it is; `None` unless it is complete and valid.
+/// Parses a whole opening request. Returns it with its length; `None` unless it is complete and valid.
 fn read_request(stream: &[u8], names: &str) -> Option<(Asked, usize)> {
     let mut start = 0;
     while stream[start..].starts_with(b"\r\n") {
@@ -321,7 +320,7 @@ fn read_request(stream: &[u8], names: &str) -> Option<(Asked, usize)> {
         .windows(4)
         .position(|end| end == b"\r\n\r\n")?;
     let head = &stream[start..start + end];
-    // Values of fields without a meaning may have any byte beyond ASCII.
+    // Values of unused fields may have any non-ASCII bytes.
     let head: String = head.iter().map(|byte| char::from(*byte)).collect();
     let is_text = |char: char| matches!(char, '\t' | ' '..='~' | '\u{80}'..);
     let mut lines = head.split("\r\n");
@@ -375,7 +374,7 @@ fn read_request(stream: &[u8], names: &str) -> Option<(Asked, usize)> {
     }
     let is_word = |value: &&str| value.chars().all(|char| matches!(char, '!'..='~'));
     let host = once("host")?.filter(|host| is_authority(host))?;
-    // That of a target that is a whole URL comes before it.
+    // The host in a target that is a whole URL has priority.
     if asked.host.is_empty() {
         asked.host = host.into();
     }
@@ -437,7 +436,7 @@ fn read_target(target: &str) -> Option<Asked> {
     })
 }
 
-/// A host that is not empty, and perhaps a port.
+/// A non-empty host, and perhaps a port.
 fn is_authority(text: &str) -> bool {
     // A literal has colons of its own.
     let colon = text.rfind(':').filter(|at| !text[*at..].contains(']'));
@@ -460,7 +459,7 @@ fn has_valid_escapes(text: &str) -> bool {
     })
 }
 
-/// What `Sec-WebSocket-Extensions` may be: a recursive descent.
+/// Parses `Sec-WebSocket-Extensions` by recursive descent.
 fn is_extensions(field: &str) -> bool {
     let mut rest = field.trim_matches([' ', '\t']);
     loop {
@@ -474,7 +473,7 @@ fn is_extensions(field: &str) -> bool {
     }
 }
 
-/// Behind an extension with its parameters; `None` if there is none.
+/// Returns the rest after an extension with its parameters; `None` if there is none.
 fn take_extension(text: &str) -> Option<&str> {
     let mut rest = take_token(text)?;
     while let Some(parameter) = take(rest, ';') {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the fuzz targets do with an input, and what they hold against it. See `README.md`.
+//! The fuzz targets, and their oracles. See `README.md`.
 
 #![allow(
-    // The same sockets are shared by real threads, and by one that plays them all.
+    // Real threads, or one thread that plays them all, share the same sockets.
     clippy::arc_with_non_send_sync
 )]
 
@@ -13,7 +13,7 @@ pub mod service;
 pub mod session;
 mod splits;
 
-// What the tests of the service share.
+// Shared with the tests of the service.
 #[allow(dead_code)]
 #[path = "../../tests/support/harness.rs"]
 mod harness;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An independent, naive reading of RFC 6455: everything that a client sent, in one growing buffer.
+//! An independent, naive parser for RFC 6455: a client's whole input is in one growing buffer.
 
-/// What a client said.
+/// An element of a client's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     Text(Vec<u8>),
@@ -9,32 +9,32 @@ pub enum Item {
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Vec<u8>),
-    /// The connection has to be failed with this code.
+    /// The connection must be failed with this code.
     Fail(u16),
 }
 
-/// What a stream of frames comes to.
+/// The result of a stream of frames.
 #[derive(Debug, Default)]
 pub struct Decoded {
     pub items: Vec<Item>,
-    /// The bytes of a message that is not finished, as far as they are right.
+    /// The valid bytes of an unfinished message.
     pub unfinished: Vec<u8>,
 }
 
-/// What a server may refuse of what RFC 6455 allows.
+/// Limits of a server on what RFC 6455 allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a message; over it, 1009.
+    /// The maximum message size in bytes; over it, 1009.
     pub message: Option<usize>,
-    /// Frames of a message; over it, 1008.
+    /// The maximum number of frames of a message; over it, 1008.
     pub fragments: Option<usize>,
 }
 
-/// Reads frames until a close frame, a violation, or an incomplete frame.
+/// Parses frames until a close frame, a violation, or an incomplete frame.
 ///
-/// RFC 6455 leaves open when an error has to be noticed. Here, as in the server: at the first byte
-/// that shows it, except that a header is judged with regard to what came before it, and to its
-/// length, once all of it is there, and that a control frame has to be complete.
+/// RFC 6455 does not define when an error must be detected. Here, as in the server: at the first byte that shows it.
+/// But a header is compared with the previous frames, and its length is checked, once the header is complete; and a
+/// control frame must be complete.
 pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
     let mut decoded = Decoded::default();
     if let Err(code) = read_frames(bytes, limits, &mut decoded) {
@@ -130,7 +130,7 @@ fn read_frames(mut rest: &[u8], limits: Limits, decoded: &mut Decoded) -> Result
     Ok(())
 }
 
-/// Checks text so far; what is wrong of it is cut off.
+/// Checks the text so far, and removes the invalid part.
 fn check_text(text: &mut Vec<u8>, is_complete: bool) -> Result<(), u16> {
     match std::str::from_utf8(text) {
         Err(error) if is_complete || error.error_len().is_some() => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A whole service: several clients, threads of the application, a callback and queues, a clock.
 //!
-//! An input is a [`Plan`]. One real thread plays all the others: where a thread of the application
-//! waits, and inside a callback, others have their turn as the plan has it.
+//! An input is a [`Plan`]. One real thread plays all the others: while a thread of the application waits, and inside a
+//! callback, the plan decides which others run.
 
 mod application;
 mod judge;
@@ -23,18 +23,18 @@ use judge::Log;
 pub use plan::Plan;
 use plan::{Act, ClientAct, ClientFrame, Origin, RareAct, Reaction, Setup, SinkMode, Step, TlsAct};
 
-/// The most clients and acts of a plan: more find nothing more, but take longer.
+/// The maximum numbers of clients and acts of a plan: more would find nothing new, but take longer.
 const MAX_PEERS: usize = 10;
 const MAX_ACTS: usize = 200;
-/// How deep threads may wait, and callbacks be, inside each other.
+/// The maximum depth of waiting threads and callbacks inside each other.
 const MAX_DEPTH: usize = 4;
 
-/// The pages of a service that has some.
+/// The pages of a service that has pages.
 static PAGES: [Page<'static>; 2] = [
     Page::new("/", "text/html", b"<p>hello"),
     Page::new("/big", "text/plain", &[b'x'; 3_000]),
 ];
-/// The requests of clients that want a page. One has a body, and one another one behind it.
+/// The requests of clients for a page. One has a body, and one is followed by another request.
 const PAGE_REQUESTS: [&str; 4] = [
     "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
     "GET /big HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
@@ -42,18 +42,18 @@ const PAGE_REQUESTS: [&str; 4] = [
     "GET /none HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\n\r\n",
 ];
 
-/// A client, and what it has sent and received so far.
+/// A client, with its input and output so far.
 struct Peer {
     client: Client,
-    /// What it wants to send and keeps back.
+    /// Output that it keeps back.
     corked: Option<Vec<u8>>,
     sent: Vec<u8>,
     received: Vec<u8>,
-    /// How many of the server's frames it has answered.
+    /// The number of the server's frames that it has answered.
     answered: usize,
     /// Its opening request was answered before the service adopted it.
     upgraded: bool,
-    /// What it requests.
+    /// Its request.
     request: &'static str,
 }
 
@@ -70,7 +70,7 @@ impl Peer {
         }
     }
 
-    /// What it got so far, which must be what a server may send.
+    /// Returns its input so far, which must be valid output of a server.
     fn got(&self) -> Received {
         if self.upgraded {
             received_frames(&self.received)
@@ -136,13 +136,13 @@ impl Peer {
         }
     }
 
-    /// Whether TLS has failed: what the server said last was not sent.
+    /// Returns whether TLS has failed, so that the server's last output was not sent.
     fn has_failed(&self) -> bool {
         let wire = self.client.0.lock();
         wire.tls.as_ref().is_some_and(|tls| tls.is_plain())
     }
 
-    /// Answers the pings and the close frame that it got, as clients do.
+    /// Answers pings and the close frame, like all clients.
     fn answer(&mut self) {
         self.take();
         let got = self.got();
@@ -167,7 +167,7 @@ struct World {
     sinks: [Cell<SinkMode>; MAX_SINKS],
     held: RefCell<VecDeque<Held>>,
     logs: RefCell<BTreeMap<ClientId, Log>>,
-    /// Numbers what is sent, so that each is known again.
+    /// Numbers sent messages, to identify each.
     numbers: Cell<u32>,
     depth: Cell<usize>,
     waiting: RefCell<Vec<usize>>,
@@ -184,7 +184,7 @@ fn verdict(number: u8) -> Verdict<'static> {
     }
 }
 
-/// Plays a plan and judges what came of it.
+/// Runs a plan, and checks the result.
 pub fn check(plan: &Plan) {
     Harness::set_now(0);
     let world = World::new(plan);
@@ -273,7 +273,7 @@ impl World {
         self.numbers.get()
     }
 
-    /// A thread of the application waits: others go on, until it wakes.
+    /// While a thread of the application waits, others run until it wakes.
     fn wait(&self, ms: u32) {
         let until = Harness::now() + u64::from(ms);
         let thread = wss::service::Port::thread(self.service().port());
@@ -299,7 +299,7 @@ impl World {
         timer.max(Harness::now() + 1)
     }
 
-    /// A thread of the application that does not wait, if there may be more.
+    /// Starts a thread of the application that does not wait, if there may be more.
     fn as_thread(&self, thread: u8, act: impl FnOnce()) {
         if self.depth.get() >= MAX_DEPTH {
             return;
@@ -313,7 +313,7 @@ impl World {
         }
     }
 
-    /// Runs the service until nothing happens any more.
+    /// Runs the service until nothing more happens.
     fn rest(&self) {
         self.harness.rest();
         for peer in &mut *self.peers.borrow_mut() {
@@ -343,7 +343,7 @@ impl World {
             drop(wire);
             let mut peer = Peer::new(client, false);
             if self.setup.pages() && !self.quiet.get() {
-                // Every other one is a browser's.
+                // Every second one is a browser's.
                 let number = peers.len();
                 if let Some(request) = PAGE_REQUESTS
                     .get(number / 2 % 5)
@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    /// A step of a TLS handshake takes its time: others go on.
+    /// During a step of a TLS handshake, others run.
     fn during_step(&self) {
         if self.setup.stepwise && !self.quiet.get() && self.depth.get() < MAX_DEPTH {
             self.depth.set(self.depth.get() + 1);
@@ -405,7 +405,7 @@ impl World {
         frame(first, &self.payload(b'c', len))
     }
 
-    /// A text that is sent only once, if it is long enough for that.
+    /// Creates a text that is sent only once, if it is long enough for that.
     fn payload(&self, by: u8, len: usize) -> Vec<u8> {
         let mut payload = format!("{}{:06}", char::from(by), self.number()).into_bytes();
         // Characters of several bytes, for texts that are cut.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One client of a whole service: its bytes in any pieces, and a window of any size, with TLS or without, are
-//! the same events and the same output.
+//! One client of a whole service: its bytes in any pieces, and a window of any size, with and without TLS, give the
+//! same events and the same output.
 //!
 //! An input is: a byte of options, a size, a seed of four bytes, and the client's bytes after its
 //! opening request.
@@ -17,11 +17,11 @@ const SIZES: [usize; 5] = [4, 16, 125, 300, 1400];
 struct Options {
     streaming: bool,
     echoes: bool,
-    /// The client shuts its side in the end.
+    /// The client shuts down its side in the end.
     ends: bool,
     blocks: usize,
     size: usize,
-    /// Pieces, and what goes through a small window, are ciphertext.
+    /// Pieces, and bytes that pass a small window, are ciphertext.
     tls: bool,
 }
 
@@ -46,7 +46,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// Replays a session; the events, and the output.
+/// Replays a session. Returns the events, and the output.
 fn replay(
     options: Options,
     stream: &[u8],
@@ -96,7 +96,7 @@ fn replay(
     (harness.events(), output)
 }
 
-/// Lets a few bytes through, or after the response (for which there need not be a block) none.
+/// Lets a few bytes through, or after the response (for which there may be no block) none.
 fn open_window(client: &Client, chance: &mut Chance, output: &[u8]) {
     let window = if output.is_empty() {
         usize::MAX

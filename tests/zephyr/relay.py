@@ -45,7 +45,7 @@ def pass_on(source, sink, pause):
             time.sleep(pause)
         sink.shutdown(socket.SHUT_WR)
     except OSError:
-        # This stops the thread of the other direction; the other side gets no reset.
+        # Stops the thread of the other direction. The peers are not notified.
         for connection in (source, sink):
             try:
                 connection.shutdown(socket.SHUT_RD)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `fastwebsockets`: its [`FragmentCollector`] on tokio.
 //!
-//! Its decoder is not public apart from it, and its buffer starts with 8 KiB and grows with the messages.
-//! It cannot send several frames in one write: nothing says whether more frames have come.
+//! Its decoder is not public by itself. Its buffer starts with 8 KiB and grows with the messages. It cannot send
+//! several frames in one write, because nothing reports whether more frames have arrived.
 
 use std::hint::black_box;
 use std::net::SocketAddr;

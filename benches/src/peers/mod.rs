@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How each candidate is used: one file each, for this project and its peers.
+//! The use of each candidate: a file for this project, and one for each peer.
 //!
-//! Each is used in the fastest way that its documented interface has: its codec without a stream, where
-//! it is public; buffers that are reused; payloads that are shared, not copied; the checks of text in
-//! the packages' own features. What could not be used like this is said in its file.
+//! Each is used in the fastest way that its documented interface allows: its codec without a stream, if it is public;
+//! buffers that are reused; payloads that are shared, not copied; text checks by the packages' own features. Its file
+//! documents exceptions.
 
 pub mod fastwebsockets;
 pub mod sockudo_ws;

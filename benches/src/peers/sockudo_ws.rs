@@ -15,7 +15,7 @@ fn protocol() -> Protocol {
     Protocol::new(Role::Server, config.max_frame_size, config.max_message_size)
 }
 
-/// Decodes all that has come into a vector of messages that is reused.
+/// Decodes everything that has arrived into a vector of messages that is reused.
 pub fn decode(mut stream: Stream) -> impl FnMut(u64) {
     let mut protocol = protocol();
     let mut buffer = BytesMut::with_capacity(BUFFER);

@@ -16,7 +16,7 @@ pub fn echo(threads: Threads) -> SocketAddr {
     servers::with_tokio(threads, send_back)
 }
 
-/// Starts a server that sends back all messages that have come before it flushes.
+/// Starts a server that sends back all messages that have arrived before it flushes.
 pub fn echo_in_batches(threads: Threads) -> SocketAddr {
     servers::with_tokio(threads, send_back_in_batches)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tungstenite`: its blocking [`WebSocket`], with a thread for each client.
 //!
-//! Its codec is not public apart from it. It checks text with `core`.
+//! Its codec is not public by itself. It checks text with `core`.
 
 use std::hint::black_box;
 use std::io::{Read, Write};

@@ -44,7 +44,7 @@ pub fn decode(mut stream: Stream) -> impl FnMut(u64) {
     }
 }
 
-/// Appends header and payload to a buffer. Checks text unless it is known to be UTF-8.
+/// Appends header and payload to a buffer. Checks text, unless it is known to be valid UTF-8.
 pub fn encode(content: Content, payload: &Bytes, is_utf8: bool) -> impl FnMut(u64) + use<> {
     let opcode = if content.is_text() {
         Opcode::Text

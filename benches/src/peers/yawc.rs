@@ -12,7 +12,7 @@ use yawc::frame::{Frame, OpCode};
 use crate::frames::Content;
 use crate::memory::{BUFFER, MAX_HEADER, Stream, output_size};
 
-/// Decodes frames, and checks text as its own stream does with its feature `simd`.
+/// Decodes frames, and checks text like its own stream with the feature `simd`.
 pub fn decode(mut stream: Stream) -> impl FnMut(u64) {
     let mut decoder = Decoder::new(Role::Server, usize::MAX);
     let mut buffer = BytesMut::with_capacity(BUFFER);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The application of the service under test: what it does from its threads, and with its events.
+//! The application of the service under test: the actions of its threads, and its handling of events.
 
 use wss::protocol::{CloseCode, Opcode};
 use wss::service::{ClientState, Delivery, Target};
@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    /// Who is meant by a target now.
+    /// Returns the clients of a target now.
     fn meant(&self, target: Target) -> Vec<ClientId> {
         match target {
             Target::Client(client) => vec![client],
@@ -182,7 +182,7 @@ impl World {
         self.note_sent(to, 0x89, &payload, |service| service.ping(to, &payload));
     }
 
-    /// Does a send, and notes for the client what came of it.
+    /// Sends, and records the result for the client.
     fn note_sent(
         &self,
         to: Target,
@@ -229,7 +229,7 @@ impl World {
         }
     }
 
-    /// Releases one of the messages held.
+    /// Releases one of the held messages.
     pub fn release(&self, at: usize) {
         let mut held = self.held.borrow_mut();
         let count = held.len().max(1);
@@ -243,8 +243,7 @@ impl World {
         };
         drop(held);
         self.service().while_held(client, || {
-            // SAFETY: The bytes of a message that is held stay where and as they are: that is what is
-            // looked at here.
+            // SAFETY: the bytes of a held message stay valid and unchanged, which is what this checks.
             let now = unsafe { std::slice::from_raw_parts(bytes, copy.len()) };
             assert_eq!(now, copy, "what is held stays as it is");
         });

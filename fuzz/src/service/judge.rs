@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What has to be so in the end.
+//! The conditions that must hold in the end.
 
 use wss::service::{ClientState, Lock as _, MAX_SINKS};
 use wss::{ClientId, Event, EventMask};
@@ -10,20 +10,20 @@ use crate::harness::{Harness, server_frame};
 use crate::oracle::{Decoded, Item, Limits, decode};
 use crate::received::Received;
 
-/// All deadlines one after the other do not take longer, in milliseconds.
+/// All deadlines, one after the other, take less time than this, in milliseconds.
 const ALL_DEADLINES: u64 = 150_000;
 
-/// The events of a client, and what the application sent to it.
+/// The events of a client, and the application's messages to it.
 #[derive(Default)]
 pub struct Log {
     told: [Vec<Told>; MAX_SINKS],
-    /// What was sent, in this order.
+    /// The sent frames, in order.
     pub sent: Vec<Sent>,
-    /// A send was refused for want of room, and WRITABLE has not followed yet.
+    /// A send was refused for lack of room, and WRITABLE has not followed yet.
     pub refused: bool,
-    /// Something was sent that need not have left.
+    /// Some output may still be held back by `more`.
     pub unflushed: bool,
-    /// What may have gone in part, as the connection was cut off.
+    /// The frame that may be incomplete, because the connection was aborted.
     pub aborted: Vec<(u8, Vec<u8>)>,
 }
 
@@ -31,7 +31,7 @@ pub struct Log {
 pub struct Sent {
     pub first: u8,
     pub payload: Vec<u8>,
-    /// Or else it was for all, and this client may have been left out.
+    /// If not, it was a broadcast, which may have skipped this client.
     pub certain: bool,
 }
 
@@ -67,8 +67,7 @@ impl Log {
         self.told[0].iter().any(is_it)
     }
 
-    /// The messages and control frames that a sink was given, pieces put together, with what there is
-    /// of an unfinished one.
+    /// Returns the messages and control frames that a sink got, with pieces assembled, including an unfinished one.
     fn items(&self, sink: usize) -> (Vec<Item>, Vec<u8>) {
         let mut items = Vec::new();
         let mut message: Option<Item> = None;
@@ -101,7 +100,7 @@ impl Log {
 }
 
 impl World {
-    /// Brings everything to an end, and judges it.
+    /// Brings everything to an end, and checks it.
     pub fn end(&self) {
         self.quiet.set(true);
         for sink in 0..MAX_SINKS {
@@ -121,7 +120,7 @@ impl World {
             self.rest();
         }
         if self.harness.has_stopped() {
-            // A callback may have outlasted the shutdown: no deadline is kept any more.
+            // A callback may have outlasted the shutdown: then no deadline applies any more.
             self.release_all();
         }
         self.judge_service();
@@ -136,7 +135,7 @@ impl World {
         self.rest();
     }
 
-    /// Everybody does what the service waits for.
+    /// All parties do what the service waits for.
     fn be_fair(&self) {
         for peer in &mut *self.peers.borrow_mut() {
             peer.client.set_window(usize::MAX);
@@ -144,21 +143,21 @@ impl World {
             peer.uncork(usize::MAX);
         }
         self.release_all();
-        // What was sent with more to come.
+        // Output that was sent with `more`.
         for (client, log) in &*self.logs.borrow() {
             if log.unflushed {
                 let _ = self.service().flush(*client);
             }
         }
         self.rest();
-        // Time for what failed to be accepted.
+        // Time to retry failed accepts.
         for _ in 0..3 {
             Harness::set_now(Harness::now() + 100);
             self.rest();
         }
     }
 
-    /// Nothing is left to do without more from the clients.
+    /// Checks that nothing is left to do without more input from the clients.
     fn judge_progress(&self) {
         let peers = self.peers.borrow();
         let logs = self.logs.borrow();
@@ -196,7 +195,7 @@ impl World {
         }
     }
 
-    /// Every slot, socket and block is free, and the counters add up.
+    /// Checks that every slot, socket, and block is free, and the counters add up.
     fn judge_service(&self) {
         let stats = self.service().stats();
         let slots = self.service().max_clients();
@@ -225,7 +224,7 @@ impl World {
         let logs = self.logs.borrow();
         let masks = self.setup.masks();
         for peer in &*peers {
-            // Also what was turned away.
+            // Also those of rejected connections.
             peer.got();
         }
         for (client, log) in &*logs {
@@ -262,7 +261,7 @@ impl World {
         }
     }
 
-    /// The peer that was this client.
+    /// Returns the peer of this client.
     fn peer<'a>(&self, peers: &'a [Peer], client: ClientId) -> &'a Peer {
         let nth = client.generation() as usize;
         let is_it = |peer: &&Peer| {
@@ -272,9 +271,9 @@ impl World {
         peers.iter().find(is_it).expect("a client that connected")
     }
 
-    /// What a client that was upgraded has said.
+    /// Returns the input of an upgraded client.
     fn decoded(&self, peer: &Peer) -> Decoded {
-        // Going over another limit is no INVALID_FRAME.
+        // Exceeding another limit is not an INVALID_FRAME.
         let limits = Limits {
             message: (!self.setup.streaming).then_some(self.setup.rx()),
             fragments: None,
@@ -305,8 +304,7 @@ fn without_keep_alive(decoded: &Decoded) -> Vec<&Item> {
     decoded.items.iter().filter(is_told).collect()
 }
 
-/// CONNECTING, CONNECTED, messages, CLOSING, CLOSED, each once and in this order, as far as they are
-/// wanted.
+/// Checks the order: CONNECTING, CONNECTED, messages, CLOSING, CLOSED, each once, as far as they are wanted.
 fn judge_order(told: &[Told], mask: EventMask, to_the_end: bool) {
     let mut stage = EventMask::empty();
     for told in told {
@@ -354,8 +352,8 @@ fn judge_order(told: &[Told], mask: EventMask, to_the_end: bool) {
     }
 }
 
-/// The events are what the client sent, from the first on: nothing left out before the end. Only the
-/// client's close frame may come after messages that came too late.
+/// Checks that the events are the client's input, from the beginning: nothing is missing before the end. Only the
+/// client's close frame may follow messages that came too late.
 fn judge_items(log: &Log, sink: usize, mask: EventMask, decoded: &Decoded) {
     let (mut items, unfinished) = log.items(sink);
     let is_wanted = |item: &&Item| {
@@ -396,8 +394,8 @@ fn judge_items(log: &Log, sink: usize, mask: EventMask, decoded: &Decoded) {
     }
 }
 
-/// What the client got are the frames that were sent to it, in this order, each once, and each whole;
-/// with `all`, none is missing.
+/// Checks that the client's frames are those that were sent to it, in order, each once and whole; with `all`, none is
+/// missing.
 fn judge_sent(log: &Log, got: &Received, all: bool) {
     let mut sent = log.sent.iter();
     for (first, payload) in &got.frames {
@@ -418,7 +416,7 @@ fn judge_sent(log: &Log, got: &Received, all: bool) {
     );
 }
 
-/// The beginning of a frame that was cut off is that of a frame that was sent.
+/// Checks that the beginning of an incomplete frame is that of a sent frame.
 fn judge_torn(log: &Log, torn: &[u8]) {
     let is_data = matches!(torn.first(), Some(first) if first & 8 == 0);
     let sent = log.sent.iter().map(|sent| (sent.first, &sent.payload));
@@ -432,7 +430,7 @@ fn judge_torn(log: &Log, torn: &[u8]) {
     );
 }
 
-/// The pings are answered in order.
+/// Checks that the pings are answered in order.
 fn judge_pongs(got: &Received, decoded: &Decoded) {
     let mut pings = decoded.items.iter().filter_map(|item| match item {
         Item::Ping(payload) => Some(payload),

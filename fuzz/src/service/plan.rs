@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an input of the service's target says.
+//! The inputs of the service's target.
 
 use arbitrary::Arbitrary;
 use wss::EventMask;
@@ -9,7 +9,7 @@ use wss::service::{Config, MAX_SINKS, Opening};
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Plan {
     pub setup: Setup,
-    /// What the callback does with one event after the other, again from the first after the last.
+    /// The actions of the callback for one event after the other, repeated from the first one.
     pub reactions: Vec<Reaction>,
     pub acts: Vec<Act>,
 }
@@ -21,18 +21,18 @@ pub struct Setup {
     rx: u8,
     blocks: u8,
     block_size: u8,
-    /// How many clients are connected when it begins.
+    /// The number of connected clients at the beginning.
     clients: u8,
-    /// Which events the queues want; the callback wants all.
+    /// The events that the queues want; the callback wants all.
     queues: [u8; MAX_SINKS - 1],
     pub sinks: [SinkMode; MAX_SINKS],
     pub streaming: bool,
     pings: bool,
     limits: [u8; 5],
     pub verdict: u8,
-    /// The service runs only when an act says so, instead of after each.
+    /// The service runs only when an act requests it, instead of after each act.
     pub stepwise: bool,
-    /// In the end everybody does what the service waits for, instead of just letting time pass.
+    /// In the end all parties do what the service waits for, instead of only letting time pass.
     pub fair: bool,
 }
 
@@ -49,19 +49,19 @@ impl Setup {
         usize::from(self.clients) % (self.slots() + 1)
     }
 
-    /// Where the first clients come from.
+    /// The addresses of the first clients.
     pub fn origin(&self) -> Origin {
-        // Zero in the inputs that began with few clients.
+        // Zero in older inputs with few clients.
         Origin(self.clients >> 2 & !1)
     }
 
     /// Whether there are pages.
     pub fn pages(&self) -> bool {
-        // Not in the inputs that began with few blocks.
+        // Missing in older inputs with few blocks.
         self.blocks & 0x40 != 0
     }
 
-    /// How many blocks, and of what size.
+    /// The number and the size of the blocks.
     pub fn blocks(&self) -> (usize, usize) {
         let size = [self.rx() + 10, 16, 150][usize::from(self.block_size) % 3];
         (usize::from(self.blocks % 4), size)
@@ -102,7 +102,7 @@ impl Setup {
     }
 }
 
-/// What a client sends.
+/// The input of a client.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum ClientFrame {
     Text,
@@ -118,11 +118,11 @@ pub enum ClientFrame {
     Wrong,
 }
 
-/// Whom something is for.
+/// The target of an action.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum To {
     Slot(u8),
-    /// A client that there was once, perhaps.
+    /// A client that may no longer exist.
     Client(u8),
     All,
 }
@@ -133,7 +133,7 @@ pub struct Send {
     pub to: To,
     pub shape: Shape,
     pub len: u16,
-    /// It need not leave at once.
+    /// It may wait for the next one.
     pub more: bool,
 }
 
@@ -145,7 +145,7 @@ pub enum Shape {
     FirstBinary,
     Middle,
     Last,
-    /// Bytes that are no text.
+    /// Bytes that are not text.
     NotUtf8,
 }
 
@@ -156,7 +156,7 @@ pub struct Close {
     pub reason: u8,
 }
 
-/// How far the opening handshake of an adopted connection is.
+/// The state of the opening handshake of an adopted connection.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Begun {
     Request,
@@ -172,7 +172,7 @@ impl From<Begun> for Opening {
     }
 }
 
-/// What a sink does with what it is given.
+/// The reaction of a sink to an event.
 #[derive(Arbitrary, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SinkMode {
     #[default]
@@ -181,7 +181,7 @@ pub enum SinkMode {
     IsFull,
 }
 
-/// What the callback does with an event, before it returns.
+/// The actions of the callback for an event, before it returns.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Reaction {
     Nothing,
@@ -194,7 +194,7 @@ pub enum Reaction {
     },
     Send(Send),
     Release(u8),
-    /// So many acts happen meanwhile.
+    /// Meanwhile this many acts happen.
     Meanwhile(u8),
     Rare(RareReaction),
 }
@@ -207,8 +207,8 @@ pub enum RareReaction {
     Stop,
 }
 
-/// What a client, the network, the application or the clock does. Clients and threads are picked
-/// from those that there are. What happens often stands further out.
+/// The actions of a client, the network, the application, or the clock. Clients and threads are chosen from the
+/// existing ones. Frequent actions are variants of the outer enumeration.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Act {
     Frame {
@@ -219,7 +219,7 @@ pub enum Act {
     Client(u8, ClientAct),
     /// Of this thread of the application.
     Thread(u8, ThreadAct),
-    /// What a sink does from now on.
+    /// Changes the reactions of a sink.
     Sink(u8, SinkMode),
     Step(Step),
     Pass(u16),
@@ -230,14 +230,14 @@ pub enum Act {
 pub enum ClientAct {
     Request,
     Raw(Vec<u8>),
-    /// What it sends from now on waits, until it goes by so many bytes.
+    /// Keeps back its output from now on, except for this many bytes.
     Cork,
     Uncork(u16),
     /// It answers pings and close frames.
     Answer,
-    /// The server receives so many bytes at a time.
+    /// The server receives this many bytes at a time.
     Segment(u8),
-    /// It takes so many bytes more, or any number.
+    /// It takes this many more bytes, or any number.
     Window(Option<u8>),
     Eof,
     Reset,
@@ -254,7 +254,7 @@ pub enum ThreadAct {
     Decide(u8, u8),
 }
 
-/// The service, a step at a time.
+/// The service runs, step by step.
 #[derive(Arbitrary, Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// One item of the work queue.
@@ -262,7 +262,7 @@ pub enum Step {
     /// One turn of the serving thread.
     Serve,
     Rest,
-    /// The thread that waits wakes.
+    /// The waiting thread wakes up.
     Wake,
 }
 
@@ -277,9 +277,9 @@ pub enum RareAct {
         opening: Begun,
         count: u16,
     },
-    /// What the application says to opening requests from now on.
+    /// Changes the application's answers to opening requests.
     Verdict(u8),
-    /// A connection comes that cannot be had.
+    /// A connection arrives that cannot be accepted.
     CannotAccept,
     /// The next one cannot be watched.
     CannotWatch,
@@ -287,11 +287,11 @@ pub enum RareAct {
     Stop {
         wait: bool,
     },
-    /// Of a client that uses TLS.
+    /// Of a client with TLS.
     Tls(u8, TlsAct),
 }
 
-/// Where a connection comes from, in bits, and how it does TLS.
+/// The address of a connection, in bits, and its use of TLS.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Origin(u8);
 
@@ -310,7 +310,7 @@ impl Origin {
         self.0 & 4 != 0
     }
 
-    /// The most plaintext in a record.
+    /// The maximum plaintext in a record.
     pub fn record(self) -> usize {
         1 + usize::from(self.0 >> 3) * 7
     }
@@ -320,8 +320,8 @@ impl Origin {
 pub enum TlsAct {
     /// The stream ends without close_notify.
     Truncate,
-    /// A record comes that may not.
+    /// A record that is not allowed.
     Blunder,
-    /// TLS itself has to answer, or takes it amiss during the handshake.
+    /// TLS itself must answer, or fails because of it during the handshake.
     UpdateKey,
 }

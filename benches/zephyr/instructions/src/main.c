@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A plain TCP server that handles the cases as the application on the WebSocket server does, and that
- * application beside it.
+ * A plain TCP server that handles the cases like the application on the WebSocket server, and that application.
  */
 #include "bench.h"
 #include "tcp_echo.h"
 
-/* Answers all messages of one read in one write, as the echo does. */
+/* Answers all messages of one read in one write, like the echo. */
 static bool reply(int fd, size_t len)
 {
 	/* Bytes of a message that is not complete yet. */

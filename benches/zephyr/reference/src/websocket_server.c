@@ -12,7 +12,7 @@
 #include "tcp_echo.h"
 #include "websocket_server.h"
 
-/* 920 bytes were seen in use. */
+/* 920 bytes were in use. */
 #if !defined(CLIENT_STACK_SIZE)
 #define CLIENT_STACK_SIZE 1152
 #endif
@@ -25,7 +25,7 @@ static struct client {
 	int fd;
 	/* The server receives into this. */
 	uint8_t received[BUFFER_SIZE];
-	/* The message is put together, unmasked, in this. */
+	/* The message is assembled here, unmasked. */
 	uint8_t message[BUFFER_SIZE];
 	struct k_thread thread;
 } clients[CLIENTS];
@@ -74,7 +74,7 @@ static bool next_message(struct client *client, size_t *len, uint32_t *type)
 	int ret = websocket_recv_msg(client->fd, client->message, sizeof(client->message), type,
 				     &remaining, SYS_FOREVER_MS);
 
-	/* Not one that is longer than the buffer, and no fragments either. */
+	/* Not for one that is longer than the buffer, and not for fragments. */
 	if (ret < 0 || remaining > 0 || (*type & WEBSOCKET_FLAG_CLOSE) != 0) {
 		return false;
 	}
@@ -101,7 +101,7 @@ bool websocket_broadcast(const uint8_t *message, size_t len, enum websocket_opco
 	return sent;
 }
 
-/* Answers a ping, and hands a message to the application. */
+/* Answers a ping, and passes a message to the application. */
 static bool handle(struct client *client, size_t len, uint32_t type)
 {
 	if ((type & WEBSOCKET_FLAG_PING) != 0) {

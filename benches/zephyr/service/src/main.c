@@ -20,7 +20,7 @@ static void on_event(SYS_WSS_EVENTS event, void *data, int32_t clientIndex, void
 }
 
 #if defined(CONFIG_ARCH_POSIX)
-/* Without -rt, simulated time flies while nothing happens, and clients would seem silent or slow. */
+/* Without -rt, simulated time jumps while nothing happens, and clients would seem silent or slow. */
 static void be_patient(void)
 {
 	const uint32_t day_ms = 24 * 60 * 60 * 1000;

@@ -33,8 +33,8 @@ A WebSocket server that echoes every message.
 
 Usage: wss [options]
 
-  --addr ADDR                address to listen at (127.0.0.1; :: for all)
-  --port PORT                port to listen at (8000; 0 for any free one)
+  --addr ADDR                address to listen on (127.0.0.1; :: for all)
+  --port PORT                port to listen on (8000; 0 for any free one)
   --max-clients N            clients at one time (64)
   --loops N                  threads that share the clients (1)
   --rx-buffer BYTES          largest message that is received whole (1400)

@@ -12,11 +12,11 @@ use crate::service::{ClientId, Event, RecvError};
 /// ```
 /// use wss::{Event, EventReader};
 ///
-/// /// Logs who connects, until the server ends.
+/// /// Logs new clients, until the server stops.
 /// fn log_clients(queue: &impl EventReader) {
 ///     while let Ok(()) = queue.read(None, |client, event| {
 ///         if let (Some(client), Event::Connected(_)) = (client, event) {
-///             log::info!("{client} is here");
+///             log::info!("{client} has connected");
 ///         }
 ///     }) {}
 /// }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 PORT = 18080
 FILLED_WITH = 0xAA
-# Stacks of threads that are there without a server, and where interrupts run, are of no interest.
+# Stacks of threads that exist without a server, and those of interrupts, do not matter.
 STACK = re.compile(r"^([0-9a-f]+) ([0-9a-f]+) [bBdD] (\w*stacks?\w*)$", re.M)
 OTHERS = re.compile(r"^(z_|_k_thread_stack_|(sys_)?work_q_|rx_stack|tx_stack)|mgmt")
 

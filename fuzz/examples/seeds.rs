@@ -72,7 +72,7 @@ fn frames() -> Vec<Vec<u8>> {
         frame(0x81, b"\xed\xa0\x80"),
         [frame(0x01, b"\xf0\x9f"), frame(0x80, b"\x98\x80")].concat(),
         [frame(0x01, b"a"), frame(0x81, b"b")].concat(),
-        frame(0x80, b"nothing to go on with"),
+        frame(0x80, b"nothing to continue"),
         vec![0xC1, 0x80],
         vec![0x83, 0x80],
         vec![0x09, 0x80],

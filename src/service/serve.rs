@@ -67,7 +67,7 @@ impl<P: Port> Lobby<P> {
                 Status::SERVICE_UNAVAILABLE
             };
             let _ = self.socket.send(&Refusal::new(status, None).parts(end));
-            // If this is not possible, the response itself says so.
+            // If this is not possible, the response itself announces the end.
             let _ = self.socket.shutdown_write();
         }
     }

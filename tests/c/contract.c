@@ -1559,7 +1559,7 @@ static void no_room_is_a_failure_and_a_slow_client_stalls_no_other(void)
 	wire_text(slow, "fill");
 	expect_data(EVENT(CLIENT_TXT_DATA_RX), 0, "fill", 4);
 	settle(other, 1);
-	/* A failure to one: the other gets it. What is on its way to the slow one makes room as it gets
+	/* A failure to one: the other gets it. Data in transit to the slow one makes room as it gets
 	 * there, so that it takes some more before there is none for good.
 	 */
 	do {

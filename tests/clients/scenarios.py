@@ -11,7 +11,7 @@ these steps and sees these events:
     {"binary": "00ff"}                      {"refused": 503}, as far as the client gets to know why
     {"ping": "payload"}                     {"text": "hello"}
     {"receive": 2}: takes two events, or    {"binary": "00ff"}
-      what there is when all is over
+      the remaining ones at the end
     {"wait": 500}: listens for 500 ms       {"pong": "payload"}
     {"close": {"code": 1000, "reason": ""}} {"closed": {"code": 1000, "reason": "", "clean": true}}
 

@@ -126,12 +126,8 @@ fn a_connection_for_which_there_is_no_slot_stays_the_callers() {
     h.settle();
     assert!(!client.is_closed());
     assert!(client.take().is_empty());
-    assert_eq!(
-        h.service.stats().refused_full,
-        0,
-        "no client was turned away"
-    );
-    // The last one that is free can be had.
+    assert_eq!(h.service.stats().refused_full, 0, "no client was rejected");
+    // The last free one can be used.
     _others[0].eof();
     h.settle();
     assert!(

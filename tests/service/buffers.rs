@@ -252,7 +252,7 @@ pub fn the_end_of_a_client_waits_for_its_replies() {
         Harness::set_buffers(false);
         client.send(&frame(0x81, b"the last"));
         client.eof();
-        // It comes to rest, though the end could be received again and again.
+        // It becomes idle, although the end could be received repeatedly.
         h.pass(1_000);
         Harness::set_buffers(true);
         h.pass(200);

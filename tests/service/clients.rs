@@ -133,7 +133,7 @@ pub fn a_send_waits_for_as_long_as_it_may() {
     assert_eq!(client.take(), server_frame(0x82, b"first"));
 }
 
-/// A frame is never cut off because its caller's time is over: the client takes it within the send timeout.
+/// A frame is never truncated because its caller's time is over: the client takes it within the send timeout.
 #[test]
 pub fn a_frame_that_has_begun_is_finished_after_its_timeout() {
     let mut h = Harness::with_blocks(1, 0, Config::default(), ignore);

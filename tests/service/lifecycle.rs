@@ -369,7 +369,7 @@ pub fn the_application_closes_with_code_and_reason() {
     );
     h.settle();
     assert_eq!(client.take(), server_frame(0x88, b"\x0f\xa1enough"));
-    // What was on its way is dropped, the answer is an event.
+    // Data in transit is dropped; the answer is an event.
     client.send(
         &[
             frame(0x81, b"late"),

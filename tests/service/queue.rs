@@ -196,7 +196,7 @@ fn an_abandoned_queue_releases_each_entry_once_and_takes_no_more() {
     };
     assert!(abandon());
     assert_eq!(*released.borrow(), [(2, (None, false)), (3, (None, false))]);
-    assert_eq!(rooms.get(), 1, "whatever was turned away goes on");
+    assert_eq!(rooms.get(), 1, "rejected events are delivered again");
     assert!(!queue.subscribed.load(Ordering::Relaxed));
     // Too late: it holds nothing.
     assert_eq!(queue.deliver(true, || 5), Delivery::Done);
@@ -423,7 +423,7 @@ fn a_service_goes_on_without_a_queue_that_is_abandoned() {
     let mut h = with_queue(&queue);
     let client = h.connected();
     client.send(&frame(0x81, b"held"));
-    client.send(&frame(0x81, b"turned away"));
+    client.send(&frame(0x81, b"rejected"));
     h.settle();
     h.as_thread(1, |service| queue.abandon_events(service));
     assert_eq!(queue.mask(), EventMask::empty());

@@ -23,7 +23,7 @@ pub fn stopping_closes_every_client_with_1001() {
         client.send(&frame(0x88, &[3, 233]));
         client.eof();
     }
-    assert!(third.is_closed(), "a handshake is cut off");
+    assert!(third.is_closed(), "a handshake is aborted");
     assert!(!h.service.port().state.lock().listening);
     h.settle();
     h.assert_all_closed();

@@ -76,7 +76,7 @@ fn page_that_is_left_frees_its_slot() {
             let request = request.replace('\n', "\r\n");
             let (mut client, response) = server.request(request.as_bytes());
             assert_eq!(response.status, 101);
-            // It says so, and waits for nothing.
+            // It announces that, and waits for nothing.
             client.send(CLOSE, &close_body(1001, ""));
             client.reset();
         }

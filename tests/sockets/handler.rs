@@ -181,7 +181,7 @@ fn the_close_code_is_the_one_of_rfc_6455() {
     let recorded = Recorded::start(&options());
     let addr = recorded.server.local_addr();
     let opens = ["1 request /chat", "2 open /chat"];
-    // Without a code; with one of the application's; cut off; and after what breaks the protocol.
+    // Without a code; with one of the application; aborted; and after a violation.
     for (bytes, lines) in [
         (frame(true, CLOSE, b""), &["3 close 1005"][..]),
         (frame(true, CLOSE, &close_body(4000, "")), &["3 close 4000"]),

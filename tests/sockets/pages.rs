@@ -88,7 +88,7 @@ fn a_slow_download_goes_on_and_delays_nobody() {
     // One that takes nothing at all loses its slot.
     let aborted = server.clients().stats().aborted;
     assert_eq!(aborted, 0);
-    eventually("the dead download is cut off", || {
+    eventually("the dead download is aborted", || {
         server.clients().stats().aborted == 1
     });
     other.echo("hello");

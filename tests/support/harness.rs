@@ -376,7 +376,7 @@ impl Harness {
     pub fn rest(&self) {
         for round in 0.. {
             // Many more than needed to receive the clients' input byte by byte.
-            assert!(round < 200_000, "the service never comes to rest");
+            assert!(round < 200_000, "the service never becomes idle");
             if !self.work() && !self.serve() && self.next_work().is_none() {
                 break;
             }

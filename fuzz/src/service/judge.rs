@@ -190,7 +190,7 @@ impl World {
             let has_room = self.setup.blocks().0 > 0;
             assert!(
                 !log.refused || !finished || !has_room,
-                "there is room, and no event says so"
+                "there is room, but no event was emitted"
             );
         }
     }
@@ -231,7 +231,7 @@ impl World {
             let peer = self.peer(&peers, *client);
             let got = peer.got();
             if peer.client.0.lock().shut && !peer.has_failed() {
-                assert_eq!(got.torn, 0, "what is shut was not cut off");
+                assert_eq!(got.torn, 0, "a regular end loses nothing");
             }
             for (sink, mask) in masks.iter().enumerate() {
                 // At the end of a shutdown, a sink that takes no events gets none.

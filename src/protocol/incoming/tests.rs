@@ -523,7 +523,7 @@ impl Storage for Fronted {
 }
 
 /// Receives `parts` as an owner that ends whole texts, writes to them, and holds every message for which `holds` says
-/// so until nothing goes on without a release.
+/// so until nothing continues without a release.
 fn replay_ending(parts: &[&[u8]], mut holds: impl FnMut() -> bool) -> Vec<Seen> {
     let storage = Fronted(vec![0xEE; MAX + OVERHEAD + Fronted::FRONT]);
     let mut incoming = Incoming::new(storage, 4096, false);

@@ -63,7 +63,7 @@ fn at_every_byte(target: &Target, end: impl Fn(Client, &Session, usize) + Sync) 
     });
 }
 
-/// A client that has sent so many bytes of the session, and has got a slot if the server is to answer.
+/// A client that has sent this many bytes of the session, and has a slot if the server must answer.
 fn session_until(target: &Target, session: &Session, cut: usize) -> Client {
     let request = crate::client::REQUEST.len();
     loop {

@@ -127,8 +127,8 @@ fn slow_downloads(target: &Target) {
             let mut part = [0; 4096];
             let until = Instant::now() + long;
             while Instant::now() < until {
-                let count = client.stream.read(&mut part).expect("it goes on");
-                assert!(count > 0, "it was cut off");
+                let count = client.stream.read(&mut part).expect("it continues");
+                assert!(count > 0, "it was aborted");
                 thread::sleep(Duration::from_millis(20));
                 // It would have to go, if any.
                 if let Some(response) = asking(target, GET).try_response() {

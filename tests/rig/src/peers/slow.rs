@@ -33,7 +33,7 @@ pub fn slow_drip(target: &Target) {
                     let mut client = Client::connect(target.addr);
                     let until = Instant::now() + PATIENCE * 2;
                     for byte in REQUEST.bytes().cycle() {
-                        assert!(Instant::now() < until, "it was never cut off");
+                        assert!(Instant::now() < until, "it was never aborted");
                         // Headers without end.
                         let byte = if byte == b'\r' { b'x' } else { byte };
                         if client.stream.write_all(&[byte]).is_err() {
@@ -64,12 +64,12 @@ pub fn slow_readers(target: &Target) {
                             }
                             // Not after reading everything: the server, which has received nothing meanwhile, may have
                             // sent a ping by then.
-                            stream.write_all(&frame(true, TEXT, b"as ever")).unwrap();
+                            stream.write_all(&frame(true, TEXT, b"as before")).unwrap();
                         });
                         for number in 0..MESSAGES {
                             client.expect_slowly(BINARY, &vec![number as u8; 1000]);
                         }
-                        client.expect_slowly(TEXT, b"as ever");
+                        client.expect_slowly(TEXT, b"as before");
                     });
                 });
             }
@@ -90,7 +90,7 @@ pub fn readers_that_stop(target: &Target) {
                         let message = frame(true, TEXT, &[b'x'; 1200]);
                         let until = Instant::now() + PATIENCE * 2;
                         while stream.write_all(&message).is_ok() {
-                            assert!(Instant::now() < until, "it was never cut off");
+                            assert!(Instant::now() < until, "it was never aborted");
                         }
                         client
                     })

@@ -19,7 +19,7 @@ const THREADS: usize = 2;
 /// The rate of echoes, and the server's time for one.
 pub fn run(program: &Path) {
     println!(
-        "\n{ACTIVE} active clients, one message of {} bytes each on its way\n",
+        "\n{ACTIVE} active clients, one message of {} bytes each in flight\n",
         PAYLOAD.len()
     );
     println!("{:>8}{:>14}{:>20}", "idle", "echoes/s", "server us/echo");

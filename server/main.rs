@@ -231,7 +231,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     for signal in signals.forever() {
         match (signal, &options.tls) {
             (SIGHUP, Some(tls)) => match tls.reload() {
-                Ok(()) => log::info!("the certificate was read again"),
+                Ok(()) => log::info!("the certificate was reloaded"),
                 Err(error) => log::error!("the certificate stays as it was: {error}"),
             },
             _ => break,

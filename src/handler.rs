@@ -186,7 +186,7 @@ pub enum ErrorEvent {
 impl core::fmt::Display for ErrorEvent {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::InvalidFrame => "the client broke the protocol",
+            Self::InvalidFrame => "the client violated the protocol",
             Self::Timeout => "the client was silent for too long",
             Self::Tls => "TLS failed",
             Self::Listen => "the server cannot listen",

@@ -262,7 +262,7 @@ static int configure(struct server *server, const struct wss_tls_credentials *of
 	}
 	if (mbedtls_pk_check_pair(&server->cert.pk, &server->key, mbedtls_psa_get_random,
 				  MBEDTLS_PSA_RANDOM_STATE) != 0) {
-		LOG_ERR("TLS: the private key is not that of the certificate");
+		LOG_ERR("TLS: the private key does not match the certificate");
 		return WSS_ERRNO(EINVAL);
 	}
 	error = mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_SERVER,

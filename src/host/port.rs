@@ -299,7 +299,7 @@ impl Port for HostPort {
         let fails = self.accept_fails.swap(accepted.is_err(), Ordering::Relaxed);
         accepted.map_err(|error| {
             if !fails {
-                log::warn!("cannot accept connections, and will try again: {error}");
+                log::warn!("cannot accept connections, trying again: {error}");
             }
             SocketError::Failed
         })

@@ -128,7 +128,7 @@ pub enum PageError {
 impl core::fmt::Display for PageError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::Path => "the path of a page has to begin with / and to be percent-encoded",
+            Self::Path => "the path of a page must begin with / and be percent-encoded",
             Self::ContentType => "the content type of a page is not valid",
             Self::Encoding => "the encoding of a page is not valid, use gzip",
             Self::Etag => "the entity tag of a page is not valid",

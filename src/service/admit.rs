@@ -39,9 +39,9 @@ impl core::fmt::Display for AdoptError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Full => "every slot is taken",
-            Self::AddressFull => "its address has as many clients as it may",
-            Self::Stopping => "the service ends",
-            Self::TooLong => "more was received than the receive buffer takes",
+            Self::AddressFull => "its address has too many clients",
+            Self::Stopping => "the service stops",
+            Self::TooLong => "the received bytes do not fit the buffer",
             Self::Failed => "the socket cannot be watched",
         })
     }

@@ -26,7 +26,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         drop(shared);
         if left_out > 0 {
-            log::info!("{left_out} lines about clients were left out");
+            log::info!("{left_out} lines about clients were skipped");
         }
         if may {
             log::info!("{line}");

@@ -64,7 +64,7 @@ impl core::fmt::Display for SendError {
             Self::WouldBlock => "the client takes no output now",
             Self::TooLong => "the frame is too long to be sent without waiting",
             Self::Aborted => "the connection was aborted in the middle of the frame",
-            Self::Frame(FrameError::ControlOpcode) => "a control frame is no message",
+            Self::Frame(FrameError::ControlOpcode) => "a control frame is not a message",
             Self::Frame(FrameError::NothingToContinue) => "there is no message to continue",
             Self::Frame(FrameError::InsideFragmented) => "a fragmented message is not finished",
             Self::Frame(FrameError::NotUtf8) => "the text is not UTF-8",

@@ -35,30 +35,30 @@ Usage: wss [options]
 
   --addr ADDR                address to listen on (127.0.0.1; :: for all)
   --port PORT                port to listen on (8000; 0 for any free one)
-  --max-clients N            clients at one time (64)
+  --max-clients N            maximum number of clients (64)
   --loops N                  threads that share the clients (1)
   --rx-buffer BYTES          largest message that is received whole (1400)
-  --streaming                take larger messages too, piece by piece
-  --client-timeout-ms MS     longest silence of a client (30000; 0: any)
-  --handshake-timeout-ms MS  longest time for the opening handshake (10000)
-  --send-timeout-ms MS       longest time that output may wait for a client (10000)
+  --streaming                accept larger messages too, in pieces
+  --client-timeout-ms MS     maximum silence of a client (30000; 0: no limit)
+  --handshake-timeout-ms MS  maximum time for the opening handshake (10000)
+  --send-timeout-ms MS       maximum time without progress of unsent output (10000)
   --ping-interval-ms MS      silence after which a client is pinged (half the
                              client timeout; 0: never)
-  --clients-per-address N    clients of one address (0: no limit)
-  --handshakes-per-second N  connections that get a slot in a second (0: no limit)
+  --clients-per-address N    maximum clients of one address (0: no limit)
+  --handshakes-per-second N  maximum connections that get a slot per second (0: no limit)
   --control-frames-per-second N
-                             pings and pongs of a client in a second (0: no limit)
-  --fragments-per-message N  fragments of a message (0: no limit)
+                             maximum pings and pongs of a client per second (0: no limit)
+  --fragments-per-message N  maximum fragments of a message (0: no limit)
   --origin URL               origin that may connect (repeatable; none: any, and
                              with --auth the server's own)
   --tls-cert FILE            serve wss:// with this certificate (chain) in PEM or DER
   --tls-key FILE             its private key
-  --tls-client-ca FILE       admit only clients with a certificate of this authority
+  --tls-client-ca FILE       accept only clients with a certificate of this authority
   --auth USER:PASSWORD       password for the page and WebSockets (Basic)
   --no-page                  no dashboard at http://ADDR:PORT/ (https:// with TLS)
   --subprotocol NAME         subprotocol to speak (repeatable, preferred first)
   --broadcast                send every message to every client
-  -v, --verbose              log events (twice: frames refused, too)
+  -v, --verbose              log events (twice: also refused frames)
   -h, --help                 show this
   -V, --version              show the version
 ";

@@ -16,8 +16,8 @@ use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 const SILENCE_MS: u32 = 100;
 /// The same during a TLS handshake, in which the client waits for the network and computes between two messages.
 const TLS_SILENCE_MS: u32 = 500;
-/// How long a connection waits before it is refused because every slot is in use. A browser that reloads a page connects
-/// before it closes the WebSocket of that page.
+/// How long a connection waits before it is refused because every slot is in use. A browser that reloads a page
+/// connects before it closes the WebSocket of that page.
 const FULL_MS: u32 = 100;
 /// How long to wait until a connection that makes room has ended for every sink, in milliseconds.
 const ROOM_MS: u32 = 1_000;

@@ -48,8 +48,11 @@ static struct session {
 	/* The Mbed TLS objects are set up. */
 	bool is_used;
 	mbedtls_ssl_context ssl;
+	/* Why it failed; before the handshake: that it could not be reset. */
 	int error;
 	int alert;
+	/* The stream has ended. */
+	bool is_over;
 } sessions[SESSIONS];
 
 static const struct wss_tls_socket *sockets;
@@ -293,8 +296,10 @@ static int configure(struct server *server, const struct wss_tls_credentials *of
 
 static int receive(void *context, unsigned char *data, size_t len)
 {
-	int32_t count = sockets->receive((uint32_t)((struct session *)context - sessions), data, len);
+	struct session *session = context;
+	int32_t count = sockets->receive((uint32_t)(session - sessions), data, len);
 
+	session->is_over = count == 0;
 	if (count == WSS_AGAIN || count == WSS_NO_BUFFERS) {
 		return MBEDTLS_ERR_SSL_WANT_READ;
 	}
@@ -376,10 +381,10 @@ void wss_tls_reset(uint32_t number)
 {
 	struct session *session = &sessions[number];
 
-	session->error = 0;
 	session->alert = -1;
-	/* If this fails for lack of memory, the handshake fails. */
-	(void)mbedtls_ssl_session_reset(&session->ssl);
+	session->is_over = false;
+	/* Where there is not enough memory, the handshake tries again. */
+	session->error = mbedtls_ssl_session_reset(&session->ssl);
 	log_heap("without the client");
 }
 
@@ -437,8 +442,15 @@ int32_t wss_tls_handshake(uint32_t number)
 	struct session *session = &sessions[number];
 	/* A client without a certificate, if none is required. */
 	uint32_t missing = MBEDTLS_X509_BADCERT_MISSING | MBEDTLS_X509_BADCERT_SKIP_VERIFY;
-	int error = mbedtls_ssl_handshake(&session->ssl);
+	int error = 0;
 
+	if (session->error != 0) {
+		session->error = mbedtls_ssl_session_reset(&session->ssl);
+		error = session->error;
+	}
+	if (error == 0) {
+		error = mbedtls_ssl_handshake(&session->ssl);
+	}
 	if (error != 0) {
 		return failed(session, error);
 	}
@@ -462,6 +474,10 @@ int32_t wss_tls_receive(uint32_t number, uint8_t *data, size_t len)
 
 	if (count == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
 		return 0;
+	}
+	if (count == 0) {
+		/* The end of the stream, or records without content. */
+		count = session->is_over ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_WANT_READ;
 	}
 	return count < 0 ? failed(session, count) : count;
 }

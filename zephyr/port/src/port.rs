@@ -369,6 +369,12 @@ impl Table {
         }
     }
 
+    /// Returns the slot of a client's descriptor.
+    fn slot_of(&self, fd: i32) -> Option<usize> {
+        let mut slots = self.descriptors.iter().take(LOBBY);
+        slots.position(|descriptor| *descriptor == fd)
+    }
+
     /// Polls a slot's socket for `interest` from the next poll on.
     fn poll_for(&mut self, slot: usize, interest: Interest) {
         let (Some(poll), Some(fd)) = (self.polls.get_mut(slot), self.descriptors.get(slot)) else {
@@ -702,20 +708,22 @@ impl Port for ZephyrPort {
 }
 
 impl ZephyrPort {
-    /// Returns for how many milliseconds the poll may wait, and the slots (a bit each) whose TLS handshake must
-    /// continue.
+    /// Gives places to TLS handshakes that wait for one. Returns for how many milliseconds the poll may wait, and the
+    /// slots (a bit each) whose handshake must continue.
     fn tend_handshakes(&self, table: &mut Table, ms: i32) -> (i32, u64) {
-        if !kconfig::TLS {
+        if !tls::is_contended() {
             return (ms, 0);
         }
         let mut going_on = 0;
         let now = sys::wss_port_uptime_ms32();
-        let again = tls::tend(self.number(), now, |fd| {
-            let mut slots = table.descriptors.iter();
-            if let Some(slot) = slots.position(|descriptor| *descriptor == fd) {
+        tls::give_places(self.number(), now, |fd| {
+            if let Some(slot) = table.slot_of(fd) {
                 table.poll_for(slot, Interest::empty());
                 going_on |= 1 << slot;
             }
+        });
+        let again = tls::yield_ms(self.number(), now, |fd| {
+            table.polls.iter().take(LOBBY).any(|poll| poll.fd == fd)
         });
         let ms = match (again, ms) {
             _ if going_on != 0 => 0,
@@ -726,6 +734,28 @@ impl ZephyrPort {
         (ms, going_on)
     }
 
+    /// Takes away the places of idle TLS handshakes, if others wait. Returns the slots (a bit each) that have to go on.
+    fn end_idle_handshakes(&self, table: &mut Table, polled: &[sys::Poll]) -> u64 {
+        let mut going_on = 0;
+        if tls::is_contended() {
+            tls::yield_places(self.number(), sys::wss_port_uptime_ms32(), |fd| {
+                let Some(slot) = table.slot_of(fd) else {
+                    return false;
+                };
+                // Polled then and now, and nothing has come.
+                let is_silent = |poll: &sys::Poll| poll.fd == fd && poll.revents == 0;
+                let is_idle = polled.get(slot).is_some_and(is_silent)
+                    && table.polls.get(slot).is_some_and(|poll| poll.fd == fd);
+                if is_idle {
+                    table.poll_for(slot, Interest::empty());
+                    going_on |= 1 << slot;
+                }
+                is_idle
+            });
+        }
+        going_on
+    }
+
     /// Polls once.
     // Separate, so that its variables are not on the stack while work is done.
     #[inline(never)]
@@ -733,7 +763,7 @@ impl ZephyrPort {
         let mut table = self.table.lock();
         table.reap_all();
         let ms = self.listen_again(&mut table);
-        let (ms, going_on) = self.tend_handshakes(&mut table, ms);
+        let (ms, mut going_on) = self.tend_handshakes(&mut table, ms);
         let mut polls = table.polls;
         table.polling = true;
         drop(table);
@@ -746,6 +776,7 @@ impl ZephyrPort {
             log::error!("poll failed: {result}");
             return sys::wss_port_sleep_ms(100);
         }
+        going_on |= self.end_idle_handshakes(&mut table, &polls);
         let mut listening = false;
         for (index, poll) in polls.iter_mut().enumerate() {
             match poll.revents {

@@ -214,12 +214,9 @@ pub(crate) fn close(id: SessionId) {
     }
 }
 
-/// Returns what the handshakes of a server need from the thread that polls. Calls `goes_on` with each socket whose
-/// handshake must continue. Returns when to call this again, in milliseconds; below 0: not before the thread is woken.
-pub(crate) fn tend(server: usize, now: u32, mut goes_on: impl FnMut(i32)) -> i32 {
-    if !kconfig::TLS || WAITING.load(SeqCst) == 0 {
-        return -1;
-    }
+/// Gives places to handshakes of a server that wait for one, as far as there are any. The socket of each is given to
+/// `goes_on`.
+pub(crate) fn give_places(server: usize, now: u32, mut goes_on: impl FnMut(i32)) {
     let own = ALL.get(numbers(server)).unwrap_or_default();
     // The one that has waited longest comes next.
     while let Some(session) = own
@@ -233,27 +230,50 @@ pub(crate) fn tend(server: usize, now: u32, mut goes_on: impl FnMut(i32)) -> i32
         session.since.store(now, Relaxed);
         if session.moves(place::WAITS, place::HAS) {
             WAITING.fetch_sub(1, SeqCst);
-            goes_on(session.fd.load(Relaxed));
+            goes_on(session.fd());
         } else {
             PLACES.fetch_sub(1, SeqCst);
         }
     }
+}
+
+/// Returns the handshakes of a server that have a place while others wait for one, and for how long each does not
+/// go on.
+fn holders(server: usize, now: u32) -> impl Iterator<Item = (&'static Session, u32)> {
+    let own = ALL.get(numbers(server)).unwrap_or_default();
+    own.iter()
+        .filter(|session| session.place.load(SeqCst) == place::HAS && is_contended())
+        .map(move |session| (session, now.wrapping_sub(session.since.load(Relaxed))))
+}
+
+/// Returns in how many milliseconds to ask for [idle](yield_places) handshakes among those whose sockets are polled, or
+/// below 0: not before it is woken.
+pub(crate) fn yield_ms(server: usize, now: u32, is_polled: impl Fn(i32) -> bool) -> i32 {
+    holders(server, now)
+        .filter(|(session, _)| is_polled(session.fd()))
+        .map(|(_, idle)| i32::try_from(IDLE_MS.saturating_sub(idle)).unwrap_or(0))
+        .min()
+        .unwrap_or(-1)
+}
+
+/// Has idle handshakes of a server give back their places to those that wait. `goes_on` is given a socket, and returns
+/// whether nothing has come: what waits for the processor is not idle.
+pub(crate) fn yield_places(server: usize, now: u32, mut goes_on: impl FnMut(i32) -> bool) {
     let mut waiting = WAITING.load(SeqCst);
-    let mut ms = -1;
-    for session in own {
-        if waiting == 0 || session.place.load(SeqCst) != place::HAS {
-            continue;
-        }
-        let idle = now.wrapping_sub(session.since.load(Relaxed));
-        if idle < IDLE_MS {
-            let left = i32::try_from(IDLE_MS - idle).unwrap_or(i32::MAX);
-            ms = if ms < 0 { left } else { left.min(ms) };
-        } else if session.moves(place::HAS, place::YIELDS) {
+    for (session, idle) in holders(server, now) {
+        if waiting > 0
+            && idle >= IDLE_MS
+            && goes_on(session.fd())
+            && session.moves(place::HAS, place::YIELDS)
+        {
             waiting -= 1;
-            goes_on(session.fd.load(Relaxed));
         }
     }
-    ms
+}
+
+/// Returns whether a handshake waits for a place.
+pub(crate) fn is_contended() -> bool {
+    kconfig::TLS && WAITING.load(SeqCst) > 0
 }
 
 fn take_place() -> bool {

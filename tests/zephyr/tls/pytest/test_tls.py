@@ -38,6 +38,13 @@ def image(dut):
     return directory, port, versions
 
 
+@pytest.fixture(autouse=True)
+def fresh_output(image, dut):
+    """What the image prints of the test before is no answer to this one."""
+    time.sleep(0.3)
+    dut.clear_buffer()
+
+
 @pytest.fixture(params=VERSIONS)
 def client(request, image):
     """Connects with a version of TLS, if it is enabled."""
@@ -65,6 +72,12 @@ class Client:
 
     def tcp(self, server=0):
         return socket.create_connection((HOST, self.port + server), timeout=10)
+
+    def accepted(self, dut):
+        """A connection that the image has accepted: QEMU itself does that before, in an order of its own."""
+        sock = self.tcp()
+        dut.readlines_until(regex=r"client \d+ connecting", timeout=10)
+        return sock
 
     def tls(self, server=0):
         return self.context.wrap_socket(self.tcp(server), server_hostname="localhost", suppress_ragged_eofs=False)
@@ -211,14 +224,19 @@ def worst_beside_silent_peers(client, websocket):
 
 def test_silent_peers_keep_no_other_waiting(client):
     with client.connect() as websocket:
-        idle = worst_echo(websocket)
         # Computations of native_sim are not interrupted, and other programs use the processor, too.
-        assert any(worst_beside_silent_peers(client, websocket) < idle + WORST for _ in range(3))
+        for _ in range(5):
+            idle = worst_echo(websocket)
+            beside = worst_beside_silent_peers(client, websocket)
+            print(f"the worst echo: {idle * 1000:.1f} ms idle, {beside * 1000:.1f} ms beside silent peers")
+            if beside < idle + WORST:
+                break
+        assert beside < idle + WORST
 
 
-def test_peers_that_never_finish_free_their_slots(any_client):
+def test_peers_that_never_finish_free_their_slots(any_client, dut):
     with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(any_client.tcp()) for _ in range(20)]
+        socks = [stack.enter_context(any_client.accepted(dut)) for _ in range(20)]
         for sock in socks:
             sock.sendall(any_client.hello()[:100])
         start = time.monotonic()
@@ -233,7 +251,7 @@ def test_peers_that_never_finish_free_their_slots(any_client):
 
 def test_an_abandoned_handshake_frees_its_slot(client, dut):
     for data in [client.hello()[:20], client.hello()]:
-        with client.tcp() as sock:
+        with client.accepted(dut) as sock:
             sock.sendall(data)
         failed(dut)
     for _ in range(25):
@@ -251,7 +269,7 @@ def test_plain_http_is_answered_with_400(any_client, dut):
 @pytest.mark.parametrize("data", [b"\x16\x03\x01\x7f\xff" + bytes(100), b"\x15\x03\x01\x00\x02\x02\x28", bytes(64),
                                   b"\x80\x2e\x01\x00\x02", b"\x16\x03\x01\x00\x04\x01\x00\x00\x00"])
 def test_what_is_no_handshake_fails(any_client, dut, data):
-    with any_client.tcp() as sock:
+    with any_client.accepted(dut) as sock:
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
         drained(sock)
@@ -300,6 +318,110 @@ def test_a_client_that_leaves_frees_its_slot(client, says_so):
             with contextlib.suppress(OSError):
                 sock.unwrap()
         sock.close()
+    client.works()
+
+
+def test_an_end_without_close_notify_counts_as_aborted(client, dut):
+    def aborted(says_so):
+        sock = client.tls()
+        sock.sendall(REQUEST)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        if says_so:
+            with contextlib.suppress(OSError):
+                sock.unwrap()
+        sock.close()
+        return int(re.search(r"(\d+) aborted", dut.readlines_until(regex="aborted", timeout=10)[-1]).group(1))
+
+    before = aborted(True)
+    assert aborted(True) == before
+    assert aborted(False) == before + 1
+
+
+class Stepwise:
+    """A client that sends at a command."""
+
+    def __init__(self, client):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.session = client.context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.sock = client.tcp()
+
+    def go_on(self):
+        """Returns whether its side of the handshake is over."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.session.do_handshake()
+            return True
+        return False
+
+    def send(self):
+        self.sock.sendall(self.outgoing.read())
+
+    def receive(self):
+        data = self.sock.recv(4096)
+        assert data, "the server has closed"
+        self.incoming.write(data)
+
+    def receive_flight(self):
+        """Receives until there is something to be sent, or nothing more to do."""
+        self.receive()
+        while not self.go_on() and not self.outgoing.pending:
+            self.receive()
+
+
+def test_a_client_that_waits_for_the_processor_is_not_idle(client):
+    with client.connect() as websocket, contextlib.ExitStack() as stack:
+        # As many as may have handshakes in progress, and one that waits for them.
+        first = [Stepwise(client) for _ in range(2)]
+        for one in first:
+            stack.enter_context(one.sock)
+            one.go_on()
+            one.send()
+            one.receive_flight()
+        stack.enter_context(client.tcp()).sendall(client.hello())
+        time.sleep(0.2)
+        websocket.send("hog")
+        assert websocket.recv(timeout=5) == "hog"
+        for one in first:
+            one.send()
+        for one in first:
+            while not one.go_on():
+                one.receive_flight()
+            one.session.write(REQUEST)
+            one.send()
+            one.receive()
+            assert one.session.read(4096).startswith(b"HTTP/1.1 101 ")
+
+
+def test_a_handshake_that_failed_is_in_no_other_ones_way(any_client):
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    stranger.check_hostname = False
+    stranger.maximum_version = ssl.TLSVersion.TLSv1_2
+    # With the certificate of this server there is none in common.
+    stranger.set_ciphers("AES128-SHA256")
+    outgoing = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        stranger.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    hello = outgoing.read()
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            sock = stack.enter_context(any_client.tcp())
+            sock.sendall(hello)
+            # A fatal alert. The client stays.
+            assert sock.recv(5) == b"\x15\x03\x03\x00\x02"
+        start = time.monotonic()
+        any_client.works()
+        assert time.monotonic() - start < 0.8
+
+
+def test_a_client_connects_after_memory_was_short(client, dut):
+    with client.tls() as sock:
+        sock.sendall(REQUEST)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        sock.sendall(b"\x81\x8b\0\0\0\0take memory")
+        assert sock.recv(4096) == b"\x81\x0btake memory"
+        time.sleep(0.6)
+    # Its session cannot be made ready for the next client.
+    dut.readlines_until(regex="client 0 closed", timeout=10)
+    time.sleep(1.5)
     client.works()
 
 

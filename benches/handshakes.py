@@ -11,6 +11,7 @@ half of a ClientHello. A server needs a slot for each of them, and two more.
 """
 
 import argparse
+import contextlib
 import socket
 import ssl
 import time
@@ -86,23 +87,34 @@ def connecting(target):
     return f"{(time.monotonic() - began) * 1000:.0f} ms"
 
 
+@contextlib.contextmanager
+def unfinished(target, silent, half):
+    """Connections whose handshakes have just begun, and do not go on."""
+    with contextlib.ExitStack() as stack:
+        hello = target.hello()
+        for number in range(silent + half):
+            stream = stack.enter_context(target.stream())
+            if number >= silent:
+                stream.sendall(hello[: len(hello) // 2])
+        # They are accepted by then.
+        time.sleep(0.2)
+        yield
+
+
 def measure(target, silent, half):
     client = target.client()
     idle = worst_echo(client)
     first = connecting(target)
-    others = [target.stream() for _ in range(silent + half)]
-    hello = target.hello()
-    for stream in others[silent:]:
-        stream.sendall(hello[: len(hello) // 2])
-    # They are accepted by then.
+    with unfinished(target, silent, half):
+        try:
+            beside = f"{worst_echo(client):.1f} ms"
+        except OSError as error:
+            beside = type(error).__name__
+    # The server has noticed their end.
     time.sleep(0.2)
-    try:
-        beside = f"{worst_echo(client):.1f} ms"
-    except OSError as error:
-        beside = type(error).__name__
-    print(f"{target.name:16} {f'{idle:.1f} ms':>12} {beside:>12} {first:>12} {connecting(target):>12}")
-    for stream in others:
-        stream.close()
+    with unfinished(target, silent, half):
+        new = connecting(target)
+    print(f"{target.name:16} {f'{idle:.1f} ms':>12} {beside:>12} {first:>12} {new:>12}")
 
 
 def main():

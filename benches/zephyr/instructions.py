@@ -73,25 +73,44 @@ def qemu(elf, *arguments):
         process.wait()
 
 
-def results(lines):
-    """Reads what an image prints, up to its end. Returns a Count for each cell."""
+# What TLS the client uses, as the image prints it.
+VERSIONS = {"tls12": "TLS 1.2", "tls13": "TLS 1.3"}
+HANDSHAKE = Cell("HANDSHAKE", 0, 1)
+
+
+def read(lines):
+    """Reads what an image prints, up to its end. Returns the instructions of each cell with each server, and whether
+    the processor idled."""
     found = {}
     for line in lines:
-        if match := re.match(r"RESULT (\w+) (\d+) (\d+) (tcp|ws) (\d+) (\d+)", line):
+        if match := re.match(r"RESULT (\w+) (\d+) (\d+) (\w+) (\d+) (\d+)", line):
             case, size, depth, of, instructions, idle = match.groups()
             found[Cell(case, int(size), int(depth)), of] = int(instructions), int(idle) > 0
         elif line.startswith("DONE"):
-            return {cell: Count(tcp, found[cell, "ws"][0], idled or found[cell, "ws"][1])
-                    for (cell, of), (tcp, idled) in found.items() if of == "tcp" and (cell, "ws") in found}
+            return found
         else:
             print(f"instructions: {line.rstrip()}", flush=True)
     raise SystemExit(f"the image in QEMU stopped before its end; the last cells were {list(found)[-2:]}")
 
 
+def counts(found, server):
+    """Returns a Count for each cell of a server, from what an image has printed."""
+    return {cell: Count(tcp, found[cell, server][0], idled or found[cell, server][1])
+            for (cell, of), (tcp, idled) in found.items() if of == "tcp" and (cell, server) in found}
+
+
 def measure(elf):
     """Returns a Count for each cell that the image has."""
     with qemu(elf, "-serial", "stdio") as output:
-        return results(output)
+        return counts(read(output), "ws")
+
+
+def measure_tls(elf):
+    """Returns a Count for each cell, and for a handshake beside nothing, for each version of TLS."""
+    with qemu(elf, "-serial", "stdio") as output:
+        found = read(output)
+    return {name: counts(found, version) | {HANDSHAKE: Count(0, *found[HANDSHAKE, version])}
+            for version, name in VERSIONS.items() if (HANDSHAKE, version) in found}
 
 
 def one_instruction_at_a_time():
@@ -132,7 +151,7 @@ def profile(elf, cell):
                         counters.append(counting)
                 elif counting is not None:
                     counting[symbol or "(no symbol)"] += 1
-        count = results(serial).get(cell)
+        count = counts(read(serial), "ws").get(cell)
     if count is None or len(counters) != 2:
         return None
     messages = ROUNDS_OF_PROFILE * cell.depth
@@ -161,19 +180,19 @@ def print_profile(name, cell, tcp, websocket, count):
         print(f"{beside:13.1f} {websocket.get(symbol, 0):11.1f} {tcp.get(symbol, 0):11.1f}  {names[symbol]}")
 
 
-def print_table(columns):
+def print_table(columns, cells=CELLS):
     """Prints what each server takes on top of plain TCP."""
     width = 2 + max(11, *map(len, columns))
     print(f"\nInstructions per message on top of those of plain TCP, on {BOARD} (a Cortex-M3)\n")
     print(f"{'case':10}{'bytes':>7}{'depth':>7}{'plain TCP':>{width}}"
           + "".join(f"{name:>{width}}" for name in columns))
     idled = False
-    for cell in CELLS:
-        counts = [column.get(cell) for column in columns.values()]
-        tcp = next((str(count.tcp) for count in counts if count), "–")
+    for cell in cells:
+        counted = [column.get(cell) for column in columns.values()]
+        tcp = next((str(count.tcp) for count in counted if count), "–")
         texts = [f"{count.websocket - count.tcp}{'*' if count.idled else ''}" if count else "–"
-                 for count in counts]
-        idled |= any(count and count.idled for count in counts)
+                 for count in counted]
+        idled |= any(count and count.idled for count in counted)
         print(f"{cell.case.lower():10}{cell.size:7}{cell.depth:7}{tcp:>{width}}"
               + "".join(f"{text:>{width}}" for text in texts), flush=True)
     if idled:

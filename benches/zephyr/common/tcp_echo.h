@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 #define TCP_ECHO_PORT 18007
+#if !defined(WEBSOCKET_PORT)
 #define WEBSOCKET_PORT 18080
+#endif
 
 /** Handles what a client sent. Returns false to close the connection. */
 typedef bool (*tcp_handler)(int fd, const uint8_t *data, size_t len);

@@ -80,7 +80,7 @@ void server_start(void)
 #if CONFIG_WSS_QUEUES > 0
 	start_with_consumer();
 #else
-	SYS_WSS_CONFIG config = {.port = WEBSOCKET_PORT};
+	SYS_WSS_CONFIG config = {.port = WEBSOCKET_PORT, .isTLSEnabled = IS_ENABLED(CONFIG_WSS_TLS)};
 
 	(void)SYS_WSS_Initialize(&config, on_event, NULL);
 #endif

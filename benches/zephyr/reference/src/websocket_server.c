@@ -65,7 +65,13 @@ static int create_socket(const struct http_service_desc *service, int family, in
 static const struct http_service_config config = {.socket_create = create_socket};
 static uint16_t port = WEBSOCKET_PORT;
 
+#if defined(CONFIG_NET_SOCKETS_SOCKOPT_TLS)
+static const sec_tag_t tags[] = {1};
+
+HTTPS_SERVICE_DEFINE(echo, NULL, &port, CLIENTS, CLIENTS, NULL, NULL, &config, tags, sizeof(tags));
+#else
 HTTP_SERVICE_DEFINE(echo, NULL, &port, CLIENTS, CLIENTS, NULL, NULL, &config);
+#endif
 HTTP_RESOURCE_DEFINE(echo_resource, echo, "/", &echo_detail);
 
 static bool next_message(struct client *client, size_t *len, uint32_t *type)

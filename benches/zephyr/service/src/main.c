@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <zephyr/sys/util.h>
+
 #include <wss/sys_wss.h>
 
 #include "tcp_echo.h"
@@ -39,7 +41,7 @@ static void be_patient(void)
 
 int main(void)
 {
-	SYS_WSS_CONFIG config = {.port = WEBSOCKET_PORT, .isTLSEnabled = false};
+	SYS_WSS_CONFIG config = {.port = WEBSOCKET_PORT, .isTLSEnabled = IS_ENABLED(CONFIG_WSS_TLS)};
 
 #if defined(CONFIG_ARCH_POSIX)
 	be_patient();

@@ -4,9 +4,8 @@
 use super::deadlines::Due;
 use super::opening::head_end;
 use super::port::{Lock as _, Port};
-use super::serve::Serving;
 use super::slot::{Asked, Guard, Inner, Phase, Slot};
-use super::time::{Instant, TIMER_GRANULARITY_MS};
+use super::time::Instant;
 use super::{Application, Service};
 use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 
@@ -16,9 +15,6 @@ use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 const SILENCE_MS: u32 = 100;
 /// The same during a TLS handshake, in which the client waits for the network and computes between two messages.
 const TLS_SILENCE_MS: u32 = 500;
-/// How long a connection waits before it is refused because every slot is in use. A browser that reloads a page
-/// connects before it closes the WebSocket of that page.
-const FULL_MS: u32 = 100;
 /// How long to wait until a connection that makes room has ended for every sink, in milliseconds.
 const ROOM_MS: u32 = 1_000;
 
@@ -131,19 +127,10 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         self.shared.lock().used < self.max_clients()
     }
 
-    /// Returns until when connections wait although no connection makes room; `None` once they have waited.
-    pub(super) fn await_change(&self, serving: &mut Serving<P>) -> Option<Instant> {
-        let now = self.port.now();
-        let until = *serving.full_until.get_or_insert(now + FULL_MS);
-        (!now.has_reached(until)).then_some(until)
-    }
-
     /// If every slot is in use, closes the connection that [has been idle](Inner::idle_since) for the longest time. One
     /// that is silent in its opening phase may still need its slot, and is closed only if there is no other. Returns
     /// until when there may be room, also because a closing handshake ends; `None` if no connection can be closed.
-    ///
-    /// Whether a connection is silent is decided only with `known_until`, the time until which all input is known.
-    pub(super) fn make_room(&self, known_until: Option<Instant>) -> Option<Instant> {
+    pub(super) fn make_room(&self) -> Option<Instant> {
         let now = self.port.now();
         let mut oldest = None;
         let mut later = None;
@@ -158,22 +145,14 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 continue;
             };
             let is_over = inner.phase != Phase::Handshake;
-            let silence = if Self::is_securing(&inner) {
-                TLS_SILENCE_MS
-            } else {
-                SILENCE_MS
+            let may_at = match () {
+                () if is_over => since,
+                () if Self::is_securing(&inner) => since + TLS_SILENCE_MS,
+                () => since + SILENCE_MS,
             };
-            let may_at = since + silence;
-            let known = known_until.map(|at| self.port.heard_until(index, at));
             let rank = (is_over, since.until(now));
-            if !is_over && !known.is_some_and(|at| at.has_reached(may_at)) {
-                // Not at once if this was decided just now, and another thread has not looked yet.
-                let pause = if known.is_some() {
-                    TIMER_GRANULARITY_MS
-                } else {
-                    0
-                };
-                later = Instant::earlier(later, Some(may_at.later(now + pause)));
+            if !now.has_reached(may_at) {
+                later = Instant::earlier(later, Some(may_at));
             } else if oldest.is_none_or(|(highest, _)| rank > highest) {
                 oldest = Some((rank, index));
             }

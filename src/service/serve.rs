@@ -30,10 +30,6 @@ pub struct Serving<P: Port> {
     accept_again: Option<Instant>,
     /// Accepting waits for a connection that makes room.
     awaits_room: bool,
-    /// Every slot is in use, and no connection makes room: until then, connections wait for a change.
-    pub(super) full_until: Option<Instant>,
-    /// During a [`Ready::Timer`]: the time until which all input is known.
-    pub(super) known_until: Option<Instant>,
     /// When the application's next tick is due.
     tick: Option<Instant>,
     /// Connections cannot be accepted. Set when this was emitted.
@@ -85,8 +81,6 @@ impl<P: Port> Serving<P> {
             lobby: None,
             accept_again: None,
             awaits_room: false,
-            full_until: None,
-            known_until: None,
             tick: None,
             accept_fails: false,
             handshakes: Bucket::full(),
@@ -171,7 +165,6 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     fn accept(&self, serving: &mut Serving<P>) {
-        let mut refuses = false;
         for turn in 0..ACCEPT_AT_ONCE {
             if let Some(until) = self.handshakes_pause(serving) {
                 if turn > 0 {
@@ -186,20 +179,16 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             if P::PAGES && self.has_pages() {
                 serving.awaits_room = false;
-                // Those that have waited are refused together.
-                if !refuses && !self.has_room() {
+                if !self.has_room() {
                     if turn > 0 {
                         // There may be no further connection, for which another one would have to be closed.
                         break;
                     }
-                    let until = self.make_room(serving.known_until);
-                    if let Some(until) = until.or_else(|| self.await_change(serving)) {
+                    if let Some(until) = self.make_room() {
                         serving.awaits_room = true;
                         return self.accept_later(serving, until);
                     }
-                    refuses = true;
                 }
-                serving.full_until = None;
             }
             match self.port.accept() {
                 Ok(socket) => self.welcome(serving, socket),
@@ -331,13 +320,7 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             Some(again) if now.has_reached(again) => {
                 serving.accept_again = None;
                 if !serving.stopping.begun {
-                    if P::PAGES {
-                        serving.known_until = Some(now);
-                    }
                     self.accept(serving);
-                    if P::PAGES {
-                        serving.known_until = None;
-                    }
                 }
             }
             again => next = Instant::earlier(next, again),

@@ -393,7 +393,7 @@ static bool secure(int fd, const struct version *version, struct count *counted)
 			return false;
 		}
 		if (over == 0 && tls_incoming.len == 0) {
-			printk("FAILED: the server does not go on with the handshake\n");
+			printk("FAILED: the server does not continue the handshake\n");
 			return false;
 		}
 	} while (over == 0);

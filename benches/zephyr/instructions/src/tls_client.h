@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Bytes that are to be sent, and bytes that were received and are not decrypted yet. */
+/** Bytes that must be sent, and bytes that were received and are not decrypted yet. */
 struct tls_bytes {
 	uint8_t data[32768];
 	size_t len;
@@ -21,7 +21,7 @@ extern struct tls_bytes tls_outgoing, tls_incoming;
 /** Begins a connection with TLS 1.2 or 1.3, as Mbed TLS numbers them. Returns false if it cannot. */
 bool tls_begin(int version);
 
-/** Goes on with the handshake as far as the received bytes go. Returns 1 if it is over, 0 if not, or -1. */
+/** Continues the handshake as far as the received bytes go. Returns 1 if it is over, 0 if not, or -1. */
 int tls_handshake(void);
 
 /** Encrypts into `tls_outgoing`. */

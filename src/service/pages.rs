@@ -5,7 +5,7 @@ use super::deadlines::Due;
 use super::opening::head_end;
 use super::port::{Lock as _, Port};
 use super::slot::{Asked, Guard, Inner, Phase, Slot};
-use super::time::Instant;
+use super::time::{Instant, TIMER_GRANULARITY_MS};
 use super::{Application, Service};
 use crate::protocol::{Page, PageHead, Refusal, Request, Status};
 
@@ -130,7 +130,9 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     /// If every slot is in use, closes the connection that [has been idle](Inner::idle_since) for the longest time. One
     /// that is silent in its opening phase may still need its slot, and is closed only if there is no other. Returns
     /// until when there may be room, also because a closing handshake ends; `None` if no connection can be closed.
-    pub(super) fn make_room(&self) -> Option<Instant> {
+    ///
+    /// Whether a connection is silent is decided only with `known_until`, the time until which all input is known.
+    pub(super) fn make_room(&self, known_until: Option<Instant>) -> Option<Instant> {
         let now = self.port.now();
         let mut oldest = None;
         let mut later = None;
@@ -145,14 +147,22 @@ impl<P: Port, A: Application<P>> Service<P, A> {
                 continue;
             };
             let is_over = inner.phase != Phase::Handshake;
-            let may_at = match () {
-                () if is_over => since,
-                () if Self::is_securing(&inner) => since + TLS_SILENCE_MS,
-                () => since + SILENCE_MS,
+            let silence = if Self::is_securing(&inner) {
+                TLS_SILENCE_MS
+            } else {
+                SILENCE_MS
             };
+            let may_at = since + silence;
+            let known = known_until.map(|at| self.port.heard_until(index, at));
             let rank = (is_over, since.until(now));
-            if !now.has_reached(may_at) {
-                later = Instant::earlier(later, Some(may_at));
+            if !is_over && !known.is_some_and(|at| at.has_reached(may_at)) {
+                // Not at once if this was decided just now, and another thread has not looked yet.
+                let pause = if known.is_some() {
+                    TIMER_GRANULARITY_MS
+                } else {
+                    0
+                };
+                later = Instant::earlier(later, Some(may_at.later(now + pause)));
             } else if oldest.is_none_or(|(highest, _)| rank > highest) {
                 oldest = Some((rank, index));
             }

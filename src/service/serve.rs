@@ -23,13 +23,18 @@ const ACCEPT_AT_ONCE: usize = 16;
 const LOBBY_MS: u32 = 1_000;
 /// How long to wait before accepting again after it failed for lack of memory or descriptors, in milliseconds.
 const ACCEPT_AGAIN_MS: u32 = 100;
+/// With pages: how long a connection waits before it is refused because every slot is in use, in milliseconds. A
+/// browser that reloads a page connects before it closes the WebSocket of that page.
+const FULL_MS: u32 = 100;
 
 /// State of the serving thread.
 pub struct Serving<P: Port> {
     lobby: Option<Lobby<P>>,
     accept_again: Option<Instant>,
-    /// Accepting waits for a connection that makes room.
+    /// Accepting waits for room in a slot.
     awaits_room: bool,
+    /// No connection makes any, and this is the last wait before one is refused.
+    awaits_change: bool,
     /// When the application's next tick is due.
     tick: Option<Instant>,
     /// Connections cannot be accepted. Set when this was emitted.
@@ -81,6 +86,7 @@ impl<P: Port> Serving<P> {
             lobby: None,
             accept_again: None,
             awaits_room: false,
+            awaits_change: false,
             tick: None,
             accept_fails: false,
             handshakes: Bucket::full(),
@@ -165,6 +171,13 @@ impl<P: Port, A: Application<P>> Service<P, A> {
     }
 
     fn accept(&self, serving: &mut Serving<P>) {
+        // The time until which all input is known, if the timer has come.
+        let known_until = if P::PAGES {
+            serving.accept_again.take()
+        } else {
+            None
+        };
+        let mut refuses = false;
         for turn in 0..ACCEPT_AT_ONCE {
             if let Some(until) = self.handshakes_pause(serving) {
                 if turn > 0 {
@@ -179,15 +192,23 @@ impl<P: Port, A: Application<P>> Service<P, A> {
             }
             if P::PAGES && self.has_pages() {
                 serving.awaits_room = false;
-                if !self.has_room() {
+                let has_waited = core::mem::take(&mut serving.awaits_change);
+                // Those that have waited are refused together.
+                if !refuses && !self.has_room() {
                     if turn > 0 {
                         // There may be no further connection, for which another one would have to be closed.
                         break;
                     }
-                    if let Some(until) = self.make_room() {
+                    let mut until = self.make_room(known_until);
+                    if until.is_none() && !has_waited {
+                        serving.awaits_change = true;
+                        until = Some(self.port.now() + FULL_MS);
+                    }
+                    if let Some(until) = until {
                         serving.awaits_room = true;
                         return self.accept_later(serving, until);
                     }
+                    refuses = true;
                 }
             }
             match self.port.accept() {
@@ -318,7 +339,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         }
         match serving.accept_again {
             Some(again) if now.has_reached(again) => {
-                serving.accept_again = None;
+                // For a service with pages, all input is known until then.
+                serving.accept_again = P::PAGES.then_some(now);
                 if !serving.stopping.begun {
                     self.accept(serving);
                 }

@@ -8,11 +8,13 @@ from contextlib import ExitStack
 from threading import Event, Thread
 
 import pytest
+from browsers import BROWSERS
 from certificate import Certificate
 from remote import Page
 from server import Server
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake
+from websockets.sync.client import connect as connected
 
 SLOTS = 4
 THREE = ["chromium", "chromium", "firefox"]
@@ -105,3 +107,17 @@ def test_browsers_that_reload_keep_no_websocket_client_out(scheme, tmp_path):
         assert count >= 10 and again <= count // 4
         # They did reload, and mostly found the page there.
         assert min(shown) >= 5
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_a_reload_gets_the_slot_of_its_own_websocket(browser):
+    state = "document.getElementById('state').textContent"
+    with Server("--max-clients", "2") as server, connected(server.url):
+        with Page(browser, server.url.replace("ws", "http", 1) + "/") as page:
+            for _ in range(3):
+                page.wait_for(f"{state} === 'connected'")
+                page.evaluate("window.isOld = true")
+                page.reload()
+                # Any other page than that, and the dashboard.
+                page.wait_for("!window.isOld && document.readyState === 'complete'")
+                assert page.evaluate("document.title") == "WSS dashboard"

@@ -628,7 +628,7 @@ fn a_response_is_never_cut_off_to_make_room() {
     h.pass(2_000);
     let client = h.connect();
     client.send(REQUEST.as_bytes());
-    h.settle();
+    h.pass(200);
     assert!(!page.is_closed());
     assert!(text(&client).starts_with("HTTP/1.1 503 "));
     page.set_window(usize::MAX);
@@ -782,6 +782,47 @@ fn over_tls_a_connection_makes_room_once_its_end_is_sent() {
 }
 
 #[test]
+fn a_connection_waits_a_moment_for_a_slot_before_it_is_refused() {
+    let mut h = with_pages(1, Config::default());
+    // A browser connects for a reload, and closes the WebSocket of the page then.
+    let first = h.connected();
+    let second = h.connect();
+    second.send(GET.as_bytes());
+    h.settle();
+    assert_eq!(second.take(), b"");
+    first.send(&frame(0x88, b"\x03\xe8"));
+    h.pass(200);
+    assert_eq!(text(&second), format!("{HEAD}<p>hello"));
+    // The same where the WebSocket just ends.
+    let first = h.connected();
+    let second = h.connect();
+    second.send(GET.as_bytes());
+    h.settle();
+    assert_eq!(second.take(), b"");
+    first.eof();
+    h.settle();
+    assert_eq!(text(&second), format!("{HEAD}<p>hello"), "at once");
+    assert_eq!(h.service.stats().refused_full, 0);
+}
+
+#[test]
+fn connections_that_have_waited_are_refused_together() {
+    let mut h = with_pages(1, Config::default());
+    h.connected();
+    for _ in 0..2 {
+        let late: Vec<_> = (0..10).map(|_| h.connect()).collect();
+        late.iter().for_each(|late| late.send(GET.as_bytes()));
+        h.settle();
+        assert!(late.iter().all(|late| late.take().is_empty()));
+        h.pass(150);
+        for late in &late {
+            assert!(text(late).starts_with("HTTP/1.1 503 "));
+        }
+    }
+    assert_eq!(h.service.stats().refused_full, 20);
+}
+
+#[test]
 fn a_connection_has_a_moment_for_its_request() {
     let mut h = with_pages(1, Config::default());
     let first = h.connect();
@@ -805,6 +846,21 @@ fn a_connection_has_a_moment_for_its_request() {
 }
 
 #[test]
+fn a_request_that_was_not_looked_at_is_no_silence() {
+    let mut h = with_pages(1, Config::default());
+    let first = h.connect();
+    h.pass(1_000);
+    // Both have come when the service looks for them, and the listener is reported first.
+    first.send(REQUEST.as_bytes());
+    let second = h.connect();
+    second.send(REQUEST.as_bytes());
+    h.pass(1_000);
+    assert_eq!(first.take(), ACCEPTED.as_bytes());
+    assert!(!first.is_closed());
+    assert!(text(&second).starts_with("HTTP/1.1 503 "));
+}
+
+#[test]
 fn a_request_that_waits_for_its_answer_makes_no_room() {
     let mut h = with_pages(1, Config::default());
     h.service.application().verdict.set(Verdict::Later);
@@ -813,7 +869,7 @@ fn a_request_that_waits_for_its_answer_makes_no_room() {
     h.pass(2_000);
     let second = h.connect();
     second.send(REQUEST.as_bytes());
-    h.settle();
+    h.pass(200);
     assert!(!first.is_closed());
     assert!(text(&second).starts_with("HTTP/1.1 503 "));
 }

@@ -104,15 +104,6 @@ int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len)
 	return count < 0 ? failed() : (int32_t)count;
 }
 
-#if defined(CONFIG_WSS_TLS)
-int32_t wss_port_peek(int32_t fd, uint8_t *first)
-{
-	ssize_t count = zsock_recv(fd, first, 1, ZSOCK_MSG_DONTWAIT | ZSOCK_MSG_PEEK);
-
-	return count < 0 ? failed() : (int32_t)count;
-}
-#endif
-
 BUILD_ASSERT(sizeof(struct wss_port_part) == sizeof(struct iovec) &&
 	     offsetof(struct wss_port_part, data) == offsetof(struct iovec, iov_base) &&
 	     offsetof(struct wss_port_part, len) == offsetof(struct iovec, iov_len),

@@ -72,8 +72,6 @@ int32_t wss_port_listen_again(struct wss_port_server *server, int32_t *fds);
 int32_t wss_port_accept(struct wss_port_server *server, int32_t listener, uint8_t *peer);
 /* Prepares a connection that the application has accepted. */
 int32_t wss_port_adopt(int32_t fd, uint8_t *peer);
-/* Peeks at the first byte. Returns 1, or 0 at the end of the stream. With CONFIG_WSS_TLS. */
-int32_t wss_port_peek(int32_t fd, uint8_t *first);
 int32_t wss_port_receive(int32_t fd, uint8_t *data, size_t len);
 int32_t wss_port_send(int32_t fd, const struct wss_port_part *parts, size_t count);
 /* Returns whether there are buffers for the response to a request. */

@@ -74,8 +74,8 @@ pub enum SocketError {
     Tls,
     /// The stream ended without the peer's close_notify (RFC 8446 section 6.1).
     Truncated,
-    /// The peer sent an HTTP request instead of a TLS handshake. From now on the socket works without TLS; the request
-    /// has not been received yet. Only for [`Socket::handshake`].
+    /// The peer sent an HTTP request instead of a TLS handshake. From now on the socket works without TLS; of the
+    /// request, no more than the first byte has been received. Only for [`Socket::handshake`].
     PlainHttp,
 }
 

@@ -737,7 +737,6 @@ bool wss_port_queue_get(void *which, void *entry)
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NOT_CALLED(size_t, wss_port_number, const struct wss_port_server *server)
 NOT_CALLED(void, wss_port_wake_all, void)
-NOT_CALLED(int32_t, wss_port_peek, int32_t fd, uint8_t *first)
 NOT_CALLED(int32_t, wss_tls_start, size_t server, const struct wss_tls_credentials *credentials,
 	   const struct wss_tls_socket *socket)
 NOT_CALLED(void, wss_tls_reset, uint32_t session)

@@ -246,7 +246,6 @@ unsafe extern "C" {
     pub safe fn wss_port_close(fd: i32);
     pub safe fn wss_port_number(server: Server) -> usize;
     pub safe fn wss_port_wake_all();
-    pub fn wss_port_peek(fd: i32, first: *mut u8) -> i32;
     pub fn wss_tls_start(
         server: usize,
         credentials: *const TlsCredentials,

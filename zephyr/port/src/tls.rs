@@ -122,6 +122,8 @@ pub(crate) struct Session {
     since: AtomicU32,
     // Only the thread that may change the socket uses the following fields.
     mode: Cell<Mode>,
+    /// The first byte, which was received to recognise TLS.
+    first: Cell<Option<u8>>,
     hello: Cell<Hello>,
     /// The number of bytes that it may still receive in a row.
     budget: Cell<usize>,
@@ -290,6 +292,7 @@ impl Session {
             place: AtomicU8::new(place::NONE),
             since: AtomicU32::new(0),
             mode: Cell::new(Mode::Plain),
+            first: Cell::new(None),
             hello: Cell::new(Hello::NONE),
             budget: Cell::new(0),
             no_buffers: Cell::new(false),
@@ -301,6 +304,7 @@ impl Session {
     fn begin(&self, fd: i32) {
         self.fd.store(fd, Relaxed);
         self.mode.set(Mode::Handshake);
+        self.first.set(None);
         self.hello.set(Hello::NONE);
         self.is_notified.set(false);
         self.reason.set(None);
@@ -417,7 +421,7 @@ impl Session {
 
     /// See [`Socket::handshake`](wss::service::Socket::handshake).
     pub fn handshake(&self) -> Result<(), SocketError> {
-        if self.hello.get().is_untouched() {
+        if self.hello.get().is_untouched() && self.first.get().is_none() {
             self.recognise()?;
         }
         loop {
@@ -452,8 +456,9 @@ impl Session {
     /// Checks the first byte: HTTP methods begin with a capital letter, TLS with 22.
     fn recognise(&self) -> Result<(), SocketError> {
         let mut first = 0;
+        // Zephyr 4.3 puts a packet that was peeked at behind those that followed it.
         // SAFETY: the buffer has one byte.
-        match number(unsafe { sys::wss_port_peek(self.fd(), &raw mut first) })? {
+        match number(unsafe { sys::wss_port_receive(self.fd(), &raw mut first, 1) })? {
             0 => {
                 self.reason.set(Some(Reason::Code(-0x7280, -1)));
                 Err(SocketError::Truncated)
@@ -463,7 +468,10 @@ impl Session {
                 self.reason.set(Some(Reason::Plain));
                 Err(SocketError::PlainHttp)
             }
-            _ => Ok(()),
+            _ => {
+                self.first.set(Some(first));
+                Ok(())
+            }
         }
     }
 
@@ -541,9 +549,17 @@ impl Session {
         if budget == 0 {
             return sys::AGAIN;
         }
-        let len = space.len().min(budget);
-        // SAFETY: the buffer has that size.
-        let result = unsafe { sys::wss_port_receive(self.fd(), space.as_mut_ptr(), len) };
+        let result = match self.first.take().zip(space.first_mut()) {
+            Some((first, place)) => {
+                *place = first;
+                1
+            }
+            None => {
+                let len = space.len().min(budget);
+                // SAFETY: the buffer has that size.
+                unsafe { sys::wss_port_receive(self.fd(), space.as_mut_ptr(), len) }
+            }
+        };
         let Ok(count) = usize::try_from(result) else {
             return result;
         };

@@ -391,6 +391,26 @@ def test_a_client_that_waits_for_the_processor_is_not_idle(client):
             assert one.session.read(4096).startswith(b"HTTP/1.1 101 ")
 
 
+def test_a_hello_in_packets_that_waited_is_understood(client):
+    with client.connect() as websocket:
+        websocket.send("hog")
+        assert websocket.recv(timeout=5) == "hog"
+        one = Stepwise(client)
+        with one.sock:
+            one.go_on()
+            hello = one.outgoing.read()
+            for packet in (hello[:1], hello[1:100], hello[100:]):
+                one.sock.sendall(packet)
+                time.sleep(0.2)
+            while not one.go_on():
+                one.send()
+                one.receive_flight()
+            one.session.write(REQUEST)
+            one.send()
+            one.receive()
+            assert one.session.read(4096).startswith(b"HTTP/1.1 101 ")
+
+
 def test_a_handshake_that_failed_is_in_no_other_ones_way(any_client):
     stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     stranger.check_hostname = False

@@ -7,7 +7,6 @@
 #define ZSOCK_POLLIN POLLIN
 #define ZSOCK_POLLOUT POLLOUT
 #define ZSOCK_MSG_DONTWAIT MSG_DONTWAIT
-#define ZSOCK_MSG_PEEK 0x02
 
 int zsock_socket(int family, int type, int protocol);
 int zsock_bind(int fd, const struct sockaddr *addr, socklen_t len);

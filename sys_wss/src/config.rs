@@ -176,6 +176,7 @@ pub unsafe fn page<'a>(page: &'a abi::Page) -> Result<Page<'a>, Error> {
 /// # Safety
 /// What it points to meets the requirements of `wss.h`.
 pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
+    platform::set_logger();
     let mut options = default_options();
     // SAFETY: C passes NULL, or limits.
     if let Some(limits) = unsafe { config.limits.as_ref() } {
@@ -273,7 +274,7 @@ pub unsafe fn options(config: &abi::ServerConfig) -> Result<Options, Error> {
 }
 
 fn no_tls<T>() -> Result<T, Error> {
-    log::error!("TLS is not built in");
+    log::error!("TLS needs CONFIG_WSS_TLS=y");
     Err(Error::NotSupported)
 }
 

@@ -105,6 +105,7 @@ impl State {
 
 /// Returns the state of a server. A stopping one becomes idle once all callbacks have returned.
 fn settled(place: usize) -> Guard {
+    platform::set_logger();
     let mut state = STATES.at(place).lock();
     state.settle(place);
     state

@@ -148,8 +148,23 @@ static void a_server_that_was_started_is_not_started_again_by_a_callback(void)
 	CHECK_INT(wss_port(wss_default_server()), -ENOTCONN);
 }
 
+/* Of the stand-in for the port: the last line of the log. */
+void port_last_line(char *line, size_t size);
+
+static void the_first_configuration_is_logged_if_it_is_not_valid(void)
+{
+	struct wss_config config = config_for_tests(NULL);
+	char line[128];
+
+	config.request_fields = "X-Nowhere";
+	CHECK_INT(wss_start(wss_default_server(), &config), -EINVAL);
+	port_last_line(line, sizeof(line));
+	CHECK(strcmp(line, "CONFIG_WSS_REQUEST_FIELDS lacks X-Nowhere: add it") == 0);
+}
+
 #define SUITE boot
 #define CASES(CASE)                                                                                \
+	CASE(the_first_configuration_is_logged_if_it_is_not_valid)                                 \
 	CASE(a_configuration_queues_and_other_servers_start_nothing)                               \
 	CASE(a_server_with_a_hook_never_serves_without_it)                                         \
 	CASE(initialize_without_a_callback_starts_it_with_its_configuration)                       \

@@ -618,8 +618,23 @@ void wss_port_network_forget(struct wss_port_server *server)
 	(void)server;
 }
 
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static char last_line[128];
+
+void port_last_line(char *line, size_t size);
+
+void port_last_line(char *line, size_t size)
+{
+	pthread_mutex_lock(&log_lock);
+	snprintf(line, size, "%s", last_line);
+	pthread_mutex_unlock(&log_lock);
+}
+
 void wss_port_log(uint32_t level, const char *text)
 {
+	pthread_mutex_lock(&log_lock);
+	snprintf(last_line, sizeof(last_line), "%s", text);
+	pthread_mutex_unlock(&log_lock);
 	if (getenv("WSS_LOG") != NULL) {
 		fprintf(stderr, "%u: %s\n", level, text);
 	}

@@ -46,6 +46,9 @@ pub const STARTS_ITSELF: bool = false;
 /// Whether there is a periodic callback.
 pub const TICKS: bool = true;
 
+/// Does nothing: an application chooses its log with `wss_set_log()`.
+pub const fn set_logger() {}
+
 /// Whether responses may have header fields of the application.
 pub const RESPONSE_FIELDS: bool = true;
 

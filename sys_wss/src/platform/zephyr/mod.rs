@@ -59,6 +59,11 @@ pub const DEFAULT_PORT: u16 = kconfig::PORT as u16;
 /// Whether there is a periodic callback.
 pub const TICKS: bool = kconfig::TICK;
 
+/// Sends the log lines to Zephyr's log, from the first one on: those of a configuration that is not valid, too.
+pub fn set_logger() {
+    wss_zephyr::set_logger();
+}
+
 /// Whether responses may have header fields of the application.
 pub const RESPONSE_FIELDS: bool = kconfig::RESPONSE_FIELDS;
 
@@ -82,15 +87,17 @@ pub const fn request_fields<'a>(_configured: impl FnOnce() -> &'a str + Copy) ->
 /// Checks that Kconfig has all names.
 pub fn check_request_fields(names: &str) -> Result<(), Error> {
     let mut names = names.split_ascii_whitespace();
-    let is_known = |name: &str| {
+    let is_known = |name: &&str| {
         let mut known = kconfig::REQUEST_FIELDS.split_ascii_whitespace();
         known.any(|known| known.eq_ignore_ascii_case(name))
     };
-    if !names.all(is_known) {
-        log::error!("CONFIG_WSS_REQUEST_FIELDS lacks a request field");
-        return Err(Error::BadArgument);
+    match names.find(|name| !is_known(name)) {
+        Some(name) => {
+            log::error!("CONFIG_WSS_REQUEST_FIELDS lacks {name}: add it");
+            Err(Error::BadArgument)
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The origins that may connect if the configuration has none.
@@ -200,7 +207,6 @@ impl Instance {
         options: &Options,
         begin: impl FnOnce(&Events),
     ) -> Result<u16, ListenError> {
-        wss_zephyr::set_logger();
         let addr = options.address;
         #[allow(clippy::needless_update)] // With CONFIG_WSS_PAGES there is more.
         let options = wss_zephyr::Options {

@@ -30,7 +30,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (server, [queue]) = Server::builder(&options)
         .handler(device::Device::new)
         .start([(device::AUDITED, 8)])?;
-    println!("listening on ws://{}", server.local_addr());
+    let addr = server.local_addr();
+    println!("listening on ws://{addr}");
+    println!("open http://{addr}/ as admin with the password \"correct horse\"");
     device::audit(&queue);
     server.stop();
     Ok(())

@@ -462,6 +462,11 @@ impl ZephyrPort {
             tls::start(self.number(), tls).map_err(|_| ListenError::Tls)?;
         }
         has_tls.store(tls.is_some(), Ordering::Relaxed);
+        let scheme = match tls {
+            Some(_) => "wss://",
+            None => "ws://, its configuration has no TLS",
+        };
+        log::info!("Server {}: {scheme}", self.number());
         Ok(())
     }
 

@@ -67,8 +67,8 @@ static void says(int fd, const char *text)
 	}
 }
 
-/* Sends a request with a token of this length, and expects a response that begins like this. */
-static int asks(size_t len, const char *answer)
+/* Sends a request with a token of this length. */
+static int sends(size_t len)
 {
 	int fd = client_dial("127.0.0.1", CONFIG_WSS_PORT);
 
@@ -80,6 +80,14 @@ static int asks(size_t len, const char *answer)
 		 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer ");
 	says(fd, token);
 	says(fd, "\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+	return fd;
+}
+
+/* Sends a request with a token of this length, and expects a response that begins like this. */
+static int asks(size_t len, const char *answer)
+{
+	int fd = sends(len);
+
 	client_receives(fd, answer, strlen(answer));
 	return fd;
 }
@@ -99,8 +107,7 @@ ZTEST(token, test_a_token_of_2_kb_is_read_whole)
 ZTEST(token, test_a_token_without_room_gets_431)
 {
 	/* Over the receive buffer, and over CONFIG_WSS_HANDSHAKE_SIZE, too. */
-	static const size_t sizes[] = {CONFIG_WSS_RX_BUFFER_SIZE + 131, CONFIG_WSS_HANDSHAKE_SIZE,
-				       sizeof(token) - 1};
+	static const size_t sizes[] = {CONFIG_WSS_RX_BUFFER_SIZE + 131, CONFIG_WSS_HANDSHAKE_SIZE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		asked = 0;
@@ -109,6 +116,17 @@ ZTEST(token, test_a_token_without_room_gets_431)
 		k_msleep(50);
 	}
 	/* The slot is free again. */
+	zsock_close(asks(2048, ACCEPTED));
+	k_msleep(50);
+}
+
+/* Zephyr's TCP cannot shut only one side. A client that still sends after the answer is reset, and may lose it. */
+ZTEST(token, test_a_client_that_still_sends_after_the_answer_frees_its_slot)
+{
+	asked = 0;
+	zsock_close(sends(sizeof(token) - 1));
+	zassert_equal(asked, 0);
+	k_msleep(50);
 	zsock_close(asks(2048, ACCEPTED));
 	k_msleep(50);
 }

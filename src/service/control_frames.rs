@@ -4,7 +4,6 @@
 use super::config::{Limits, Settings};
 use super::event::State;
 use super::inbound::Inbound;
-use super::keep_alive::KEEP_ALIVE;
 use super::port::Port;
 use super::run::Run;
 use super::send::SendError;
@@ -62,10 +61,8 @@ impl<P: Port, A: Application<P>> Service<P, A> {
         match &step {
             Step::Ping(_) if open => inbound.unanswered = true,
             Step::Pong(range) if open => {
-                if let [a, b, c, count] = *inbound.bytes(range) {
-                    if [a, b, c] == KEEP_ALIVE && inner.keep_alive_answered(count) {
-                        return;
-                    }
+                if inner.answers_keep_alive(inbound.bytes(range)) {
+                    return;
                 }
             }
             Step::Close { code, .. } => {

@@ -9,12 +9,18 @@ use super::{Application, Service};
 use crate::protocol::FrameHeader;
 
 /// The payload of the service's own pings begins with this; a counter follows.
-pub(super) const KEEP_ALIVE: [u8; 3] = *b"wss";
+const KEEP_ALIVE: [u8; 3] = *b"wss";
 
 impl<P: Port> Inner<P> {
-    /// Returns whether this keep-alive ping is unanswered. Marks it, and earlier ones, as answered: a client need not
-    /// answer those (RFC 6455 section 5.5.3).
-    pub(super) fn keep_alive_answered(&mut self, count: u8) -> bool {
+    /// Returns whether a pong with this payload answers a keep-alive ping. Marks that ping, and earlier ones, as
+    /// answered: a client need not answer those (RFC 6455 section 5.5.3).
+    pub(super) fn answers_keep_alive(&mut self, pong: &[u8]) -> bool {
+        let [a, b, c, count] = *pong else {
+            return false;
+        };
+        if [a, b, c] != KEEP_ALIVE {
+            return false;
+        }
         let (last, answered) = self.keep_alive;
         let is_open = last.wrapping_sub(count) < last.wrapping_sub(answered);
         if is_open {

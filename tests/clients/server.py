@@ -24,6 +24,11 @@ class Server:
         self.url = line.split()[-1]
         self.port = int(self.url.rsplit(":", 1)[1])
 
+    @property
+    def page(self):
+        """The URL of its page."""
+        return self.url.replace("ws", "http", 1) + "/"
+
     def __enter__(self):
         return self
 

@@ -31,16 +31,11 @@ def send(page, text):
     )
 
 
-def page_of(server):
-    """The dashboard's URL."""
-    return server.url.replace("ws", "http", 1) + "/"
-
-
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_dashboard_over_tls_costs_few_handshakes(browser, tmp_path):
     certificate = Certificate(tmp_path)
     with Server(*certificate.options) as server:
-        with Page(browser, page_of(server), certificate) as page:
+        with Page(browser, server.page, certificate) as page:
             page.wait_for(f"{STATE} === 'connected'")
             assert page.evaluate("location.protocol") == "https:"
             page.wait_for(f"{CHARTS}.uptime_s > 2")
@@ -53,7 +48,7 @@ def test_dashboard_over_tls_costs_few_handshakes(browser, tmp_path):
 
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_dashboard_shows_a_server_that_is_alive(browser):
-    with Server() as server, Page(browser, page_of(server)) as page:
+    with Server() as server, Page(browser, server.page) as page:
         page.wait_for(f"{STATE} === 'connected'")
         page.wait_for("document.getElementById('about').textContent.includes('echo server')")
         # The telemetry changes, and so does the line of its chart.

@@ -89,8 +89,7 @@ def test_browsers_that_reload_keep_no_websocket_client_out(scheme, tmp_path):
     options = certificate.options if certificate else []
     context = ssl.create_default_context(cafile=certificate.ca) if certificate else None
     with Server("--max-clients", str(SLOTS), *options) as server, ExitStack() as stack:
-        url = server.url.replace("ws", "http", 1) + "/"
-        browsers = [Reloads(browser, url, certificate, stack) for browser in THREE]
+        browsers = [Reloads(browser, server.page, certificate, stack) for browser in THREE]
         for browser in browsers:
             browser.start()
         try:
@@ -113,7 +112,7 @@ def test_browsers_that_reload_keep_no_websocket_client_out(scheme, tmp_path):
 def test_a_reload_gets_the_slot_of_its_own_websocket(browser):
     state = "document.getElementById('state').textContent"
     with Server("--max-clients", "2") as server, connected(server.url):
-        with Page(browser, server.url.replace("ws", "http", 1) + "/") as page:
+        with Page(browser, server.page) as page:
             for _ in range(3):
                 page.wait_for(f"{state} === 'connected'")
                 page.evaluate("window.isOld = true")

@@ -314,28 +314,27 @@ def test_the_end_is_said(client):
         assert received == b"\x88\x00"
 
 
+def comes_and_leaves(client, says_so):
+    """A connected client that leaves, with close_notify or without."""
+    sock = client.tls()
+    sock.sendall(REQUEST)
+    assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+    if says_so:
+        with contextlib.suppress(OSError):
+            sock.unwrap()
+    sock.close()
+
+
 @pytest.mark.parametrize("says_so", [True, False])
 def test_a_client_that_leaves_frees_its_slot(client, says_so):
     for _ in range(25):
-        sock = client.tls()
-        sock.sendall(REQUEST)
-        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
-        if says_so:
-            with contextlib.suppress(OSError):
-                sock.unwrap()
-        sock.close()
+        comes_and_leaves(client, says_so)
     client.works()
 
 
 def test_an_end_without_close_notify_counts_as_aborted(client, dut):
     def aborted(says_so):
-        sock = client.tls()
-        sock.sendall(REQUEST)
-        assert sock.recv(4096).startswith(b"HTTP/1.1 101 ")
-        if says_so:
-            with contextlib.suppress(OSError):
-                sock.unwrap()
-        sock.close()
+        comes_and_leaves(client, says_so)
         return int(re.search(r"(\d+) aborted", dut.readlines_until(regex="aborted", timeout=10)[-1]).group(1))
 
     before = aborted(True)
@@ -372,6 +371,16 @@ class Stepwise:
         while not self.go_on() and not self.outgoing.pending:
             self.receive()
 
+    def finish(self):
+        """Finishes the handshake, and the opening one."""
+        while not self.go_on():
+            self.send()
+            self.receive_flight()
+        self.session.write(REQUEST)
+        self.send()
+        self.receive()
+        assert self.session.read(4096).startswith(b"HTTP/1.1 101 ")
+
 
 def test_a_client_that_waits_for_the_processor_is_not_idle(client):
     with client.connect() as websocket, contextlib.ExitStack() as stack:
@@ -389,12 +398,7 @@ def test_a_client_that_waits_for_the_processor_is_not_idle(client):
         for one in first:
             one.send()
         for one in first:
-            while not one.go_on():
-                one.receive_flight()
-            one.session.write(REQUEST)
-            one.send()
-            one.receive()
-            assert one.session.read(4096).startswith(b"HTTP/1.1 101 ")
+            one.finish()
 
 
 def test_a_hello_in_packets_that_waited_is_understood(client):
@@ -408,13 +412,7 @@ def test_a_hello_in_packets_that_waited_is_understood(client):
             for packet in (hello[:1], hello[1:100], hello[100:]):
                 one.sock.sendall(packet)
                 time.sleep(0.2)
-            while not one.go_on():
-                one.send()
-                one.receive_flight()
-            one.session.write(REQUEST)
-            one.send()
-            one.receive()
-            assert one.session.read(4096).startswith(b"HTTP/1.1 101 ")
+            one.finish()
 
 
 def test_a_handshake_that_failed_is_in_no_other_ones_way(any_client):
